@@ -376,7 +376,8 @@ pad.setPointerCapture = () => {};
 const stroke = (from, to) => Array.from({ length: 12 }, (_, k) =>
   [0, 1].map((i) => from[i] + ((to[i] - from[i]) * (k + 1)) / 12));
 at("pointerdown", [0.25, 0.2]);
-for (const point of [...stroke([0.25, 0.2], [0.75, 0.2]), ...stroke([0.75, 0.2], [0.42, 0.85])]) at("pointermove", point);
+for (const point of stroke([0.25, 0.2], [0.75, 0.2])) at("pointermove", point);
+for (const point of stroke([0.75, 0.2], [0.42, 0.85])) at("pointermove", point);
 at("pointerup", [0.42, 0.85]);
 """
 PASSES = "return snsimPage.progress.passes.map((one) => [one.train.misses, one.test ? one.test.misses : null])"
@@ -519,7 +520,8 @@ def test_a_link_repeats_the_passes_and_weights_return(tmp_path: Path) -> None:
         open_page(driver, page, "#seed=3&passes=5")
         wait_for(driver, "snsimPage.at.pass == 5 && !snsimPage.running")
         assert driver.execute_script("return snsimPage.seed") == 3
-        weights = "return snsimPage.session.ask('weights').then((all) => [...Object.values(all)].map((one) => [...one]))"
+        rows = "(all) => [...Object.values(all)].map((one) => [...one])"
+        weights = f"return snsimPage.session.ask('weights').then({rows})"
         expected = driver.execute_script(weights)
         driver.execute_script("""
             window.kept = null;

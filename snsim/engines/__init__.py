@@ -61,6 +61,16 @@ def _native(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants
     return engine
 
 
+@ENGINES.register("wasm")
+@needing_memory(native_memory)
+def _wasm(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
+    """WebAssembly, as a page runs it, every update rule: the same bits as the native engine with --portable."""
+    native_package()
+    with needing("wasmtime", what="the wasm engine", instead="write --engine native --portable for the same bits"):
+        from snsim.engines.native.wasmtime_host import WasmEngine
+    return WasmEngine(plan, cost, rule, dtype, constants)
+
+
 @ENGINES.register("reference")
 @needing_memory(reference_memory)
 def _reference(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:

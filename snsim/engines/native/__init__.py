@@ -14,6 +14,7 @@ import numpy as np
 from snsim.engines.native import jit
 from snsim.engines.native.engine import NativeEngine
 from snsim.engines.native.net_code import NetCode
+from snsim.engines.native.target import portable_machine
 from snsim.engines.native.update_rules import CodeVariant
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import Cost, UpdateRule
@@ -25,9 +26,15 @@ def build(
     rule: UpdateRule,
     dtype: np.dtype | type | str = np.float32,
     options: Mapping[str, float] | None = None,
+    portable: bool = False,
 ) -> NativeEngine:
-    """Return an engine with all weights 0. `options` of the rule stay constant for the whole run."""
-    return NativeEngine(plan, cost, rule, dtype, options)
+    """Return an engine with all weights 0. `options` of the rule stay constant for the whole run.
+
+    A portable engine computes the same bits on every processor: it uses vectors of 16 bytes and rounds every operation.
+    """
+    return NativeEngine(
+        plan, cost, rule, dtype, options, jit.ProcessHost(portable_machine(dtype)) if portable else None
+    )
 
 
 def ir_text(
