@@ -17,6 +17,7 @@ from snsim.page.modules import join_modules
 from snsim.page.net_view import view_of
 from snsim.page.source_lines import coloured_texts
 from snsim.page.subject import PageSubject
+from snsim.page.training_description import describe_training
 from snsim.page_templates import fill_html
 
 MOST_BYTES = 20_000_000  # of data in the page
@@ -31,8 +32,6 @@ def page_of(subject: PageSubject) -> str:
 
     SnError if the page cannot do what the training asks for, or if its data are too large.
     """
-    from snsim.page.training_description import describe_training
-
     training, data = subject.training, subject.data
     description = describe_training(
         training, data.prepared, seed=subject.seed, initial=subject.initial, weights=subject.weights
@@ -43,7 +42,6 @@ def page_of(subject: PageSubject) -> str:
         patterns += f" and {len(prepared.test):,} test"
     start = f"Ready with {subject.origin}. {patterns} patterns of {for_line(prepared.name)}."
     view, arrays = view_of(training, data, subject.seed, start)
-    description.values["view"] = view
     packed = [(name, _packed(array.tobytes())) for name, array in arrays.items()]
     packed += [(name, _packed(content)) for name, content in description.blobs.items()]
     size = sum(len(text) for _, text in packed)

@@ -111,7 +111,7 @@ function layoutOf(layer, room, deep) {
     const across = Math.ceil(maps / lines);
     return new TileLayout(maps, rows, columns, across, cell, gap);
   }
-  const side = layer.units > 200 ? 6 : layer.units > 60 ? 10 : layer.units > 20 ? 14 : 22;
+  const side = layer.units > 200 ? 6 : layer.units > 60 ? 10 : layer.units > 20 ? 14 : layer.units > 4 ? 22 : 34;
   const cell = Math.round(side * size), gap = cell > 8 ? 3 : 1;
   return new TileLayout(layer.units, 1, 1, Math.max(1, Math.min(layer.units, Math.floor((room + gap) / (cell + gap)))), cell, gap);
 }
