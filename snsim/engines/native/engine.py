@@ -137,6 +137,17 @@ class NativeEngine:
                 if self._net.cells[name].has(state_region(state)) or value.any():
                     self._pack_checked(name, value, state_region(state))
 
+    @property
+    def net_code(self) -> NetCode:
+        """The layout of the net in the block."""
+        return self._net
+
+    @property
+    def kept_states(self) -> tuple[str, ...]:
+        """The states of the rule that the code keeps; the others are 0, and no weight depends on them."""
+        cells = [self._net.cells[name] for name in self._learning]
+        return tuple(s for s in self.rule.states if any(each.has(state_region(s)) for each in cells))
+
     # ---- Compiling -----------------------------------------------------------------------------------------------
 
     def _compile(
@@ -159,7 +170,11 @@ class NativeEngine:
             return compiled
         return self._compile("forward", self._net.forward_module(), ("evaluate", "states"), None, ())
 
-    def _gathering_code(self, channels: tuple[str, ...]) -> CompiledCode:
+    def prepare(self, settings: Settings, drawn: GatedAndNoisy) -> CompiledCode:
+        """Return the code that learns with these settings, with gates and noise for these layers."""
+        return self._code_and_numbers(settings, drawn)[0]
+
+    def gathering_code(self, channels: tuple[str, ...]) -> CompiledCode:
         """Return the code that adds up derivatives by all weights and updates none."""
         if ("gathered", channels) in self._compiled:
             return self._compiled["gathered", channels]
@@ -339,7 +354,7 @@ class NativeEngine:
 
     def _summed(self, x: np.ndarray, d: np.ndarray, channels: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Return the last channel summed over the patterns, by parameter name."""
-        compiled = self._gathering_code(channels)
+        compiled = self.gathering_code(channels)
         self._gather(compiled, x, d, x[:, :0])
         sums = {name: self._unpack(name, f"sum {channels[-1]}") for name in self._learning}
         self._clear_sums(compiled)
