@@ -391,8 +391,8 @@ def write_page(folder: Path, *words: str) -> Path:
 
 
 def misses_of_run(folder: Path, *words: str) -> list[list[int | None]]:
-    """The misses of each pass of `snsim run --portable`."""
-    code, told, warned = snsim("run", *words, "--portable", "--json", "--offline", "--out", folder)
+    """The misses of each pass of `snsim run --engine wasm`, whose bits are those of `--portable`."""
+    code, told, warned = snsim("run", *words, "--engine", "wasm", "--json", "--offline", "--out", folder)
     assert code == 0, warned
     lines = [json.loads(line) for line in told.splitlines()]
     return [
@@ -466,7 +466,7 @@ def misses_of_first_pass(folder: Path, passes: int, *words: str) -> list[int | N
     only, data = words[words.index("--only") + 1], "--data" in words
     program = read_program(words[0])
     training = next(one for one in program.own_trainings if one.name == only)
-    options = Options(portable=True, data=("digits",) if data else (), engine="native")
+    options = Options(engine="wasm", data=("digits",) if data else ())
     done = next(itertools.islice(run_unrecorded(program, training, int(words[-1]), options), 1))
     assert training.passes == passes
     return [done.train.misses, None if done.test is None else done.test.misses]
