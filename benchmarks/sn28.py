@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 from peak import cpu_time  # noqa: E402
 
 from snsim.errors import Source  # noqa: E402
-from snsim.language.evaluator import Interpreter  # noqa: E402
+from snsim.language.evaluator import Evaluator  # noqa: E402
 from snsim.language.forms import symbol  # noqa: E402
 from snsim.language.limits import Limits  # noqa: E402
 from snsim.program import Host, make_interpreter, new_shelves  # noqa: E402
@@ -57,7 +57,7 @@ class Contender:
     way: str
     order: str
     original: tuple[int, int]
-    program: Interpreter
+    program: Evaluator
     call: str
     count: int
     rates: list[float] = field(default_factory=list)
@@ -83,7 +83,7 @@ class Contender:
         }
 
 
-def program(kernel: str, fast: bool) -> Interpreter:
+def program(kernel: str, fast: bool) -> Evaluator:
     """Return a program after it has made the net and its patterns."""
     text = (ROOT / "nets" / "lecun89.sn").read_text()
     interpreter = make_interpreter(

@@ -22,7 +22,7 @@ from snsim.registry import suggest
 from snsim.runs.examples import SourceFolder
 from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options
-from snsim.runs.run import PassFinished, Started, run_unrecorded, start_weights
+from snsim.runs.run import PassFinished, RunStarted, run_unrecorded, start_weights
 from snsim.runs.run import run as run_training
 from snsim.training.loop import PassResult
 from snsim.training.memory_need import check_module_memory
@@ -217,7 +217,7 @@ class TrainingRun(Iterator[PassResult]):
 
     def _recorded(self, program: Program, training: Training, options: Options) -> Generator[PassResult, None, None]:
         for event in run_training(program, training, self.seed, options):
-            if isinstance(event, Started):
+            if isinstance(event, RunStarted):
                 self.folder = event.run
             elif isinstance(event, PassFinished):
                 yield event.done

@@ -37,7 +37,7 @@ class CacheWarning(UserWarning):
     """The cache, or an entry of it, is not used. The text is shown to the user."""
 
 
-class UnsafeError(Exception):
+class UnsafeCacheError(Exception):
     """Another user could change the cache. The text says what is wrong and what to do.
 
     `folder` is the folder that is not used, or the one that holds the file that is not used.
@@ -127,7 +127,7 @@ def write_entry(path: Path, content: bytes) -> None:
         raise
 
 
-def warn_once(reason: UnsafeError) -> None:
+def warn_once(reason: UnsafeCacheError) -> None:
     """Warn the user that the cache is not used, and why: once per process and folder."""
     if reason.folder not in _warned:
         _warned.add(reason.folder)
@@ -203,14 +203,14 @@ def _open_to(status: os.stat_result) -> str:
     return f"can be written by others (mode {stat.S_IMODE(status.st_mode):o})"
 
 
-def _unsafe(place: Path, why: str, is_file: bool = False) -> UnsafeError:
+def _unsafe(place: Path, why: str, is_file: bool = False) -> UnsafeCacheError:
     if is_file:
-        return UnsafeError(
+        return UnsafeCacheError(
             f"a file of the cache is not used: {place} {why}. If you do not know who wrote it, delete "
             f"the folder {place.parent}; what it held is made again",
             place.parent,
         )
-    return UnsafeError(
+    return UnsafeCacheError(
         f"the cache is not used: {place} {why}. Correct that and delete what others may have put into "
         "it, or name another folder in the variable SNSIM_CACHE",
         place,

@@ -162,7 +162,7 @@ class InnerPath:
 
 
 @dataclass(frozen=True)
-class Each:
+class ListOf:
     """A list of at least `least` values, all of one kind."""
 
     kind: Kind
@@ -195,7 +195,7 @@ class Fields:
 
 
 @dataclass(frozen=True)
-class Either:
+class OneOf:
     """A value of one of several kinds; None stands for null."""
 
     kinds: tuple[Kind | None, ...]
@@ -204,23 +204,23 @@ class Either:
         return " or ".join("null" if kind is None else str(kind) for kind in self.kinds)
 
 
-Kind = Whole | Number | Text | InnerPath | Each | Named | Fields | Either
+Kind = Whole | Number | Text | InnerPath | ListOf | Named | Fields | OneOf
 
 
-def nullable(kind: Kind) -> Either:
+def nullable(kind: Kind) -> OneOf:
     """Return the kind that allows null too."""
-    return Either((kind, None))
+    return OneOf((kind, None))
 
 
 def problems(value: Any, kind: Kind, place: str = "") -> Iterator[str]:
     """Yield a message for each place where a value is not of a kind, with the name of the field: `data.rank`."""
-    if isinstance(kind, Either):
+    if isinstance(kind, OneOf):
         if not any(value is None if one is None else _fits(value, one) for one in kind.kinds):
             inner = next((one for one in kind.kinds if one is not None and _is_like(value, one)), None)
             yield from problems(value, inner, place) if inner is not None else [_differs(value, kind, place)]
     elif not _is_like(value, kind):
         yield _differs(value, kind, place)
-    elif isinstance(kind, Each):
+    elif isinstance(kind, ListOf):
         for number, item in enumerate(value):
             yield from problems(item, kind.kind, f"{place}[{number}]")
     elif isinstance(kind, Named):
@@ -278,9 +278,9 @@ def _is_like(value: Any, kind: Kind) -> bool:
             and ".." not in Path(value).parts
             and value != "."
         )
-    if isinstance(kind, Each):
+    if isinstance(kind, ListOf):
         return isinstance(value, list) and len(value) >= kind.least
-    if isinstance(kind, Either):
+    if isinstance(kind, OneOf):
         return _fits(value, kind)
     return isinstance(value, dict)
 

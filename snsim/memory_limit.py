@@ -26,30 +26,30 @@ _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*([KMGT]?I?B)", re.IGNORECASE | 
 _GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
-def default_limit(groups: Path = _GROUPS, own: Path = _OWN_GROUPS) -> int | None:
+def default_limit(groups: Path = _GROUPS, own_groups: Path = _OWN_GROUPS) -> int | None:
     """Return half of the available memory in bytes, or None if the system does not tell it."""
-    memory = available(groups, own)
+    memory = available(groups, own_groups)
     return None if memory is None else memory // 2
 
 
-def available(groups: Path = _GROUPS, own: Path = _OWN_GROUPS) -> int | None:
+def available(groups: Path = _GROUPS, own_groups: Path = _OWN_GROUPS) -> int | None:
     """Return the memory in bytes that this process may have, or None if the system does not tell it.
 
-    It is the memory of the machine, or the least limit of the control groups of this process. `groups` and `own` are
-    where Linux lists the control groups, and those of this process.
+    It is the memory of the machine, or the least limit of the control groups of this process. `groups` and
+    `own_groups` are where Linux lists the control groups, and those of this process.
     """
-    sizes = [size for size in (machine_memory(), *_group_limits(groups, own)) if size is not None]
+    sizes = [size for size in (machine_memory(), *_group_limits(groups, own_groups)) if size is not None]
     return min(sizes, default=None)
 
 
-def _group_limits(groups: Path, own: Path) -> list[int]:
+def _group_limits(groups: Path, own_groups: Path) -> list[int]:
     """Return the limits in bytes of the control groups of this process and of the groups that contain them.
 
     /proc/self/cgroup has a line `0::/a/b` for version 2 and `4:memory:/a/b` for version 1 (cgroups(7)). In a container
     the path may be that of the host. Then the group that is mounted at the top is the one of this process.
     """
     limits = []
-    for line in _text(own).splitlines():
+    for line in _text(own_groups).splitlines():
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if number == "0" and not controllers:

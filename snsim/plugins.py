@@ -32,7 +32,8 @@ from snsim.data.fetch import DataFile
 from snsim.data.formats import read_idx, read_matrix
 from snsim.data.scaling import scale
 from snsim.engines import Constants, build
-from snsim.engines.plan import Link, Plan, Stage, Transfer, explicit_tables
+from snsim.engines.plan import LayerPlan as Stage
+from snsim.engines.plan import Link, Plan, Transfer, explicit_tables
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Engine, Settings, UpdateRule
 from snsim.engines.reference.engine import ReferenceEngine
 from snsim.errors import Fault, SnError, Span, fail

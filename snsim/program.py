@@ -18,7 +18,7 @@ import numpy as np
 
 from snsim.errors import Fault, Source
 from snsim.language.builtins import CORE
-from snsim.language.evaluator import Interpreter
+from snsim.language.evaluator import Evaluator
 from snsim.language.forms import Node
 from snsim.language.includes import include
 from snsim.language.interpreter import Word
@@ -149,7 +149,7 @@ def read_program(
     """
     source = text if isinstance(text, Source) else read_source(text, limits)
     own = new_shelves()
-    files = None if texts is None else FileAccess.around(source, texts)
+    files = None if texts is None else FileAccess.beside(source, texts)
     with scratch() if around is None else nullcontext(around) as place:
         interpreter = make_interpreter(own, place, port, limits, presets, files)
         try:
@@ -191,9 +191,9 @@ def make_interpreter(
     limits: Limits = Limits(),
     presets: Mapping[str, float | str] | None = None,
     files: FileAccess | None = None,
-) -> Interpreter:
+) -> Evaluator:
     """Return the interpreter of one program that declares on the shelves `own`; the rest as in `read_program`."""
-    interpreter = Interpreter(own.functions, own.words, port, limits, presets, files)
+    interpreter = Evaluator(own.functions, own.words, port, limits, presets, files)
     interpreter.absent = UNSUPPORTED
     if host.kernel is not None:
         interpreter.part(Netspace).prefer(host.kernel)
@@ -204,7 +204,7 @@ def make_interpreter(
     return interpreter
 
 
-def _save_pictures(interpreter: Interpreter, place: Host) -> None:
+def _save_pictures(interpreter: Evaluator, place: Host) -> None:
     """Save the windows of an SN-2.8 program, if the user wants pictures. A program that failed may have some too."""
     if place.pictures is not None and place.output is not None and windows(interpreter):
         save_pictures(interpreter, place.output(), place.pictures)
@@ -216,7 +216,7 @@ def shelves() -> Shelves:
     built_in = _with_words(NetShelves(), TrainShelves())
     for package in PRELUDES:
         text = resources.files(package).joinpath("prelude.sn").read_text(encoding="utf-8")
-        Interpreter(built_in.functions, built_in.words, io.StringIO()).run(Source(f"<{package}.prelude>", text))
+        Evaluator(built_in.functions, built_in.words, io.StringIO()).run(Source(f"<{package}.prelude>", text))
     return built_in
 
 

@@ -5,17 +5,17 @@ Every run folder is checked against these schemas when it is read.
 
 from __future__ import annotations
 
-from snsim.json_reader import Each, Either, Fields, InnerPath, Named, Number, Text, Whole, nullable
+from snsim.json_reader import Fields, InnerPath, ListOf, Named, Number, OneOf, Text, Whole, nullable
 
 FORMAT = 1  # version of the folder's layout; a later layout gets a higher number
 
 _NAME = Text()
 _COUNT = Whole(0)
-_SEVERAL = Each(_NAME)
-_OPTIONS = Named(Either((Number(), _NAME)))  # the values of --set
+_SEVERAL = ListOf(_NAME)
+_OPTIONS = Named(OneOf((Number(), _NAME)))  # the values of --set
 
 _SOURCE = Fields(
-    {"main": InnerPath(), "files": Each(InnerPath(), 1), "root": Text(4096)}, {"digests": Named(nullable(_NAME))}
+    {"main": InnerPath(), "files": ListOf(InnerPath(), 1), "root": Text(4096)}, {"digests": Named(nullable(_NAME))}
 )
 
 _PATH = Text(4096)
@@ -24,24 +24,24 @@ _RECORD = Fields(  # what `DataRecord.to_json` writes
     {
         "reader": _NAME,
         "folder": _PATH,
-        "files": Each(Fields({"name": _PATH, "sha256": _NAME, "pictures": nullable(_COUNT)}, closed=True)),
-        "shape": Each(Whole(1), 1),
+        "files": ListOf(Fields({"name": _PATH, "sha256": _NAME, "pictures": nullable(_COUNT)}, closed=True)),
+        "shape": ListOf(Whole(1), 1),
         "columns": _SEVERAL,
         "targets": _SEVERAL,
-        "class_names": Each(Text(zero=True)),  # those of an npz may hold any character
+        "class_names": ListOf(Text(zero=True)),  # those of an npz may hold any character
         "scaling": nullable(
             Fields(
                 {
                     "kind": _NAME,
-                    "offset": Each(Number(), 1),
-                    "divisor": Each(Number(), 1),
+                    "offset": ListOf(Number(), 1),
+                    "divisor": ListOf(Number(), 1),
                     "shift": Number(),
                     "mirror": nullable(Number()),
                 },
                 closed=True,
             )
         ),
-        "size": nullable(Each(Whole(1), 2)),
+        "size": nullable(ListOf(Whole(1), 2)),
         "seed": nullable(_COUNT),
         "test": nullable(Number(0)),
         "folds": nullable(Whole(1)),
@@ -61,7 +61,7 @@ SETTINGS = Fields(
         "engine": _NAME,
         "dtype": Text(values=("float64", "float32")),
         "cost": _NAME,
-        "correct": Each(Either((_NAME, Number())), 1),
+        "correct": ListOf(OneOf((_NAME, Number())), 1),
         "updates": _SEVERAL,
         "data": Fields(
             {
@@ -73,7 +73,7 @@ SETTINGS = Fields(
                 "train": Whole(1),
                 "test": _COUNT,
             },
-            {"record": _RECORD, "folders": Each(_PATH), "moved": _PATH},
+            {"record": _RECORD, "folders": ListOf(_PATH), "moved": _PATH},
         ),
         "published": Named(Number()),
         "overrides": Fields(
@@ -98,7 +98,7 @@ _FIGURE = nullable(Number())  # null: the number was not finite
 _PERCENT = Number(0, 100)
 _SCORE = Fields(
     {"loss": _FIGURE, "half_mse": _FIGURE, "mse": _FIGURE, "error": _PERCENT, "misses": _COUNT, "patterns": Whole(1)},
-    {"rejection": _PERCENT, "output_misses": Each(_COUNT, 1)},
+    {"rejection": _PERCENT, "output_misses": ListOf(_COUNT, 1)},
     closed=True,
 )
 

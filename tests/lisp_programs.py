@@ -4,7 +4,7 @@ import io
 
 from snsim.errors import SnError, Source, fail
 from snsim.language.builtins import CORE
-from snsim.language.evaluator import Interpreter
+from snsim.language.evaluator import Evaluator
 from snsim.language.forms import symbol
 from snsim.language.includes import include
 from snsim.language.printer import show
@@ -20,7 +20,7 @@ class Program:
         words.add("net", self._net, "keeps its call")
         words.add("include", include, "reads another file")
         self.port = io.StringIO()
-        self.interpreter = Interpreter(options.pop("functions", CORE), words, self.port, **options)
+        self.interpreter = Evaluator(options.pop("functions", CORE), words, self.port, **options)
 
     def _net(self, call, interpreter):
         if "bad" in [node.name for node in call.items[1:] if node.is_symbol]:

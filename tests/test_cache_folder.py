@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from snsim import cache_folder
-from snsim.cache_folder import UnsafeError, private_folder, read_entry, write_entry
+from snsim.cache_folder import UnsafeCacheError, private_folder, read_entry, write_entry
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners and modes of POSIX here")
 needs_root = pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root gives files away")
@@ -85,7 +85,7 @@ def refused(folder: Path) -> str:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cache_folder.os, "open", watched)
-        with pytest.raises(UnsafeError) as raised:
+        with pytest.raises(UnsafeCacheError) as raised:
             read_entry(folder / "cache" / "native" / "entry", 100)
     assert not opened
     return str(raised.value)
@@ -115,7 +115,7 @@ def test_a_way_through_a_link_of_somebody_else_is_not_used(tmp_path: Path) -> No
     (tmp_path / "link").symlink_to("cache")
     assert read_entry(tmp_path / "link" / "entry", 100) == b"content"  # a link of one's own is fine
     os.chown(tmp_path / "link", SOMEBODY, -1, follow_symlinks=False)
-    with pytest.raises(UnsafeError, match="link is a link of the user 12345"):
+    with pytest.raises(UnsafeCacheError, match="link is a link of the user 12345"):
         read_entry(tmp_path / "link" / "entry", 100)
 
 

@@ -19,7 +19,7 @@ import pytest
 import snsim
 from snsim.cli.main import main
 from snsim.errors import Fault, SnError, Source
-from snsim.language.evaluator import Interpreter
+from snsim.language.evaluator import Evaluator
 from snsim.language.procedures import Primitive
 from snsim.program import lisp_functions, read_program
 from snsim.sn28.net.net_word import KernelWord
@@ -253,7 +253,7 @@ def test_arguments_of_a_form_are_counted(form: str, takes: tuple[int, int | None
 def lisp(text: str) -> Fault | None:
     """The fault of a program of Lisp; None if there is none."""
     try:
-        Interpreter(lisp_functions(), port=io.StringIO()).run(Source("<test>", text))
+        Evaluator(lisp_functions(), port=io.StringIO()).run(Source("<test>", text))
     except SnError as error:
         assert len(error.faults) == 1
         return error.faults[0]

@@ -179,12 +179,12 @@ def test_a_file_whose_name_begins_with_an_angle_is_a_file(folder: Path, capsys: 
     for name in ("<x>", "<prompt>"):
         (folder / name).write_text('(include "<part")')
         source = read_source(folder / name)
-        assert source.path == folder / name and FileAccess.around(source).root == folder
+        assert source.path == folder / name and FileAccess.beside(source).root == folder
         assert main(["check", str(folder / name)]) == 0
         assert "3 units" in capsys.readouterr().out
-    assert FileAccess.around(Source("<prompt>", "")).root is None
+    assert FileAccess.beside(Source("<prompt>", "")).root is None
     with pytest.raises(SnError, match="not in a file, so it has no folder"):
-        read_program(Source("<prompt>", '(include "<part")'), around=Host())
+        read_program(Source("<prompt>", '(include "<part")'), beside=Host())
 
 
 TEXT = "(net n (layer input 2) (layer output 1) (connect input output (full)))"

@@ -13,7 +13,7 @@ from tiny_run import make_runs, program, snsim
 from snsim.console.live_table import TerminalView, time_left
 from snsim.program import read_program
 from snsim.runs.options import Options
-from snsim.runs.run import Finished, PassFinished, Started, run
+from snsim.runs.run import PassFinished, RunFinished, RunStarted, run
 from snsim.training.loop import Progress
 
 
@@ -29,7 +29,7 @@ def test_the_display_below_the_table(runs: Path, tmp_path: Path, monkeypatch: py
     made = read_program(runs / "tiny.sn")
     events = list(run(made, made.trainings.get("tiny"), 3, Options(engine="reference", out=tmp_path)))
     started, passed = events[0], [event for event in events if isinstance(event, PassFinished)]
-    assert isinstance(started, Started) and isinstance(events[-1], Finished) and len(passed) == 4
+    assert isinstance(started, RunStarted) and isinstance(events[-1], RunFinished) and len(passed) == 4
     now = [100.0]
     monkeypatch.setattr("snsim.console.live_table.time.monotonic", lambda: now[0])
     view, out = TerminalView(), io.StringIO()

@@ -211,7 +211,7 @@ def test_a_state_that_no_weight_depends_on_takes_no_memory(tmp_path: Path) -> No
     without, with_it = (
         native_memory(Workload(net, rule, constants={"alpha": alpha, "decay": 0.0})) for alpha in (0, 0.9)
     )
-    assert with_it.held - without.held == 4 * 300 * 301 + 4 * 300 * (-300 % 16)
+    assert with_it.resident - without.resident == 4 * 300 * 301 + 4 * 300 * (-300 % 16)
 
 
 def test_several_stages_and_patterns_and_resuming_cost_more(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from snsim.errors import SnError, Source
 from snsim.language.builtins import CORE
-from snsim.language.evaluator import Interpreter
+from snsim.language.evaluator import Evaluator
 from snsim.language.interpreter import Word
 from snsim.language.procedures import Procedure, function
 from snsim.network.clauses import DEFAULT, STATED
@@ -33,7 +33,7 @@ def run(text: str, shelves: NetShelves) -> NetShelves:
     functions: Shelf[Procedure] = CORE.child()
     for name, (body, _) in lisp_functions().items():
         function(name, shelf=functions)(body)
-    Interpreter(functions, known, io.StringIO()).run(Source("t.sn", text))
+    Evaluator(functions, known, io.StringIO()).run(Source("t.sn", text))
     return shelves
 
 

@@ -36,7 +36,7 @@ from snsim.engines import ENGINES
 from snsim.engines.protocol import NO_GATES, NO_NOISES
 from snsim.engines.reference.engine import ReferenceEngine
 from snsim.errors import Source, fail
-from snsim.language.evaluator import Interpreter
+from snsim.language.evaluator import Evaluator
 from snsim.network import net_form
 from snsim.network.clauses import arguments, whole
 from snsim.network.schemes import SCHEMES, scheme
@@ -66,7 +66,7 @@ def in_the_prelude(text: str) -> Iterator[None]:
     """Inside the block the declarations of the text are built in, as those of a prelude.sn are."""
     built_in = program.shelves()
     with taken_away_again(built_in.nlfs, built_in.costs, built_in.updates):
-        Interpreter(built_in.functions, built_in.words).run(Source("<prelude>", text))
+        Evaluator(built_in.functions, built_in.words).run(Source("<prelude>", text))
         yield
 
 

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from tiny_run import make_runs, program, snsim
 
 from snsim.errors import SnError
-from snsim.language.evaluator import Interpreter
+from snsim.language.evaluator import Evaluator
 from snsim.runs.opened_run import OpenedRun, OpenedText, open_net
 
 opened: Counter[str] = Counter()
@@ -69,13 +69,13 @@ def test_a_command_reads_each_part_of_a_run_once(
 ) -> None:
     global is_counting
     evaluated: list[Path | None] = []
-    run = Interpreter.run
+    run = Evaluator.run
 
-    def counted(interpreter: Interpreter, source: object) -> object:
+    def counted(interpreter: Evaluator, source: object) -> object:
         evaluated.append(source.path)
         return run(interpreter, source)
 
-    monkeypatch.setattr(Interpreter, "run", counted)
+    monkeypatch.setattr(Evaluator, "run", counted)
     monkeypatch.setattr("snsim.reports.page.figure", lambda *given: "")  # what is drawn is tested elsewhere
     monkeypatch.chdir(runs)
     opened.clear()

@@ -18,7 +18,7 @@ from snsim.errors import SnError
 from snsim.plots import block_characters, confusion, curves, maps, misses, net, nlf, rejection, table, weights
 from snsim.plots.mosaic import mosaic
 from snsim.plots.registry import PICTURES
-from snsim.plots.style import NARROW, WIDE, Look
+from snsim.plots.style import NARROW, WIDE, FigureStyle
 from snsim.program import read_program
 from snsim.reports.picture_data import (
     confusion_of,
@@ -194,7 +194,7 @@ def test_table_and_net(runs: Path) -> None:
         ("encoder", NARROW),
     ],
 )
-def test_words_beside_a_net_have_room(name: str, look: Look) -> None:
+def test_words_beside_a_net_have_room(name: str, look: FigureStyle) -> None:
     training = read_program(ROOT / "nets" / f"{name}.sn").own_trainings[0]
     figure = net.draw(training.net, look)
     texts = [text for text in figure.axes[0].texts if text.get_text()]

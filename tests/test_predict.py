@@ -56,7 +56,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def iris(runs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The run `iris`. A run of a version that recorded nothing of the data gets its record here."""
     if getattr(OpenedRun.open(runs / "iris"), "data_record", None) is None:
-        record = read_path(runs / "iris.csv", OpenedRun.open(runs / "iris").training.data.own.options, "csv").record
+        record = read_path(
+            runs / "iris.csv", OpenedRun.open(runs / "iris").training.data.own_data.options, "csv"
+        ).record
         monkeypatch.setattr(OpenedRun, "data_record", record, raising=False)
     return runs / "iris"
 

@@ -19,7 +19,7 @@ from snsim.program import Program, read_program
 from snsim.run_folder import open_run
 from snsim.runs.options import Options
 from snsim.runs.resume import resume
-from snsim.runs.run import Finished, PassFinished, run
+from snsim.runs.run import PassFinished, RunFinished, run
 from snsim.training.choose_engine import build_engine
 from snsim.training.conjugate_gradient import curvature_along
 from snsim.training.initial import initial_weights
@@ -332,7 +332,7 @@ def test_stopped_after_any_pass_it_ends_with_the_same_bits(name: str, main: Path
     chosen = program.trainings.get("t")
     options = Options(out=tmp_path, engine=name)
     *_, whole = run(program, chosen, 1, options)
-    assert isinstance(whole, Finished) and whole.completed and chosen.passes == 11
+    assert isinstance(whole, RunFinished) and whole.completed and chosen.passes == 11
     left = [line.get("left") for line in open_run(whole.run).passes]
     assert left[0] is None and left[1] == left[2] and left[3]["weights"] < left[2]["weights"]
     for after in range(11):

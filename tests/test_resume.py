@@ -21,7 +21,7 @@ from snsim.run_folder import Recorder, Run, new_run, open_run, reopen_run
 from snsim.runs.interrupts import Interrupts
 from snsim.runs.options import Options
 from snsim.runs.resume import resume
-from snsim.runs.run import Finished, PassFinished, Started, run
+from snsim.runs.run import PassFinished, RunFinished, RunStarted, run
 from snsim.training.choose_engine import build_engine
 from snsim.training.initial import initial_weights
 from snsim.training.loop import PassResult, Snapshot, training_events
@@ -88,7 +88,7 @@ def same(a: Run, b: Run) -> None:
 def unstopped(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("unstopped")
     *_, last = start(write_program(folder / "program"), folder / "runs")
-    assert isinstance(last, Finished) and last.completed and last.presentations == PASSES * 60
+    assert isinstance(last, RunFinished) and last.completed and last.presentations == PASSES * 60
     return open_run(last.run)
 
 
@@ -96,15 +96,15 @@ def unstopped(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_stopped_after_any_pass(after: int, unstopped: Run, tmp_path: Path) -> None:
     events = start(write_program(tmp_path / "program"), tmp_path / "runs")
     started = next(events)
-    assert isinstance(started, Started) and started.run == tmp_path / "runs" / "several-seed4"
+    assert isinstance(started, RunStarted) and started.run == tmp_path / "runs" / "several-seed4"
     while after and not (isinstance(event := next(events), PassFinished) and event.done.number == after):
         pass
     next(events)  # into the next pass, none of which may be left
     events.close()
     assert open_run(started.run).snapshot.number == after
     again, *_, last = resume(started.run)
-    assert isinstance(again, Started) and again.done == after
-    assert isinstance(last, Finished) and last.completed and last.presentations == (PASSES - after) * 60
+    assert isinstance(again, RunStarted) and again.done == after
+    assert isinstance(last, RunFinished) and last.completed and last.presentations == (PASSES - after) * 60
     same(open_run(started.run), unstopped)
 
 
@@ -127,7 +127,7 @@ def test_any_engine_and_type_is_resumed(engine: str, dtype: str, tmp_path: Path)
     events.close()
     cut = tmp_path / "runs" / "small-2"
     *_, last = resume(cut)
-    assert isinstance(whole, Finished) and isinstance(last, Finished) and last.completed
+    assert isinstance(whole, RunFinished) and isinstance(last, RunFinished) and last.completed
     same(open_run(whole.run), open_run(cut))
     assert open_run(cut).weights()["h.bias"].dtype == dtype and open_run(cut).settings["engine"] == engine
 
@@ -171,8 +171,8 @@ def test_killed_after_any_pass(seconds: float, saved: list[int], unstopped: Run,
     """The folder as a kill leaves it goes on from its last checkpoint: stages end with passes 3, 5 and 7."""
     copies = []
     for event in start(write_program(tmp_path / "program"), tmp_path / "runs", save_every=seconds):
-        if isinstance(event, (Started, PassFinished)):
-            folder = event.run if isinstance(event, Started) else copies[0][0]
+        if isinstance(event, (RunStarted, PassFinished)):
+            folder = event.run if isinstance(event, RunStarted) else copies[0][0]
             copies.append((folder, shutil.copytree(folder, tmp_path / f"killed-{len(copies)}")))
     assert [open_run(copy).snapshot.number for _, copy in copies] == saved
     for number, (_, copy) in enumerate(copies):
@@ -241,7 +241,7 @@ def test_the_folder_is_the_truth(unstopped: Run, tmp_path: Path) -> None:
         "checkpoint.safetensors",
     }
     events = list(resume(unstopped.folder))  # nothing is left to do
-    assert [type(event) for event in events] == [Started, Finished] and events[1].presentations == 0
+    assert [type(event) for event in events] == [RunStarted, RunFinished] and events[1].presentations == 0
 
 
 def test_other_data_or_another_net_is_refused(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_other_data_or_another_net_is_refused(tmp_path: Path) -> None:
         list(resume(folder))
     main_copy.write_text(PROGRAM)
     *_, last = resume(folder)
-    assert isinstance(last, Finished) and last.completed and len(open_run(folder).passes) == 2
+    assert isinstance(last, RunFinished) and last.completed and len(open_run(folder).passes) == 2
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_a_run_that_is_being_run_is_not_resumed(tmp_path: Path) -> None:
         list(resume(folder))
     events.close()
     *_, last = resume(folder)
-    assert isinstance(last, Finished) and last.completed
+    assert isinstance(last, RunFinished) and last.completed
 
 
 def test_the_runs_that_could_be_meant_are_named(unstopped: Run, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sn28_programs import fault, printed
 
 from snsim.errors import Source
-from snsim.language.evaluator import Interpreter
+from snsim.language.evaluator import Evaluator
 from snsim.program import lisp_functions
 from snsim.sn28.codebooks.codebooks import Codebook
 from snsim.sn28.codebooks.nearest_neighbours import nearest, nearest_k, nearest_two, squared_distances, vote
@@ -398,7 +398,7 @@ def test_demonstrations_learn_what_is_clicked():
 
 def test_maps_are_drawn_in_the_plane():
     """Data as circles, nodes as lines: the square -1 to 1 is the whole window of 100 x 100 pixels."""
-    interpreter = Interpreter(lisp_functions())
+    interpreter = Evaluator(lisp_functions())
     interpreter.run(
         Source(
             "<test>",

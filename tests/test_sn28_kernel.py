@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sn28_programs import fault, printed
 
 from snsim.errors import Source
-from snsim.language.evaluator import Interpreter
+from snsim.language.evaluator import Evaluator
 from snsim.program import lisp_functions, read_program
 from snsim.sn28.learning import curvature, euclidean, propagation, weights
 from snsim.sn28.net import connections
@@ -41,7 +41,7 @@ XOR_NET = """(alloc-net 100 1000)
 
 def start(text="", kernel=None, loops=None):
     """An interpreter that has run a text, and its net."""
-    interpreter = Interpreter(lisp_functions(), port=io.StringIO())
+    interpreter = Evaluator(lisp_functions(), port=io.StringIO())
     interpreter.keep(Netspace, Netspace(interpreter, loops))
     space = interpreter.part(Netspace)
     if kernel:
@@ -629,7 +629,7 @@ def test_a_declared_net_computes_what_its_engine_computes():
     net = program.nets.get("lecun89")
     training = program.trainings.get("lecun89")
     engine = ReferenceEngine(plan(net), training.cost, training.stages[0].rule, np.float64)
-    interpreter = Interpreter(program.functions, program.words, io.StringIO())
+    interpreter = Evaluator(program.functions, program.words, io.StringIO())
     from snsim.sn28.net.use_net import declared_nets
 
     interpreter.keep(declared_nets, program.nets)

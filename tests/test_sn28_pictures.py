@@ -11,7 +11,7 @@ import pytest
 from sn28_programs import fault, printed
 
 from snsim.errors import SnError, Source
-from snsim.language.evaluator import Interpreter
+from snsim.language.evaluator import Evaluator
 from snsim.program import lisp_functions
 from snsim.sn28.graphics.canvas import BLACK, GRAY, WHITE, Block, Disc, Frame, Line, Polygon, Screen, Squares, Text
 from snsim.sn28.graphics.plots import round_range
@@ -88,7 +88,7 @@ def printed_marks(text, size="(new-window 100 100)"):
 
 
 def run_windows(text):
-    interpreter = Interpreter(lisp_functions())
+    interpreter = Evaluator(lisp_functions())
     interpreter.run(Source("<test>", text))
     return interpreter.part(Screen).windows
 

@@ -111,13 +111,13 @@ def of_opened_run(command: Callable[..., Any]) -> Callable[..., Any]:
     @memory_option
     @wraps(command)
     def with_options(
-        moved: Path | None, data_dir: Path | None, offline: bool, best: bool, memory: int | None, **given: Any
+        moved: Path | None, data_dir: Path | None, offline: bool, best: bool, memory: int | None, **others: Any
     ) -> Any:
         from snsim.runs.options import Options
 
         place = None if moved is None else Path(os.path.abspath(moved))
         return command(
-            options=Options(moved=place, data_dir=data_dir, online=not offline, best=best, memory=memory), **given
+            options=Options(moved=place, data_dir=data_dir, online=not offline, best=best, memory=memory), **others
         )
 
     return with_options

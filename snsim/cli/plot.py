@@ -117,7 +117,7 @@ def _write_or_show(name: str, data: Any, file: Path, show: bool, as_text: bool) 
     if as_text:
         echo(picture.text(data, max(20, min(100, shutil.get_terminal_size((80, 24)).columns - 2))))
     elif show:
-        picture.draw(data, style.Look(windows=True))
+        picture.draw(data, style.FigureStyle(windows=True))
         style.show_windows()
     else:
         style.write(picture.draw(data, style.WIDE), file)

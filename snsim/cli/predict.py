@@ -163,11 +163,11 @@ def _print_csv(
     for patterns, some in zip(read, outputs):
         for row, (_, values, units, margin) in enumerate(_answers(predictor, [patterns], [some], shown)):
             answer = [for_line(names[units[0]]), repr(margin)] if have_classes else []
-            told = [str(value) for value in values]
+            shown_values = [str(value) for value in values]
             if top is not None:
-                told = [cell for unit in units for cell in (for_line(names[unit]), str(values[unit]))]
+                shown_values = [cell for unit in units for cell in (for_line(names[unit]), str(values[unit]))]
             number = "" if patterns.report is not None else row
-            writer.writerow([for_line(patterns.name), number, *answer, *told])
+            writer.writerow([for_line(patterns.name), number, *answer, *shown_values])
     echo(lines.getvalue().rstrip("\n"))
 
 

@@ -116,10 +116,12 @@ def reproduce_files(programs: Sequence[Program], options: Options, reproduction:
     failures: dict[Path, str] = {}
     try:
         with _progress(reproduction, len(tasks)) as progress:
-            left = [task for task in tasks if not progress.report_if_finished(task)]
-            if left:
-                shared = _share_memory(left, reproduction, min(reproduction.jobs or usable_cores(), len(left)))
-                with _executor(reproduction, len(left)) as executor:
+            unfinished = [task for task in tasks if not progress.report_if_finished(task)]
+            if unfinished:
+                shared = _share_memory(
+                    unfinished, reproduction, min(reproduction.jobs or usable_cores(), len(unfinished))
+                )
+                with _executor(reproduction, len(unfinished)) as executor:
                     for outcome in executors.reproduce(shared, executor):
                         progress.report(outcome)
                         if outcome.faults:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from snsim.data.progress import ProgressBar
     from snsim.program import Program
     from snsim.runs.options import Options, Say
-    from snsim.runs.run import Event, Finished
+    from snsim.runs.run import Event, RunFinished
     from snsim.training.spec import Training
 
 NEW_RUN_ONLY = (
@@ -117,7 +117,7 @@ def run(file: str | None, **options: Any) -> int:
     run_options = options_from({**options, "data": ()} if moved else options, set_values)
     run_options = replace(run_options, moved=moved)
     view, say = choose_view(as_json, quiet, options["tensorboard"]), sayer(as_json, quiet)
-    finished: list[Finished] = []
+    finished: list[RunFinished] = []
     if file is None:
         folder = named_path(resumed, "run", quiet=as_json or quiet)
         code = resume_run(Path(folder), run_options, view, say, finished)
@@ -133,7 +133,7 @@ def run(file: str | None, **options: Any) -> int:
     return code
 
 
-def next_commands(finished: Sequence[Finished], file: str | None, context: click.Context) -> list[str]:
+def next_commands(finished: Sequence[RunFinished], file: str | None, context: click.Context) -> list[str]:
     """Return the commands to type after these runs, with the options of the command line that they need again.
 
     `file` is the word that named the description; None after a resumed run.
@@ -170,7 +170,7 @@ def run_file(
     only: Sequence[str],
     view: View,
     say: Say,
-    finished: list[Finished],
+    finished: list[RunFinished],
 ) -> int:
     """Run the trainings that the program's own file declares, with each of their seeds or of `seeds`.
 
@@ -188,30 +188,30 @@ def run_file(
     return 0
 
 
-def resume_run(folder: Path, options: Options, view: View, say: Say, finished: list[Finished]) -> int:
+def resume_run(folder: Path, options: Options, view: View, say: Say, finished: list[RunFinished]) -> int:
     """Resume the run of a folder and return the exit code; add it to `finished` if it ends."""
     from snsim.runs.resume import resume
 
     return follow(resume(folder, options, say, _download_bar(), options.passes), view, options, finished)
 
 
-def follow(events: Generator[Event, None, None], view: View, options: Options, finished: list[Finished]) -> int:
+def follow(events: Generator[Event, None, None], view: View, options: Options, finished: list[RunFinished]) -> int:
     """Show the events of one run and return the exit code; add the last event to `finished` if the run is complete.
 
     After an interrupt, or when the output pipe was closed, the run can be resumed.
     """
-    from snsim.runs.run import Finished, Started
+    from snsim.runs.run import RunFinished, RunStarted
 
     run: Path | None = None
     completed = False
     try:
         with closing(events):  # saves the passes shown, whatever ends the loop
             for event in events:
-                if isinstance(event, Started):
+                if isinstance(event, RunStarted):
                     run = event.run
                     report(event.warnings)
                 view.show(event)
-                if isinstance(event, Finished) and event.completed:
+                if isinstance(event, RunFinished) and event.completed:
                     completed = True
                     finished.append(event)
         code = 0 if completed else INTERRUPTED

@@ -32,7 +32,7 @@ def read_and_run(
     limits = override_limits(ACTING, stated["steps"], stated["seconds"], stated["megabytes"])
     source = read_source(file, limits)
     folder = ProgramFolder(source, options, kernel, bool(stated["fast"]))
-    around = Host(
+    host = Host(
         kernel,
         options.data_dir,
         folder.make,
@@ -42,7 +42,7 @@ def read_and_run(
         pictures=None if stated["pictures"] == "none" else str(stated["pictures"] or "svg"),
     )
     try:
-        program = read_program(source, presets=options.presets, port=port, limits=limits, around=around)
+        program = read_program(source, presets=options.presets, port=port, limits=limits, around=host)
     finally:
         if folder.path is not None:
             say(f"{for_line(file)} wrote its files to {for_line(folder.path)}")

@@ -138,10 +138,10 @@ class Differences:
         for layer in self.net.layers[1:]:
             entering = [p.name for p in self.net.parameters if p.layer == layer.name and p.learns]
             if entering:
-                stray = other.stray.get(layer.name, 0.0)
+                extra_gradients = other.extra_gradients.get(layer.name, 0.0)
                 yield (
                     ("gradients", layer.name),
-                    max(stray, *(_distance(one.gradients[name], other.gradients[name]) for name in entering)),
+                    max(extra_gradients, *(_distance(one.gradients[name], other.gradients[name]) for name in entering)),
                 )
                 yield (
                     ("weights", layer.name),
@@ -163,7 +163,7 @@ class Differences:
 
     def _note(self, what: str, layer: str, one: UpdateResult, other: UpdateResult) -> str:
         """Describe what the layer's gradients, or the steps of its weights, have in common."""
-        if what == "gradients" and other.stray.get(layer, 0.0) > self.tolerance:
+        if what == "gradients" and other.extra_gradients.get(layer, 0.0) > self.tolerance:
             return f"{self.names[1]} learns weights between maps that are not connected"
         notes = []
         for p in self.net.parameters:

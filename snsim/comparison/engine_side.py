@@ -27,8 +27,8 @@ class UpdateResult:
 
     `outputs` is (patterns, units). `cost` is the sum of E over the patterns. `hidden` are flat arrays that may be the
     states of hidden layers; an engine has one array for each hidden layer, in order. `gradients` and `weights` (after
-    the update) are by parameter, of its shape. `stray` has by layer the largest gradient of weights that the net does
-    not have.
+    the update) are by parameter, of its shape. `extra_gradients` has by layer the largest gradient of weights that the
+    net does not have.
     """
 
     outputs: np.ndarray
@@ -36,7 +36,7 @@ class UpdateResult:
     hidden: Sequence[np.ndarray]
     gradients: Mapping[str, np.ndarray]
     weights: Mapping[str, np.ndarray]
-    stray: Mapping[str, float] = field(default_factory=dict)
+    extra_gradients: Mapping[str, float] = field(default_factory=dict)
 
 
 class Side(Protocol):

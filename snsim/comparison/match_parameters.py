@@ -42,7 +42,7 @@ class ParameterMatch:
         """Return a copy, of our shape, of the numbers of a tensor of their shape."""
         return np.ascontiguousarray(tensor.detach().cpu().numpy().reshape(-1)[self.places])
 
-    def stray(self, tensor: Tensor) -> float:
+    def extra_gradients(self, tensor: Tensor) -> float:
         """Return the largest absolute value of a tensor of their shape where we have no weight."""
         flat = np.abs(tensor.detach().cpu().numpy().reshape(-1).astype(np.float64))
         flat[self.places] = 0.0

@@ -105,16 +105,18 @@ class ModuleSide:
         }
         with raising_faults("the optimizer of the module fails", _METHODS_HINT):
             self._learner.step(update.settings, update.number)
-        stray: dict[str, float] = {}
+        extra_gradients: dict[str, float] = {}
         for pair, slope in slopes.items():
-            stray[pair.ours.layer] = max(stray.get(pair.ours.layer, 0.0), pair.stray(slope))
+            extra_gradients[pair.ours.layer] = max(
+                extra_gradients.get(pair.ours.layer, 0.0), pair.extra_gradients(slope)
+            )
         return UpdateResult(
             outputs,
             cost,
             hidden,
             {pair.ours.name: pair.to_ours(slope) for pair, slope in slopes.items()},
             {pair.ours.name: pair.to_ours(pair.theirs) for pair in self.pairs},
-            stray,
+            extra_gradients,
         )
 
     def _evaluate(self, update: Update) -> tuple[np.ndarray, float, list[np.ndarray]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from snsim.colour import DIM, cleaned, paint
 from snsim.console.views import PlainView
 from snsim.plots import block_characters
-from snsim.runs.run import Event, Finished, PassFinished, Started
+from snsim.runs.run import Event, PassFinished, RunFinished, RunStarted
 from snsim.training.loop import Progress
 
 if TYPE_CHECKING:
@@ -38,13 +38,13 @@ class TerminalView(PlainView):
             self._at = event
             self._refresh()
             return
-        if isinstance(event, Finished):
+        if isinstance(event, RunFinished):
             self.close()
             if event.completed and len(self._errors) >= _FEWEST:
                 ends = f"{self._errors[0]:.2f} % {block_characters.spark(self._errors)} {self._errors[-1]:.2f} %"
                 self.say(paint(f"        {self._split} error {ends}", DIM, stream=sys.stdout))
         super().show(event)
-        if isinstance(event, Started):
+        if isinstance(event, RunStarted):
             self._began, self._errors = time.monotonic(), []
             self._at = Progress(event.done + 1, 0, 1)
         elif isinstance(event, PassFinished):

@@ -9,7 +9,7 @@ from snsim.console.views import View
 from snsim.errors import fail
 from snsim.optional_packages import needing
 from snsim.reports.pass_lines import named_figures
-from snsim.runs.run import Event, Finished, PassFinished, Started
+from snsim.runs.run import Event, PassFinished, RunFinished, RunStarted
 from snsim.training.loop import PassResult
 
 
@@ -34,7 +34,7 @@ class TensorBoardView:
         self._writer: Any = None
 
     def show(self, event: Event) -> None:
-        if isinstance(event, Started):
+        if isinstance(event, RunStarted):
             self._close_writer()
             folder = self._folder / event.run.resolve().name
             try:
@@ -46,7 +46,7 @@ class TensorBoardView:
                 ) from None
         elif isinstance(event, PassFinished) and self._writer is not None:
             self._write(event.done)
-        elif isinstance(event, Finished):
+        elif isinstance(event, RunFinished):
             self._close_writer()
         self._view.show(event)
 

@@ -20,7 +20,7 @@ from snsim.reports.pass_lines import (
     published_beside_ours,
     summary_line,
 )
-from snsim.runs.run import Event, Finished, PassFinished, Started
+from snsim.runs.run import Event, PassFinished, RunFinished, RunStarted
 from snsim.text_table import shape_text
 from snsim.training.loop import PassResult, PruningResult
 from snsim.training.spec import Training
@@ -40,11 +40,11 @@ class JsonView:
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._started: Started | None = None
+        self._started: RunStarted | None = None
         self._last: dict[str, object] = {}
 
     def show(self, event: Event) -> None:
-        if isinstance(event, Started):
+        if isinstance(event, RunStarted):
             self._started = event
             self._last = {"name": event.training.name, "seed": event.seed, "pass": event.done}
             _warn(event)
@@ -61,7 +61,7 @@ class JsonView:
                 _echo_json({"event": "pass", **self._last})
         elif isinstance(event, PruningResult) and not self._quiet:
             _echo_json({"event": "pruned", **asdict(event)})
-        elif isinstance(event, Finished) and event.completed and self._started is not None:
+        elif isinstance(event, RunFinished) and event.completed and self._started is not None:
             _echo_json(
                 {
                     "event": "done",
@@ -94,16 +94,16 @@ class QuietView:
     """Print one line per run: its name, the figures of its last pass, its folder."""
 
     def __init__(self) -> None:
-        self._started: Started | None = None
+        self._started: RunStarted | None = None
         self._last: PassResult | None = None
 
     def show(self, event: Event) -> None:
-        if isinstance(event, Started):
+        if isinstance(event, RunStarted):
             self._started, self._last = event, None
             _warn(event)
         elif isinstance(event, PassFinished):
             self._last = event.done
-        elif isinstance(event, Finished) and self._started is not None:
+        elif isinstance(event, RunFinished) and self._started is not None:
             name = f"{self._started.training.name}, seed {self._started.seed}"
             if self._last is not None:
                 echo(
@@ -122,12 +122,12 @@ class PlainView:
     """Print plain lines, for pipes and files: what is run, one line per pass, and the end."""
 
     def __init__(self) -> None:
-        self._started: Started | None = None
+        self._started: RunStarted | None = None
         self._last: PassResult | None = None
         self._runs = 0
 
     def show(self, event: Event) -> None:
-        if isinstance(event, Started):
+        if isinstance(event, RunStarted):
             self._runs += 1
             self._started, self._last = event, None
             self.say(("\n" if self._runs > 1 else "") + header(event))
@@ -139,7 +139,7 @@ class PlainView:
             sys.stdout.flush()
         elif isinstance(event, PruningResult):
             self.say(pruned_line(event))
-        elif isinstance(event, Finished) and event.completed and self._started is not None:
+        elif isinstance(event, RunFinished) and event.completed and self._started is not None:
             self.say(footer(self._started, self._last, event))
 
     def say(self, text: str) -> None:
@@ -150,7 +150,7 @@ class PlainView:
         pass
 
 
-def header(event: Started) -> str:
+def header(event: RunStarted) -> str:
     """Return the header of a run, one line each for training, net, data, engine, seed, folder."""
     training, counts = event.training, event.counts
     file = "" if training.span is None else f"   {for_line(training.span.source.name)}"
@@ -191,7 +191,7 @@ def pruned_line(event: PruningResult) -> str:
     )
 
 
-def footer(started: Started, last: PassResult | None, finished: Finished) -> str:
+def footer(started: RunStarted, last: PassResult | None, finished: RunFinished) -> str:
     """Return the footer of a run: published figures beside ours, speed, and the folder."""
     lines = [""]
     training = started.training
@@ -227,19 +227,19 @@ def _first_choice(training: Training) -> str | None:
     return clause.items[1].name if clause is not None and clause.items[1].is_name else None
 
 
-def nothing_left(event: Started) -> str:
+def nothing_left(event: RunStarted) -> str:
     """Return the sentence for a resumed run that was already complete."""
     return f"all {event.training.passes} passes are already done: nothing to do"
 
 
-def stop_line(finished: Finished) -> str:
+def stop_line(finished: RunFinished) -> str:
     """Return the sentence for a run that (stop-after N) has ended."""
     best = finished.best
     assert best is not None
     return f"stopped after pass {best.last}: no better {best.figure} in {best.stop_after} passes"
 
 
-def data_warning(event: Started) -> str:
+def data_warning(event: RunStarted) -> str:
     """Return the warning that the data are not the first choice of the description."""
     return f"{event.data}, NOT {' or '.join(event.wanted[: event.rank])}, which was not found"
 
@@ -249,7 +249,7 @@ def _labelled(rows: list[tuple[str, str]]) -> list[str]:
     return [f"  {paint(label.ljust(width), DIM, stream=sys.stdout)}  {text}" for label, text in rows]
 
 
-def _warn(event: Started) -> None:
+def _warn(event: RunStarted) -> None:
     """Print on standard error what differs from the request."""
     if event.rank:
         echo(paint(data_warning(event), BOLD, YELLOW, stream=sys.stderr), err=True)

@@ -157,7 +157,7 @@ def _bias_calls(layer: Layer, names: dict[str, str]) -> list[str]:
     if layer.bias == "unit":
         return [f"(bias-connect {names[layer.name]})"]
     if layer.bias == "map":
-        return _over(layer, names, range(prod(layer.bias_shape)), "k", lambda k: [f"(shared-bias-connect {k})"])
+        return _for_each(layer, names, range(prod(layer.bias_shape)), "k", lambda k: [f"(shared-bias-connect {k})"])
     return [f"(tdnn-bias-connect {names[layer.name]} {layer.units // layer.shape[-1]} {layer.shape[-1]})"]
 
 
@@ -248,8 +248,8 @@ def _windows(
 
     def of_map(read: str, fed: list[int]) -> list[str]:
         if not framed:
-            return _over(target, names, fed, "k", lambda k: [pair(read, k)])
-        inner = _over(target, names, fed, "k", lambda k: [pair("seen", k)])
+            return _for_each(target, names, fed, "k", lambda k: [pair(read, k)])
+        inner = _for_each(target, names, fed, "k", lambda k: [pair("seen", k)])
         return [f"(let ((seen {_frame_call(windows, read, connection.border_value)}))\n{_inside(inner)})"]
 
     if _is_diagonal(windows) and not framed and len(windows.maps) >= _LOOP:
@@ -258,11 +258,11 @@ def _windows(
     return [
         call
         for sources, fed in _groups(windows)
-        for call in _over(source, names, sources, "s", partial(of_map, fed=fed))
+        for call in _for_each(source, names, sources, "s", partial(of_map, fed=fed))
     ]
 
 
-def _over(
+def _for_each(
     layer: Layer, names: dict[str, str], chosen: Sequence[int], variable: str, calls: Callable[[str], list[str]]
 ) -> list[str]:
     """Return the calls for each of some maps of a layer; in a loop if there are many."""

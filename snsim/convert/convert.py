@@ -46,7 +46,7 @@ class Conversion:
 
 
 def built_nets(
-    source: Source, around: Host, presets: Mapping[str, float | str] | None = None
+    source: Source, host: Host, presets: Mapping[str, float | str] | None = None
 ) -> tuple[list[BuiltNet], list[str]]:
     """Return the nets that a program makes, and notes on what was not followed.
 
@@ -54,7 +54,7 @@ def built_nets(
     """
     program_shelves = new_shelves()
     shelves = replace(program_shelves, functions=watch_functions(program_shelves.functions))
-    interpreter = make_interpreter(shelves, around, io.StringIO(), CONVERTING, presets)
+    interpreter = make_interpreter(shelves, host, io.StringIO(), CONVERTING, presets)
     notes: list[str] = []
     is_nettool = nettool.is_nettool(source)
     watch = interpreter.part(ProgramWatch)
@@ -90,14 +90,14 @@ def _unread_note(fault: Fault) -> str:
 
 
 def to_declarative(
-    source: Source, around: Host, name: str | None = None, presets: Mapping[str, float | str] | None = None
+    source: Source, host: Host, name: str | None = None, presets: Mapping[str, float | str] | None = None
 ) -> Conversion:
     """Return the declarative text for the nets that an SN-2.8 program, or a NetTool file, makes.
 
     `name` is the name of the net, by default that of the file; a second net is NAME-2. `presets` are the values of
     `--set`. Raises SnError for faults of the program, and for a net that the declarative words cannot state.
     """
-    built, notes = built_nets(source, around, presets)
+    built, notes = built_nets(source, host, presets)
     if not built:
         raise fail(
             f"{source.name} makes no net with connections",
@@ -108,7 +108,7 @@ def to_declarative(
     title = name or fold(PurePath(source.name).stem.replace(" ", "-"))
     texts, nets = [], []
     for k, construction in enumerate(built, 1):
-        text, net, net_notes = _convert_net(source, construction, title if k == 1 else f"{title}-{k}", around)
+        text, net, net_notes = _convert_net(source, construction, title if k == 1 else f"{title}-{k}", host)
         texts.append(text)
         nets.append(net)
         notes += net_notes
@@ -122,20 +122,20 @@ def to_declarative(
     return Conversion("\n".join(header) + "\n\n" + "\n\n".join(texts) + "\n", tuple(nets), tuple(notes))
 
 
-def _convert_net(source: Source, construction: BuiltNet, title: str, around: Host) -> tuple[str, Net, list[str]]:
+def _convert_net(source: Source, construction: BuiltNet, title: str, host: Host) -> tuple[str, Net, list[str]]:
     """Return the forms for one net, each read again; trainings that cannot be read become comments."""
     net_forms = describe(construction, title)
     try:
-        net = _read(source, net_forms.text, around).nets.get(title)
+        net = _read(source, net_forms.text, host).nets.get(title)
     except SnError:  # perhaps a function of the program is not an expression: read the net without it
         net_forms = describe(construction, title, own_functions=False)
-        net = _read(source, net_forms.text, around).nets.get(title)
+        net = _read(source, net_forms.text, host).nets.get(title)
     check_same_net(construction, net_forms.layers, net)
     train_forms = trainings(construction, net_forms.layers, title)
     texts, notes = [net_forms.text], [*net_forms.notes, *train_forms.notes]
     for name, form in train_forms.forms.items():
         try:
-            _read(source, "\n\n".join([*texts, form]), around)
+            _read(source, "\n\n".join([*texts, form]), host)
             texts.append(form)
         except SnError as error:
             notes.append(f"the training {name}: {error.faults[0].message}")
@@ -143,8 +143,8 @@ def _convert_net(source: Source, construction: BuiltNet, title: str, around: Hos
     return "\n\n".join(texts), net, notes
 
 
-def _read(source: Source, text: str, around: Host) -> Program:
-    return read_program(replace(source, text=text), port=io.StringIO(), around=around)
+def _read(source: Source, text: str, host: Host) -> Program:
+    return read_program(replace(source, text=text), port=io.StringIO(), around=host)
 
 
 # Back
@@ -157,8 +157,8 @@ def to_sn28(program: Program, name: str | None = None) -> Conversion:
     """
     net = _choose_net(program, name)
     text = program_of(net)
-    with scratch() as around:
-        built, _ = built_nets(Source(f"<calls of {net.name}>", text), around)
+    with scratch() as host:
+        built, _ = built_nets(Source(f"<calls of {net.name}>", text), host)
     if len(built) != 1:
         raise fail(
             f"the program written for {net.name} makes {len(built)} nets instead of one",

@@ -47,7 +47,7 @@ class _WindowCall:
     step: tuple[int, int]
 
     @property
-    def manner(self) -> tuple[object, ...]:
+    def parameters(self) -> tuple[object, ...]:
         return self.kind, self.border, self.cells, self.wrap, self.window, self.step
 
 
@@ -154,7 +154,9 @@ def _windows(net: BuiltNet, layers: Layers, s: int, t: int, table: Table, connec
     """Return the windows, if all calls between the two layers made them in the same manner."""
     calls = sorted(set(net.by[connections].tolist()))
     window_calls = all_or_none(_window_call(net.calls[k], layers, k, s, t) if k >= 0 else None for k in calls)
-    if window_calls is None or any(window_call.manner != window_calls[0].manner for window_call in window_calls):
+    if window_calls is None or any(
+        window_call.parameters != window_calls[0].parameters for window_call in window_calls
+    ):
         return None
     first = window_calls[0]
     source, target = (_maps(layers.shapes[k]) for k in (s, t))

@@ -225,7 +225,7 @@ def _watch_call(interpreter: Interpreter, name: str, arguments: list[Form], work
     """Do what the word does, unless it learns, and record it."""
     watch = interpreter.part(ProgramWatch)
     if name in LEARNING:
-        return _instead_of_learning(interpreter, watch, name, arguments)
+        return _record_learning(interpreter, watch, name, arguments)
     if name in MEASURES:
         error = _instead_of_measuring(interpreter, watch)
         return error if name == "test-pattern" else interpreter.lookup("good-an-percent")
@@ -245,7 +245,7 @@ def _watch_call(interpreter: Interpreter, name: str, arguments: list[Form], work
     return value
 
 
-def _instead_of_learning(interpreter: Interpreter, watch: ProgramWatch, name: str, arguments: list[Form]) -> Form:
+def _record_learning(interpreter: Interpreter, watch: ProgramWatch, name: str, arguments: list[Form]) -> Form:
     """Record a learning call, and advance `age` as if it had learned."""
     if watch.learned >= MOST_LEARNING:
         raise LearningLimitError

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from snsim.cache_folder import UnsafeError, cache_folder, private_folder, read_entry
+from snsim.cache_folder import UnsafeCacheError, cache_folder, private_folder, read_entry
 from snsim.data.download import DownloadError, Timeouts, download, host_of
 from snsim.data.progress import NoProgress, Progress
 from snsim.errors import SnError, fail
@@ -140,7 +140,7 @@ class Fetcher:
                 content = read_entry(place, file.size + _SLACK)
                 if content is not None:
                     return _verified(content, file), place
-            except UnsafeError as reason:
+            except UnsafeCacheError as reason:
                 self._say(str(reason))
                 break
             except (DamagedError, OSError) as damage:
@@ -200,7 +200,7 @@ class Fetcher:
         """
         try:
             folder = private_folder((self.search.cache / file.path).parent)
-        except UnsafeError as reason:
+        except UnsafeCacheError as reason:
             self._say(str(reason))
             with tempfile.TemporaryDirectory(prefix="snsim-") as scratch:
                 return self._downloaded_to(Path(scratch), file, address)[0], Path(host_of(address)) / file.name

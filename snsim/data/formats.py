@@ -329,19 +329,19 @@ def _row_pieces(file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
     """
     file.seek(0)
     file.seek(len(_BOM) if file.read(len(_BOM)) == _BOM else 0)
-    left, line = b"", 0
+    rest, line = b"", 0
     while piece := file.read(_PIECE):
         if piece.endswith(b"\r"):
             piece += file.read(1)
-        whole, newline, left = (left + piece.replace(b"\r\n", b"\n").translate(_ROWS)).rpartition(b"\n")
+        whole, newline, rest = (rest + piece.replace(b"\r\n", b"\n").translate(_ROWS)).rpartition(b"\n")
         if newline:
             yield line, _REMARK.sub(b"", whole)
             line += whole.count(b"\n") + 1
-        if len(left) > _LONGEST_LINE:
+        if len(rest) > _LONGEST_LINE:
             raise fail(
                 f"{name}: line {line + 1} is longer than {_LONGEST_LINE:,} bytes", hint="write one pattern a line"
             )
-    yield line, _REMARK.sub(b"", left)
+    yield line, _REMARK.sub(b"", rest)
 
 
 def _words_by_line(text: bytes) -> np.ndarray:
@@ -384,18 +384,18 @@ def _read_into(file: BinaryIO, numbers: np.ndarray, name: str, line: int = 0) ->
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
     """Yield the text of a file from its position on, in pieces that end between two words."""
-    left = b""
+    rest = b""
     while piece := file.read(_PIECE):
-        piece = left + piece
+        piece = rest + piece
         end = 1 + max(piece.rfind(blank) for blank in (b" ", b"\n", b"\t", b"\r", b"\f", b"\v"))
-        left = piece[end:]
+        rest = piece[end:]
         if end:
             yield piece[:end]
-        while len(left) > _PIECE:  # no word is so long: whoever reads it will say so
-            yield left[:_PIECE]
-            left = left[_PIECE:]
-    if left:
-        yield left
+        while len(rest) > _PIECE:  # no word is so long: whoever reads it will say so
+            yield rest[:_PIECE]
+            rest = rest[_PIECE:]
+    if rest:
+        yield rest
 
 
 def _read_words(text: bytes, name: str, before: int, line: int, most: int = -1) -> np.ndarray:

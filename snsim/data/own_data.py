@@ -77,7 +77,7 @@ def read_own(
     raw = READERS.get(reader, span).read(request)
     _check_room(raw, request)
     raw = _in_class_order(raw, request)
-    raw, seed = _parted(raw, request, fold)
+    raw, seed = _hold_out(raw, request, fold)
     raw = _sized(raw, request)
     train, test, scaling = _scaled(raw, request)
     name = files[0].name
@@ -166,7 +166,7 @@ def _in_class_order(raw: RawData, request: ReadRequest) -> RawData:
     return replace(raw, train=renumbered(raw.train), test=test, class_names=tuple(names))
 
 
-def _parted(raw: RawData, request: ReadRequest, fold: int | None) -> tuple[RawData, int | None]:
+def _hold_out(raw: RawData, request: ReadRequest, fold: int | None) -> tuple[RawData, int | None]:
     """Hold out the patterns of (test ...) or of one of the (folds ...). Return the seed of the draw too, if any."""
     options, count = request.options, len(raw.train.inputs)
     where = shown(request.files[0].name)
@@ -303,8 +303,8 @@ def _unseen_classes(train: Split, test: Split | None, names: Sequence[str], wher
     unseen = sorted(set(np.unique(test.labels).tolist()) - set(np.unique(train.labels).tolist()))
     if not unseen:
         return ()
-    told = quoted([names[number] for number in unseen], _SHOWN)
+    unseen_names = quoted([names[number] for number in unseen], _SHOWN)
     return (
         f"warning: {shown(where)}: {len(unseen)} class{'es' if len(unseen) > 1 else ''} of the test part never "
-        f"occur{'' if len(unseen) > 1 else 's'} in the training part: {told}",
+        f"occur{'' if len(unseen) > 1 else 's'} in the training part: {unseen_names}",
     )

@@ -45,9 +45,9 @@ class NamePattern:
         if not places:
             raise self._unknown(names, noun, plural, where)
         spellings = list(dict.fromkeys(names[place] for place in places))
-        told = " and ".join(f'"{spelling}"' for spelling in spellings)
+        spelled = " and ".join(f'"{spelling}"' for spelling in spellings)
         raise fail(
-            f"{self.text} may be any of {len(places)} {plural} of {where}: {told}",
+            f"{self.text} may be any of {len(places)} {plural} of {where}: {spelled}",
             self.span,
             hint=f'write its name in quotes: "{spellings[0]}"'
             if len(spellings) == len(places)

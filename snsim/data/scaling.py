@@ -42,11 +42,11 @@ def scale(pictures: np.ndarray, rows: int, columns: int) -> np.ndarray:
     down, across = taps(pictures.shape[1], rows), taps(pictures.shape[2], columns)
     for start in range(0, len(pictures), _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
-        scaled[some] = _mixed(pictures[some], down, across)
+        scaled[some] = _resample(pictures[some], down, across)
     return scaled
 
 
-def _mixed(pictures: np.ndarray, down: Taps, across: Taps) -> np.ndarray:
+def _resample(pictures: np.ndarray, down: Taps, across: Taps) -> np.ndarray:
     corners = (
         (down.low, across.high, down.low_weight, across.high_weight),
         (down.low, across.low, down.low_weight, across.low_weight),

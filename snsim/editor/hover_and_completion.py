@@ -59,7 +59,7 @@ class Cursor:
         return fold(word_before(self.before) + (rest.group() if rest else ""))
 
     @property
-    def around(self) -> list[OpenForm]:
+    def open_forms(self) -> list[OpenForm]:
         """The forms that are open before the name, without the one whose head it is."""
         forms = open_forms(self.source.text[: self.start])
         return forms[:-1] if self.is_head else forms
@@ -70,12 +70,12 @@ class Cursor:
 
     @property
     def inner(self) -> str:
-        return self.around[-1].head if self.around else ""
+        return self.open_forms[-1].head if self.open_forms else ""
 
     @property
     def net(self) -> str:
         """The name of the net or training around the cursor."""
-        for form in self.around:
+        for form in self.open_forms:
             if form.head in ("net", "train"):
                 match = re.match(r"\(\s*\S+\s+([^\s()]+)", self.source.text[form.offset :])
                 return fold(match.group(1)) if match else ""
@@ -84,7 +84,7 @@ class Cursor:
     @property
     def is_declared(self) -> bool:
         """Whether the cursor is inside a form that declares a net or training."""
-        return any(form.head in ("net", "train") for form in self.around)
+        return any(form.head in ("net", "train") for form in self.open_forms)
 
 
 def definition_of(cursor: Cursor, known: list[Definition]) -> Definition | Path | None:
@@ -115,7 +115,7 @@ def _kinds_at(cursor: Cursor) -> tuple[str, ...]:
     everything = ("function", "macro", "variable", "table", "net", "training", "nlf", "cost", "update", "layer")
     if cursor.is_head or not cursor.is_declared:
         return everything
-    outer = cursor.around[0].head
+    outer = cursor.open_forms[0].head
     first: tuple[str, ...] = {
         "table": ("table",),
         "like": ("training",) if outer == "train" else ("net",),
@@ -190,7 +190,7 @@ def _arguments(cursor: Cursor, known: list[Definition]) -> Iterator[Proposal]:
         yield Proposal("one-to-one", "table", "map to map")
         yield from _defined(known, "table")
     elif inner in ("like", "net"):
-        yield from _defined(known, "training" if inner == "like" and cursor.around[0].head == "train" else "net")
+        yield from _defined(known, "training" if inner == "like" and cursor.open_forms[0].head == "train" else "net")
     elif inner in _OF_SHELF:
         yield from _defined(known, _OF_SHELF[inner])
         yield from _of_kind(_OF_SHELF[inner])

@@ -27,8 +27,8 @@ class Workload:
     """What an engine will have to do.
 
     `bytes_a_number` is 4 or 8. `constants` are those of `engines.build`. `batched`: an update follows several patterns.
-    `held`: the curvature is estimated before a pass and kept. `together`: the largest number of patterns evaluated at
-    once, 1 if it is not known.
+    `holds_curvature`: the curvature is estimated before a pass and kept. `together`: the largest number of patterns
+    evaluated at once, 1 if it is not known.
     """
 
     net: Net
@@ -36,7 +36,7 @@ class Workload:
     bytes_a_number: int = 4
     constants: Mapping[str, float] = field(default_factory=dict)
     batched: bool = False
-    held: bool = False
+    holds_curvature: bool = False
     together: int = 1
 
     @property
@@ -52,12 +52,12 @@ class Workload:
 class MemoryNeed:
     """The memory of an engine in bytes.
 
-    `base`: the process with its packages. `held`: all that the engine keeps. On top of that, one at a time: `making`
-    the engine, `working` (learning and evaluation), `copied` (`parameters()` with `state()`).
+    `base`: the process with its packages. `resident`: all that the engine keeps. On top of that, one at a time:
+    `making` the engine, `working` (learning and evaluation), `copied` (`parameters()` with `state()`).
     """
 
     base: int
-    held: int
+    resident: int
     making: int
     working: int
     copied: int
@@ -75,21 +75,27 @@ def native_memory(work: Workload) -> MemoryNeed:
     kept = fold_rule(rule, work.constants).keys() - {"w"} if rule.assignments else set(rule.states)
     states = len(kept)
     sums = 1 + (rule.curvature is not None)
-    beside = 1 + states + (sums if work.batched else 0) + (3 if work.held else 0) + (4 if rule.conjugate else 0)
+    beside = (
+        1 + states + (sums if work.batched else 0) + (3 if work.holds_curvature else 0) + (4 if rule.conjugate else 0)
+    )
     cells = n + sum(_padding(c) for c in work.net.connections)
     normed = sum(c.wiring.weights for c in work.net.connections if c.weight_norm)
     layers = work.units * (8 * b + 3 * _INDEX)
-    held = (
+    resident = (
         cells * (4 + b * beside)
         + normed * b * (1 + sums)
         + layers
         + sum(_buffers(c, work.net) * 4 * b for c in work.net.connections)
         + _attention(work.net) * b
     )
-    held += sum(c.wiring.connections * (_TABLE + 8) for c in work.net.connections if c.wiring.structure is None)
+    resident += sum(c.wiring.connections * (_TABLE + 8) for c in work.net.connections if c.wiring.structure is None)
     largest = max((c.wiring.weights for c in work.net.connections), default=0)
     return MemoryNeed(
-        130_000_000, held, 8 * largest, (6 * b if work.held or rule.conjugate else 0) * n, b * n * (1 + states)
+        130_000_000,
+        resident,
+        8 * largest,
+        (6 * b if work.holds_curvature or rule.conjugate else 0) * n,
+        b * n * (1 + states),
     )
 
 
@@ -99,16 +105,18 @@ def reference_memory(work: Workload) -> MemoryNeed:
     It keeps explicit tables of connections, sorted for sums: many bytes per connection.
     """
     b, n, states = work.bytes_a_number, work.weights, len(work.rule.states)
-    held = making = width = 0
+    resident = making = width = 0
     for c in work.net.connections:
         count, shared = c.wiring.connections, _is_shared(c)
         units = work.net.layer(c.target).units
-        held += count * (_TABLE if shared else _TABLE + 7 * _INDEX) + units * (100 if shared else 400)
+        resident += count * (_TABLE if shared else _TABLE + 7 * _INDEX) + units * (100 if shared else 400)
         making = max(making, count * 4 * _INDEX)
         width += count if not shared else c.wiring.connections // max(1, _blocks(c))
-    held += b * n * (1 + states) + work.units * (4 * b + 2 * _INDEX)
+    resident += b * n * (1 + states) + work.units * (4 * b + 2 * _INDEX)
     normed = sum(c.wiring.weights for c in work.net.connections if c.weight_norm)
-    return MemoryNeed(60_000_000, held + normed * (b + _INDEX), making, 2 * b * width + 6 * b * n, b * n * (1 + states))
+    return MemoryNeed(
+        60_000_000, resident + normed * (b + _INDEX), making, 2 * b * width + 6 * b * n, b * n * (1 + states)
+    )
 
 
 def torch_memory(work: Workload) -> MemoryNeed:
@@ -135,11 +143,11 @@ def torch_memory(work: Workload) -> MemoryNeed:
             expanded += _buffers(c, work.net)
         elif not isinstance(structure, Dense):
             expanded += 2 * _buffers(c, work.net)
-    held = b * n * (2 + states) + indices + work.units * 2 * _INDEX
+    resident = b * n * (2 + states) + indices + work.units * 2 * _INDEX
     curved = rule.curvature is not None
     updating = b * (n * (4 + 2 * states + (3 if curved else 0)) + 8 * unshared)
     together_bytes = together * b * (expanded + 2 * work.units + _attention(work.net))
-    return MemoryNeed(260_000_000, held, b * n, max(updating, together_bytes), b * n * (1 + states))
+    return MemoryNeed(260_000_000, resident, b * n, max(updating, together_bytes), b * n * (1 + states))
 
 
 def count_weights(net: Net) -> int:

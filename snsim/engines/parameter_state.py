@@ -130,8 +130,8 @@ class FreeWeights(WeightShapes):
         env.update(curvatures)
         frozen = self._frozen
         kept = [(vector, place, vector[place].copy()) for vector in (self.w, *self.states.values()) for place in frozen]
-        for place, own in self._parts:
-            self._assign({**self._cut(env, place), **own})
+        for place, overrides in self._parts:
+            self._assign({**self._cut(env, place), **overrides})
         if not self._parts:
             self._assign(env)
         for vector, place, before in kept:
@@ -187,10 +187,10 @@ class FreeWeights(WeightShapes):
         self._parts = []
         if settings.decays is not None:
             for name, place in self.places.items():
-                own: dict[str, Any] = {"decay": float(settings.decays[name])}
+                overrides: dict[str, Any] = {"decay": float(settings.decays[name])}
                 if "rate" in env and np.ndim(settings.rates[name]) == 0:
-                    own["rate"] = float(settings.rates[name])
-                self._parts.append((place, own))
+                    overrides["rate"] = float(settings.rates[name])
+                self._parts.append((place, overrides))
         if settings.held_curvature is not None:
             env["h"] = env["h-full"] = self.flat(settings.held_curvature, "curvature")
         self._last = settings, env

@@ -66,7 +66,7 @@ class Transfer:
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class LayerPlan:
     """One layer to compute: its links in the order of the text, its transfers, the bias, then the non-linearity."""
 
     layer: int
@@ -96,7 +96,7 @@ class Plan:
 
     net: Net
     input_shape: tuple[int, ...]
-    stages: tuple[Stage, ...]  # every layer but the input, in order of computation
+    stages: tuple[LayerPlan, ...]  # every layer but the input, in order of computation
     parameters: dict[str, Parameter]  # by name, in order: for each layer its connections as stated, then its bias
 
     @property
@@ -131,10 +131,11 @@ class Plan:
                 )
             )
         widths = [max(len(row[i]) for row in rows) for i in range(6)]
-        left = (True, True, False, False, False, True)
+        aligned_left = (True, True, False, False, False, True)
         table = [
             "  ".join(
-                cell.ljust(width) if to_left else cell.rjust(width) for cell, width, to_left in zip(row, widths, left)
+                cell.ljust(width) if to_left else cell.rjust(width)
+                for cell, width, to_left in zip(row, widths, aligned_left)
             ).rstrip()
             for row in rows
         ]
@@ -150,7 +151,7 @@ def plan(net: Net) -> Plan:
     return Plan(net, net.layers[0].shape, stages, {p.name: p for p in net.parameters})
 
 
-def _stage(net: Net, layer: Layer, number: dict[str, int]) -> Stage:
+def _stage(net: Net, layer: Layer, number: dict[str, int]) -> LayerPlan:
     links = tuple(
         Link(
             number[c.source],
@@ -169,7 +170,7 @@ def _stage(net: Net, layer: Layer, number: dict[str, int]) -> Stage:
         bias, index = f"{net.attribute(layer.name)}.bias", layer.bias_index
     nlf = layer.nlf
     assert nlf is not None, f"layer {layer.name} has no nlf"
-    return Stage(
+    return LayerPlan(
         number[layer.name], layer.name, layer.shape, layer.units, links, transfers, bias, index, nlf.f, nlf.df, nlf.ddf
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from snsim.engines.plan import Link, Plan, Stage
+from snsim.engines.plan import LayerPlan, Link, Plan
 from snsim.engines.torch.module import autograd_suffices
 from snsim.errors import fail
 from snsim.export import page_parts as parts
@@ -23,8 +23,7 @@ from snsim.network.wiring import BORDER, Dense, Frames, Normalization, Windows
 from snsim.training.initial import CURVATURE, NOISE, ORDER, stream_generator
 from snsim.training.loop import presentation_order
 from snsim.training.parameter_scopes import StatementsByScope, fan_in_of
-from snsim.training.spec import Stage as TrainingStage
-from snsim.training.spec import Training, Value
+from snsim.training.spec import Stage, Training, Value
 
 _MOST_TABLE = 100_000  # connections of an explicit table that a page may list
 _MOST_DRAWN = 50_000_000  # numbers that are kept of the draws of a training
@@ -157,7 +156,7 @@ class _NetWriter:
 
     # ---- Non-linearities ---------------------------------------------------------------------------------------
 
-    def _nlf(self, stage: Stage) -> str:
+    def _nlf(self, stage: LayerPlan) -> str:
         key = (stage.f, stage.df, stage.ddf)
         if key not in self._function_of:
             nlf = self.plan.net.layer(stage.name).nlf
@@ -169,7 +168,7 @@ class _NetWriter:
             self._functions[name] = self._nlf_text(name, stage)
         return self._function_of[key]
 
-    def _nlf_text(self, name: str, stage: Stage) -> str:
+    def _nlf_text(self, name: str, stage: LayerPlan) -> str:
         if str(stage.f) == _RELU and autograd_suffices(stage):
             return f"def {name}(x):\n    return F.relu(x)\n"
         if autograd_suffices(stage):
@@ -226,7 +225,7 @@ class _NetWriter:
 
     # ---- Connections -------------------------------------------------------------------------------------------
 
-    def _connection(self, link: Link, stage: Stage) -> list[str]:
+    def _connection(self, link: Link, stage: LayerPlan) -> list[str]:
         parameter, structure = self.plan.parameters[link.slot], link.structure
         module = f"self.{self._modules[link.connection.name]}"
         options = [] if parameter.fixed is None else [f"fixed={number_of(parameter.fixed)}"]
@@ -262,7 +261,7 @@ class _NetWriter:
             options.append(f"owners={_numbers_text(link.connection.wiring.owners())}")
         return [f"{module} = {kind}({', '.join([*arguments, *shape, *options])})", *after]
 
-    def _table(self, link: Link, stage: Stage) -> tuple[str, list[str]]:
+    def _table(self, link: Link, stage: LayerPlan) -> tuple[str, list[str]]:
         table = link.table
         units = self.plan.net.layers[link.source].units
         same = np.arange(len(table.source))
@@ -279,7 +278,7 @@ class _NetWriter:
         columns = (np.where(table.source == BORDER, units, table.source), table.target, table.weight)
         return "Table", [*map(_numbers_text, columns), f"{stage.units}"]
 
-    def _layer(self, stage: Stage) -> str:
+    def _layer(self, stage: LayerPlan) -> str:
         arguments = [self._nlf(stage)]
         if stage.bias is not None:
             shape = self.plan.parameters[stage.bias].shape
@@ -311,7 +310,7 @@ class _NetWriter:
                 text += ["", *self._curvature(training)]
         return "\n".join(text) + "\n"
 
-    def _sums(self, stage: Stage) -> str:
+    def _sums(self, stage: LayerPlan) -> str:
         """Return the weighted sums of a layer, without its bias."""
         terms = [
             self._fitted(f"self.{self._modules[link.connection.name]}({self._locals[link.source]})", link, stage)
@@ -323,7 +322,7 @@ class _NetWriter:
             terms.append(f"normalize({states})" if isinstance(s, Normalization) else f"attend({states}, {s.heads})")
         return " + ".join(terms)
 
-    def _fitted(self, text: str, link: Link, stage: Stage) -> str:
+    def _fitted(self, text: str, link: Link, stage: LayerPlan) -> str:
         """Return sums in the shape of the layer."""
         structure, shape = link.structure, self.shapes[stage.layer]
         natural: tuple[int, ...] = (stage.units,)
@@ -429,7 +428,7 @@ class _NetWriter:
             *_indented(lines, 8),
         ]
 
-    def _derivative_name(self, stage: Stage, full: bool) -> str:
+    def _derivative_name(self, stage: LayerPlan, full: bool) -> str:
         name = f"{self._nlf(stage)}_slope"
         if name not in self._functions:
             wanted = [stage.df, stage.ddf] if full else [stage.df]
@@ -486,7 +485,7 @@ def _training_text(
     return [*text, *_main_text(subject, training, stage, data)]
 
 
-def _rule_text(stage: TrainingStage, writer: _NetWriter) -> list[str]:
+def _rule_text(stage: Stage, writer: _NetWriter) -> list[str]:
     """Return the class of the update rule, its constant options put in."""
     rule = stage.rule
     constants = {n: number(v.numbers[0]) for n, v in stage.options.items() if v.kind == "constant"}
@@ -568,7 +567,7 @@ def _value_text(value: Value, passes: int) -> str:
     return f"({steps})[number - 1]"
 
 
-def _rate_text(stage: TrainingStage, parameter: Parameter, counting: str) -> str | None:
+def _rate_text(stage: Stage, parameter: Parameter, counting: str) -> str | None:
     """Return the rate of a parameter in pass `number`; None if its weights have different ones."""
     if "rate" not in stage.rule.mentions:
         return ""
@@ -590,7 +589,7 @@ def _rate_text(stage: TrainingStage, parameter: Parameter, counting: str) -> str
     }[scoped.family]
 
 
-def _rates_text(stage: TrainingStage, training: Training, writer: _NetWriter) -> list[str]:
+def _rates_text(stage: Stage, training: Training, writer: _NetWriter) -> list[str]:
     texts = {
         writer.names[p.name]: _rate_text(stage, p, training.fan_in) or "" for p in training.net.parameters if p.learns
     }
@@ -603,7 +602,7 @@ def _rates_text(stage: TrainingStage, training: Training, writer: _NetWriter) ->
     return [*head, "    return {", *(f'        "{name}": {text},' for name, text in texts.items()), "    }"]
 
 
-def _main_text(subject: Subject, training: Training, stage: TrainingStage, data: Mapping[str, np.ndarray]) -> list[str]:
+def _main_text(subject: Subject, training: Training, stage: Stage, data: Mapping[str, np.ndarray]) -> list[str]:
     assert subject.data is not None
     total, patterns = len(subject.data.train), subject.data
     batch = min(stage.batch or total, total)

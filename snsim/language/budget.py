@@ -76,13 +76,13 @@ class Budget:
 
     def traversal(self) -> Callable[[int], None]:
         """Return a counter for traversals of unknown length; it raises LimitError past the longest allowed list."""
-        left = 2 * self.limits.list_length
+        remaining = 2 * self.limits.list_length
 
         def walk(elements: int) -> None:
-            nonlocal left
-            left -= elements
+            nonlocal remaining
+            remaining -= elements
             self.walk(elements)
-            if left < 0:
+            if remaining < 0:
                 raise exceeded("the list is too long", self.limits.list_length, self._place(), LONG_LIST)
 
         return walk
@@ -91,10 +91,10 @@ class Budget:
         """Count `elements` elements of matrices that are computed, compared or copied."""
         self.step(elements // _COMPUTED)
 
-    def make_list(self, length: int, who: str) -> None:
-        """Count a list that is being created. `who` is the name of the word that creates it."""
+    def make_list(self, length: int, caller: str) -> None:
+        """Count a list that is being created. `caller` is the name of the word that creates it."""
         if length > self.limits.list_length:
-            raise exceeded(f"{who}: the list is too long", self.limits.list_length, self._place(), LONG_LIST)
+            raise exceeded(f"{caller}: the list is too long", self.limits.list_length, self._place(), LONG_LIST)
         self.lists += length
         if self.lists > self._lists:
             if self.lists > self.limits.lists:
@@ -108,19 +108,19 @@ class Budget:
             self.check_memory()
         self.walk(length)
 
-    def check_matrix(self, elements: int, who: str) -> None:
+    def check_matrix(self, elements: int, caller: str) -> None:
         """Refuse a matrix that is too large, before it is created."""
         if elements > self.limits.matrix_elements:
             raise exceeded(
-                f"{who}: the matrix would have {elements:.4g} elements",
+                f"{caller}: the matrix would have {elements:.4g} elements",
                 self.limits.matrix_elements,
                 self._place(),
                 "make its dimensions smaller, or several matrices one after the other",
             )
 
-    def make_matrix(self, elements: int, who: str) -> None:
+    def make_matrix(self, elements: int, caller: str) -> None:
         """Count a matrix that is being created."""
-        self.check_matrix(elements, who)
+        self.check_matrix(elements, caller)
         self.matrices += elements
         if self.matrices > self._matrices:
             if self.matrices > self.limits.matrices:
@@ -134,14 +134,14 @@ class Budget:
             self.check_memory()
         self.compute(elements)
 
-    def check_string(self, length: int, who: str) -> None:
+    def check_string(self, length: int, caller: str) -> None:
         """Refuse a string that is too long, before it is created."""
         if length > self.limits.string_length:
-            raise exceeded(f"{who}: the string is too long", self.limits.string_length, self._place(), LONG_STRING)
+            raise exceeded(f"{caller}: the string is too long", self.limits.string_length, self._place(), LONG_STRING)
 
-    def make_string(self, length: int, who: str) -> None:
+    def make_string(self, length: int, caller: str) -> None:
         """Count a string that is being created."""
-        self.check_string(length, who)
+        self.check_string(length, caller)
         self.strings += length
         if self.strings > self._strings:
             if self.strings > self.limits.strings:
@@ -155,12 +155,12 @@ class Budget:
             self.check_memory()
         self.walk(length)
 
-    def make(self, result: Form, who: str) -> None:
+    def make(self, result: Form, caller: str) -> None:
         """Count a new string or matrix."""
         if isinstance(result, str):
-            self.make_string(len(result), who)
+            self.make_string(len(result), caller)
         elif isinstance(result, np.ndarray):
-            self.make_matrix(result.size, who)
+            self.make_matrix(result.size, caller)
 
     def check_memory(self) -> None:
         """Refuse to go on in a process that takes too much memory."""

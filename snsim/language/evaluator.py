@@ -37,7 +37,7 @@ _ENDLESS = "does a function call itself without end? Give it a condition that en
 _HINTS, _NEIGHBOURS = 20, 1_000  # how often the nearest name is searched, and among how many names: it takes time
 
 
-class Interpreter(Variables):
+class Evaluator(Variables):
     """One running program: its variables, limits, output port and warnings."""
 
     def __init__(
@@ -77,10 +77,10 @@ class Interpreter(Variables):
         self._hints = 0
         self._calls: list[Pair] = []  # the calls being evaluated, outermost first
         self._top: Span | None = None  # the top-level form being evaluated
-        self._parts: dict[Callable[[Interpreter], Any], Any] = {}
+        self._parts: dict[Callable[[Evaluator], Any], Any] = {}
         self._kept = 0  # parts that existed before the program ran
 
-    def part(self, factory: Callable[[Interpreter], Part]) -> Part:
+    def part(self, factory: Callable[[Evaluator], Part]) -> Part:
         """Return this program's state of one kind (its random numbers, say); create it with `factory` at first use.
 
         Functions of rooms above the Lisp keep their state between calls here.
@@ -90,7 +90,7 @@ class Interpreter(Variables):
         part: Part = self._parts[factory]
         return part
 
-    def keep(self, factory: Callable[[Interpreter], Part], part: Part) -> None:
+    def keep(self, factory: Callable[[Evaluator], Part], part: Part) -> None:
         """Make `part(factory)` return this existing state, before the program runs."""
         self._parts[factory] = part
         self._kept = len(self._parts)
@@ -109,7 +109,7 @@ class Interpreter(Variables):
         text. SnError with all faults at the end, if there are any.
         """
         if self.files is None:
-            self.files = FileAccess.around(source)
+            self.files = FileAccess.beside(source)
         faults: list[Fault] = []
         value: Form = NIL
         try:
@@ -403,24 +403,26 @@ class Interpreter(Variables):
         """Return whether two values are equal by content. LimitError for circular lists."""
         return equal(a, b, self.budget.traversal())
 
-    def new_list(self, items: Iterable[Form], who: str, end: Form = NIL) -> Form:
-        """Return a new list, counted against the limits; `who` is the word that creates it."""
+    def new_list(self, items: Iterable[Form], caller: str, end: Form = NIL) -> Form:
+        """Return a new list, counted against the limits; `caller` is the word that creates it."""
         elements = list(items)
-        self.budget.make_list(len(elements), who)
+        self.budget.make_list(len(elements), caller)
         return make_list(elements, end)
 
-    def elements(self, value: Form, who: str, at: Span | None = None) -> list[Form]:
-        """Return the elements of a list without a dotted end; `who` is the word that needs them."""
+    def elements(self, value: Form, caller: str, at: Span | None = None) -> list[Form]:
+        """Return the elements of a list without a dotted end; `caller` is the word that needs them."""
         items: list[Form] = []
         cell = value
         while type(cell) is Pair:
             items.append(cell.car)
             cell = cell.cdr
             if len(items) > self.limits.list_length:
-                raise exceeded(f"{who}: the list is too long", self.limits.list_length, at or self.place(), LONG_LIST)
+                raise exceeded(
+                    f"{caller}: the list is too long", self.limits.list_length, at or self.place(), LONG_LIST
+                )
         self.budget.walk(len(items))
         if cell is not NIL:
-            message = f"{who}: {self.describe(value)} is not a list"
+            message = f"{caller}: {self.describe(value)} is not a list"
             hint = conversion(value, "list")
             raise (
                 CallError(message, None, hint)

@@ -53,14 +53,14 @@ def override_limits(
     limits: Limits, steps: int | None = None, seconds: float | None = None, megabytes: int | None = None
 ) -> Limits:
     """Return the limits with the values that a user gave in place of the defaults."""
-    given: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
     if steps is not None:
-        given["steps"] = steps
+        changes["steps"] = steps
     if seconds is not None:
-        given |= {"seconds": seconds, "acting_seconds": seconds}
+        changes |= {"seconds": seconds, "acting_seconds": seconds}
     if megabytes is not None:
-        given["written_bytes"] = megabytes * 1_000_000
-    return replace(limits, **given)
+        changes["written_bytes"] = megabytes * 1_000_000
+    return replace(limits, **changes)
 
 
 LONG_STRING = "split it into several strings, or print its parts one after the other"

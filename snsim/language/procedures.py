@@ -127,11 +127,11 @@ class Special(Procedure):
         return f"::DY:{self.name}"
 
 
-def wrong_count(name: str, least: int, most: int | None, given: int) -> str:
+def wrong_count(name: str, least: int, most: int | None, count: int) -> str:
     """Return the sentence for a wrong number of arguments."""
     takes = f"{least}" if least == most else f"at least {least}" if most is None else f"{least} to {most}"
-    amount = "too few" if given < least else "too many"
-    return f"{name}: {amount} arguments, {given} given, {takes} expected"
+    amount = "too few" if count < least else "too many"
+    return f"{name}: {amount} arguments, {count} given, {takes} expected"
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ class FileAccess:
         self._read: set[Path] = set()
 
     @classmethod
-    def around(cls, source: Source, texts: Path | None = None) -> FileAccess:
+    def beside(cls, source: Source, texts: Path | None = None) -> FileAccess:
         """Return what a source text may read; nothing, for a text that is not in a file (`<prompt>`)."""
         if source.path is None:
             return cls(None)

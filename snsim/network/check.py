@@ -118,9 +118,9 @@ def require_distinct_names(net: Net) -> Iterator[Fault]:
 def require_joined_layers(net: Net) -> Iterator[Fault]:
     """Require something that enters every layer but the first, and something that leaves every layer but the last."""
     entered = {c.target for c in net.connections} | {t.target for t in net.transforms}
-    left = {c.source for c in net.connections} | {source for t in net.transforms for source in t.sources}
+    sending = {c.source for c in net.connections} | {source for t in net.transforms for source in t.sources}
     for i, layer in enumerate(net.layers if len(net.layers) > 1 else ()):
-        is_entered, is_left = i == 0 or layer.name in entered, i == len(net.layers) - 1 or layer.name in left
+        is_entered, is_left = i == 0 or layer.name in entered, i == len(net.layers) - 1 or layer.name in sending
         if not is_entered and not is_left:
             yield Fault(
                 f"layer {layer.name} is connected to nothing",

@@ -180,7 +180,7 @@ def _times(a: Expression, b: Expression) -> Expression | None:
     return Expression("*", (a, b))
 
 
-def _over(a: Expression, b: Expression) -> Expression | None:
+def _quotient(a: Expression, b: Expression) -> Expression | None:
     return ZERO if _is(a, 0) else a if _is(b, 1) else None
 
 
@@ -199,7 +199,7 @@ _SIMPLIFY: Mapping[str, Callable[..., Expression | None]] = {
     "-": _minus,
     "negate": _negate,
     "*": _times,
-    "/": _over,
+    "/": _quotient,
     "**": _power,
     "if": _choose,
 }

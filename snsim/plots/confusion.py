@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.errors import fail, shorten
-from snsim.plots.style import WIDE, Look, add_title, open_figure
+from snsim.plots.style import WIDE, FigureStyle, add_title, open_figure
 from snsim.text_table import aligned, class_label
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ def confusion(outputs: np.ndarray, targets: np.ndarray, title: str, names: Seque
     return Confusion(title, counts, tuple(names))
 
 
-def draw(data: Confusion, look: Look = WIDE) -> Figure:
+def draw(data: Confusion, look: FigureStyle = WIDE) -> Figure:
     """Draw the counts in squares: darker where more patterns were confused. Right answers are on the diagonal."""
     classes = len(data.counts)
     side = min(look.width, 5.4)
-    figure = open_figure(Look(side, look.font_size, look.windows), side + 0.2, layout="constrained")
+    figure = open_figure(FigureStyle(side, look.font_size, look.windows), side + 0.2, layout="constrained")
     axes = figure.add_subplot()
     wrong = np.where(np.eye(classes, dtype=bool), np.nan, data.counts)
     most = float(np.nanmax(wrong)) or 1.0
@@ -88,7 +88,9 @@ def draw(data: Confusion, look: Look = WIDE) -> Figure:
     axes.set_ylabel("label", fontsize=look.font_size)
     axes.spines[:].set_linewidth(0.5)
     add_title(
-        figure, f"{data.title}\n{data.wrong:,} of {int(data.counts.sum()):,} confused", Look(side, look.font_size)
+        figure,
+        f"{data.title}\n{data.wrong:,} of {int(data.counts.sum()):,} confused",
+        FigureStyle(side, look.font_size),
     )
     return figure
 

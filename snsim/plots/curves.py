@@ -15,7 +15,7 @@ from snsim.plots.style import (
     GRAY_TEXT,
     LINE_STYLES,
     WIDE,
-    Look,
+    FigureStyle,
     add_title,
     open_figure,
     simplify_axes,
@@ -142,7 +142,7 @@ def mean_and_deviation(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return common.mean(axis=0), common.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(common.shape[1])
 
 
-def draw(data: Curves | SeveralCurves, look: Look = WIDE) -> Figure:
+def draw(data: Curves | SeveralCurves, look: FigureStyle = WIDE) -> Figure:
     """Draw the loss above (on a logarithmic scale) and the error below.
 
     Training is dashed, test is solid, published numbers are dotted. Of several runs each group has a colour.
@@ -168,7 +168,7 @@ def draw(data: Curves | SeveralCurves, look: Look = WIDE) -> Figure:
     return figure
 
 
-def _draw_several(data: SeveralCurves, look: Look) -> Figure:
+def _draw_several(data: SeveralCurves, look: FigureStyle) -> Figure:
     import matplotlib
 
     figure = open_figure(look, 4.9 if not look.is_narrow else 4.6, layout="constrained")
@@ -240,7 +240,7 @@ def text(data: Curves | SeveralCurves, width: int = 76) -> str:
     return "\n\n".join([*parts, *stated, *([data.remark] if data.remark else [])])
 
 
-def _lines(axes: Axes, values: Mapping[str, np.ndarray], published: Mapping[str, float], look: Look) -> None:
+def _lines(axes: Axes, values: Mapping[str, np.ndarray], published: Mapping[str, float], look: FigureStyle) -> None:
     for split, y in values.items():
         axes.plot(
             np.arange(1, len(y) + 1),

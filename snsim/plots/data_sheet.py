@@ -10,7 +10,7 @@ import numpy as np
 
 from snsim.plots.misses import flat
 from snsim.plots.mosaic import Panel, Scale, draw_sheet, in_rows, mosaic, sheet_text
-from snsim.plots.style import WIDE, Look
+from snsim.plots.style import WIDE, FigureStyle
 from snsim.text_table import class_label, shape_text
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def data_sheet(
     return DataSheet(title, tuple(panels), float(inputs.min()), float(inputs.max()))
 
 
-def draw(data: DataSheet, look: Look = WIDE) -> Figure:
+def draw(data: DataSheet, look: FigureStyle = WIDE) -> Figure:
     """Draw a panel for each class, with one gray scale."""
     return draw_sheet(data.title, _panels(data, _MOST_OF_A_CLASS), _scale(data), look)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from snsim.network.net import Layer, Net
 from snsim.plots.mosaic import Panel, Scale, draw_sheet, in_rows, mosaic, sheet_text
-from snsim.plots.style import WIDE, Look
+from snsim.plots.style import WIDE, FigureStyle
 from snsim.text_table import shape_text
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def shaped(layer: Layer, states: np.ndarray) -> np.ndarray:
     return np.asarray(states, np.float64).reshape(layer.maps or (layer.units, 1, 1))
 
 
-def draw(data: Maps, look: Look = WIDE) -> Figure:
+def draw(data: Maps, look: FigureStyle = WIDE) -> Figure:
     """Draw every map of every layer, with one cell size and one gray scale."""
     widest = _width([states.shape for _, states in data.layers], look)
     return draw_sheet(data.title, _panels(data, widest), data.scale, look)
@@ -75,7 +75,7 @@ def _panels(data: Maps, widest: int) -> list[Panel]:
     for number, (title, states) in enumerate(data.layers):
         count, rows, columns = states.shape
         is_row = rows == columns == 1
-        across = _even(count, max(1, widest // (columns + 1)))
+        across = _maps_per_row(count, max(1, widest // (columns + 1)))
         picture = mosaic(in_rows(states, across))
         is_output = is_row and 1 < count <= min(across, _MOST_NUMBERED) and number >= len(data.layers) - 2
         captions = tuple((2.0 * n, 0.5, str(n)) for n in range(count)) if is_output else ()
@@ -85,14 +85,14 @@ def _panels(data: Maps, widest: int) -> list[Panel]:
     return panels
 
 
-def _width(shapes: Sequence[tuple[int, ...]], look: Look) -> int:
+def _width(shapes: Sequence[tuple[int, ...]], look: FigureStyle) -> int:
     """Return the width in cells: a little more than the height of the sheet, and at least the widest map."""
     area = sum(count * (rows + 1) * (columns + 1) for count, rows, columns in shapes)
     widest = max(columns for _, _, columns in shapes)
     return max(widest + 1, int((area * (0.8 if look.is_narrow else 2.4)) ** 0.5))
 
 
-def _even(count: int, most: int) -> int:
+def _maps_per_row(count: int, most: int) -> int:
     """Return how many maps stand in a row so that rows are equal: at most `most`."""
     rows = -(-count // max(1, most))
     return -(-count // rows)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.plots.mosaic import Panel, Scale, available, draw_sheet, in_rows, mosaic, sheet_text
-from snsim.plots.style import DOTS, WIDE, Look
+from snsim.plots.style import DOTS, WIDE, FigureStyle
 from snsim.text_table import class_label
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def flat(pattern: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     return mosaic(np.reshape(pattern, (1, *((1, *shape) if len(shape) == 2 else shape))))
 
 
-def draw(data: Misses, look: Look = WIDE) -> Figure:
+def draw(data: Misses, look: FigureStyle = WIDE) -> Figure:
     """Draw the missed patterns, each above its label and the answer of the net."""
     tile = data.pictures.shape[2] + 1
     dots = max(1, round(_TILE * DOTS / tile))  # of a cell: whole dots use the width of the sheet best

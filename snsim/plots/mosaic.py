@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.plots import block_characters
-from snsim.plots.style import DOTS, GRAY_TEXT, PAPER, Look, open_figure, wrapped_title
+from snsim.plots.style import DOTS, GRAY_TEXT, PAPER, FigureStyle, open_figure, wrapped_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +85,7 @@ def in_rows(tiles: np.ndarray, across: int) -> np.ndarray:
     return filled.reshape(rows, across, height, width)
 
 
-def draw_sheet(title: str, panels: Sequence[Panel], scale: Scale, look: Look) -> Figure:
+def draw_sheet(title: str, panels: Sequence[Panel], scale: Scale, look: FigureStyle) -> Figure:
     """Draw the sheet: one image (Axes) for each panel in order, then one for the gray scale."""
     title = wrapped_title(title, look)
     placed, cell, height = _placed(panels, look, _title_height(title, look))
@@ -158,12 +158,12 @@ def sheet_text(title: str, panels: Sequence[Panel], scale: Scale, width: int = 7
     return "\n\n".join(parts)
 
 
-def available(look: Look) -> float:
+def available(look: FigureStyle) -> float:
     """Return the width in inches that panels can use."""
     return look.width - 2 * _EDGE - _BAR
 
 
-def _placed(panels: Sequence[Panel], look: Look, top: float) -> tuple[list[tuple[float, float]], float, float]:
+def _placed(panels: Sequence[Panel], look: FigureStyle, top: float) -> tuple[list[tuple[float, float]], float, float]:
     """Return the upper left corner of each panel, the side of a cell and the height of the sheet, all in inches.
 
     A corner is measured from the left and from the top. Panels stand side by side where they fit.
@@ -191,7 +191,7 @@ def _on_dots(inches: float) -> float:
     return round(inches * DOTS) / DOTS
 
 
-def _title_height(title: str, look: Look) -> float:
+def _title_height(title: str, look: FigureStyle) -> float:
     return _EDGE + 0.06 + (title.count("\n") + 1) * (look.font_size + 1.5) * 1.25 / 72
 
 
@@ -199,7 +199,7 @@ def _has_numbers(panel: Panel, cell: float) -> bool:
     return panel.pitch is not None and panel.pitch[1] * cell > 0.05 and panel.columns > panel.pitch[1]
 
 
-def _number(axes: Axes, panel: Panel, cell: float, look: Look) -> None:
+def _number(axes: Axes, panel: Panel, cell: float, look: FigureStyle) -> None:
     """Write numbers beside rows and columns of tiles; only every second or fifth one if they are narrow."""
     axes.tick_params(
         length=0, pad=1, labelsize=look.font_size - 3, labelcolor=GRAY_TEXT, labeltop=True, labelbottom=False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from snsim.network.net import Layer, Net, Transform
 from snsim.plots.connection_text import connection_words, describe_connections, transform_words
-from snsim.plots.style import COLOURS, GRAY_TEXT, WIDE, Look, open_figure, wrapped_title
+from snsim.plots.style import COLOURS, GRAY_TEXT, WIDE, FigureStyle, open_figure, wrapped_title
 from snsim.text_table import shape_text
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class _Box:
         return self.height + self.shift * 0.6 * (self.maps - 1)
 
 
-def draw(net: Net, look: Look = WIDE) -> Figure:
+def draw(net: Net, look: FigureStyle = WIDE) -> Figure:
     """Draw the layers in order of computation, each connected by an arrow with the layer before it.
 
     Other connections pass at the left; their words stand beside the layer that they enter.

@@ -11,7 +11,7 @@ import numpy as np
 from snsim.network.expressions import evaluate, to_text
 from snsim.network.net import Nlf
 from snsim.plots import block_characters
-from snsim.plots.style import COLOURS, LINE_STYLES, WIDE, Look, add_title, open_figure, simplify_axes
+from snsim.plots.style import COLOURS, LINE_STYLES, WIDE, FigureStyle, add_title, open_figure, simplify_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +43,7 @@ def nlf_curves(nlf: Nlf, low: float = -REACH, high: float = REACH, points: int =
     return NlfCurves(nlf.name, to_text(nlf.f), x, values)
 
 
-def draw(data: NlfCurves, look: Look = WIDE) -> Figure:
+def draw(data: NlfCurves, look: FigureStyle = WIDE) -> Figure:
     """Draw f, f' and f'' in one coordinate system."""
     figure = open_figure(look, 3.9 if not look.is_narrow else 3.2, layout="constrained")
     axes = figure.add_subplot()

@@ -15,7 +15,7 @@ from snsim.registry import Shelf
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from snsim.plots.style import Look
+    from snsim.plots.style import FigureStyle
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Picture:
     """
 
     of: str
-    draw: Callable[[Any, Look], Figure]
+    draw: Callable[[Any, FigureStyle], Figure]
     text: Callable[[Any, int], str]
     prepare: Callable[[Any], Any] | None = None
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from snsim.plots.style import COLOURS, LINE_STYLES, WIDE, Look, add_title, open_figure, simplify_axes
+from snsim.plots.style import COLOURS, LINE_STYLES, WIDE, FigureStyle, add_title, open_figure, simplify_axes
 from snsim.text_table import aligned
 from snsim.training.rejection import Rejection, RejectionCurve
 
@@ -24,7 +24,7 @@ class Rejections:
     error: float
 
 
-def draw(data: Rejections, look: Look = WIDE) -> Figure:
+def draw(data: Rejections, look: FigureStyle = WIDE) -> Figure:
     """Draw a line for each split, and the point at which it meets the error asked for."""
     figure = open_figure(look, 3.9 if not look.is_narrow else 3.2, layout="constrained")
     axes = figure.add_subplot()

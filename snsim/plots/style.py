@@ -34,7 +34,7 @@ _PAGE_SETTINGS: dict[Any, Any] = {**_SETTINGS, "svg.fonttype": "none"}
 
 
 @dataclass(frozen=True)
-class Look:
+class FigureStyle:
     """Width in inches, font size in points; `windows` draws into windows on the screen."""
 
     width: float = 7.2
@@ -46,10 +46,10 @@ class Look:
         return self.width < 5
 
 
-WIDE, NARROW = Look(), Look(width=3.5, font_size=8)
+WIDE, NARROW = FigureStyle(), FigureStyle(width=3.5, font_size=8)
 
 
-def open_figure(look: Look, height: float, **options: Any) -> Figure:
+def open_figure(look: FigureStyle, height: float, **options: Any) -> Figure:
     """Return an empty figure, `height` in inches. SnError without matplotlib, or without a screen for a window."""
     with needing("matplotlib", what="a plot"):
         from matplotlib.figure import Figure
@@ -149,18 +149,18 @@ def disable_markup(figure: Figure) -> None:
             text.set_text(for_terminal(text.get_text()))
 
 
-def wrapped_title(text: str, look: Look) -> str:
+def wrapped_title(text: str, look: FigureStyle) -> str:
     """Return a title broken into lines that fit the width."""
     most = max(20, int(look.width * 72 / (0.56 * (look.font_size + 1.5))))
     return "\n".join(textwrap.fill(line, most) for line in text.split("\n"))
 
 
-def add_title(figure: Figure, text: str, look: Look) -> None:
+def add_title(figure: Figure, text: str, look: FigureStyle) -> None:
     """Add a title above the axes of a figure."""
     figure.suptitle(wrapped_title(text, look), fontsize=look.font_size + 1.5, x=0.01, ha="left")
 
 
-def simplify_axes(axes: Axes, look: Look) -> None:
+def simplify_axes(axes: Axes, look: FigureStyle) -> None:
     """Set the font size of the axes, and draw the frame on two sides only."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(which="both", labelsize=look.font_size - 1.5)
@@ -175,7 +175,7 @@ def use_whole_ticks(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _window(look: Look, height: float, options: dict[str, Any]) -> Figure:
+def _window(look: FigureStyle, height: float, options: dict[str, Any]) -> Figure:
     import matplotlib
     import matplotlib.pyplot as pyplot
 

@@ -11,7 +11,7 @@ from snsim.errors import fail
 from snsim.network.net import Net, Windows
 from snsim.plots.connection_text import MOST_DRAWN
 from snsim.plots.connection_text import draw as draw_signs
-from snsim.plots.style import GRAY_TEXT, PAPER, WIDE, Look, open_figure
+from snsim.plots.style import GRAY_TEXT, PAPER, WIDE, FigureStyle, open_figure
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
@@ -51,7 +51,7 @@ def tables(net: Net) -> Tables:
     return Tables(net.name, tuple(partial or entries))
 
 
-def draw(data: Tables, look: Look = WIDE) -> Figure:
+def draw(data: Tables, look: FigureStyle = WIDE) -> Figure:
     """Draw each table as squares, black where a map feeds another; one image (Axes) for each table."""
     rows = sum(maps.shape[0] for _, _, maps in data.tables)
     widest = max(maps.shape[1] for _, _, maps in data.tables)
@@ -59,7 +59,7 @@ def draw(data: Tables, look: Look = WIDE) -> Figure:
     width = min(look.width, max(3.5, 0.9 + widest * side))
     head, foot, top = 0.6, 0.15, 0.3
     height = top + rows * side + len(data.tables) * (head + foot)
-    figure = open_figure(Look(width, look.font_size, look.windows), height)
+    figure = open_figure(FigureStyle(width, look.font_size, look.windows), height)
     figure.text(
         0.12 / width, 1 - 0.12 / height, f"Connection tables of {data.net}", va="top", fontsize=look.font_size + 1.5
     )

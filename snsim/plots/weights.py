@@ -15,7 +15,7 @@ import numpy as np
 from snsim.errors import fail
 from snsim.network.net import Connection, Dense, Frames, Layer, Net, Parameter, Windows
 from snsim.plots.mosaic import Panel, Scale, draw_sheet, in_rows, mosaic, sheet_text
-from snsim.plots.style import WIDE, Look
+from snsim.plots.style import WIDE, FigureStyle
 from snsim.registry import suggest
 from snsim.text_table import shape_text
 
@@ -65,7 +65,7 @@ def _names_of(parameter: Parameter) -> set[str]:
     return names | {name.removesuffix(".weight") for name in names}
 
 
-def draw(data: Weights, look: Look = WIDE) -> Figure:
+def draw(data: Weights, look: FigureStyle = WIDE) -> Figure:
     """Draw the kernels of every connection with one gray scale."""
     return draw_sheet(f"Weights of {data.title}", data.panels, data.scale, look)
 

@@ -113,19 +113,19 @@ def show_other(interpreter: Interpreter, title: str) -> Form:
     return NIL
 
 
-def _named(interpreter: Interpreter, form: Pair, who: str) -> str:
+def _named(interpreter: Interpreter, form: Pair, caller: str) -> str:
     """Return the name after the word: mask, 'mask or "mask"; "" if there is none."""
     rest = form.cdr
     if rest is NIL:
         return ""
     if not isinstance(rest, Pair) or rest.cdr is not NIL:
-        raise CallError(f"{who} takes one name", None, f"write ({who} name)")
+        raise CallError(f"{caller} takes one name", None, f"write ({caller} name)")
     value = rest.car
     if isinstance(value, Pair) and value.car is QUOTE and isinstance(value.cdr, Pair):
         value = value.cdr.car
     if isinstance(value, (Symbol, str)):
         return value.name if isinstance(value, Symbol) else fold(value)
-    raise CallError(f"{who}: {interpreter.describe(value)} is not a name", 0, f"write ({who} name)")
+    raise CallError(f"{caller}: {interpreter.describe(value)} is not a name", 0, f"write ({caller} name)")
 
 
 def _meanings(interpreter: Interpreter, title: str) -> Iterator[str]:

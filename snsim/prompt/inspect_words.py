@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 _FEW = 20  # misses that are printed; the value of the word lists all of them
 
 
-def current_training(interpreter: Interpreter, who: str) -> CurrentTraining:
+def current_training(interpreter: Interpreter, caller: str) -> CurrentTraining:
     """Return the current training. CallError if there is none."""
     current = interpreter.part(session_of).current()
     if current is None:
-        raise CallError(f"{who}: there is no current net", None, "begin a training: (train-now 'NAME)")
+        raise CallError(f"{caller}: there is no current net", None, "begin a training: (train-now 'NAME)")
     return current
 
 
@@ -134,11 +134,11 @@ def _as_shape(interpreter: Interpreter, values: Form, shape: tuple[int, ...]) ->
     return np.broadcast_to(array, shape).copy()
 
 
-def split_of(interpreter: Interpreter, who: str, split: Form, current: CurrentTraining, argument: int) -> str:
+def split_of(interpreter: Interpreter, caller: str, split: Form, current: CurrentTraining, argument: int) -> str:
     """Return "train" or "test"; by default "test" if there are test patterns."""
     if split is ABSENT:
         return "train" if current.data.test is None else "test"
-    name = name_of(who, split, "patterns", interpreter, argument)
+    name = name_of(caller, split, "patterns", interpreter, argument)
     if name not in ("train", "test"):
-        raise CallError(f'{who}: there are no patterns "{name}"', argument, "write 'train or 'test")
+        raise CallError(f'{caller}: there are no patterns "{name}"', argument, "write 'train or 'test")
     return name

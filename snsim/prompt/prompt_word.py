@@ -33,12 +33,12 @@ def prompt_form(name: str) -> Callable[[Callable[[Interpreter, Pair], Form]], Ca
     return put
 
 
-def name_of(who: str, value: Form, what: str, interpreter: Interpreter, argument: int = 0) -> str:
+def name_of(caller: str, value: Form, what: str, interpreter: Interpreter, argument: int = 0) -> str:
     """Return the name that a symbol or a string stands for. CallError if it is neither."""
     if isinstance(value, (Symbol, str)):
         return value.name if isinstance(value, Symbol) else fold(value)
     raise CallError(
-        f"{who}: {interpreter.describe(value)} is not a name of {what}",
+        f"{caller}: {interpreter.describe(value)} is not a name of {what}",
         argument,
         "quote a name that stands for itself: 'name",
     )

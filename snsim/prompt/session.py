@@ -26,7 +26,7 @@ from snsim.sn28.net.netspace import Netspace
 
 if TYPE_CHECKING:
     from snsim.language import interpreter as protocol
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.evaluator import Evaluator
     from snsim.prompt.current_training import CurrentTraining
 
 
@@ -41,7 +41,7 @@ class Session:
         self.saved: set[Path] = set()  # files that this session wrote
         self.reported = 0  # warnings that have been reported
         self._units: object = None  # the units of SN's net when the latest training became the current net
-        self.interpreter: Interpreter = make_interpreter(
+        self.interpreter: Evaluator = make_interpreter(
             self.declarations, host or Host(), port, AT_PROMPT, files=FileAccess(Path.cwd())
         )
         self.interpreter.keep(session_of, self)
@@ -106,7 +106,7 @@ class Session:
     def load(self, source: Source) -> None:
         """Evaluate the text of a file, which may include files near it. SnError with every fault."""
         interpreter = self.interpreter
-        before, interpreter.files = interpreter.files, FileAccess.around(source)
+        before, interpreter.files = interpreter.files, FileAccess.beside(source)
         faults: list[Fault] = []
         try:
             interpreter.run_text(source, faults)

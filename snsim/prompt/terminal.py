@@ -24,7 +24,7 @@ from prompt_toolkit.layout.processors import ConditionalProcessor, HighlightMatc
 from prompt_toolkit.lexers import Lexer
 from prompt_toolkit.styles import Style
 
-from snsim.cache_folder import UnsafeError, cache_folder, is_private_file, private_folder
+from snsim.cache_folder import UnsafeCacheError, cache_folder, is_private_file, private_folder
 from snsim.colour import echo
 from snsim.errors import SnError, for_line
 
@@ -138,7 +138,7 @@ def _history() -> History:
         path = private_folder(cache_folder()) / "history"
         if not is_private_file(path):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    except (OSError, SnError, UnsafeError):
+    except (OSError, SnError, UnsafeCacheError):
         return InMemoryHistory()
     return FileHistory(str(path)) if os.access(path, os.W_OK) else InMemoryHistory()
 

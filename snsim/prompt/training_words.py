@@ -245,20 +245,20 @@ def _unwritable(path: Path, error: OSError) -> CallError:
     )
 
 
-def _to_write(interpreter: Interpreter, who: str, file: Form, endings: tuple[str, ...]) -> Path:
+def _to_write(interpreter: Interpreter, caller: str, file: Form, endings: tuple[str, ...]) -> Path:
     """Return the path to write; an existing file must be of this session. CallError if the word was not typed."""
     session = interpreter.part(session_of)
     place = interpreter.place()
     if place is None or place.source.path is not None:
         raise CallError(
-            f"{who} works at the prompt only: a file may not write another file",
+            f"{caller} works at the prompt only: a file may not write another file",
             None,
-            f"type ({who} ...) at the prompt",
+            f"type ({caller} ...) at the prompt",
         )
-    path = typed_path(text(who, file))
+    path = typed_path(text(caller, file))
     if path.suffix not in endings:
         raise CallError(
-            f"{who}: {path.name} does not end with {' or '.join(endings)}", 0, f'write "{path.stem}{endings[0]}"'
+            f"{caller}: {path.name} does not end with {' or '.join(endings)}", 0, f'write "{path.stem}{endings[0]}"'
         )
     if exists(path) and resolve(path) not in session.saved:
         raise CallError(f"the file {path} already exists", 0, "choose another name, or remove it first")

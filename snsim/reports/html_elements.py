@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from snsim.errors import SnError, Source
 from snsim.escaping import for_html
 from snsim.language.reader import read_tokens
-from snsim.plots.style import NARROW, WIDE, Look, as_svg
+from snsim.plots.style import NARROW, WIDE, FigureStyle, as_svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ def description(source: Source) -> str:
     return f"<pre>{''.join(_coloured(source))}</pre>"
 
 
-def figure(draw: Callable[[Look], Figure], words: str, kind: str, caption: str = "") -> str:
+def figure(draw: Callable[[FigureStyle], Figure], words: str, kind: str, caption: str = "") -> str:
     """Return a picture as HTML, drawn twice: for a wide page and for a telephone.
 
     `words` describe it for who cannot see it. `kind` is "lines" or "grays", which a dark page treats differently.

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from snsim.errors import Source, fail, for_line
-from snsim.language.evaluator import Interpreter
+from snsim.language.evaluator import Evaluator
 from snsim.language.forms import NIL, Form, Node
 from snsim.language.interpreter import Word
 from snsim.network.clauses import Faults
@@ -173,7 +173,7 @@ def nlf_by_text(words: Sequence[str], file: Path | None = None) -> Nlf:
     read: list[Nlf] = []
     only_word: Shelf[Word] = Shelf("declarative word")
     only_word.add("nlf", _nlf_word(known, read), "the nlf to draw")
-    Interpreter(lisp_functions(), only_word, io.StringIO()).run(Source("<nlf>", f"(nlf {' '.join(words)})"))
+    Evaluator(lisp_functions(), only_word, io.StringIO()).run(Source("<nlf>", f"(nlf {' '.join(words)})"))
     if len(read) != 1:
         raise fail(
             f"{' '.join(words)} is not one nlf",

@@ -79,7 +79,7 @@ def find_examples(
             f"--data: there is no file or folder {shown(options.moved)}",
             hint="name the file or folder that holds the data of the run",
         )
-    if options.fold is not None and choice.own is None:
+    if options.fold is not None and choice.own_data is None:
         raise fail(
             f"--fold {options.fold}: the data of this training have no folds",
             choice.span,
@@ -96,8 +96,8 @@ def find_examples(
         spans = [choice.span] * len(choice.names)
         examples, rank = find(choice.names, search, keep_and_say, download, spans)
         return FoundExamples(examples, choice.names, rank, tuple(reasons))
-    if choice.own is not None:
-        examples = _own_examples(choice.own, choice.span, options, source_folder, record)
+    if choice.own_data is not None:
+        examples = _own_examples(choice.own_data, choice.span, options, source_folder, record)
         for note in examples.notes:
             say(note)
         return FoundExamples(examples, (examples.name,), 0, examples.notes)
@@ -162,8 +162,8 @@ def _search(options: Options) -> Search:
     """Return the search for data sets. The folder to which data were moved comes first."""
     if options.moved is None:
         return Search.usual(options.data_dir, options.online, options.recorded_folders)
-    given = () if options.data_dir is None else (options.data_dir,)
-    return Search.usual(folder_of(options.moved), options.online, (*given, *options.recorded_folders))
+    data_folders = () if options.data_dir is None else (options.data_dir,)
+    return Search.usual(folder_of(options.moved), options.online, (*data_folders, *options.recorded_folders))
 
 
 def searched_folders(options: Options) -> list[Path]:

@@ -90,5 +90,5 @@ def _data_of(names: tuple[str, ...], described: DataChoice) -> DataChoice:
     """
     if len(names) != 1 or not os.path.isabs(names[0]):
         return DataChoice(names=names)
-    own = described.own or OwnData("", ())
-    return DataChoice(own=replace(own, files=names, anywhere=True), span=described.span)
+    own = described.own_data or OwnData("", ())
+    return DataChoice(own_data=replace(own, files=names, anywhere=True), span=described.span)

@@ -78,7 +78,7 @@ class Predictor:
     def of_run(cls, run: OpenedRun) -> Predictor:
         """Return the predictor of a run with the weights after its last pass. SnError for a damaged run."""
         record: DataRecord | None = getattr(run, "data_record", None)
-        if record is None and run.training.data.own is not None:
+        if record is None and run.training.data.own_data is not None:
             raise fail(
                 f"the run {run.folder} did not record how its data were prepared",
                 hint="train it again: `snsim predict` needs the scaling and the names of the classes",

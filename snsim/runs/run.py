@@ -38,7 +38,7 @@ from snsim.training.spec import Training
 
 
 @dataclass(frozen=True)
-class Started:
+class RunStarted:
     """The run folder is made and training begins.
 
     Attributes
@@ -88,7 +88,7 @@ class PassFinished:
 
 
 @dataclass(frozen=True)
-class Finished:
+class RunFinished:
     """The run has ended: `completed`, or interrupted after a pass that is saved."""
 
     run: Path
@@ -100,7 +100,7 @@ class Finished:
     stopped: bool = False  # (stop-after N) has ended it
 
 
-Event = Started | Progress | PruningResult | PassFinished | Finished
+Event = RunStarted | Progress | PruningResult | PassFinished | RunFinished
 
 
 def run(
@@ -211,7 +211,7 @@ def record_passes(
     completed = done == training.passes or stopped
     if completed and record.settings.get("finished") is None:
         run_folder.record_settings(record, finished=provenance.now())
-    yield Finished(
+    yield RunFinished(
         record.folder,
         (done - first) * len(data.train),
         time.perf_counter() - start_time,
@@ -315,9 +315,9 @@ def started_event(
     seed: int,
     done: int = 0,
     instead: str = "",
-) -> Started:
+) -> RunStarted:
     """Return the event that starts a run, or resumes it after `done` passes."""
-    return Started(
+    return RunStarted(
         folder,
         training,
         training.net.counts,

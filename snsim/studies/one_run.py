@@ -15,7 +15,7 @@ from snsim import run_folder
 from snsim.errors import Fault, SnError, fail
 from snsim.program import read_program
 from snsim.runs.resume import resume
-from snsim.runs.run import Finished, run
+from snsim.runs.run import RunFinished, run
 from snsim.studies.plan import Task, identity_of
 
 _WAIT = 0.2  # seconds between two checks of a run that another attempt holds
@@ -65,5 +65,5 @@ def _run_to_the_end(task: Task) -> None:
             )
         events = run(program, training, task.seed, task.options)
     for event in events:
-        if isinstance(event, Finished) and not event.completed:
+        if isinstance(event, RunFinished) and not event.completed:
             raise KeyboardInterrupt

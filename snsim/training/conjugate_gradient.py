@@ -42,12 +42,12 @@ class StepState(Protocol):
 
 
 def take_step(
-    engine: Engine, patterns: Patterns, cost: Cost, mu: float, kept: Mapping[str, np.ndarray] | None, number: int
+    engine: Engine, patterns: Patterns, cost: Cost, mu: float, masks: Mapping[str, np.ndarray] | None, number: int
 ) -> Iterator[int]:
     """Take one step, in pass `number`; yield how many patterns are done. The weights change after the last one.
 
     The update state of the engine holds the gradient and the direction of the previous step. The first step follows the
-    steepest descent. `kept` tells which weights are not pruned. Raise SnError if the curvature along the direction is
+    steepest descent. `masks` tells which weights are not pruned. Raise SnError if the curvature along the direction is
     not positive.
     """
     chunks = [slice(begin, begin + _CHUNK) for begin in range(0, len(patterns), _CHUNK)]
@@ -56,7 +56,7 @@ def take_step(
         for name, g in engine.gradient(patterns.inputs[chunk], patterns.targets[chunk]).items():
             total[name] = g.astype(np.float64) + total.get(name, 0.0)
         yield min(chunk.stop, len(patterns)) // 2
-    gradient = {name: _zero_pruned(g, kept, name).astype(engine.dtype) for name, g in total.items()}
+    gradient = {name: _zero_pruned(g, masks, name).astype(engine.dtype) for name, g in total.items()}
     state = engine.state()
     direction = next_direction(gradient, state)
     curvature = 0.0
@@ -90,8 +90,8 @@ def finish_step(
     weights.load_state({**state, **saved, "n": state["n"] + 1})
 
 
-def _zero_pruned(g: np.ndarray, kept: Mapping[str, np.ndarray] | None, name: str) -> np.ndarray:
-    return g if kept is None else np.where(kept[name], g, 0.0)
+def _zero_pruned(g: np.ndarray, masks: Mapping[str, np.ndarray] | None, name: str) -> np.ndarray:
+    return g if masks is None else np.where(masks[name], g, 0.0)
 
 
 def next_direction(gradient: Arrays, state: Mapping[str, np.ndarray]) -> Arrays:

@@ -204,20 +204,20 @@ def _start_stage(
 
     The second result tells what was pruned. `state` is the update state after the stage `before`.
     """
-    kept, net, pruned = kept_masks(training.net, state), training.net, None
+    masks, net, pruned = kept_masks(training.net, state), training.net, None
     weights = _select_learning(training.net, engine.parameters())
     if stage.prune is not None:
-        now = prune_masks(net, engine, data.train, kept, *stage.prune)
-        pruned = PruningResult(number, count_remaining(net, kept), count_remaining(net, now))
-        weights, kept = zero_pruned(weights, now), now
+        now = prune_masks(net, engine, data.train, masks, *stage.prune)
+        pruned = PruningResult(number, count_remaining(net, masks), count_remaining(net, now))
+        weights, masks = zero_pruned(weights, now), now
     ready = engine
     if engine.rule != stage.rule:
         ready = build_engine(training, stage, engine.name, engine.dtype, device_of(engine))
     ready.load_parameters(weights)
     new_state = {name: np.zeros_like(value) for name, value in ready.state().items()}
     if before is not None and _keeps_update_state(before, stage):
-        new_state |= {name: value for name, value in zero_pruned(state, kept or {}).items() if name in new_state}
-    ready.load_state(new_state if kept is None else {**new_state, **masks_as_state(kept, engine.dtype)})
+        new_state |= {name: value for name, value in zero_pruned(state, masks or {}).items() if name in new_state}
+    ready.load_state(new_state if masks is None else {**new_state, **masks_as_state(masks, engine.dtype)})
     return ready, pruned
 
 
@@ -259,13 +259,13 @@ def _run_pass(
     patterns, net = data.train, training.net
     total = len(patterns)
     batch = min(stage.batch or total, total)
-    kept = _masks_of(net, stage, engine)
+    masks = _masks_of(net, stage, engine)
     options = {name: value_at(value, inside, stage.passes) for name, value in stage.options.items()}
     if stage.rule.conjugate:
-        for done in conjugate_gradient.take_step(engine, patterns, training.cost, options["mu"], kept, number):
+        for done in conjugate_gradient.take_step(engine, patterns, training.cost, options["mu"], masks, number):
             yield Progress(number, done, total)
         return
-    parameters = None if kept is None else parameters_with_remaining_lines(net, kept, training.fan_in)
+    parameters = None if masks is None else parameters_with_remaining_lines(net, masks, training.fan_in)
     settings = Settings(
         rates=rates_in_pass(stage, net, inside, training.fan_in, parameters),
         options=options,
@@ -368,7 +368,7 @@ def _score_pass(
             training.span,
             hint="lower the learning rate; the weights of the previous pass are kept",
         )
-    kept = _masks_of(training.net, stage, engine)
+    masks = _masks_of(training.net, stage, engine)
     return PassResult(
         number,
         on_train,
@@ -377,7 +377,7 @@ def _score_pass(
         seconds,
         time.thread_time() - cpu,
         LazySnapshot(lambda: _snapshot(training, number, engine, generators)),
-        None if kept is None else count_remaining(training.net, kept),
+        None if masks is None else count_remaining(training.net, masks),
     )
 
 

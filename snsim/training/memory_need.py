@@ -64,17 +64,17 @@ def run_memory(
         for stage in training.stages
     }
     first = by_rule[training.stages[0].rule]
-    peak = first.held + max(
+    peak = first.resident + max(
         first.making, _initial_weights_bytes(net) + (_BYTES_OWN_RATE * n if _draws_per_weight(training) else 0)
     )
-    held = 0
+    resident = 0
     for rule, memory in by_rule.items():  # an engine stays in memory until the run ends
-        held += memory.held
+        resident += memory.resident
         started = number * n if len(by_rule) > 1 else 0
         learning = max(
             memory.working + _rates_bytes(training, rule, number), _pruning_bytes(training, rule), memory.copied
         )
-        peak = max(peak, held + max(memory.making, started + learning))
+        peak = max(peak, resident + max(memory.making, started + learning))
     if resumed:
         peak += max(number * n * (1 + len(rule.states)) for rule in by_rule)
     return max(memory.base for memory in by_rule.values()) + peak + _data_bytes(net, patterns.count, number)
@@ -86,13 +86,13 @@ def engine_memory(
     """Return the bytes that another engine needs in a process, with its packages, for the rule of the first stage."""
     work = _work(training, training.stages[0], np.dtype(dtype).itemsize, patterns.together)
     memory = engines.estimate_memory(engine, work)
-    return memory.base + memory.held + max(memory.making, memory.working)
+    return memory.base + memory.resident + max(memory.making, memory.working)
 
 
 def net_memory(net: Net) -> int:
     """Return the bytes, roughly, that a run needs with plain gradient descent on the native engine in float32."""
     memory = engines.estimate_memory("native", Workload(net))
-    return memory.base + memory.held + max(memory.making, _initial_weights_bytes(net))
+    return memory.base + memory.resident + max(memory.making, _initial_weights_bytes(net))
 
 
 def check_module_memory(net: Net, number: int, limit: int | None) -> None:
@@ -106,7 +106,7 @@ def check_module_memory(net: Net, number: int, limit: int | None) -> None:
         Bytes; None for the limit of this machine. The initial weights are counted too.
     """
     allowed = default_limit() if limit is None else limit
-    need = engines.estimate_memory("torch", Workload(net, bytes_a_number=number)).held + _initial_weights_bytes(net)
+    need = engines.estimate_memory("torch", Workload(net, bytes_a_number=number)).resident + _initial_weights_bytes(net)
     if allowed is not None and need > allowed:
         raise fail(
             f"the module of net {net.name} needs {size_text(need)} of memory, and the limit is "

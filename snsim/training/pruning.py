@@ -48,14 +48,14 @@ def kept_masks(net: Net, state: Mapping[str, np.ndarray]) -> KeptMasks | None:
     return {p.name: state[f"{p.name}/{KEPT_STATE}"] != 0 for p in learning}
 
 
-def count_remaining(net: Net, kept: KeptMasks | None) -> RemainingCounts:
-    """Return the counts of what remains; `kept` None means that nothing was pruned."""
+def count_remaining(net: Net, masks: KeptMasks | None) -> RemainingCounts:
+    """Return the counts of what remains; `masks` None means that nothing was pruned."""
     learning = [p for p in net.parameters if p.learns]
-    if kept is None:
+    if masks is None:
         return RemainingCounts(sum(_connection_count(net, p) for p in learning), sum(p.size for p in learning))
     return RemainingCounts(
-        sum(int(p.sharers[kept[p.name].ravel()].sum()) for p in learning),
-        sum(int(kept[p.name].sum()) for p in learning),
+        sum(int(p.sharers[masks[p.name].ravel()].sum()) for p in learning),
+        sum(int(masks[p.name].sum()) for p in learning),
     )
 
 
@@ -67,7 +67,7 @@ def _connection_count(net: Net, parameter: Parameter) -> int:
 
 
 def prune_masks(
-    net: Net, engine: Engine, patterns: Patterns, kept: KeptMasks | None, fraction: float, of: str
+    net: Net, engine: Engine, patterns: Patterns, masks: KeptMasks | None, fraction: float, of: str
 ) -> KeptMasks:
     """Return the masks after pruning a fraction of the remaining connections, or weights if `of` is "weights".
 
@@ -77,7 +77,7 @@ def prune_masks(
     """
     h, w = engine.curvature(patterns.inputs, patterns.targets, "full"), engine.parameters()
     learning = [p for p in net.parameters if p.learns]
-    before = {p.name: np.ones(p.shape, bool) if kept is None else kept[p.name] for p in learning}
+    before = {p.name: np.ones(p.shape, bool) if masks is None else masks[p.name] for p in learning}
     saliency = {p.name: h[p.name].astype(float) * w[p.name].astype(float) ** 2 for p in learning}
     remaining = np.concatenate([saliency[p.name][before[p.name]] for p in learning])
     if of == "connections":
@@ -93,21 +93,21 @@ def prune_masks(
     return {name: remains & ~(saliency[name] < limit) for name, remains in before.items()}
 
 
-def masks_as_state(kept: KeptMasks, dtype: np.dtype) -> dict[str, np.ndarray]:
+def masks_as_state(masks: KeptMasks, dtype: np.dtype) -> dict[str, np.ndarray]:
     """Return the masks as entries of an update state."""
-    return {f"{name}/{KEPT_STATE}": remains.astype(dtype) for name, remains in kept.items()}
+    return {f"{name}/{KEPT_STATE}": remains.astype(dtype) for name, remains in masks.items()}
 
 
-def zero_pruned(values: Mapping[str, np.ndarray], kept: KeptMasks) -> dict[str, np.ndarray]:
+def zero_pruned(values: Mapping[str, np.ndarray], masks: KeptMasks) -> dict[str, np.ndarray]:
     """Return weights, or an update state, with 0 where a weight is pruned."""
     masked = {}
     for name, value in values.items():
-        remains = kept.get(name.rpartition("/")[0] or name)
+        remains = masks.get(name.rpartition("/")[0] or name)
         masked[name] = value if remains is None else np.where(remains, value, np.zeros((), value.dtype))
     return masked
 
 
-def parameters_with_remaining_lines(net: Net, kept: KeptMasks, counting: str) -> tuple[Parameter, ...]:
+def parameters_with_remaining_lines(net: Net, masks: KeptMasks, counting: str) -> tuple[Parameter, ...]:
     """Return the parameters of the net with F of the remaining connections, which learning rates use as in SN.
 
     `counting` is that of `(fan-in ...)`. With "weights" the bias is subtracted from F later, so here it counts even if
@@ -117,11 +117,13 @@ def parameters_with_remaining_lines(net: Net, kept: KeptMasks, counting: str) ->
     for layer in net.layers[1:]:
         total = np.zeros(layer.units, int)
         for connection in net.entering(layer.name):
-            table, remains = connection.table, kept.get(f"{net.attribute(connection)}.weight")
+            table, remains = connection.table, masks.get(f"{net.attribute(connection)}.weight")
             uncut = table.target if remains is None else table.target[remains.ravel()[table.weight]]
             total += np.bincount(uncut, minlength=layer.units)
         if layer.bias != "none":
-            total += 1 if counting == "weights" else kept[f"{net.attribute(layer.name)}.bias"].ravel()[layer.bias_index]
+            total += (
+                1 if counting == "weights" else masks[f"{net.attribute(layer.name)}.bias"].ravel()[layer.bias_index]
+            )
         lines[layer.name] = total
     return tuple(
         _with_fan_in(p, np.maximum(_fan_in_of_last_users(net, p, lines[p.layer]), 1 + (counting == "weights")))

@@ -55,13 +55,13 @@ def fit_value(value: Value, passes: int) -> Value:
     if value.kind != "steps":
         return value
     lengths: list[int] = []
-    left = passes
+    remaining = passes
     for length in value.lengths:
-        if left == 0:
+        if remaining == 0:
             break
-        lengths.append(min(length, left))
-        left -= lengths[-1]
-    if left == 0:
+        lengths.append(min(length, remaining))
+        remaining -= lengths[-1]
+    if remaining == 0:
         return replace(value, numbers=value.numbers[: len(lengths)], lengths=tuple(lengths))
     closed = len(value.lengths) == len(value.numbers)
     return replace(value, lengths=tuple(lengths[:-1] if closed else lengths))
@@ -70,13 +70,13 @@ def fit_value(value: Value, passes: int) -> Value:
 def fit_stages(stages: tuple[Stage, ...], passes: int) -> tuple[Stage, ...]:
     """Return the stages for another number of passes: drop or shorten the last ones, or extend the last."""
     kept: list[Stage] = []
-    left = passes
+    remaining = passes
     for stage in stages:
-        if left == 0:
+        if remaining == 0:
             break
-        length = left if stage is stages[-1] else min(stage.passes, left)
+        length = remaining if stage is stages[-1] else min(stage.passes, remaining)
         kept.append(_with_passes(stage, length))
-        left -= length
+        remaining -= length
     return tuple(kept)
 
 

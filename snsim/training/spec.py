@@ -54,7 +54,7 @@ class DataChoice:
     inputs: np.ndarray | None = None
     targets: np.ndarray | None = None
     patterns: tuple[str, str] | None = None
-    own: OwnData | None = None
+    own_data: OwnData | None = None
     span: Span | None = None
 
 

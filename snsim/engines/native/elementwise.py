@@ -16,7 +16,7 @@ from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
 from snsim.engines.native.update_rules import WeightUpdate
 from snsim.engines.native.vector_math import VectorOperations
-from snsim.engines.plan import Stage
+from snsim.engines.plan import LayerPlan
 from snsim.engines.protocol import Cost
 from snsim.network.expressions import compile_expressions
 
@@ -74,7 +74,7 @@ class Bias:
 
 
 def emit_nlf(
-    f: Function, stage: Stage, layer: LayerCells, bias: Bias | None, bends: bool, gated: bool, noisy: bool
+    f: Function, stage: LayerPlan, layer: LayerCells, bias: Bias | None, bends: bool, gated: bool, noisy: bool
 ) -> None:
     """Emit states, f'(a) and, if `bends`, f''(a) from the sums, which stand in the place of the states.
 

@@ -24,7 +24,7 @@ from snsim.engines.native.net_code import ATTRIBUTES, STATE, LayerCode, NetCode
 from snsim.engines.native.sparse import SparseKernel
 from snsim.engines.native.target import attributes
 from snsim.engines.native.update_rules import CodeVariant
-from snsim.engines.plan import Plan, Stage
+from snsim.engines.plan import LayerPlan, Plan
 from snsim.engines.weight_norm import WeightNorm
 from snsim.network.wiring import BORDER, Table
 
@@ -92,7 +92,7 @@ class TangentCode:
         self.directions[stage.bias] = bias.cells
         return _LayerTangent(layer, cells, links, bias)
 
-    def _scattered_bias(self, stage: Stage, cells: LayerCells) -> ConnectionKernel:
+    def _scattered_bias(self, stage: LayerPlan, cells: LayerCells) -> ConnectionKernel:
         assert stage.bias is not None and stage.bias_index is not None
         cells_of_direction = self.directions[stage.bias] = ParameterCells(
             stage.bias, self._net.cells[stage.bias].index, self._net.block

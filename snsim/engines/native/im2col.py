@@ -72,7 +72,7 @@ class DirectBuffer:
     def clear(self, f: Function, channels: Sequence[str]) -> None:
         """Emit nothing: kernels write to the layer themselves."""
 
-    def drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
+    def col2im(self, f: Function, channels: Sequence[str], first: bool) -> None:
         """Emit nothing: there is no copy."""
 
 
@@ -178,7 +178,7 @@ class WindowBuffer:
         for c in channels:
             zero_fill(f, self.back[c], self.stride * len(self.sets))
 
-    def drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
+    def col2im(self, f: Function, channels: Sequence[str], first: bool) -> None:
         f.comment(f"what windows send back to {self.layer.name}")
         for c in channels:
             adds = not first or not self._covers_once()
@@ -251,7 +251,7 @@ class PatchBuffer:
     def clear(self, f: Function, channels: Sequence[str]) -> None:
         """Emit nothing: every window is written whole."""
 
-    def drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
+    def col2im(self, f: Function, channels: Sequence[str], first: bool) -> None:
         self.window.clear(f, channels)
 
         def add(wide: Address, narrow: Address) -> None:
@@ -262,7 +262,7 @@ class PatchBuffer:
 
         for c in channels:
             self._each_row(f, self.window.back[c], self.window.layout, self.back[c], add)
-        self.window.drain(f, channels, first)
+        self.window.col2im(f, channels, first)
 
     def _each_row(
         self,
@@ -341,7 +341,7 @@ class PoolBuffer:
     def clear(self, f: Function, channels: Sequence[str]) -> None:
         """Emit nothing: every sum is written."""
 
-    def drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
+    def col2im(self, f: Function, channels: Sequence[str], first: bool) -> None:
         self.window.clear(f, channels)
 
         def spread(cells: list[Address], pool: Address) -> None:
@@ -354,7 +354,7 @@ class PoolBuffer:
 
         for c in channels:
             self._each(f, self.window.back[c], self.window.layout, self.back[c], spread)
-        self.window.drain(f, channels, first)
+        self.window.col2im(f, channels, first)
 
 
 _UNROLLED = 8  # vectors that are written out; more become a loop

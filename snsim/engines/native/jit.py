@@ -23,7 +23,7 @@ import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
 
-from snsim.cache_folder import UnsafeError, cache_folder, read_entry, warn_once, write_entry
+from snsim.cache_folder import UnsafeCacheError, cache_folder, read_entry, warn_once, write_entry
 from snsim.engines.native.code_host import Result
 from snsim.engines.native.layout import aligned_block
 from snsim.engines.native.target import Machine
@@ -158,7 +158,7 @@ def _object_path(key: str) -> Path | None:
         return cache_folder() / "native" / f"{key}.o"
     except SnError as error:
         warn_once(
-            UnsafeError(
+            UnsafeCacheError(
                 f"{error.faults[0].message}: compiled code is not cached, so each run compiles it again", Path()
             )
         )
@@ -172,7 +172,7 @@ def _read_object(path: Path) -> bytes | None:
     """
     try:
         content = read_entry(path, _MOST_BYTES)
-    except UnsafeError as reason:
+    except UnsafeCacheError as reason:
         warn_once(reason)
         return None
     except OSError:
@@ -186,7 +186,7 @@ def _read_object(path: Path) -> bytes | None:
 def _write_object(path: Path, body: bytes) -> None:
     try:
         write_entry(path, _MARK + hashlib.sha256(body).digest() + body)
-    except UnsafeError as reason:
+    except UnsafeCacheError as reason:
         warn_once(reason)
     except OSError:
         pass

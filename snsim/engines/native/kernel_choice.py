@@ -56,12 +56,12 @@ class TiledConnection:
             if errors or update is not None:
                 emit_unshared_backward(f, self.tiles, channels, errors, first, update)
             if errors:
-                buffer.drain(f, channels, first)
+                buffer.col2im(f, channels, first)
             return
         if errors:
             f.comment(f"errors of windows through {self.name}")
             emit_errors(f, self.tiles, channels)
-            buffer.drain(f, channels, first)
+            buffer.col2im(f, channels, first)
         if update is not None:
             f.comment(f"gradient and update of {self.name}")
             emit_gradient(f, self.tiles, channels, update)
@@ -112,7 +112,7 @@ class DiagonalConnection:
         if errors or update is not None:
             self.kernel.emit_back(f, channels, errors, first, update)
         if errors:
-            self.kernel.buffer.drain(f, channels, first)
+            self.kernel.buffer.col2im(f, channels, first)
 
 
 @dataclass(eq=False)

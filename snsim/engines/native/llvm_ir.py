@@ -172,7 +172,7 @@ class Function:
 
     def compare(self, how: str, a: Value, b: Number) -> Value:
         b = self._lift(b, a)
-        type = self.machine.truths if a.type.startswith("<") else "i1"
+        type = self.machine.mask_vector if a.type.startswith("<") else "i1"
         return self.instruction(f"fcmp {how} {a.type} {a.text}, {b.text}", type)
 
     def select(self, condition: Value, a: Number, b: Number) -> Value:
@@ -186,7 +186,7 @@ class Function:
     def mask(self, chosen: Sequence[bool]) -> Value:
         """Return a constant truth value for each lane."""
         text = "<" + ", ".join(f"i1 {int(c)}" for c in chosen) + ">"
-        return Value(self, text, self.machine.truths)
+        return Value(self, text, self.machine.mask_vector)
 
     def first_lanes(self, value: Value, count: int) -> Value:
         """Emit the value with 0 in all lanes from `count` on."""

@@ -35,7 +35,7 @@ from snsim.engines.native.sparse import SparseKernel
 from snsim.engines.native.target import Address, Machine, attributes
 from snsim.engines.native.update_rules import CodeVariant, GradientSums, UpdateCode
 from snsim.engines.native.weight_norm import WeightNormConnection
-from snsim.engines.plan import Plan, Stage, Transfer
+from snsim.engines.plan import LayerPlan, Plan, Transfer
 from snsim.engines.protocol import Cost, UpdateRule
 from snsim.network.wiring import BORDER, Table
 
@@ -46,7 +46,7 @@ STATE = [("ptr", "state"), ("ptr", "tables")]
 class LayerCode:
     """A stage with its cells and the kernels of what enters it."""
 
-    stage: Stage
+    stage: LayerPlan
     cells: LayerCells
     links: list[tuple[int, ConnectionKernel]]  # source layer, connection
     transfers: list[tuple[Transfer, TransformKernel]]
@@ -79,7 +79,7 @@ class NetCode:
             active[stage.layer] = has_updated_weights or any(active[source] for source in sources)
         return active
 
-    def _stage(self, stage: Stage, builder: KernelBuilder, learns: list[bool]) -> LayerCode:
+    def _stage(self, stage: LayerPlan, builder: KernelBuilder, learns: list[bool]) -> LayerCode:
         target = self.layers[stage.layer]
         links = [
             (link.source, builder.connect(link, self.layers[link.source], target, learns[link.source]))
@@ -103,7 +103,7 @@ class NetCode:
         ]
         return LayerCode(stage, target, links, transfers, bias)
 
-    def _scattered_bias(self, stage: Stage, target: LayerCells, size: int) -> ConnectionKernel:
+    def _scattered_bias(self, stage: LayerPlan, target: LayerCells, size: int) -> ConnectionKernel:
         """Return a bias with irregular entries, as connections from border cells of state 1."""
         assert stage.bias is not None and stage.bias_index is not None
         index = np.full(self.machine.padded(size), -1)

@@ -46,7 +46,7 @@ class Machine:
         return f"<{self.lanes} x i{self.bits}>"
 
     @property
-    def truths(self) -> str:
+    def mask_vector(self) -> str:
         return f"<{self.lanes} x i1>"
 
     def padded(self, count: int) -> int:

@@ -118,7 +118,7 @@ class CodeVariant:
     constants: tuple[tuple[str, float], ...] = ()
     zeros: tuple[str, ...] = ()
     batched: bool = False
-    held: bool = False
+    holds_curvature: bool = False
     gated: tuple[int, ...] = ()
     noisy: tuple[int, ...] = ()
     decays: tuple[tuple[str, float], ...] = ()  # by parameter, in place of the option decay
@@ -153,9 +153,9 @@ class UpdateCode:
         for name, rate in variant.rates:
             if rate == "zero":  # frozen, whatever the state of the rule
                 continue
-            own = {"decay": decays[name]} if name in decays else {}
-            zeros = [zero for zero in variant.zeros if zero not in own]
-            results = fold_rule(rule, {**dict(variant.constants), **own}, zeros)
+            overrides = {"decay": decays[name]} if name in decays else {}
+            zeros = [zero for zero in variant.zeros if zero not in overrides]
+            results = fold_rule(rule, {**dict(variant.constants), **overrides}, zeros)
             if is_idle(results):
                 continue
             uniform = frozenset({"n", *self.options, *(["rate"] if rate == "number" else [])})
@@ -176,7 +176,7 @@ class UpdateCode:
     def channels(self) -> tuple[str, ...]:
         """Return the channels that the backward pass must compute."""
         used = self.variables()
-        return ("g", *(c for c in CURVATURES if c in used and not self.variant.held))
+        return ("g", *(c for c in CURVATURES if c in used and not self.variant.holds_curvature))
 
     def changes_with_n(self) -> bool:
         return any("n" in part.variables() for part in self._uniform_places)

@@ -118,13 +118,13 @@ class VectorOperations:
         """Return a vector: of a plain number, or 1 and 0 of a truth value."""
         if not isinstance(value, Value):
             return self.f.constant(value)
-        if value.type == self.f.machine.truths:
+        if value.type == self.f.machine.mask_vector:
             return self.f.select(value, self.f.constant(1.0), 0.0)
         return value
 
     def truth(self, value: Value | float) -> Value:
         """Return whether each lane is not 0."""
-        if isinstance(value, Value) and value.type == self.f.machine.truths:
+        if isinstance(value, Value) and value.type == self.f.machine.mask_vector:
             return value
         return self.f.compare("une", self.number(value), 0.0)
 

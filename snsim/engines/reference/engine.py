@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from snsim.engines.parameter_state import FreeWeights, WeightAccess, check_gates, check_patterns
-from snsim.engines.plan import Plan, Stage
+from snsim.engines.plan import LayerPlan, Plan
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
 from snsim.engines.reference.transforms import TransformKernel, transform_kernel
 from snsim.engines.reference.weighted_sums import ScatterAdd, WeightedSums
@@ -53,7 +53,7 @@ def _of_pattern(gates: Gates, k: int) -> Gates:
 class _LayerComputation:
     """A stage of the plan, ready to compute."""
 
-    def __init__(self, stage: Stage, links: list[tuple[int, str, WeightedSums]], biases: int):
+    def __init__(self, stage: LayerPlan, links: list[tuple[int, str, WeightedSums]], biases: int):
         self.number = stage.layer
         self.units = stage.units
         self.links = links  # source layer, parameter, sums
@@ -73,36 +73,36 @@ class _LayerComputation:
 
         The second result has an entry for each link, then one for each transfer.
         """
-        total, kept = self.weighted(states, values)
+        total, saved = self.weighted(states, values)
         for sources, transfer in self.transfers:
-            a, transfer_kept = transfer.sums([states[source][..., : self.units] for source in sources])
+            a, transfer_saved = transfer.sums([states[source][..., : self.units] for source in sources])
             total = total + a
-            kept.append(transfer_kept)
-        return total, kept
+            saved.append(transfer_saved)
+        return total, saved
 
     def weighted(self, states: list[np.ndarray], values: Mapping[str, np.ndarray]) -> tuple[Any, list[Any]]:
         """Return the part of the sums that is linear in the weights, and what the backward pass needs of each link.
 
         The sum is 0 if the layer has no links and no bias.
         """
-        total, kept = None, []
+        total, saved = None, []
         for source, slot, link in self.links:
             a, parts = link.sums(states[source], values[slot])
             total = a if total is None else total + a
-            kept.append(parts)
+            saved.append(parts)
         if self.bias is not None and self.bias_index is not None:
             bias = values[self.bias].take(self.bias_index)
             total = bias if total is None else total + bias
-        return 0 if total is None else total, kept
+        return 0 if total is None else total, saved
 
-    def tangent(self, tangents: list[np.ndarray], values: Mapping[str, np.ndarray], kept: list[Any]) -> Any:
+    def tangent(self, tangents: list[np.ndarray], values: Mapping[str, np.ndarray], saved: list[Any]) -> Any:
         """Return the derivative of the sums along the tangents of the states (forward mode)."""
         sum_tangents: Any = 0
         for source, slot, link in self.links:
             sum_tangents = sum_tangents + link.sums(tangents[source], values[slot])[0]
-        for (sources, transfer), transfer_kept in zip(self.transfers, kept[len(self.links) :]):
+        for (sources, transfer), transfer_saved in zip(self.transfers, saved[len(self.links) :]):
             sum_tangents = sum_tangents + transfer.tangent(
-                [tangents[source][..., : self.units] for source in sources], transfer_kept
+                [tangents[source][..., : self.units] for source in sources], transfer_saved
             )
         return sum_tangents
 
@@ -237,8 +237,8 @@ class ReferenceEngine(WeightAccess):
         with np.errstate(all="ignore"):
             self._normalize()
             for layer in self._layers:
-                a, kept = layer.sums(states, self._values)
-                sum_tangents = layer.weighted(states, along)[0] + layer.tangent(tangents, self._values, kept)
+                a, saved = layer.sums(states, self._values)
+                sum_tangents = layer.weighted(states, along)[0] + layer.tangent(tangents, self._values, saved)
                 value, slope = layer.f_df({"x": a})
                 states[layer.number][:, : layer.units] = value
                 tangents[layer.number][:, : layer.units] = slope * sum_tangents
@@ -354,7 +354,7 @@ class ReferenceEngine(WeightAccess):
                     self._links_back(layer, parts, h_sums, s, h, WeightedSums.curvature, WeightedSums.back_squared)
                     self._transfers_back(layer, parts, s, "back_squared", h_sums)
                     if kind == "full":
-                        self._transfers_back(layer, parts, s, "bent", y[layer.number] * slopes[0])
+                        self._transfers_back(layer, parts, s, "second_derivative_term", y[layer.number] * slopes[0])
             self._to_parameters(h, g if kind == "full" else None)
             curvatures[name] = h
         self._to_parameters(g)
@@ -379,7 +379,7 @@ class ReferenceEngine(WeightAccess):
     def _links_back(
         self,
         layer: _LayerComputation,
-        kept: list[Any],
+        saved: list[Any],
         delta: np.ndarray,
         into: list[Any],
         weights: np.ndarray,
@@ -393,7 +393,7 @@ class ReferenceEngine(WeightAccess):
         places = self._weights.places
         if layer.bias in places:
             weights[places[layer.bias]] = layer.by_bias(delta)
-        for (source, slot, link), parts in zip(layer.links, kept):
+        for (source, slot, link), parts in zip(layer.links, saved):
             if slot in places:
                 weights[places[slot]] = for_weights(link, delta, parts)
             if self._learns[source]:
@@ -401,12 +401,12 @@ class ReferenceEngine(WeightAccess):
                 into[source] = back if into[source] is None else into[source] + back
 
     def _transfers_back(
-        self, layer: _LayerComputation, kept: list[Any], into: list[Any], method: str, delta: np.ndarray
+        self, layer: _LayerComputation, saved: list[Any], into: list[Any], method: str, delta: np.ndarray
     ) -> None:
         """Add what one method of `TransformKernel` passes back to the sources of a layer's transfers."""
-        for (sources, transfer), transfer_kept in zip(layer.transfers, kept[len(layer.links) :]):
+        for (sources, transfer), transfer_saved in zip(layer.transfers, saved[len(layer.links) :]):
             if any(self._learns[source] for source in sources):
-                for source, more in zip(sources, getattr(transfer, method)(delta, transfer_kept)):
+                for source, more in zip(sources, getattr(transfer, method)(delta, transfer_saved)):
                     into[source] = more if into[source] is None else into[source] + more
 
     def _cost_derivatives(self, x: np.ndarray, d: np.ndarray) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ unit of one source at a time. With y the results:
 
     back          sum over the results of g * dy/dx
     back_squared  sum over the results of h * (dy/dx)^2
-    bent          sum over the results of g * d2y/dx2
+    second_derivative_term          sum over the results of g * d2y/dx2
     tangent       sum over the sources of dy/dx * dx
 """
 
@@ -24,17 +24,17 @@ Arrays = tuple[np.ndarray, ...]  # one for each source
 
 
 class TransformKernel(Protocol):
-    """A transform ready to compute. `kept` is what its `sums` returned for the backward pass."""
+    """A transform ready to compute. `saved` is what its `sums` returned for the backward pass."""
 
     def sums(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, Any]: ...
 
-    def back(self, g: np.ndarray, kept: Any) -> Arrays: ...
+    def back(self, g: np.ndarray, saved: Any) -> Arrays: ...
 
-    def back_squared(self, h: np.ndarray, kept: Any) -> Arrays: ...
+    def back_squared(self, h: np.ndarray, saved: Any) -> Arrays: ...
 
-    def bent(self, g: np.ndarray, kept: Any) -> Arrays: ...
+    def second_derivative_term(self, g: np.ndarray, saved: Any) -> Arrays: ...
 
-    def tangent(self, dx: Sequence[np.ndarray], kept: Any) -> np.ndarray: ...
+    def tangent(self, dx: Sequence[np.ndarray], saved: Any) -> np.ndarray: ...
 
 
 def transform_kernel(structure: Normalization | Attention) -> TransformKernel:
@@ -66,22 +66,22 @@ class NormalizationKernel:
         y = centred * rate
         return y.reshape(states[0].shape), (y, rate)
 
-    def back(self, g: np.ndarray, kept: Any) -> Arrays:
-        return (self.tangent([g], kept),)  # dy/dx is symmetric
+    def back(self, g: np.ndarray, saved: Any) -> Arrays:
+        return (self.tangent([g], saved),)  # dy/dx is symmetric
 
-    def back_squared(self, h: np.ndarray, kept: Any) -> Arrays:
-        (y, rate), h, maps = kept, self._maps(h), self._structure.maps
+    def back_squared(self, h: np.ndarray, saved: Any) -> Arrays:
+        (y, rate), h, maps = saved, self._maps(h), self._structure.maps
         crossed = h.sum(0) + 2 * y * (h * y).sum(0) + y * y * (h * y * y).sum(0)  # sum of (1 + y_m y_i)^2 h_m
         return ((rate * rate * (h - 2 * h * (1 + y * y) / maps + crossed / maps**2)).reshape(-1),)
 
-    def bent(self, g: np.ndarray, kept: Any) -> Arrays:
-        (y, rate), g, maps = kept, self._maps(g), self._structure.maps
+    def second_derivative_term(self, g: np.ndarray, saved: Any) -> Arrays:
+        (y, rate), g, maps = saved, self._maps(g), self._structure.maps
         along = (g * y).sum(0)
         first = 2 * y * (g - (g.sum(0) + y * along) / maps)
         return ((-rate * rate / maps * (first + along * (1 - (1 + y * y) / maps))).reshape(-1),)
 
-    def tangent(self, dx: Sequence[np.ndarray], kept: Any) -> np.ndarray:
-        (y, rate), x = kept, self._maps(dx[0])
+    def tangent(self, dx: Sequence[np.ndarray], saved: Any) -> np.ndarray:
+        (y, rate), x = saved, self._maps(dx[0])
         dy = rate * (x - x.mean(-2, keepdims=True) - y * (y * x).mean(-2, keepdims=True))
         sums: np.ndarray = dy.reshape(dx[0].shape)
         return sums
@@ -126,13 +126,13 @@ class AttentionKernel:
         excess: np.ndarray = by_weight - (a * by_weight).sum(-1, keepdims=True)
         return excess
 
-    def back(self, g: np.ndarray, kept: Any) -> Arrays:
-        (q, k, v, a, _), g = kept, self._heads(g)
+    def back(self, g: np.ndarray, saved: Any) -> Arrays:
+        (q, k, v, a, _), g = saved, self._heads(g)
         s = self._scale * a * self._excess(g, v, a)
         return (k @ s.swapaxes(-1, -2)).reshape(-1), (q @ s).reshape(-1), (g @ a).reshape(-1)
 
-    def back_squared(self, h: np.ndarray, kept: Any) -> Arrays:
-        (q, k, v, a, y), h = kept, self._heads(h)
+    def back_squared(self, h: np.ndarray, saved: Any) -> Arrays:
+        (q, k, v, a, y), h = saved, self._heads(h)
         squared = self._scale**2
         by_q = np.einsum("hept,hct->hecp", a[:, None] * self._from_mean(k, a), v)
         spread = ((v[:, :, None] - y[..., None]) ** 2 * h[..., None]).sum(1)  # (heads, p, t)
@@ -142,8 +142,8 @@ class AttentionKernel:
             (h @ (a * a)).reshape(-1),
         )
 
-    def bent(self, g: np.ndarray, kept: Any) -> Arrays:
-        (q, k, v, a, _), g = kept, self._heads(g)
+    def second_derivative_term(self, g: np.ndarray, saved: Any) -> Arrays:
+        (q, k, v, a, _), g = saved, self._heads(g)
         excess, squared = self._excess(g, v, a), self._scale**2
         by_q = (a * excess)[:, None] * self._from_mean(k, a) ** 2
         return (
@@ -157,8 +157,8 @@ class AttentionKernel:
         deviation: np.ndarray = k[:, :, None] - (k @ a.swapaxes(-1, -2))[..., None]
         return deviation
 
-    def tangent(self, dx: Sequence[np.ndarray], kept: Any) -> np.ndarray:
-        (q, k, v, a, _), (dq, dk, dv) = kept, (self._heads(x) for x in dx)
+    def tangent(self, dx: Sequence[np.ndarray], saved: Any) -> np.ndarray:
+        (q, k, v, a, _), (dq, dk, dv) = saved, (self._heads(x) for x in dx)
         s = self._scale * (dq.swapaxes(-1, -2) @ k + q.swapaxes(-1, -2) @ dk)
         da = a * (s - (a * s).sum(-1, keepdims=True))
         sums: np.ndarray = (v @ da.swapaxes(-1, -2) + dv @ a.swapaxes(-1, -2)).reshape(dx[0].shape)

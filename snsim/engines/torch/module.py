@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snsim.engines.plan import Link, Plan, Stage, explicit_tables
+from snsim.engines.plan import LayerPlan, Link, Plan, explicit_tables
 from snsim.engines.torch.operations import TORCH
 from snsim.engines.torch.transforms import transform
 from snsim.errors import fail
@@ -227,7 +227,7 @@ class LayerModule(nn.Module):
 
     bias_index: Tensor
 
-    def __init__(self, stage: Stage, plan: Plan, dtype: torch.dtype):
+    def __init__(self, stage: LayerPlan, plan: Plan, dtype: torch.dtype):
         super().__init__()
         self.f = compile_expressions([stage.f])
         self.declared = None if autograd_suffices(stage) else compile_expressions([stage.f, stage.df, stage.ddf])
@@ -255,7 +255,7 @@ class LayerModule(nn.Module):
         return value if isinstance(value, Tensor) else torch.full_like(sums, value)
 
 
-def autograd_suffices(stage: Stage) -> bool:
+def autograd_suffices(stage: LayerPlan) -> bool:
     """Return whether autograd finds df from f.
 
     It does not where another derivative is declared, nor where the branch of an `if` that is not taken may be infinite
@@ -474,8 +474,8 @@ class SnModule(nn.Module):
         SnError for an unknown name or another shape.
         """
         names = list(self.parameter_names.values())
-        for given, array in values.items():
-            name = given if given in names else self.parameter_names.get(given, given)
+        for key, array in values.items():
+            name = key if key in names else self.parameter_names.get(key, key)
             if name not in names:
                 raise fail(f'no parameter is called "{name}"', hint=suggest(name, names, "names"))
             parameter = self.get_parameter(name)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from snsim.network.wiring import Attention, Normalization
 
 
-class Normalize(nn.Module):
+class MapNormalization(nn.Module):
     """From the states of the source, (patterns, units), to sums, (patterns, units)."""
 
     def __init__(self, structure: Normalization):
@@ -31,7 +31,7 @@ class Normalize(nn.Module):
         return (centred / torch.sqrt((centred * centred).mean(1, keepdim=True) + self.epsilon)).flatten(1)
 
 
-class Attend(nn.Module):
+class DotProductAttention(nn.Module):
     """From the states of queries, keys and values, each (patterns, units), to sums, (patterns, units)."""
 
     def __init__(self, structure: Attention):
@@ -49,7 +49,7 @@ class Attend(nn.Module):
 
 def transform(structure: Normalization | Attention) -> nn.Module:
     """Return the module of a structure."""
-    return Normalize(structure) if isinstance(structure, Normalization) else Attend(structure)
+    return MapNormalization(structure) if isinstance(structure, Normalization) else DotProductAttention(structure)
 
 
 def second_derivatives_back(module: nn.Module, states: Sequence[Tensor], h: Tensor, g: Tensor | None) -> list[Tensor]:

@@ -126,7 +126,7 @@ def _directive(
     interpreter: Interpreter, name: str, match: re.Match[str], remaining: Iterator[tuple[int, Form]], column: int
 ) -> str:
     """Return the text of one directive, for the next of the remaining values."""
-    left, width, _precision, letter = match.groups()
+    aligned_left, width, _precision, letter = match.groups()
     if letter == "%":
         return "%"
     if letter not in tuple("dsfeglp"):
@@ -140,7 +140,7 @@ def _directive(
         )
     if letter in "lp":
         shown = interpreter.printed(value, column) if letter == "l" else pretty(value, interpreter.printed)
-        return shown.ljust(int(width or 0)) if left else shown.rjust(int(width or 0))
+        return shown.ljust(int(width or 0)) if aligned_left else shown.rjust(int(width or 0))
     if letter == "s":
         if not isinstance(value, (str, Symbol)):
             raise CallError(

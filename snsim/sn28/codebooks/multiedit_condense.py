@@ -40,23 +40,23 @@ def multiedit(interpreter: Interpreter, cb: Form, parts: Form = 3.0, verbose: Fo
             1,
             f"write (multiedit cb {_LEAST_PARTS}), or a larger number of parts",
         )
-    left, dropped = np.arange(len(book)), -1
+    remaining, dropped = np.arange(len(book)), -1
     while dropped:
-        if len(left) < n:
+        if len(remaining) < n:
             raise CallError(
-                f"multiedit: only {len(left)} words are left for {n} parts",
+                f"multiedit: only {len(remaining)} words are left for {n} parts",
                 0,
-                (f"write 3 to {len(left)} parts, or " if len(left) >= _LEAST_PARTS else "")
+                (f"write 3 to {len(remaining)} parts, or " if len(remaining) >= _LEAST_PARTS else "")
                 + "add words to the codebook",
             )
-        stretches = np.array_split(left, n)
+        stretches = np.array_split(remaining, n)
         judges = stretches[1:] + stretches[:1]
         kept = [_correctly_classified(interpreter, book, part, judge) for part, judge in zip(stretches, judges)]
-        dropped = len(left) - sum(map(len, kept))
-        left = np.concatenate(kept)
+        dropped = len(remaining) - sum(map(len, kept))
+        remaining = np.concatenate(kept)
         if verbose is not NIL:
-            interpreter.print_text(f"multiedit: {dropped} dropped, {len(left)} of {len(book)} left\n")
-    return _copy_words(interpreter, "multiedit", book, left)
+            interpreter.print_text(f"multiedit: {dropped} dropped, {len(remaining)} of {len(book)} left\n")
+    return _copy_words(interpreter, "multiedit", book, remaining)
 
 
 def _correctly_classified(

@@ -43,8 +43,8 @@ def read_data(node: Node, sets: Shelf[Any], net: Net | None, faults: Faults) -> 
         elif literal.head == "patterns" and not any(item.head for item in literal.items[1:]):
             return _read_patterns(literal, faults)
         elif literal.head in READERS:
-            own = read_reader(literal, READERS.get(literal.head), faults)
-            return None if own is None else DataChoice(own=own, span=node.span)
+            own_data = read_reader(literal, READERS.get(literal.head), faults)
+            return None if own_data is None else DataChoice(own_data=own_data, span=node.span)
         else:
             faults.add(
                 f"data are names, (examples M M) or the form of a reader, not {describe(literal)}",

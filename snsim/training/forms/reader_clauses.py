@@ -44,13 +44,13 @@ def _read_columns(node: Node, syntax: str, faults: Faults) -> tuple[NamePattern,
 
 
 def _columns(node: Node, least: int, most: int | None, syntax: str, faults: Faults) -> tuple[NamePattern, ...] | None:
-    given = read_arguments(node, least, most, syntax, faults)
-    patterns = all_or_none([_column(item, faults) for item in given or ()])
+    arguments = read_arguments(node, least, most, syntax, faults)
+    patterns = all_or_none([_column(item, faults) for item in arguments or ()])
     if patterns is not None and len(set(patterns)) < len(patterns):
         twice = next(pattern for place, pattern in enumerate(patterns) if pattern in patterns[:place])
         faults.add(f"column {twice.text} is named twice", twice.span, "leave one of them out")
         return None
-    return patterns if given else None
+    return patterns if arguments else None
 
 
 def _column(node: Node, faults: Faults) -> NamePattern | None:
@@ -70,8 +70,8 @@ def _name(node: Node, what: str, faults: Faults) -> NamePattern | None:
 
 
 def _read_classes(node: Node, syntax: str, faults: Faults) -> tuple[NamePattern, ...] | None:
-    given = read_arguments(node, 1, None, syntax, faults)
-    return all_or_none([_class(item, faults) for item in given]) if given else None
+    arguments = read_arguments(node, 1, None, syntax, faults)
+    return all_or_none([_class(item, faults) for item in arguments]) if arguments else None
 
 
 def _class(node: Node, faults: Faults) -> NamePattern | None:
@@ -84,14 +84,14 @@ def _class(node: Node, faults: Faults) -> NamePattern | None:
 
 
 def _read_test(node: Node, syntax: str, faults: Faults) -> float | None:
-    given = read_arguments(node, 1, 1, syntax, faults)
-    value = read_number(given[0], "what is held out", faults) if given else None
-    if given is None or value is None:
+    arguments = read_arguments(node, 1, 1, syntax, faults)
+    value = read_number(arguments[0], "what is held out", faults) if arguments else None
+    if arguments is None or value is None:
         return None
     if value <= 0 or (value > 1 and value != int(value)):
         faults.add(
             f"(test {value:g}) is neither a part of the patterns, between 0 and 1, nor a number of them",
-            given[0].span,
+            arguments[0].span,
             "write a part, such as (test 0.2), or a number, such as (test 400)",
         )
         return None
@@ -99,25 +99,25 @@ def _read_test(node: Node, syntax: str, faults: Faults) -> float | None:
 
 
 def _read_folds(node: Node, syntax: str, faults: Faults) -> int | None:
-    given = read_arguments(node, 1, 1, syntax, faults)
-    folds = read_whole_number(given[0], "the number of folds", faults, 2) if given else None
-    if given and folds is not None and folds > _MOST_FOLDS:
+    arguments = read_arguments(node, 1, 1, syntax, faults)
+    folds = read_whole_number(arguments[0], "the number of folds", faults, 2) if arguments else None
+    if arguments and folds is not None and folds > _MOST_FOLDS:
         faults.add(
-            f"{folds:,} folds; at most {_MOST_FOLDS:,} are drawn", given[0].span, "write (folds 5) or (folds 10)"
+            f"{folds:,} folds; at most {_MOST_FOLDS:,} are drawn", arguments[0].span, "write (folds 5) or (folds 10)"
         )
         return None
     return folds
 
 
 def _read_seed(node: Node, syntax: str, faults: Faults) -> int | None:
-    given = read_arguments(node, 1, 1, syntax, faults)
-    return read_whole_number(given[0], "a seed", faults) if given else None
+    arguments = read_arguments(node, 1, 1, syntax, faults)
+    return read_whole_number(arguments[0], "a seed", faults) if arguments else None
 
 
 def _read_range(node: Node, syntax: str, faults: Faults) -> tuple[float, float] | None:
-    given = read_arguments(node, 2, 2, syntax, faults)
-    ends = all_or_none([read_number(item, "an end of the range", faults) for item in given or ()])
-    if given is None or ends is None:
+    arguments = read_arguments(node, 2, 2, syntax, faults)
+    ends = all_or_none([read_number(item, "an end of the range", faults) for item in arguments or ()])
+    if arguments is None or ends is None:
         return None
     if ends[0] >= ends[1]:
         low, high = sorted(ends)
@@ -131,11 +131,11 @@ def _read_range(node: Node, syntax: str, faults: Faults) -> tuple[float, float] 
 
 
 def _read_size(node: Node, syntax: str, faults: Faults) -> tuple[int, int] | None:
-    given = read_arguments(node, 2, 2, syntax, faults)
+    arguments = read_arguments(node, 2, 2, syntax, faults)
     sides = all_or_none(
-        [read_whole_number(item, f"the {what}", faults, 1) for item, what in zip(given or (), ("rows", "columns"))]
+        [read_whole_number(item, f"the {what}", faults, 1) for item, what in zip(arguments or (), ("rows", "columns"))]
     )
-    if given is None or sides is None:
+    if arguments is None or sides is None:
         return None
     if max(sides) > _MOST_SIDE:
         faults.add(

@@ -371,7 +371,7 @@ def _read_data(form: _MergedForm) -> DataChoice | None:
 
 def _read_targets(form: _MergedForm, data: DataChoice | None) -> tuple[float, float] | None:
     """Return the targets OFF and ON; None for `examples` and `patterns`, which have their own targets."""
-    if data is not None and not data.names and data.own is None:
+    if data is not None and not data.names and data.own_data is None:
         if "targets" in form.singles:
             form.drop("targets", "examples and patterns state their own targets")
         return None
@@ -609,8 +609,8 @@ def _complete_clause(node: Node, context: ReadContext, batched: bool | None) -> 
 def _summary(training: Training) -> str:
     rules = ", ".join(dict.fromkeys(stage.rule.name for stage in training.stages))
     data = " or ".join(training.data.names) or "its own examples"
-    if training.data.own is not None:
-        data = " and ".join(training.data.own.files)
+    if training.data.own_data is not None:
+        data = " and ".join(training.data.own_data.files)
     return f"net {training.net.name} on {data}, {rules}, {training.passes} passes"
 
 
