@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 NEW_RUN_ONLY = (
     "seeds",
     "engine",
+    "portable",
     "dtype",
     "fold",
     "initial",
@@ -54,6 +55,9 @@ NEW_RUN_ONLY = (
 @of_runs
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the run folders. [default: runs]")
 @click.option("--device", metavar="NAME", help="Device of PyTorch, such as cuda, for the torch engine. [default: cpu]")
+@click.option(
+    "--portable", is_flag=True, help="Compute the same bits on every processor (native engine, about 3 times slower)."
+)
 @click.option(
     "--kernel",
     type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),
@@ -253,7 +257,7 @@ def options_from(stated: Mapping[str, Any], presets: Mapping[str, float | str]) 
     data = _data_of(stated["data"], DATA_SETS)
     changed = {
         name: stated[name]
-        for name in ("engine", "device", "dtype", "data_dir", "fold", "initial", "passes", "out", "memory")
+        for name in ("engine", "device", "dtype", "data_dir", "fold", "initial", "passes", "out", "memory", "portable")
         if stated.get(name) is not None
     }
     return Options(**changed, data=data, online=not stated["offline"], presets=presets, command=tuple(sys.argv[1:]))

@@ -259,12 +259,10 @@ class _Describer:
     # ---- Stages and nets ------------------------------------------------------------------------------------------
 
     def _stages(self) -> list[dict[str, Any]]:
-        training, of_rule, stages = self._training, {}, []
-        for stage in training.stages:
-            key = next((rule for rule in of_rule if rule == stage.rule), None)
-            if key is None:
-                of_rule[stage.rule] = self._new_net(stage, constant_options(training, stage))
-            number = of_rule[stage.rule]
+        training, stages = self._training, []
+        for k, stage in enumerate(training.stages):
+            same = next((j for j in range(k) if training.stages[j].rule == stage.rule), None)
+            number = self._new_net(stage, constant_options(training, stage)) if same is None else stages[same]["net"]
             modules = [self._module(self._nets[number], stage, inside) for inside in range(1, stage.passes + 1)]
             stages.append(self._stage(stage, number, modules))
         return stages

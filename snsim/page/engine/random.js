@@ -80,6 +80,15 @@ class RandomSource {
     return highOfProduct(word, range);
   }
 
+  // A whole number from 0 to `most`, by rejection of too large ones: what shuffles use.
+  interval(most) {
+    const mask = most === 0 ? 0 : 0xffffffff >>> Math.clz32(most);
+    for (;;) {
+      const word = (this.next32() & mask) >>> 0;
+      if (word <= most) return word;
+    }
+  }
+
   // Generator.integers(0, count, size)
   integers(count, size) {
     return Int32Array.from({ length: size }, () => this.upTo(count - 1));
@@ -89,7 +98,7 @@ class RandomSource {
   permutation(count) {
     const order = Int32Array.from({ length: count }, (_, i) => i);
     for (let i = count - 1; i > 0; i--) {
-      const j = this.upTo(i), moved = order[i];
+      const j = this.interval(i), moved = order[i];
       order[i] = order[j];
       order[j] = moved;
     }
