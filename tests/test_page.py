@@ -7,25 +7,25 @@ import hashlib
 import html
 import json
 import re
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from page_browser import browser, needs_browser, open_page, requests_of, wait_for
 from page_scripts import PAGE, check_syntax, needs_node, run_node
 from PIL import Image
 from test_escaping import HOSTILE, XOR
-from tiny_run import TEXT, make_runs, snsim
+from tiny_run import make_runs, snsim
 
 from snsim.data.own_picture import PictureStyle, prepare_picture
 from snsim.errors import SnError
 from snsim.network.net import Net
 from snsim.page.modules import join_modules, module_texts
-from snsim.page.net_view import ShownData, view_of
 from snsim.plots.weights import _tiles
 from snsim.program import read_program
-from snsim.training.spec import Training
 
 ROOT = Path(__file__).resolve().parents[1]
 NETS = sorted((ROOT / "nets").glob("*.sn"))
@@ -146,7 +146,7 @@ def test_a_page_is_refused_with_a_remedy(tmp_path: Path) -> None:
 
 def test_a_run_carries_its_weights_and_its_own_examples(tmp_path: Path) -> None:
     runs = make_runs(tmp_path)
-    code, told, warned = snsim("page", runs / "tiny", "-o", tmp_path / "tiny.html")
+    code, _, warned = snsim("page", runs / "tiny", "-o", tmp_path / "tiny.html")
     assert code == 0, warned
     view = json.loads(Parts((tmp_path / "tiny.html").read_text("utf-8")).texts["view"])
     assert view["start_words"].startswith("Ready with the weights of the run tiny after pass 4.")
@@ -249,10 +249,6 @@ def test_the_page_makes_gray_as_pillow_does() -> None:
     assert np.abs(np.array(found[2000:]) - over @ [0.299, 0.587, 0.114]).max() < 1.01
 
 
-def all_trainings() -> list[tuple[str, Training]]:
-    return [(file.stem, training) for file in NETS for training in read_program(file, port=None).own_trainings]
-
-
 def view_of_net(net: Net) -> tuple[dict[str, Any], dict[str, list[int]]]:
     """Connections and layers as the page has them, and the explicit tables."""
     from snsim.page.net_view import _connection, _layer
@@ -277,7 +273,8 @@ def test_the_page_knows_every_line_and_every_kernel(file: Path) -> None:
             const { view, arrays } = input, all = {};
             for (const connection of view.connections) {
               const flat = arrays[`table-${connection.name}`] ?? null, n = flat && flat.length / 3;
-              const table = flat && { source: flat.slice(0, n), target: flat.slice(n, 2 * n), weight: flat.slice(2 * n) };
+              const part = (k) => flat.slice(k * n, (k + 1) * n);
+              const table = flat && { source: part(0), target: part(1), weight: part(2) };
               const units = view.layers.find((layer) => layer.name === connection.target).units;
               const lines = Array.from({ length: units }, (_, unit) => incoming(connection, unit, table));
               const form = kernels(connection, view.layers, table), tiles = [];
@@ -367,3 +364,177 @@ def test_the_page_judges_outputs_as_the_training_does() -> None:
     for (name, *numbers), right in zip(rules, found):
         np.testing.assert_array_equal(right, CRITERIA.get(name).right(x, d, *numbers), err_msg=name)
     assert set(CRITERIA.names()) == {rule[0] for rule in rules}
+
+
+# ---- In a browser ------------------------------------------------------------------------------------------------
+
+DRAW_SEVEN = """
+const pad = document.getElementById("pad"), area = pad.getBoundingClientRect();
+const at = (kind, [x, y]) => pad.dispatchEvent(new PointerEvent(kind, { bubbles: true, pointerId: 1, isPrimary: true,
+  button: 0, buttons: 1, clientX: area.left + x * area.width, clientY: area.top + y * area.height }));
+pad.setPointerCapture = () => {};
+const stroke = (from, to) => Array.from({ length: 12 }, (_, k) =>
+  [0, 1].map((i) => from[i] + ((to[i] - from[i]) * (k + 1)) / 12));
+at("pointerdown", [0.25, 0.2]);
+for (const point of stroke([0.25, 0.2], [0.75, 0.2])) at("pointermove", point);
+for (const point of stroke([0.75, 0.2], [0.42, 0.85])) at("pointermove", point);
+at("pointerup", [0.42, 0.85]);
+"""
+PASSES = "return snsimPage.progress.passes.map((one) => [one.train.misses, one.test ? one.test.misses : null])"
+
+
+def write_page(folder: Path, *words: str) -> Path:
+    file = folder / "page.html"
+    code, _, warned = snsim("page", *words, "-o", file, "--offline")
+    assert code == 0, warned
+    return file
+
+
+def misses_of_run(folder: Path, *words: str) -> list[list[int | None]]:
+    """The misses of each pass of `snsim run --engine wasm`, whose bits are those of `--portable`."""
+    code, told, warned = snsim("run", *words, "--engine", "wasm", "--json", "--offline", "--out", folder)
+    assert code == 0, warned
+    lines = [json.loads(line) for line in told.splitlines()]
+    return [
+        [line["train"]["misses"], line["test"]["misses"] if line["test"] else None] for line in lines if "train" in line
+    ]
+
+
+@pytest.mark.slow
+@needs_browser
+def test_the_net_of_1989_learns_in_the_browser(tmp_path: Path) -> None:
+    page = write_page(tmp_path, "lecun89")
+    expected = misses_of_run(tmp_path, "lecun89", "--data", "digits")
+    with browser() as driver:
+        assert open_page(driver, page) < 3  # 1 s on a free machine
+        driver.find_element("id", "restart").click()
+        driver.find_element("id", "go").click()
+        wait_for(driver, "snsimPage.at.pass >= 3")
+        driver.find_element("id", "go").click()  # pause
+        wait_for(driver, "!snsimPage.running")
+        at = driver.execute_script("return [snsimPage.at.pass, snsimPage.at.inPass]")
+        time.sleep(0.3)
+        assert driver.execute_script("return [snsimPage.at.pass, snsimPage.at.inPass]") == at
+        driver.find_element("id", "step").click()
+        wait_for(driver, f"snsimPage.at.inPass + 1437 * snsimPage.at.pass == {at[1] + 1 + 1437 * at[0]}")
+        driver.find_element("id", "go").click()
+        wait_for(driver, "snsimPage.at.pass == 23 && !snsimPage.running")
+        assert driver.execute_script(PASSES) == expected
+        driver.execute_script(DRAW_SEVEN)
+        wait_for(driver, "document.getElementById('answer').textContent == '7'", 5)
+        frames = driver.execute_script("return snsimPage.frames")
+        assert frames["time"] / frames["count"] < 20  # 8 ms on a free machine
+        driver.find_element("id", "seed").clear()
+        driver.find_element("id", "seed").send_keys("3\t")
+        wait_for(driver, "snsimPage.progress.passes.length == 0")
+        driver.find_element("id", "pass").click()
+        wait_for(driver, "snsimPage.progress.passes.length == 1 && !snsimPage.running")
+        words = ["lecun89", "--data", "digits", "--seed", "3", "--passes", "1"]
+        assert driver.execute_script(PASSES) == misses_of_run(tmp_path, *words)
+        assert driver.get_log("browser") == []
+        assert requests_of(driver) == []
+
+
+@pytest.mark.slow
+@needs_browser
+@pytest.mark.parametrize("file", NETS, ids=lambda file: file.stem)
+def test_every_net_learns_a_pass_in_the_browser(file: Path, tmp_path: Path) -> None:
+    trainings = [training.name for training in read_program(file).own_trainings]
+    data = ("--data", "digits") if read_program(file).own_trainings[0].data.names else ()
+    with browser() as driver:
+        for name in trainings[:2]:
+            page = write_page(tmp_path, str(file), "--only", name)
+            open_page(driver, page)
+            driver.find_element("id", "restart").click()
+            driver.find_element("id", "pass").click()
+            wait_for(driver, "snsimPage.progress.passes.length == 1 && !snsimPage.running", 120)
+            seed = str(driver.execute_script("return snsimPage.seed"))
+            words = [str(file), "--only", name, *data, "--seed", seed]
+            passes = str(driver.execute_script("return snsimPage.at.passes"))
+            expected = misses_of_first_pass(tmp_path, int(passes), *words)
+            assert driver.execute_script(PASSES) == [expected]
+            assert driver.get_log("browser") == []
+
+
+def misses_of_first_pass(folder: Path, passes: int, *words: str) -> list[int | None]:
+    """The misses of the first pass: a schedule depends on the number of passes, so that is not changed."""
+    import itertools
+
+    from snsim.runs.options import Options
+    from snsim.runs.run import run_unrecorded
+
+    only, data = words[words.index("--only") + 1], "--data" in words
+    program = read_program(words[0])
+    training = next(one for one in program.own_trainings if one.name == only)
+    options = Options(engine="wasm", data=("digits",) if data else ())
+    done = next(itertools.islice(run_unrecorded(program, training, int(words[-1]), options), 1))
+    assert training.passes == passes
+    return [done.train.misses, None if done.test is None else done.test.misses]
+
+
+@pytest.mark.slow
+@needs_browser
+@pytest.mark.parametrize(("width", "dark"), [(360, False), (1400, True), (3840, False)])
+def test_the_page_fits_and_can_be_used_by_everyone(width: int, dark: bool, tmp_path: Path) -> None:
+    page = write_page(tmp_path, "lecun89")
+    axe = axe_core(tmp_path)
+    with browser(width, 900, dark) as driver:
+        open_page(driver, page)
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+        ground = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 200) == dark
+        driver.execute_script("snsimPage.network.choose('h2', 20)")
+        wait_for(driver, "document.getElementById('unit-fan-in').textContent.startsWith('201')")
+        if axe is None:
+            pytest.skip("npm does not give axe-core")
+        driver.execute_script(axe)
+        found = driver.execute_async_script("const done = arguments[0]; axe.run(document).then(done)")
+        serious = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
+        assert not serious, [(one["id"], [node["target"] for node in one["nodes"]]) for one in serious]
+        assert driver.get_log("browser") == []
+
+
+def axe_core(folder: Path) -> str | None:
+    """The script of axe-core from npm; None without npm or network."""
+    import shutil
+    import subprocess
+    import tarfile
+
+    npm = shutil.which("npm")
+    if npm is None:
+        return None
+    done = subprocess.run([npm, "pack", "axe-core@4.10.3"], cwd=folder, capture_output=True, text=True, timeout=120)
+    if done.returncode:
+        return None
+    with tarfile.open(folder / done.stdout.split()[-1]) as archive:
+        content = archive.extractfile("package/axe.min.js")
+        assert content is not None
+        return content.read().decode()
+
+
+@pytest.mark.slow
+@needs_browser
+def test_a_link_repeats_the_passes_and_weights_return(tmp_path: Path) -> None:
+    page = write_page(tmp_path, str(ROOT / "nets" / "xor.sn"))
+    with browser() as driver:
+        open_page(driver, page, "#seed=3&passes=5")
+        wait_for(driver, "snsimPage.at.pass == 5 && !snsimPage.running")
+        assert driver.execute_script("return snsimPage.seed") == 3
+        rows = "(all) => [...Object.values(all)].map((one) => [...one])"
+        weights = f"return snsimPage.session.ask('weights').then({rows})"
+        expected = driver.execute_script(weights)
+        driver.execute_script("""
+            window.kept = null;
+            URL.createObjectURL = ((make) => (blob) => { window.kept = blob; return make.call(URL, blob); })(
+              URL.createObjectURL);
+            document.getElementById("save-weights").click();
+        """)
+        wait_for(driver, "window.kept")
+        driver.find_element("id", "restart").click()
+        wait_for(driver, "snsimPage.at.pass == 0")
+        driver.execute_script("snsimPage.loadWeights(new File([window.kept], 'x.safetensors'))")
+        wait_for(driver, "document.getElementById('live').textContent.startsWith('Weights of x')")
+        assert driver.execute_script(weights) == expected
+        driver.execute_script("snsimPage.loadWeights(new File(['nonsense'], 'bad.safetensors'))")
+        wait_for(driver, "document.getElementById('live').className == 'fault'")
+        assert driver.get_log("browser") == []

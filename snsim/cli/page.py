@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source", metavar="FILE|RUN|NAME")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Where. [default: NAME.html here]")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Where. [default: NAME.html here]"
+)
 @click.option("--only", metavar="NAME", help="Training, if FILE declares several.")
-@click.option("--data", "data", multiple=True, metavar="NAME|PATH", help="Data to embed. [default: the digits of snsim]")
+@click.option(
+    "--data", "data", multiple=True, metavar="NAME|PATH", help="Data to embed. [default: the digits of snsim]"
+)
 @click.option("--examples", type=Whole(min=1), metavar="N", help="Embed only the first N patterns of each class.")
 @click.option("--seed", type=Whole(min=0), metavar="N", help="Seed. [default: that of the training or the run]")
 @click.option("--open", "open_it", is_flag=True, help="Open the page in the browser.")

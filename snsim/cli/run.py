@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 NEW_RUN_ONLY = (
     "seeds",
     "engine",
+    "portable",
     "dtype",
     "fold",
     "initial",
@@ -54,6 +55,9 @@ NEW_RUN_ONLY = (
 @of_runs
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the run folders. [default: runs]")
 @click.option("--device", metavar="NAME", help="Device of PyTorch, such as cuda, for the torch engine. [default: cpu]")
+@click.option(
+    "--portable", is_flag=True, help="Compute the same bits on every processor (native engine, about 3 times slower)."
+)
 @click.option(
     "--kernel",
     type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),
@@ -147,10 +151,10 @@ def next_commands(finished: Sequence[RunFinished], file: str | None, context: cl
     runs = [event.run for event in finished]
     data = stated_options(context, ("data_dir", "offline", "memory"))
     commands = [f"snsim plot {for_shell(runs)}", f"snsim report {for_shell([last, *data])}"]
+    commands.append(f"snsim page {for_shell([last, *data])}")
     group = context.find_root().command
     if isinstance(group, click.Group) and "predict" in group.list_commands(context):
         commands.append(f"snsim predict {for_shell([last])} FILE")
-    commands.append(f"snsim page {for_shell([last])} --open")
     if file is not None:
         repeated = stated_options(context, leave_out=("seeds", "resume", "tensorboard"))
         unused = max(event.seed for event in finished) + 1
@@ -258,7 +262,7 @@ def options_from(stated: Mapping[str, Any], presets: Mapping[str, float | str]) 
     data = _data_of(stated["data"], DATA_SETS)
     changed = {
         name: stated[name]
-        for name in ("engine", "device", "dtype", "data_dir", "fold", "initial", "passes", "out", "memory")
+        for name in ("engine", "device", "dtype", "data_dir", "fold", "initial", "passes", "out", "memory", "portable")
         if stated.get(name) is not None
     }
     return Options(**changed, data=data, online=not stated["offline"], presets=presets, command=tuple(sys.argv[1:]))

@@ -33,12 +33,15 @@ Maker = Callable[[Plan, Cost, UpdateRule, np.dtype, Constants], Engine]
 class EngineKind:
     """A kind of engine: the function that builds one, and the function that estimates its memory.
 
+    `make_portable` builds an engine that computes the same bits on every processor; None if there is none.
+
     A plug-in may register a function alone. Its memory is then estimated as that of the torch engine.
     """
 
     def __init__(self, make: Maker, memory: MemoryEstimate):
         self._make = make
         self.memory = memory
+        self.make_portable: Maker | None = None
         update_wrapper(self, make)
 
     def __call__(self, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
@@ -59,6 +62,27 @@ def _native(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants
     """compiled for this processor, pattern by pattern, every update rule: the fastest."""
     engine: Engine = native_package().build(plan, cost, rule, dtype, constants)
     return engine
+
+
+def _portable_native(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
+    engine: Engine = native_package().build(plan, cost, rule, dtype, constants, portable=True)
+    return engine
+
+
+_native.make_portable = _portable_native
+
+
+@ENGINES.register("wasm")
+@needing_memory(native_memory)
+def _wasm(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
+    """WebAssembly, as a page runs it, every update rule: the same bits as the native engine with --portable."""
+    native_package()
+    with needing("wasmtime", what="the wasm engine", instead="write --engine native --portable for the same bits"):
+        from snsim.engines.native.wasmtime_host import WasmEngine
+    return WasmEngine(plan, cost, rule, dtype, constants)
+
+
+_wasm.make_portable = _wasm
 
 
 @ENGINES.register("reference")
@@ -92,6 +116,7 @@ def build(
     rule: UpdateRule,
     dtype: np.dtype | type | str = np.float64,
     constants: Constants = MappingProxyType({}),
+    portable: bool = False,
 ) -> Engine:
     """Return the engine of this name for a plan, a cost and an update rule, with all weights 0.
 
@@ -109,18 +134,30 @@ def build(
         float32 or float64.
     constants : mapping of str to float
         Options of the rule that stay constant for the life of the engine. An engine may compile them in.
+    portable : bool
+        Whether the engine must compute the same bits on every processor.
 
     Raises
     ------
     SnError
-        If the engine is unknown or not installed, if it does not compute this rule, or for another dtype.
+        If the engine is unknown or not installed, if it does not compute this rule, for another dtype, or if it is not
+        portable and must be.
     """
     if str(np.dtype(dtype)) not in ("float32", "float64"):
         raise fail(
             f"engines compute in float32 or float64, not {np.dtype(dtype)}",
             hint='write dtype="float32" or dtype="float64"',
         )
-    return ENGINES.get(name)(plan, cost, rule, np.dtype(dtype), constants)
+    make = ENGINES.get(name)
+    if portable:
+        make_portable: Maker | None = getattr(make, "make_portable", None)
+        if make_portable is None:
+            raise fail(
+                f"the {name} engine may compute other bits on another processor: it is not portable",
+                hint="write --engine native --portable, or leave --portable out",
+            )
+        make = make_portable
+    return make(plan, cost, rule, np.dtype(dtype), constants)
 
 
 def estimate_memory(name: str, work: Workload) -> MemoryNeed:

@@ -129,7 +129,9 @@ def _connection(net: Net, connection: Connection, arrays: dict[str, np.ndarray])
         described = {"kind": "table"}
         if wiring.connections <= _MOST_LINES:
             table = connection.table
-            arrays[f"table-{connection.name}"] = np.concatenate([table.source, table.target, table.weight]).astype("<i4")
+            arrays[f"table-{connection.name}"] = np.concatenate([table.source, table.target, table.weight]).astype(
+                "<i4"
+            )
         else:
             shown = False
     return {
@@ -217,7 +219,11 @@ def _picture_form(training: Training, data: ShownData) -> Mapping[str, Any] | No
         shape = list(maps[1:])
     return {
         "shape": shape,
-        "style": {"longer_side": style.longer_side, "place": style.place, "canvas": style.canvas and list(style.canvas)},
+        "style": {
+            "longer_side": style.longer_side,
+            "place": style.place,
+            "canvas": style.canvas and list(style.canvas),
+        },
         "whole": whole,
         "scaling": scaling if whole else None,
         "frame": None if frame is None else list(frame),

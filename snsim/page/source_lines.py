@@ -39,7 +39,8 @@ def coloured_texts(sources: Iterable[Source], net: Net) -> tuple[ColouredText, .
     """Return the texts with their lines coloured. A line belongs to the layers whose clauses stand on it."""
     return tuple(
         ColouredText(
-            for_line(source.name.replace("\\", "/").rsplit("/", 1)[-1]), tuple(_lines(source, _layers_by_line(source, net)))
+            for_line(source.name.replace("\\", "/").rsplit("/", 1)[-1]),
+            tuple(_lines(source, _layers_by_line(source, net))),
         )
         for source in sources
     )

@@ -86,7 +86,8 @@ def subject_of_program(
         )
     if only is not None and only not in trainings:
         raise fail(
-            f'{for_line(path)} declares no training "{for_line(only)}"', hint=suggest(only, list(trainings), "trainings")
+            f'{for_line(path)} declares no training "{for_line(only)}"',
+            hint=suggest(only, list(trainings), "trainings"),
         )
     if only is None and len(trainings) > 1:
         raise fail(
@@ -114,11 +115,10 @@ def subject_of_run(
     origin = f"the weights of the run {for_line(run.name)} after pass {run.pass_number}"
     initial = run.settings["overrides"].get("initial")
     folder = SourceFolder(Path(run.settings["source"]["root"]), (run.folder / "source").resolve())
-    options = replace(options, initial=None if initial is None else Path(initial))
-    if run.options.data and not options.data and not training.data.names:
-        options = replace(options, data=run.options.data)
+    options = replace(options, initial=None if initial is None else Path(initial), presets={})
+    recorded = None if options.data or training.data.names else run.found_examples.examples
     weights = {name: np.asarray(values) for name, values in run.weights.items()}
-    return _subject(training, options, folder, say, seed, run.texts, weights, origin, examples)
+    return _subject(training, options, folder, say, seed, run.texts, weights, origin, examples, recorded)
 
 
 def _subject(
@@ -131,18 +131,20 @@ def _subject(
     weights: Mapping[str, np.ndarray] | None,
     origin: str,
     most: int | None,
+    recorded: Examples | None = None,
 ) -> PageSubject:
+    """Return the subject. `most` patterns of each class are taken; `recorded` are the examples of a run's own data."""
     notes: list[str] = []
     named = training.data.names
     if named and not options.data:
         options = replace(options, data=(EMBEDDED,))
-        if EMBEDDED != named[0]:
+        if named[0] != EMBEDDED:
             notes.append(
                 f"the page carries the data set {EMBEDDED} in place of {for_line(named[0])}; --data names another"
             )
     shown = overridden(training, options)
     try:
-        found = find_examples(shown, options, folder, say, None).examples
+        found = find_examples(shown, options, folder, say, None).examples if recorded is None else recorded
         prepared = prepare_data(shown, _first_of_each(found, most), "float32")
     except SnError as error:
         if options.data != (EMBEDDED,) or not named:

@@ -17,9 +17,11 @@ from snsim.page.modules import join_modules
 from snsim.page.net_view import view_of
 from snsim.page.source_lines import coloured_texts
 from snsim.page.subject import PageSubject
+from snsim.page.training_description import describe_training
 from snsim.page_templates import fill_html
 
 MOST_BYTES = 20_000_000  # of data in the page
+_MOST_SHAPES = 8  # layers in the first line of the page
 _LEVEL = 9  # of gzip
 _SCRIPT = "app/main.js"
 _WORKER = "app/worker.js"
@@ -30,8 +32,6 @@ def page_of(subject: PageSubject) -> str:
 
     SnError if the page cannot do what the training asks for, or if its data are too large.
     """
-    from snsim.page.training_description import describe_training
-
     training, data = subject.training, subject.data
     description = describe_training(
         training, data.prepared, seed=subject.seed, initial=subject.initial, weights=subject.weights
@@ -42,14 +42,13 @@ def page_of(subject: PageSubject) -> str:
         patterns += f" and {len(prepared.test):,} test"
     start = f"Ready with {subject.origin}. {patterns} patterns of {for_line(prepared.name)}."
     view, arrays = view_of(training, data, subject.seed, start)
-    description.values["view"] = view
     packed = [(name, _packed(array.tobytes())) for name, array in arrays.items()]
     packed += [(name, _packed(content)) for name, content in description.blobs.items()]
     size = sum(len(text) for _, text in packed)
     if size > MOST_BYTES:
         raise fail(
-            f"the data {for_line(prepared.name)} take {size / 1e6:.0f} MB in the page; at most {MOST_BYTES / 1e6:.0f} MB "
-            "are embedded",
+            f"the data {for_line(prepared.name)} take {size / 1e6:.0f} MB in the page; "
+            f"at most {MOST_BYTES / 1e6:.0f} MB are embedded",
             hint="take fewer patterns: --examples 100 takes the first 100 of each class",
         )
     style, script = _file("page.css"), join_modules(_SCRIPT)
@@ -73,11 +72,13 @@ def _parts(subject: PageSubject, published: list[tuple[str, str]]) -> dict[str, 
     """Return the values of the template of the visible parts."""
     training, data = subject.training, subject.data
     counts = training.net.counts
-    layers = " – ".join("×".join(map(str, layer.shape)) for layer in training.net.layers)
+    shapes = ["×".join(map(str, layer.shape)) for layer in training.net.layers]
+    layers = " – ".join(shapes if len(shapes) <= _MOST_SHAPES else [*shapes[:2], "…", *shapes[-2:]])
+    rule, passes, name = training.stages[0].rule.name, training.passes, for_line(data.prepared.name)
     words = "Published" if data.comparable else "Published for other data"
     return {
         "title": for_line(training.name),
-        "lead": f"{layers}; {training.stages[0].rule.name}, {training.passes:,} passes over {for_line(data.prepared.name)}",
+        "lead": f"{layers}; {rule}, {passes:,} passes over {name}",
         "counts": {
             "units": f"{counts.units:,}",
             "connections": f"{counts.connections:,}",
@@ -124,4 +125,3 @@ def _policy(script: str, style: str) -> str:
 
 def _hash(text: str) -> str:
     return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-

@@ -277,7 +277,15 @@ class OpenedRun:
         for sentence in provenance.differences(self.settings["versions"], provenance.versions(name)):
             self._say(sentence)
         number = min(self.record.snapshot.number + 1, self.training.passes)
-        return engine_for_resume(self.training, number, name, self.settings["dtype"], self.options, data)
+        return engine_for_resume(
+            self.training,
+            number,
+            name,
+            self.settings["dtype"],
+            self.options,
+            data,
+            self.settings.get("portable", False),
+        )
 
     def outputs(self, split: str | None = None) -> SplitOutputs:
         """Return what the net computes for the patterns of "train" or "test", computed once for each.

@@ -122,7 +122,7 @@ export class Page {
       readColours();
       this.need();
     });
-    addEventListener("scroll", () => this.need(), { passive: true }); // what was out of sight is not drawn
+    for (const event of ["scroll", "resize"]) addEventListener(event, () => this.need(), { passive: true }); // what was out of sight is not drawn
     new ResizeObserver(() => {
       if (Math.abs(byId("layers").clientWidth - this.network.room) < 24) return;
       this.network.build();
@@ -222,6 +222,7 @@ export class Page {
       const { input, set, index } = this.shown;
       const names = new Set([...(this.kernels?.parameter ? [this.kernels.parameter] : []), ...(this.unit?.parameters ?? [])]);
       const look = await this.session.ask("look", { input, set, index, weights: [...names], errors: Boolean(this.unit?.chosen) });
+      look.drawn = input !== null;
       const began = performance.now();
       this.paint(look);
       const spent = performance.now() - began;

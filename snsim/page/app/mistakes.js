@@ -27,10 +27,10 @@ export class Mistakes {
     byId("misses-all").hidden = this.cell === null;
     byId("misses").replaceChildren(...shown.slice(0, MOST).map((k) => {
       const words = this.view.have_classes ? `${name(label(k))} → ${name(answer(k))}` : `pattern ${k}`;
-      const button = element("button", { type: "button", class: "miss", "aria-label": `${this.split} pattern ${k}, ${words.replace("→", "read as")}: show it in the net`, onclick: () => this.onChoose(this.split, k) });
+      const button = element("button", { type: "button", class: "miss", title: `${this.split} pattern ${k}: show it in the net`, onclick: () => this.onChoose(this.split, k) });
       const picture = thumbnail(this.view, inputs, k);
       if (picture) button.append(picture);
-      button.append(element("span", {}, words));
+      button.append(element("span", {}, words), element("span", { class: "hidden" }, ` ${this.split} pattern ${k}: show it in the net`));
       return button;
     }));
     if (this.view.have_classes && this.units <= 40) this.confusion(confusionOf(outputs, targets, this.units), name);
@@ -44,9 +44,9 @@ export class Mistakes {
       if (i === j || !count) return element("td", { class: i === j ? "right" : "" }, count ? whole(count) : "·");
       const chosen = this.cell?.[0] === i && this.cell?.[1] === j;
       return element("td", { class: `wrong${strength}` }, element("button", {
-        type: "button", "aria-pressed": String(chosen), "aria-label": `${count} times ${name(i)} read as ${name(j)}: show them`,
+        type: "button", "aria-pressed": String(chosen), title: `${count} times ${name(i)} read as ${name(j)}: show them`,
         onclick: () => this.filter(chosen ? null : [i, j]),
-      }, whole(count)));
+      }, whole(count), element("span", { class: "hidden" }, ` times ${name(i)} read as ${name(j)}`)));
     })));
     byId("confusion").replaceChildren(element("thead", {}, head), element("tbody", {}, ...rows));
   }

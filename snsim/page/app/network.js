@@ -23,7 +23,7 @@ export class Network {
   }
 
   buildLayer(layer, place, room) {
-    const layout = layoutOf(layer, room);
+    const layout = layoutOf(layer, room, this.view.layers.length > 9);
     const what = layer.maps ? `${layer.maps[0]} maps of ${layer.maps[1]} by ${layer.maps[2]}` : `${layer.units} units`;
     const panel = new Panel(layout.width, layout.height, layout.owners(), `${layer.label}: the states of ${what}`);
     panel.canvas.classList.add("pickable");
@@ -97,12 +97,12 @@ export class Network {
 }
 
 // Maps stand in lines, units of a layer without maps in one line or more.
-function layoutOf(layer, room) {
+function layoutOf(layer, room, deep) {
   const size = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16; // larger on large screens
   if (layer.maps) {
     const [maps, rows, columns] = layer.maps;
-    const most = (maps === 1 ? 176 : 88) * size; // pixels of a map's side
-    const wanted = Math.min(maps, room < 480 ? 6 : 12);
+    const most = (maps === 1 ? 176 : deep ? 36 : 88) * size; // pixels of a map's side
+    const wanted = Math.min(maps, room < 480 ? 6 : deep ? 24 : 12);
     let cell = Math.max(2, Math.min(Math.round(16 * size), Math.floor(most / Math.max(rows, columns))));
     const gap = Math.max(NARROWEST, Math.round(cell / 2));
     const fits = (side) => Math.floor((room + gap) / (columns * side + gap));
@@ -111,7 +111,7 @@ function layoutOf(layer, room) {
     const across = Math.ceil(maps / lines);
     return new TileLayout(maps, rows, columns, across, cell, gap);
   }
-  const side = layer.units > 200 ? 6 : layer.units > 60 ? 10 : layer.units > 20 ? 14 : 22;
+  const side = layer.units > 200 ? 6 : layer.units > 60 ? 10 : layer.units > 20 ? 14 : layer.units > 4 ? 22 : 34;
   const cell = Math.round(side * size), gap = cell > 8 ? 3 : 1;
   return new TileLayout(layer.units, 1, 1, Math.max(1, Math.min(layer.units, Math.floor((room + gap) / (cell + gap)))), cell, gap);
 }

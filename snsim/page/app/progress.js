@@ -85,6 +85,8 @@ export class Progress {
     labels.forEach((one, i) => { // labels do not cover each other
       if (i && one[0] < labels[i - 1][0] + 11) one[0] = labels[i - 1][0] + 11;
     });
+    const below = Math.max(0, (labels.at(-1)?.[0] ?? 0) - (bottom - 4)); // nor the numbers of the passes
+    if (below) for (let i = labels.length - 1, room = bottom - 4; i >= 0; i--, room -= 11) labels[i][0] = Math.min(labels[i][0], room);
     for (const [at, text, kind] of labels) parts.push(svgElement("text", { x: right + 6, y: at + 4, class: `name ${kind}` }, text));
     svg.replaceChildren(...parts);
     const last = SPLITS.filter((split) => points[split].length).map((split) => `${split} ${short(points[split].at(-1)[1])}`);

@@ -63,8 +63,8 @@ export class Unit {
     if (!this.chosen || !isVisible(byId("unit-card"))) return;
     const { layer, unit } = this.chosen;
     setText("unit-state", short(look.states[layer][unit], 4));
-    setText("unit-error", look.errors?.[layer] ? short(look.errors[layer][unit], 4) : "not known");
-    setText("unit-rate", look.rates ? rateText(look.rates, this.parameters) : "not known");
+    setText("unit-error", look.errors?.[layer] ? short(look.errors[layer][unit], 4) : look.errors === null && look.drawn ? "none: no target" : "after a step");
+    setText("unit-rate", look.rates ? rateText(look.rates, this.parameters) : "after a step");
     const bias = look.weights[this.layer.bias_parameter];
     setText("unit-bias", bias ? short(bias[biasPlace(this.layer, unit)], 4) : "none");
     for (const { connection, lines, tiles } of this.entering) {
@@ -80,7 +80,7 @@ export class Unit {
 
 function rateText(rates, names) {
   const known = [...new Set(names.map((name) => rates[name]).filter((rate) => rate !== undefined))];
-  return known.map((rate) => (rate.length === 2 && rate[0] !== rate[1] ? `${short(rate[0])} to ${short(rate[1])}` : short(rate[0]))).join(", ") || "none";
+  return known.map((rate) => short(rate)).join(", ") || "differ by weight";
 }
 
 function placeText(layer, unit) {

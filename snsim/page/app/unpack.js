@@ -10,7 +10,7 @@ export async function unpack(text) {
   return new Response(stream).arrayBuffer();
 }
 
-// Every array of the page by its name: <script type="application/octet-stream" data-array="NAME">.
+// Every array of the page by its name, which stands in data-array.
 export async function readArrays() {
   const found = [...document.querySelectorAll("script[data-array]")];
   const buffers = await Promise.all(found.map((script) => unpack(script.textContent)));

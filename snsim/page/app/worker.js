@@ -1,6 +1,6 @@
 // The worker in which the net learns. It learns a few milliseconds at a time, so that it answers requests meanwhile.
 
-import { openTraining } from "./learner.js";
+import { openTraining } from "../engine/training.js";
 
 const SLICE = 12; // milliseconds of learning between two looks at the requests
 
