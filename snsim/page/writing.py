@@ -22,13 +22,13 @@ from snsim.page_templates import fill_html
 
 MOST_BYTES = 20_000_000  # of data in the page
 _MOST_SHAPES = 8  # layers in the first line of the page
-_LEVEL = 9  # of gzip
+SMALLEST, FASTEST = 9, 1  # levels of gzip
 _SCRIPT = "app/main.js"
 _WORKER = "app/worker.js"
 
 
-def page_of(subject: PageSubject) -> str:
-    """Return the page of a training as one text.
+def page_of(subject: PageSubject, level: int = SMALLEST) -> str:
+    """Return the page of a training as one text, its arrays packed by gzip with a level from 1 to 9.
 
     SnError if the page cannot do what the training asks for, or if its data are too large.
     """
@@ -42,8 +42,8 @@ def page_of(subject: PageSubject) -> str:
         patterns += f" and {len(prepared.test):,} test"
     start = f"Ready with {subject.origin}. {patterns} patterns of {for_line(prepared.name)}."
     view, arrays = view_of(training, data, subject.seed, start)
-    packed = [(name, _packed(array.tobytes())) for name, array in arrays.items()]
-    packed += [(name, _packed(content)) for name, content in description.blobs.items()]
+    packed = [(name, _packed(array.tobytes(), level)) for name, array in arrays.items()]
+    packed += [(name, _packed(content, level)) for name, content in description.blobs.items()]
     size = sum(len(text) for _, text in packed)
     if size > MOST_BYTES:
         raise fail(
@@ -93,8 +93,8 @@ def _parts(subject: PageSubject, published: list[tuple[str, str]]) -> dict[str, 
     }
 
 
-def _packed(content: bytes) -> str:
-    return b64encode(gzip.compress(content, _LEVEL, mtime=0)).decode()
+def _packed(content: bytes, level: int) -> str:
+    return b64encode(gzip.compress(content, level, mtime=0)).decode()
 
 
 def _file(name: str) -> str:

@@ -24,7 +24,7 @@ from snsim.language.limits import DEFAULT, override_limits
 from snsim.memory_limit import default_limit
 from snsim.operating_system import limit_memory
 from snsim.page.subject import PageSubject, subject_of_program, subject_of_run
-from snsim.page.writing import page_of
+from snsim.page.writing import FASTEST, page_of
 from snsim.program import Program, read_program
 from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options
@@ -56,12 +56,12 @@ def compile_request(request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         if request.get("run"):
             run = OpenedRun.open(Path(request["run"]), options)
-            title, page = run.title, page_of(subject_of_run(run, options, notes.append))
+            title, page = run.title, page_of(subject_of_run(run, options, notes.append), FASTEST)
         else:
             program = read_program(source, port=port, limits=override_limits(DEFAULT, seconds=_SECONDS))
             faults += program.warnings
             subject = _subject(program, request, options, notes)
-            title, page = subject.training.name, page_of(subject)
+            title, page = subject.training.name, page_of(subject, FASTEST)
     except SnError as error:
         faults += error.faults
     except MemoryError:

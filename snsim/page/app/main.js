@@ -313,6 +313,7 @@ export class Page {
     if (this.running) await this.pause();
     await this.session.ask("load", { weights });
     this.touched = true;
+    this.say("These are the weights of a native training.");
     await this.look();
     this.mistakes.update((await this.session.ask("score")).outputs);
   }
