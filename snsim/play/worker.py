@@ -1,7 +1,7 @@
 """Compile one text: read a request from standard input, write the reply to standard output, and end.
 
 A request is a JSON object with the `name` and `text` of a description, or the path of a `run`; and what the user chose:
-`training`, `data`, `seed`. The reply has
+`training`, `data`, `seed`, `seconds` of CPU for its Lisp. The reply has
 
 - `faults`: errors and warnings, each with `severity`, `message`, `hint`, `line` and `column` where the place is in this
   text, and `text`, the fault as a terminal shows it
@@ -29,7 +29,7 @@ from snsim.program import Program, read_program
 from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options
 
-_SECONDS = 10.0  # of CPU that the Lisp of a text may use
+_SECONDS = 10.0  # of CPU that the Lisp of a text may use by default
 _MOST_PRINTED = 20_000  # characters
 
 
@@ -58,7 +58,7 @@ def compile_request(request: Mapping[str, Any]) -> dict[str, Any]:
             run = OpenedRun.open(Path(request["run"]), options)
             title, page = run.title, page_of(subject_of_run(run, options, notes.append), FASTEST)
         else:
-            program = read_program(source, port=port, limits=override_limits(DEFAULT, seconds=_SECONDS))
+            program = read_program(source, port=port, limits=override_limits(DEFAULT, seconds=float(request.get("seconds") or _SECONDS)))
             faults += program.warnings
             subject = _subject(program, request, options, notes)
             title, page = subject.training.name, page_of(subject, FASTEST)
