@@ -146,11 +146,11 @@ export function scaleCells(cells, [rows, columns], [tall, wide]) {
   return scaled;
 }
 
-// Gray bytes scaled to another size: bilinear with antialiasing, in the fixed-point numbers of Pillow.
+// Gray bytes scaled to another size: bilinear with antialiasing, in the fixed-point numbers of Pillow. Rows are scaled
+// first; Pillow 13 sometimes begins with the columns, which differs by one gray at most.
 export function resizeGray(gray, rows, columns, tall, wide) {
   const across = wide === columns ? gray : resizeLines(gray, rows, columns, wide, (r, c) => r * columns + c, (r, c) => r * wide + c);
-  if (tall === rows) return across;
-  return resizeLines(across, wide, rows, tall, (c, r) => r * wide + c, (c, r) => r * wide + c);
+  return tall === rows ? across : resizeLines(across, wide, rows, tall, (c, r) => r * wide + c, (c, r) => r * wide + c);
 }
 
 function resizeLines(gray, lines, size, wanted, from, to) {
@@ -158,7 +158,7 @@ function resizeLines(gray, lines, size, wanted, from, to) {
   for (let i = 0; i < wanted; i++) {
     const centre = (i + 0.5) * scale, low = Math.max(0, Math.trunc(centre - reach + 0.5)), high = Math.min(size, Math.trunc(centre + reach + 0.5));
     const weights = [];
-    for (let k = low; k < high; k++) weights.push(Math.max(0, 1 - Math.abs((k - centre + 0.5) / reach)));
+    for (let k = low; k < high; k++) weights.push(Math.max(0, 1 - Math.abs((k - centre + 0.5) * (1 / reach))));
     const total = weights.reduce((sum, one) => sum + one, 0), fixed = weights.map((one) => Math.trunc(0.5 + (one / total) * 4194304));
     for (let line = 0; line < lines; line++) {
       let sum = 2097152;
