@@ -3,9 +3,9 @@
     python benchmarks/page.py [NET ...] [--npm FOLDER]
 
 Nets are those of the gallery, lecun89 and lecun89-2022 by default, on the digits. Node runs the engine of the page,
-beside the native engine in this process. With FOLDER, TensorFlow.js (CPU backend) and ConvNetJS train the net of 1989 by
-plain gradient descent: the same layers, but every map of H2 sees every map of H1 (2.6 times the connections there). They are
-installed into FOLDER by npm if they are not there.
+beside the native engine in this process. With FOLDER, TensorFlow.js (CPU backend) and ConvNetJS train the net of 1989
+by plain gradient descent: the same layers, but every map of H2 sees all 12 maps of H1, not 8 of them. npm installs them
+into FOLDER if they are not there.
 """
 
 from __future__ import annotations
@@ -91,9 +91,8 @@ def main() -> None:
         native, portable = (native_microseconds(training, data, how) for how in (False, True))
         page = page_microseconds(training, data)
         slowest = max(slowest, page)
-        print(
-            f"{name:14} native {native:6.1f}  portable {portable:6.1f}  page {page:6.1f} us, {page / native:.1f} times native"
-        )
+        ratio = f"{page / native:.1f} times native"
+        print(f"{name:14} native {native:6.1f}  portable {portable:6.1f}  page {page:6.1f} us, {ratio}")
     if options.npm is None:
         return
     folder = options.npm.resolve()

@@ -16,8 +16,12 @@ from snsim.engines.native.target import Machine, portable_machine
 from snsim.engines.plan import plan
 from snsim.errors import SnError
 from snsim.program import read_program
+from snsim.run_folder import open_run
 from snsim.runs.examples import SourceFolder, find_examples
-from snsim.runs.options import Options, overridden
+from snsim.runs.opened_run import OpenedRun
+from snsim.runs.options import Options, options_of, overridden
+from snsim.runs.resume import resume
+from snsim.runs.run import run
 from snsim.training.choose_engine import build_engine, native_code
 from snsim.training.initial import initial_weights
 from snsim.training.loop import train
@@ -130,3 +134,25 @@ def test_a_portable_machine_does_not_depend_on_this_processor() -> None:
     assert portable_machine("float32") == Machine(np.dtype("float32"), 4, 16, strict=True)
     assert portable_machine("float64") == Machine(np.dtype("float64"), 2, 16, strict=True)
     assert not jit.machine("float32").strict
+
+
+def test_a_portable_run_says_so_and_resumes_so(tmp_path: Path) -> None:
+    """The run of 2 passes that goes on to 4 has the bits of one of 4, and of one by the engine wasm."""
+    program = read_program(NETS / "tdnn.sn")
+    training = program.own_trainings[0]
+    by = {
+        "stopped": Options(out=tmp_path, folder="stopped", portable=True, passes=2),
+        "whole": Options(out=tmp_path, folder="whole", portable=True, engine="native", passes=4),
+        "wasm": Options(out=tmp_path, folder="wasm", engine="wasm", passes=4),
+    }
+    for options in by.values():
+        list(run(program, training, 1, options))
+    list(resume(tmp_path / "stopped", Options(), passes=4))
+    opened = {name: OpenedRun(open_run(tmp_path / name)) for name in by}
+    settings = {name: run.settings for name, run in opened.items()}
+    assert settings["stopped"]["portable"] is settings["whole"]["portable"] is True
+    assert "portable" not in settings["wasm"] and "wasmtime" in settings["wasm"]["versions"]
+    assert "--portable" in options_of(settings["whole"])
+    for name, values in opened["whole"].weights.items():
+        assert np.array_equal(values, opened["stopped"].weights[name])
+        assert np.array_equal(values, opened["wasm"].weights[name])
