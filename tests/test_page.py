@@ -8,6 +8,7 @@ import html
 import json
 import re
 import time
+from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from PIL import Image
 from test_escaping import HOSTILE, XOR
 from tiny_run import make_runs, snsim
 
-from snsim.data.own_picture import PictureStyle, prepare_picture
+from snsim.data.own_picture import PictureStyle, prepare_picture, prepare_whole_picture
+from snsim.data.record import InputScaling
 from snsim.errors import SnError
 from snsim.network.net import Net
 from snsim.page.modules import join_modules, module_texts
@@ -232,6 +234,29 @@ def test_the_page_prepares_pictures_as_predict_does(tmp_path: Path) -> None:
 
 
 @needs_node
+def test_the_page_takes_whole_pictures_as_predict_does(tmp_path: Path) -> None:
+    scaling = InputScaling("bytes", (127.5,), (127.5,), 0.0, 255.0)
+    cases, expected = [], []
+    for number, gray in enumerate(drawings(40)):
+        file, shape = tmp_path / f"{number}.png", [(16, 16), (28, 20), (9, 40), gray.shape][number % 4]
+        Image.fromarray(gray).save(file)
+        expected.append(prepare_whole_picture(file, shape, scaling)[0].reshape(-1).tolist())
+        form = {"shape": shape, "whole": True, "scaling": asdict(scaling)}
+        cases.append({"gray": gray.reshape(-1).tolist(), "size": gray.shape, "form": form})
+    found = run_node(
+        """
+        import { preparePicture } from "${PAGE}/app/picture.js";
+        const cells = input.map(({ gray, size, form }) => preparePicture(Uint8Array.from(gray), ...size, form).cells);
+        console.log(JSON.stringify(cells.map((one) => [...one])));
+        """,
+        cases,
+    )
+    for cells, wanted in zip(found, expected):
+        assert np.abs(np.array(cells) - wanted).max() < 1.01 / 127.5  # one gray: Pillow may scale columns first
+    assert sum(cells == wanted for cells, wanted in zip(found, expected)) > 20
+
+
+@needs_node
 def test_the_page_makes_gray_as_pillow_does() -> None:
     colours = np.random.default_rng(6).integers(0, 256, (4000, 4)).astype(np.uint8)
     colours[:2000, 3] = 255
@@ -391,8 +416,8 @@ def write_page(folder: Path, *words: str) -> Path:
 
 
 def misses_of_run(folder: Path, *words: str) -> list[list[int | None]]:
-    """The misses of each pass of `snsim run --engine wasm`, whose bits are those of `--portable`."""
-    code, told, warned = snsim("run", *words, "--engine", "wasm", "--json", "--offline", "--out", folder)
+    """The misses of each pass of `snsim run --portable`."""
+    code, told, warned = snsim("run", *words, "--portable", "--json", "--offline", "--out", folder)
     assert code == 0, warned
     lines = [json.loads(line) for line in told.splitlines()]
     return [
@@ -466,7 +491,7 @@ def misses_of_first_pass(folder: Path, passes: int, *words: str) -> list[int | N
     only, data = words[words.index("--only") + 1], "--data" in words
     program = read_program(words[0])
     training = next(one for one in program.own_trainings if one.name == only)
-    options = Options(engine="wasm", data=("digits",) if data else ())
+    options = Options(engine="native", portable=True, data=("digits",) if data else ())
     done = next(itertools.islice(run_unrecorded(program, training, int(words[-1]), options), 1))
     assert training.passes == passes
     return [done.train.misses, None if done.test is None else done.test.misses]
@@ -484,7 +509,7 @@ def test_the_page_fits_and_can_be_used_by_everyone(width: int, dark: bool, tmp_p
         ground = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 200) == dark
         driver.execute_script("snsimPage.network.choose('h2', 20)")
-        wait_for(driver, "document.getElementById('unit-fan-in').textContent.startsWith('201')")
+        wait_for(driver, "document.getElementById('unit-fan-in').textContent.startsWith('201 with the bias')")
         if axe is None:
             pytest.skip("npm does not give axe-core")
         driver.execute_script(axe)

@@ -78,7 +78,7 @@ def _size(size: int) -> str:
 
 
 def _subject(source: str, examples: int | None, options: dict[str, Any]) -> PageSubject:
-    from snsim.cli.reading import read_reported
+    from snsim.cli.reading import read_and_report
     from snsim.cli.run import options_from
     from snsim.gallery import find_named
     from snsim.input_files import is_folder
@@ -101,5 +101,5 @@ def _subject(source: str, examples: int | None, options: dict[str, Any]) -> Page
                     "leave it out: the run says which training it is",
                 )
         return subject_of_run(OpenedRun.open(named.path, chosen, say), chosen, say, options["seed"], examples)
-    program = read_reported(str(named.path), values, sys.stderr, options["seconds"])
+    program = read_and_report(str(named.path), values, sys.stderr, options["seconds"])
     return subject_of_program(program, options["only"], chosen, say, options["seed"], named.weights, examples)

@@ -38,30 +38,22 @@ class EngineKind:
     A plug-in may register a function alone. Its memory is then estimated as that of the torch engine.
     """
 
-    def __init__(self, make: Maker, memory: MemoryEstimate):
+    def __init__(self, make: Maker, memory: MemoryEstimate, make_portable: Maker | None = None):
         self._make = make
         self.memory = memory
-        self.make_portable: Maker | None = None
+        self.make_portable = make_portable
         update_wrapper(self, make)
 
     def __call__(self, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
         return self._make(plan, cost, rule, dtype, constants)
 
 
-def needing_memory(memory: MemoryEstimate) -> Callable[[Maker], EngineKind]:
+def needing_memory(memory: MemoryEstimate, make_portable: Maker | None = None) -> Callable[[Maker], EngineKind]:
     """Return a decorator that pairs a function that builds an engine with its memory estimate."""
-    return lambda make: EngineKind(make, memory)
+    return lambda make: EngineKind(make, memory, make_portable)
 
 
 ENGINES: Shelf[Maker] = Shelf("engine", plugins="snsim.engines", plugin_type=Callable)  # type: ignore[arg-type]
-
-
-@ENGINES.register("native")
-@needing_memory(native_memory)
-def _native(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
-    """compiled for this processor, pattern by pattern, every update rule: the fastest."""
-    engine: Engine = native_package().build(plan, cost, rule, dtype, constants)
-    return engine
 
 
 def _portable_native(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
@@ -69,20 +61,19 @@ def _portable_native(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, 
     return engine
 
 
-_native.make_portable = _portable_native
-
-
-@ENGINES.register("wasm")
-@needing_memory(native_memory)
-def _wasm(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
-    """WebAssembly, as a page runs it, every update rule: the same bits as the native engine with --portable."""
+def _build_wasm(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
     native_package()
     with needing("wasmtime", what="the wasm engine", instead="write --engine native --portable for the same bits"):
         from snsim.engines.native.wasmtime_host import WasmEngine
     return WasmEngine(plan, cost, rule, dtype, constants)
 
 
-_wasm.make_portable = _wasm
+@ENGINES.register("native")
+@needing_memory(native_memory, _portable_native)
+def _native(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
+    """compiled for this processor, pattern by pattern, every update rule: the fastest."""
+    engine: Engine = native_package().build(plan, cost, rule, dtype, constants)
+    return engine
 
 
 @ENGINES.register("reference")
@@ -101,6 +92,13 @@ def _torch(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants:
     with needing("torch", what="the torch engine", instead="use the native or the reference engine"):
         from snsim.engines.torch.engine import TorchEngine
     return TorchEngine(plan, cost, rule, dtype)
+
+
+@ENGINES.register("wasm")
+@needing_memory(native_memory, _build_wasm)
+def _wasm(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
+    """WebAssembly, as a page runs it, every update rule: the same bits as the native engine with --portable."""
+    return _build_wasm(plan, cost, rule, dtype, constants)
 
 
 def native_package() -> ModuleType:

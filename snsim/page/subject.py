@@ -98,12 +98,13 @@ def subject_of_program(
     if shipped is not None and training.name != shipped.training:
         shipped = None
     seed = seed if seed is not None else training.seeds[0]
+    trained_on = "" if shipped is None else shipped.data
     weights, origin = None, f"initial weights, seed {seed}"
     if shipped is not None:
         weights = load_initial(shipped.path, training.net)
         origin = f"the weights of the gallery: {shipped.summary}"
     folder = SourceFolder.of(program.sources)
-    return _subject(training, options, folder, say, seed, program.sources, weights, origin, examples)
+    return _subject(training, options, folder, say, seed, program.sources, weights, origin, examples, trained_on)
 
 
 def subject_of_run(
@@ -118,7 +119,8 @@ def subject_of_run(
     options = replace(options, initial=None if initial is None else Path(initial), presets={})
     recorded = None if options.data or training.data.names else run.found_examples.examples
     weights = {name: np.asarray(values) for name, values in run.weights.items()}
-    return _subject(training, options, folder, say, seed, run.texts, weights, origin, examples, recorded)
+    trained_on = str(run.settings["data"]["name"])
+    return _subject(training, options, folder, say, seed, run.texts, weights, origin, examples, trained_on, recorded)
 
 
 def _subject(
@@ -131,9 +133,13 @@ def _subject(
     weights: Mapping[str, np.ndarray] | None,
     origin: str,
     most: int | None,
+    trained_on: str = "",
     recorded: Examples | None = None,
 ) -> PageSubject:
-    """Return the subject. `most` patterns of each class are taken; `recorded` are the examples of a run's own data."""
+    """Return the subject. `most` patterns of each class are taken; `recorded` are the examples of a run's own data.
+
+    `trained_on` names the data that the weights were learned from.
+    """
     notes: list[str] = []
     named = training.data.names
     if named and not options.data:
@@ -166,6 +172,8 @@ def _subject(
         )
     comparable = most is None and (not named or found.name == named[0])
     from_file = options.initial is not None or training.initial_file is not None
+    if weights is not None and trained_on not in ("", found.name):
+        origin += f". They were not learned from {for_line(found.name)}, so expect more misses here"
     initial = start_weights(shown, seed, options, folder) if from_file else None
     return PageSubject(
         shown,

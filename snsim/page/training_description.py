@@ -259,7 +259,8 @@ class _Describer:
     # ---- Stages and nets ------------------------------------------------------------------------------------------
 
     def _stages(self) -> list[dict[str, Any]]:
-        training, stages = self._training, []
+        training = self._training
+        stages: list[dict[str, Any]] = []
         for k, stage in enumerate(training.stages):
             same = next((j for j in range(k) if training.stages[j].rule == stage.rule), None)
             number = self._new_net(stage, constant_options(training, stage)) if same is None else stages[same]["net"]

@@ -78,14 +78,16 @@ def device_of(engine: Engine) -> str | None:
     return None if device is None else str(device)
 
 
-def native_code(training: Training, stage: Stage, dtype: np.dtype | type | str, assembly: bool = False) -> str:
+def native_code(
+    training: Training, stage: Stage, dtype: np.dtype | type | str, assembly: bool = False, portable: bool = False
+) -> str:
     """Return the code with which the native engine trains in a stage: LLVM IR, or assembly of this processor.
 
     Raise SnError if llvmlite is not installed.
     """
     native = engines.native_package()
     write = native.asm_text if assembly else native.ir_text
-    text: str = write(plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage))
+    text: str = write(plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage), portable)
     return text
 
 

@@ -59,12 +59,13 @@ def ir_text(
     rule: UpdateRule,
     dtype: np.dtype | type | str = np.float32,
     options: Mapping[str, float] | None = None,
+    portable: bool = False,
 ) -> str:
     """Return the LLVM IR that learns pattern by pattern, with one rate for each parameter.
 
     `options` are those of `build`; without them the defaults of the rule are used.
     """
-    net = NetCode(plan, cost, jit.machine(dtype))
+    net = NetCode(plan, cost, portable_machine(dtype) if portable else jit.machine(dtype))
     constants = dict(rule.options) if options is None else options
     rates = tuple((name, "number") for name, p in plan.parameters.items() if p.learns)
     updates = net.updates(rule, CodeVariant(rates, tuple(sorted(constants.items()))))
@@ -77,6 +78,7 @@ def asm_text(
     rule: UpdateRule,
     dtype: np.dtype | type | str = np.float32,
     options: Mapping[str, float] | None = None,
+    portable: bool = False,
 ) -> str:
     """Return `ir_text` as assembly for this processor."""
-    return jit.assembly(ir_text(plan, cost, rule, dtype, options))
+    return jit.assembly(ir_text(plan, cost, rule, dtype, options, portable))

@@ -124,9 +124,9 @@ export class Kernels {
   }
 }
 
-// The connection to show first: one whose table is partial, else one of windows, else the first.
+// The connection to show first: windows with a partial table, else the first windows, else the first connection.
 function mostTelling(list) {
-  const windows = list.filter((one) => one.structure.kind === "windows");
+  const windows = list.filter(({ structure }) => structure.kind === "windows" && structure.sharing !== "pair");
   return windows.find((one) => one.structure.maps.some((row) => row.includes("-"))) ?? windows[0] ?? list[0];
 }
 

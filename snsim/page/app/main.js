@@ -15,6 +15,7 @@ import { Session } from "./session.js";
 import { Unit } from "./unit.js";
 import { readArrays, readJson } from "./unpack.js";
 
+const LEARNING = "learning"; // show the pattern that was presented last
 const SPEEDS = [1, 3, 10, 30, 100, 300, 1000, 3000, null]; // presentations a second; null: as fast as it can
 
 export class Page {
@@ -24,7 +25,8 @@ export class Page {
     this.touched = false; // rates or weights were changed by hand
     this.shown = { set: view.data.test ? "test" : "train", index: 0, input: null, words: "" };
     this.seed = view.seed;
-    this.number = 0;
+    this.judged = 0;
+    this.late = null;
     this.frames = { count: 0, time: 0, worst: 0 };
   }
 
@@ -36,7 +38,6 @@ export class Page {
     const opened = await this.session.ask("open", { description: readJson("training"), arrays });
     this.data = opened.data;
     this.at = opened.at;
-    this.number = opened.at.number;
     this.build();
     this.listen();
     await this.look();
@@ -78,8 +79,8 @@ export class Page {
   }
 
   change(one, box) {
-    const value = Number(box.value);
-    if (box.value === "" || !Number.isFinite(value) || value < 0) return;
+    const value = box.value === "" ? one.value : Number(box.value); // an empty box is the training's own value
+    if (value !== null && (!Number.isFinite(value) || value < 0)) return;
     this.session.ask("set", { [one.name]: value === one.value ? null : value }).catch((error) => this.fault(error.message));
     this.touched = true;
     this.sayState();
@@ -87,7 +88,7 @@ export class Page {
 
   buildSets() {
     const sets = ["test", "train"].filter((set) => this.view.data[set]);
-    byId("set").replaceChildren(...sets.map((set) => element("option", { value: set }, `${set} pattern`)));
+    byId("set").replaceChildren(...sets.map((set) => element("option", { value: set }, `${set} pattern`)), element("option", { value: LEARNING }, "as it learns"));
     byId("set").value = this.shown.set;
     byId("index").max = this.view.data[this.shown.set] - 1;
   }
@@ -163,7 +164,7 @@ export class Page {
     this.seed = seed;
     byId("seed").value = seed;
     await this.session.ask("restart", { seed });
-    this.touched = this.view.settings.some((one) => Number(byId(`set-${one.name}`).value) !== one.value);
+    this.touched = this.view.settings.some((one) => byId(`set-${one.name}`).value !== "" && Number(byId(`set-${one.name}`).value) !== one.value);
     this.network.reach = {};
     await this.look();
     await this.scoreNow();
@@ -183,15 +184,23 @@ export class Page {
       this.progress.add(news.result);
       const at = news.result.number;
       setText("live", `Pass ${at} is done. ${scoreWords(news.result)}`);
-      this.mistakes.update(news.outputs);
+      this.late = news.outputs; // a net may learn many passes in a second
+      if (performance.now() - this.judged > 500) this.judge();
     } else if (news.news === "stopped") {
       this.setRunning(false);
+      this.judge();
       if (news.why === "done") this.say(`All ${whole(this.at.passes)} passes are done.`);
       this.need();
     } else if (news.news === "fault") {
       this.setRunning(false);
       this.fault(news.fault);
     }
+  }
+
+  judge() {
+    if (this.late) this.mistakes.update(this.late);
+    this.late = null;
+    this.judged = performance.now();
   }
 
   setRunning(on) {
@@ -223,6 +232,7 @@ export class Page {
       const names = new Set([...(this.kernels?.parameter ? [this.kernels.parameter] : []), ...(this.unit?.parameters ?? [])]);
       const look = await this.session.ask("look", { input, set, index, weights: [...names], errors: Boolean(this.unit?.chosen) });
       look.drawn = input !== null;
+      if (set === LEARNING && this.shown.set === LEARNING) byId("index").value = this.shown.index = look.index;
       const began = performance.now();
       this.paint(look);
       const spent = performance.now() - began;
@@ -250,7 +260,7 @@ export class Page {
 
   sayAnswer(outputs, best) {
     const { view, shown } = this, name = (unit) => view.classes[unit] ?? String(unit);
-    const targets = shown.input ? null : this.data[shown.set].targets;
+    const targets = shown.input ? null : this.data[shown.set === LEARNING ? "train" : shown.set].targets;
     const units = outputs.length;
     setText("answer", view.have_classes ? name(best) : units === 1 ? short(outputs[0]) : "");
     byId("answer-box").hidden = !view.have_classes && units > 1;
@@ -271,7 +281,8 @@ export class Page {
   }
 
   show(set, index) {
-    const count = this.view.data[set];
+    const count = this.view.data[set === LEARNING ? "train" : set];
+    for (const id of ["index", "previous", "next"]) byId(id).disabled = set === LEARNING;
     index = Math.max(0, Math.min(count - 1, index));
     this.shown = { set, index, input: null, words: "" };
     byId("set").value = set;

@@ -146,27 +146,55 @@ export function scaleCells(cells, [rows, columns], [tall, wide]) {
   return scaled;
 }
 
+// Gray bytes scaled to another size: bilinear with antialiasing, in the fixed-point numbers of Pillow. Rows are scaled
+// first; Pillow 13 sometimes begins with the columns, which differs by one gray at most.
+export function resizeGray(gray, rows, columns, tall, wide) {
+  const across = wide === columns ? gray : resizeLines(gray, rows, columns, wide, (r, c) => r * columns + c, (r, c) => r * wide + c);
+  return tall === rows ? across : resizeLines(across, wide, rows, tall, (c, r) => r * wide + c, (c, r) => r * wide + c);
+}
+
+function resizeLines(gray, lines, size, wanted, from, to) {
+  const scale = size / wanted, reach = Math.max(scale, 1), made = new Uint8Array(lines * wanted);
+  for (let i = 0; i < wanted; i++) {
+    const centre = (i + 0.5) * scale, low = Math.max(0, Math.trunc(centre - reach + 0.5)), high = Math.min(size, Math.trunc(centre + reach + 0.5));
+    const weights = [];
+    for (let k = low; k < high; k++) weights.push(Math.max(0, 1 - Math.abs((k - centre + 0.5) * (1 / reach))));
+    const total = weights.reduce((sum, one) => sum + one, 0), fixed = weights.map((one) => Math.trunc(0.5 + (one / total) * 4194304));
+    for (let line = 0; line < lines; line++) {
+      let sum = 2097152;
+      for (let k = low; k < high; k++) sum += gray[from(line, k)] * fixed[k - low];
+      made[to(line, i)] = Math.max(0, Math.min(255, Math.floor(sum / 4194304)));
+    }
+  }
+  return made;
+}
+
 // The cells of the net's picture for gray bytes, or null if there is no ink: {cells, ink, box}.
-// `form` says how: {style, shape, whole, scaling}. A whole picture is scaled by area, not cut.
+// `form` says how: {style, shape, whole, scaling, range}. A whole picture is scaled, not cut; `range` are the inputs for
+// paper and ink where these are not -1 and 1.
 export function preparePicture(gray, rows, columns, form) {
   const ink = inkOf(gray, rows, columns), [tall, wide] = form.shape;
   if (form.whole) {
-    const sums = areaSums(gray, rows, columns, tall, wide), cells = new Float32Array(tall * wide);
-    cells.forEach((_, i) => (cells[i] = scaledBy(form.scaling, Math.round(sums[i] / (rows * columns)), i)));
+    const cells = Float32Array.from(resizeGray(gray, rows, columns, tall, wide), (value, i) => scaledBy(form.scaling, value, i));
     return { cells, ink: null, box: [rows, columns] };
   }
   const canvas = form.style.canvas ?? form.shape;
   const placed = placeInk(gray, rows, columns, canvas, form.style, ink);
   if (placed === null) return null;
   const same = canvas[0] === tall && canvas[1] === wide;
-  return { cells: same ? placed.cells : scaleCells(placed.cells, canvas, form.shape), ink, box: placed.box };
+  let cells = same ? placed.cells : scaleCells(placed.cells, canvas, form.shape);
+  if (form.range) cells = cells.map((value) => form.range[0] + ((value + 1) / 2) * (form.range[1] - form.range[0]));
+  return { cells, ink, box: placed.box };
 }
 
+// A byte with the scaling of a user's own data, each step in float32 as snsim/data/record.py has them.
 function scaledBy(scaling, value, place) {
   if (scaling === null) return value;
-  const one = (list) => (list.length === 1 ? list[0] : list[place]);
-  const turned = scaling.mirror === null ? value : scaling.mirror - value;
-  return (turned - one(scaling.offset)) / one(scaling.divisor) + scaling.shift;
+  const one = (list) => Math.fround(list.length === 1 ? list[0] : list[place]);
+  let scaled = scaling.mirror === null ? value : Math.fround(Math.fround(scaling.mirror) - value);
+  scaled = Math.fround(scaled - one(scaling.offset));
+  scaled = Math.fround(scaled / one(scaling.divisor));
+  return Math.fround(scaled + Math.fround(scaling.shift));
 }
 
 // Cells with the frame of the training put round them.

@@ -31,7 +31,7 @@ export class Unit {
       fanIn += lines.sources.length;
       this.entering.push({ connection, lines, tiles: this.buildLines(connection, lines) });
     }
-    setText("unit-fan-in", this.layer.input ? "an input has none" : `${whole(fanIn)} (bias included)`.replace(this.layer.bias === "none" ? " (bias included)" : "§", ""));
+    setText("unit-fan-in", this.layer.input ? "none: an input" : whole(fanIn) + (this.layer.bias === "none" ? "" : " with the bias"));
   }
 
   buildLines(connection, lines) {

@@ -90,7 +90,9 @@ const REQUESTS = {
     training.set(values);
   },
   look(what) {
-    return training.look(what);
+    if (what.set !== "learning") return training.look(what);
+    const last = Math.max(0, training.at - 1), index = training.running?.order?.[last] ?? last; // presented last
+    return { ...training.look({ ...what, set: "train", index }), index };
   },
   score() {
     return training.score();

@@ -22,6 +22,12 @@ export class LinearMemory {
     return new this.Real(this.memory.buffer, address, count);
   }
 
+  // The whole memory as numbers: number i is at the address i * BYTES_PER_ELEMENT.
+  get all() {
+    if (this.view?.buffer !== this.memory.buffer) this.view = new this.Real(this.memory.buffer);
+    return this.view;
+  }
+
   doubles(address, count) {
     return new Float64Array(this.memory.buffer, address, count);
   }
@@ -78,17 +84,18 @@ export class CompiledNet {
 
   // Read the numbers of a layer that lie from `address` on (in cells) into `values` from `start` on (in units).
   readUnits(layer, address, values, start = 0) {
-    const { unitOfCell, units } = this.layers[layer], cells = this.memory.real(address, units);
-    if (unitOfCell === null) values.set(cells, start);
-    else for (let c = 0; c < units; c++) values[start + unitOfCell[c]] = cells[c];
+    const { unitOfCell, units } = this.layers[layer], { all } = this.memory, first = address / all.BYTES_PER_ELEMENT;
+    if (unitOfCell === null) values.set(all.subarray(first, first + units), start);
+    else for (let c = 0; c < units; c++) values[start + unitOfCell[c]] = all[first + c];
     return values;
   }
 
   // Write `values` from `start` on (in units) to `address` (in cells).
   writeUnits(layer, address, values, start = 0) {
-    const { unitOfCell, units } = this.layers[layer], cells = this.memory.real(address, units);
-    if (unitOfCell === null) for (let u = 0; u < units; u++) cells[u] = values[start + u];
-    else for (let c = 0; c < units; c++) cells[c] = values[start + unitOfCell[c]];
+    const { unitOfCell, units } = this.layers[layer], { all } = this.memory, first = address / all.BYTES_PER_ELEMENT;
+    if (unitOfCell !== null) for (let c = 0; c < units; c++) all[first + c] = values[start + unitOfCell[c]];
+    else if (units > 32) all.set(values.subarray(start, start + units), first);
+    else for (let u = 0; u < units; u++) all[first + u] = values[start + u];
   }
 
   // The address of a number of a layer's description ("x", "slope", "error").

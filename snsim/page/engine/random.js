@@ -221,9 +221,9 @@ export class Philox extends RandomSource {
         l0 >>>= 0;
       }
       multiply64(a0, a1, 0xe14c6c93, 0xd2e7470e);
-      const [p0, p1, p2, p3] = PARTS_64;
+      const p0 = PARTS_64[0], p1 = PARTS_64[1], p2 = PARTS_64[2], p3 = PARTS_64[3];
       multiply64(c0, c1, 0x95121157, 0xca5a8263);
-      const [q0, q1, q2, q3] = PARTS_64;
+      const q0 = PARTS_64[0], q1 = PARTS_64[1], q2 = PARTS_64[2], q3 = PARTS_64[3];
       a0 = (q2 ^ b0 ^ k0) >>> 0;
       a1 = (q3 ^ b1 ^ k1) >>> 0;
       c0 = (p2 ^ d0 ^ l0) >>> 0;
@@ -233,7 +233,14 @@ export class Philox extends RandomSource {
       d0 = p0;
       d1 = p1;
     }
-    buffer.set([a0, a1, b0, b1, c0, c1, d0, d1]);
+    buffer[0] = a0;
+    buffer[1] = a1;
+    buffer[2] = b0;
+    buffer[3] = b1;
+    buffer[4] = c0;
+    buffer[5] = c1;
+    buffer[6] = d0;
+    buffer[7] = d1;
     this.place = 0;
   }
 }

@@ -60,6 +60,8 @@ export class Training {
     this.gates = memory.place(MOST_TOGETHER * 2 * units * bytes);
     const options = Math.max(...stages.map((stage) => Object.keys(stage.options).length));
     this.numbers = memory.place((options + parameters.length + 1) * 8);
+    this.presented = new Float64Array(inputs); // a pattern after shift, noise and dropout
+    this.drawn = new Float64Array(Math.max(...nets[0].layers.map((layer) => layer.units))); // for the units of a layer
     this.sizes = Object.fromEntries(parameters.map(({ name, size }) => [name, size]));
     this.names = parameters.map(({ name }) => name);
     this.normalTable = description.normal && new Float64Array(arrays[description.normal.blob]);
@@ -180,7 +182,8 @@ export class Training {
     const { stage, inside } = this.running, { module } = this.chosen(stage, inside - 1), net = this.netFor(stage, inside - 1);
     if (net !== this.net) this.move(net);
     this.running.module = net.modules[module];
-    const { options, arrays } = this.running.module, numbers = [];
+    const { options, arrays, gated, noisy } = this.running.module, numbers = [];
+    this.running.row = [...gated, ...noisy].reduce((sum, layer) => sum + net.layers[layer].units, 0);
     for (const name of options) numbers.push(this.changes.options[name] ?? valueAt(stage.options[name], inside, stage.passes));
     this.rates = {};
     for (const name of this.names) {
@@ -241,34 +244,37 @@ export class Training {
 
   // Write presentation `number` of this pass to place `k` of the arguments.
   present(number, k) {
-    const { running, net, memory } = this, { inputs: width, outputs, shape } = this.description, { train } = this.data;
+    const { running, net, memory, drawn, presented } = this, { inputs: width, outputs, shape } = this.description, { train } = this.data;
     const bytes = memory.Real.BYTES_PER_ELEMENT, pattern = running.order === null ? number : running.order[number];
     let values = train.inputs, start = pattern * width;
     if (running.shifts !== null) {
-      values = shifted(values, start, shape, running.shifts[2 * number], running.shifts[2 * number + 1], running.stage.shift[1]);
+      shifted(values, start, shape, running.shifts[2 * number], running.shifts[2 * number + 1], running.stage.shift[1], presented);
+      values = presented;
       start = 0;
     }
     if (running.noise) {
-      values = Float64Array.from({ length: width }, (_, i) => values[start + i] + running.noise * this.draw.noise.normal(this.normalTable));
+      for (let i = 0; i < width; i++) presented[i] = values[start + i] + running.noise * this.draw.noise.normal(this.normalTable);
+      values = presented;
       start = 0;
     }
-    const widths = net.layers.map((layer) => layer.units), { gated } = running.module;
-    const row = [...gated, ...running.module.noisy].reduce((sum, layer) => sum + widths[layer], 0);
-    let address = this.gates + k * row * bytes;
+    let address = this.gates + k * running.row * bytes;
     for (const { layer, chance, draw } of running.dropped) {
-      const gates = Float64Array.from({ length: widths[layer] }, () => (draw.double() >= chance ? 1 / (1 - chance) : 0));
+      const { units } = net.layers[layer], factor = 1 / (1 - chance);
+      for (let i = 0; i < units; i++) drawn[i] = draw.double() >= chance ? factor : 0;
       if (layer === 0) {
-        values = gates.map((gate, i) => values[start + i] * gate);
+        for (let i = 0; i < width; i++) presented[i] = values[start + i] * drawn[i];
+        values = presented;
         start = 0;
       } else {
-        net.writeUnits(layer, address, gates);
-        address += widths[layer] * bytes;
+        net.writeUnits(layer, address, drawn);
+        address += units * bytes;
       }
     }
     for (const layer of running.module.noisy) {
-      const one = running.noisy.find((each) => each.layer === layer);
-      net.writeUnits(layer, address, Float64Array.from({ length: widths[layer] }, () => (one ? running.theta * one.draw.normal(this.normalTable) : 0)));
-      address += widths[layer] * bytes;
+      const one = running.noisy.find((each) => each.layer === layer), { units } = net.layers[layer];
+      for (let i = 0; i < units; i++) drawn[i] = one ? running.theta * one.draw.normal(this.normalTable) : 0;
+      net.writeUnits(layer, address, drawn);
+      address += units * bytes;
     }
     net.writeUnits(0, this.x + k * width * bytes, values, start);
     net.writeUnits(net.layers.length - 1, this.d + k * outputs * bytes, train.exact, pattern * outputs);
@@ -412,9 +418,10 @@ export class Training {
   }
 }
 
-// A picture moved by so many rows and columns; what comes in from outside is `fill`, or with null what went out.
-function shifted(values, start, shape, down, right, fill) {
-  const [rows, columns] = shape.slice(-2), maps = shape.length === 3 ? shape[0] : 1, moved = new Float64Array(maps * rows * columns);
+// Write a picture moved by so many rows and columns to `moved`; what comes in from outside is `fill`, or with null what
+// went out.
+function shifted(values, start, shape, down, right, fill, moved) {
+  const [rows, columns] = shape.slice(-2), maps = shape.length === 3 ? shape[0] : 1;
   for (let m = 0, i = 0; m < maps; m++) {
     for (let r = 0; r < rows; r++) {
       for (let c = 0; c < columns; c++, i++) {
@@ -424,5 +431,4 @@ function shifted(values, start, shape, down, right, fill) {
       }
     }
   }
-  return moved;
 }
