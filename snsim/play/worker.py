@@ -58,7 +58,9 @@ def compile_request(request: Mapping[str, Any]) -> dict[str, Any]:
             run = OpenedRun.open(Path(request["run"]), options)
             title, page = run.title, page_of(subject_of_run(run, options, notes.append), FASTEST)
         else:
-            program = read_program(source, port=port, limits=override_limits(DEFAULT, seconds=float(request.get("seconds") or _SECONDS)))
+            program = read_program(
+                source, port=port, limits=override_limits(DEFAULT, seconds=float(request.get("seconds") or _SECONDS))
+            )
             faults += program.warnings
             subject = _subject(program, request, options, notes)
             title, page = subject.training.name, page_of(subject, FASTEST)
