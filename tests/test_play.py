@@ -26,7 +26,8 @@ from snsim.run_folder import open_run
 
 ROOT = Path(__file__).resolve().parents[1]
 XOR = """(net mine (layer input 2) (layer h 2) (layer output 1) (connect input h (full)) (connect h output (full)))
-(train mine (data (examples [[0 0] [0 1] [1 0] [1 1]] [[-1] [1] [1] [-1]])) (correct quadrant) (epsilon 0.5) (passes 20))
+(train mine (data (examples [[0 0] [0 1] [1 0] [1 1]] [[-1] [1] [1] [-1]])) (correct quadrant) (epsilon 0.5)
+  (passes 20))
 """
 
 
