@@ -237,6 +237,7 @@ def run(
     initial: str | Path | None = None,
     engine: str | None = None,
     device: str | None = None,
+    portable: bool = False,
     dtype: str = "float32",
     out: str | Path | None = RUNS,
     presets: Mapping[str, float | str] | None = None,
@@ -259,9 +260,11 @@ def run(
     initial : str or Path, optional
         A file of initial weights.
     engine : str, optional
-        "native", "reference" or "torch". Default: the fastest that can train the net.
+        "native", "reference", "torch" or "wasm". Default: the fastest that can train the net.
     device : str, optional
         A device of PyTorch, such as "cuda", for the torch engine. Default: the processor.
+    portable : bool
+        Whether to compute the same bits on every processor, by the native engine.
     dtype : str
         "float32" or "float64".
     out : str or Path, or None
@@ -293,6 +296,7 @@ def run(
     options = Options(
         engine=engine,
         device=device,
+        portable=portable,
         dtype=dtype,
         data=() if data is None else (_as_data(data),),
         data_dir=None if data_dir is None else Path(data_dir),

@@ -38,6 +38,7 @@ COMMANDS_OF_A_TEXT = {
     "predict": "predict {} x.png",
     "test": "test lecun89-full --data {} --offline",
     "export": "export {} --to torch -o page.py --seconds 1",
+    "page": "page {} -o page.html --offline --seconds 1",
     "plot": "plot net {} -o net.svg",
     "report": "report {}",
     "convert": "convert {} -o out.sn",

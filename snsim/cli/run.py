@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 NEW_RUN_ONLY = (
     "seeds",
     "engine",
+    "portable",
     "dtype",
     "fold",
     "initial",
@@ -55,6 +56,9 @@ NEW_RUN_ONLY = (
 @of_runs
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the run folders. [default: runs]")
 @click.option("--device", metavar="NAME", help="Device of PyTorch, such as cuda, for the torch engine. [default: cpu]")
+@click.option(
+    "--portable", is_flag=True, help="Compute the same bits on every processor (native engine, about 3 times slower)."
+)
 @click.option(
     "--kernel",
     type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),
@@ -85,6 +89,7 @@ NEW_RUN_ONLY = (
 @click.option(
     "--tensorboard", type=click.Path(path_type=Path), metavar="DIR", help="Also write TensorBoard event files to DIR."
 )
+@click.option("--watch", is_flag=True, help="Show the run in the browser while it learns; prints the address.")
 def run(file: str | None, **options: Any) -> int:
     """Train what FILE declares, in order: each training, each of its seeds.
 
@@ -117,6 +122,10 @@ def run(file: str | None, **options: Any) -> int:
     run_options = options_from({**options, "data": ()} if moved else options, set_values)
     run_options = replace(run_options, moved=moved)
     view, say = choose_view(as_json, quiet, options["tensorboard"]), sayer(as_json, quiet)
+    if options["watch"]:
+        from snsim.console.browser_view import BrowserView
+
+        view = BrowserView(view)
     finished: list[RunFinished] = []
     if file is None:
         folder = named_path(resumed, "run", quiet=as_json or quiet)
@@ -142,6 +151,7 @@ def next_commands(finished: Sequence[RunFinished], file: str | None, context: cl
     runs = [event.run for event in finished]
     data = stated_options(context, ("data_dir", "offline", "memory"))
     commands = [f"snsim plot {for_shell(runs)}", f"snsim report {for_shell([last, *data])}"]
+    commands.append(f"snsim page {for_shell([last, *data])}")
     group = context.find_root().command
     if isinstance(group, click.Group) and "predict" in group.list_commands(context):
         commands.append(f"snsim predict {for_shell([last])} FILE")
@@ -255,7 +265,7 @@ def options_from(stated: Mapping[str, Any], presets: Mapping[str, float | str]) 
     data = data_of_option(stated["data"], DATA_SETS)
     changed = {
         name: stated[name]
-        for name in ("engine", "device", "dtype", "data_dir", "fold", "initial", "passes", "out", "memory")
+        for name in ("engine", "device", "dtype", "data_dir", "fold", "initial", "passes", "out", "memory", "portable")
         if stated.get(name) is not None
     }
     return Options(**changed, data=data, online=not stated["offline"], presets=presets, command=tuple(sys.argv[1:]))

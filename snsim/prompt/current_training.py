@@ -21,7 +21,7 @@ from snsim.runs.examples import examples_of, initial_file
 from snsim.runs.options import Options, Say, overridden
 from snsim.runs.run import choose_engine
 from snsim.training.best_pass import BestPass
-from snsim.training.choose_engine import build_engine
+from snsim.training.choose_engine import build_engine_like
 from snsim.training.criteria import CRITERIA
 from snsim.training.forward_all import compute_outputs
 from snsim.training.initial_files import starting_weights
@@ -92,7 +92,7 @@ class CurrentTraining:
             self.training = replace(self.training, stages=stages)
         stage, _ = stage_of_pass(self.training.stages, self.last.number + 1)
         if self.engine.rule != stage.rule:
-            self.engine = build_engine(self.training, stage, self.engine.name, self.engine.dtype)
+            self.engine = build_engine_like(self.training, stage, self.engine)
         self.engine.load_parameters(self.last.parameters)
         start = self.last if self.last.number else None
         end = self.last.number + passes

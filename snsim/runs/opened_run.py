@@ -277,7 +277,8 @@ class OpenedRun:
         for sentence in provenance.differences(self.settings["versions"], provenance.versions(name)):
             self._say(sentence)
         number = min(self.record.snapshot.number + 1, self.training.passes)
-        return engine_for_resume(self.training, number, name, self.settings["dtype"], self.options, data)
+        dtype, portable = self.settings["dtype"], self.settings.get("portable", False)
+        return engine_for_resume(self.training, number, name, dtype, self.options, data, portable)
 
     def outputs(self, split: str | None = None) -> SplitOutputs:
         """Return what the net computes for the patterns of "train" or "test", computed once for each.

@@ -1,0 +1,38 @@
+"""Show a run in the browser beside another view (`snsim run --watch`)."""
+
+from __future__ import annotations
+
+import sys
+
+from snsim.colour import echo
+from snsim.console.views import View
+from snsim.play.server import RunWindow
+from snsim.runs.run import Event, RunFinished, RunStarted
+
+
+class BrowserView:
+    """Another view, and a server that shows the run in the browser while it learns. It prints its address."""
+
+    def __init__(self, view: View):
+        self._view = view
+        self._window: RunWindow | None = None
+
+    def show(self, event: Event) -> None:
+        """Show an event. The server begins with the run and ends with it."""
+        if isinstance(event, RunStarted):
+            self._window = RunWindow(event.run)
+            echo(f"watch it at {self._window.address}", err=True)
+            sys.stderr.flush()
+        self._view.show(event)
+        if isinstance(event, RunFinished):
+            self._end()
+
+    def close(self) -> None:
+        """End the display, and the server of a run that was interrupted."""
+        self._view.close()
+        self._end()
+
+    def _end(self) -> None:
+        window, self._window = self._window, None
+        if window is not None:
+            window.close()
