@@ -20,8 +20,8 @@ from page_browser import browser, needs_browser, wait_for
 from safetensors.numpy import load
 from tiny_run import make_runs, program, snsim
 
-from snsim.play.compiler import Compiler
-from snsim.play.server import Playground, PlayServer
+from snsim.page.play.compiler import Compiler
+from snsim.page.play.server import Playground, PlayServer
 from snsim.run_folder import open_run
 
 ROOT = Path(__file__).resolve().parents[1]

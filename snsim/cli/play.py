@@ -18,7 +18,7 @@ from snsim.gallery import find_named
 from snsim.input_files import is_folder
 
 if TYPE_CHECKING:
-    from snsim.play.server import Playground
+    from snsim.page.play.server import Playground
 
 _PORTS = 65_535
 
@@ -42,7 +42,7 @@ def play(
 
     Only this machine can reach the address, and only with the token in it. Ctrl-C ends it.
     """
-    from snsim.play.server import PlayServer
+    from snsim.page.play.server import PlayServer
 
     if port is not None and port > _PORTS:
         raise fail(f"{port:,} is no port: the largest is {_PORTS:,}", hint="leave --port out: a free one is found")
@@ -63,7 +63,7 @@ def play(
 
 def _playground(source: str, chosen: dict[str, object]) -> Playground:
     from snsim.language.source_files import read_source
-    from snsim.play.server import Playground
+    from snsim.page.play.server import Playground
     from snsim.run_folder import open_run
 
     path = Path(named_path(source, "net"))

@@ -123,7 +123,7 @@ def run(file: str | None, **options: Any) -> int:
     run_options = replace(run_options, moved=moved)
     view, say = choose_view(as_json, quiet, options["tensorboard"]), sayer(as_json, quiet)
     if options["watch"]:
-        from snsim.console.browser_view import BrowserView
+        from snsim.page.play.browser_view import BrowserView
 
         view = BrowserView(view)
     finished: list[RunFinished] = []

@@ -26,8 +26,8 @@ from snsim.errors import SnError, fail
 from snsim.escaping import for_line
 from snsim.gallery import gallery_doc, gallery_file, gallery_names
 from snsim.input_files import read_file, unwritable
-from snsim.play.compiler import Compiler
-from snsim.play.watching import Trainer, WatchedRun
+from snsim.page.play.compiler import Compiler
+from snsim.page.play.watching import Trainer, WatchedRun
 from snsim.protected_files import write_output
 
 HOST = "127.0.0.1"

@@ -64,7 +64,7 @@ class Trainer:
 
     def __init__(self, request: Mapping[str, Any], out: Path):
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "snsim.play.trainer"],
+            [sys.executable, "-m", "snsim.page.play.trainer"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

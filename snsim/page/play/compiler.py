@@ -91,7 +91,7 @@ def _failed(message: str, hint: str) -> dict[str, Any]:
 
 def _start() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "snsim.play.worker"],
+        [sys.executable, "-m", "snsim.page.play.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -6,7 +6,7 @@ import sys
 
 from snsim.colour import echo
 from snsim.console.views import View
-from snsim.play.server import RunWindow
+from snsim.page.play.server import RunWindow
 from snsim.runs.run import Event, RunFinished, RunStarted
 
 
