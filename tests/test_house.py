@@ -228,7 +228,6 @@ LAW: dict[str, set[str]] = {
         "program",
         "run_folder",
         "runs",
-        "console",
         "editor",
     },
     "prompt": {

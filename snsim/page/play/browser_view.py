@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import sys
+from typing import Protocol
 
 from snsim.colour import echo
-from snsim.console.views import View
 from snsim.page.play.server import RunWindow
 from snsim.runs.run import Event, RunFinished, RunStarted
+
+
+class _View(Protocol):
+    """A display of the events of a run; `console.views` has some."""
+
+    def show(self, event: Event) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class BrowserView:
     """Another view, and a server that shows the run in the browser while it learns. It prints its address."""
 
-    def __init__(self, view: View):
+    def __init__(self, view: _View):
         self._view = view
         self._window: RunWindow | None = None
 
