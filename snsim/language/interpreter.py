@@ -13,6 +13,7 @@ from snsim.errors import Fault, SnError, Source, Span
 from snsim.language.budget import Budget
 from snsim.language.forms import NIL, Form, Node, Pair, Symbol
 from snsim.language.limits import Limits
+from snsim.language.printer import LARGEST_PRINTED_MATRIX
 from snsim.language.source_files import FileAccess
 from snsim.registry import Shelf
 
@@ -106,7 +107,11 @@ class Interpreter(Protocol):
 
     def print_text(self, text: str) -> None: ...
 
-    def printed(self, value: Form, column: int = 0) -> str: ...
+    def lock(self, names: Iterable[str]) -> None: ...
+
+    def unlock(self, names: Iterable[str]) -> None: ...
+
+    def printed(self, value: Form, column: int = 0, largest_matrix: int = LARGEST_PRINTED_MATRIX) -> str: ...
 
     def equal(self, a: Form, b: Form) -> bool: ...
 

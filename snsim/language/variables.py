@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from snsim.language.forms import Form, Symbol, symbol
+from snsim.language.locked_names import LOCKED
 from snsim.language.procedures import TRUE, CallError, Procedure
 from snsim.registry import Shelf
 
@@ -22,6 +23,7 @@ class Variables:
     def __init__(self, functions: Shelf[Procedure]):
         self._values: dict[Symbol, list[Form]] = {TRUE: [TRUE]}  # the global binding of a symbol, then the inner ones
         self._fixed: set[Symbol] = {TRUE}  # variables that a program cannot set
+        self._locked: set[Symbol] = {symbol(name) for name in LOCKED}  # that it can set as inner variables only
         self._built_in: dict[Symbol, Procedure] = {symbol(entry.name): entry.value for entry in functions}
 
     def bind(self, variable: Symbol, value: Form) -> list[Form]:
@@ -68,12 +70,24 @@ class Variables:
         """Set the current binding of a symbol: the innermost, or the global one if there is no other."""
         if name in self._fixed:
             raise _fixed(name)
-        self._values.setdefault(name, [UNSET])[-1] = value
+        bindings = self._values.setdefault(name, [UNSET])
+        if len(bindings) == 1 and name in self._locked:
+            raise _is_locked(name)
+        bindings[-1] = value
 
     def assign_global(self, name: Symbol, value: Form) -> None:
         if name in self._fixed:
             raise _fixed(name)
+        if name in self._locked:
+            raise _is_locked(name)
         self._values.setdefault(name, [UNSET])[0] = value
+
+    def lock(self, names: Iterable[str]) -> None:
+        """Let no program set the global variables of these names. Inner variables may still have them."""
+        self._locked.update(map(symbol, names))
+
+    def unlock(self, names: Iterable[str]) -> None:
+        self._locked.difference_update(map(symbol, names))
 
     def is_set_globally(self, name: Symbol) -> bool:
         return self._values.get(name, [UNSET])[0] is not UNSET
@@ -82,6 +96,14 @@ class Variables:
         """Set a variable that the program can read and not set, such as a counter of the simulator."""
         self._fixed.add(name)
         self._values.setdefault(name, [UNSET])[0] = value
+
+
+def _is_locked(name: Symbol) -> CallError:
+    return CallError(
+        f"locked symbol: {name.name} is a word of the Lisp",
+        None,
+        f"choose another name, such as my-{name.name}; a parameter or a variable of let may be called {name.name}",
+    )
 
 
 def _fixed(name: Symbol) -> CallError:
