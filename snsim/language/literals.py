@@ -126,9 +126,10 @@ def string_text(text: str) -> str:
 
 
 def printed_string(text: str) -> str:
-    """Return a string as SN prints it: `\\^G` for a control character, `\\e` for code 255, `\\xe1` for codes from 128 on.
+    r"""Return a string as SN prints it, with its escapes.
 
-    A character above code 255 is none of SN's, and stays.
+    Control characters are written `\^G`, code 255 `\e`, and other codes from 128 on `\xe1`. A character above code 255
+    is none of SN's, and stays.
     """
     return '"' + re.sub(r'["\\\x00-\x1f\x7f-\xff]', _printed_escape, text) + '"'
 

@@ -5,7 +5,7 @@ See docs/reference/sn28.md, section 1.5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
