@@ -69,7 +69,7 @@ EVALUATION = [
     ("(setq m [[1 2 3]]) (print (bound m) (bound m 0) (bound m 1) (bound m 2))", "(1 3) 2 0 2\n"),
     ("(print (int -3.7) (div -7 2) (mod -7 3) (sgn 0) (sdev '(1 3)) (sdev-mat [1 3]))", "-4 -3 -1 1 1 1\n"),
     ("(print (sort-list '(1 3 2) <))", "(3 2 1)\n"),
-    ("(print (matrixp (m+m [1 2] [3 4])))", "[f 4.00  6.00 ]\n"),
+    ("(print (matrixp (m+m [1 2] [3 4])))", "[f  4.00  6.00 ]\n"),
     ("(setq f (eval `(lambda (x) (* x ,(+ 1 1))))) (print (f 4))", "8\n"),
     ("(selectq 3 (1 (print 'one)) ((2 3) (print 'more)) (t (print 'none)))", "more\n"),
     ("(setq i 0) (do-while (< i 0) (incr i)) (print i (repeat 2 (incr i)))", "1 3\n"),
@@ -86,8 +86,8 @@ PRINTING = [
         "0.25 0.3333 3 (1.2346 a)|0.000996027\n",
     ),
     ('(printf "%9.5f|%.6g|%5d|%-5s|%%\\n" 0.25 3.14159265 3.7 "ab")', "  0.25000|3.14159|    3|ab   |%\n"),
-    ("(prin 'x) (print [[1 2][3 4]])", "x[[ 1.00  2.00 ]\n  [ 3.00  4.00 ]]\n"),
-    ("(print 'a [f 1 2] [i 3 4])", "a [f 1.00  2.00 ] [i    3     4 ]\n"),
+    ("(prin 'x) (print [[1 2][3 4]])", "x[[  1.00  2.00 ]\n  [  3.00  4.00 ]]\n"),
+    ("(print 'a [f 1 2] [i 3 4])", "a [f  1.00  2.00 ] [i     3     4 ]\n"),
     ('(print (sprintf "%s-%d" "age" 320))', '"age-320"\n'),
 ]
 

@@ -82,7 +82,7 @@ def test_the_kernel_is_the_programs_or_that_of_the_option(tmp_path):
 
 def test_sums_in_another_order_differ_in_the_last_digits(tmp_path):
     (tmp_path / "p.sn").write_text("""(libload "sn28/sn28ite") (seed 1) (alloc-net 200 2000)
-(build-net '((in 40) (mid 30) (out 1)) '((in mid) (mid out)))
+(build-net '((in 40) (hid 30) (out 1)) '((in hid) (hid out)))
 (forget 2) (state in 0.3) (forward-prop net-struc) (save-net "w") (printf "%.12g" (car (state out)))""")
     exact, fast = (
         snsim(tmp_path, "run", "p.sn", "--out", name, *options)

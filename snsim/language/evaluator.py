@@ -393,12 +393,13 @@ class Evaluator(Variables):
         newline = text.rfind("\n")
         self.column = self.column + len(text) if newline < 0 else len(text) - newline - 1
 
-    def printed(self, value: Form, column: int = 0, largest_matrix: int = LARGEST_PRINTED_MATRIX) -> str:
+    def printed(self, value: Form, column: int = 0, largest_matrix: int | None = None) -> str:
         """Return the value as SN prints it, beginning in a column (from 0).
 
-        A matrix of more than `largest_matrix` elements becomes a name.
+        A matrix of more than `largest_matrix` elements (by default 99) becomes a name.
         """
-        text = printed(value, self.limits.list_length, self.limits.output_characters, column, largest_matrix)
+        largest = LARGEST_PRINTED_MATRIX if largest_matrix is None else largest_matrix
+        text = printed(value, self.limits.list_length, self.limits.output_characters, column, largest)
         self.step(len(text) // 4)
         return text
 

@@ -13,7 +13,6 @@ from snsim.errors import Fault, SnError, Source, Span
 from snsim.language.budget import Budget
 from snsim.language.forms import NIL, Form, Node, Pair, Symbol
 from snsim.language.limits import Limits
-from snsim.language.printer import LARGEST_PRINTED_MATRIX
 from snsim.language.source_files import FileAccess
 from snsim.registry import Shelf
 
@@ -111,7 +110,7 @@ class Interpreter(Protocol):
 
     def unlock(self, names: Iterable[str]) -> None: ...
 
-    def printed(self, value: Form, column: int = 0, largest_matrix: int = LARGEST_PRINTED_MATRIX) -> str: ...
+    def printed(self, value: Form, column: int = 0, largest_matrix: int | None = None) -> str: ...
 
     def equal(self, a: Form, b: Form) -> bool: ...
 

@@ -128,9 +128,8 @@ def netenv_auto_arch(
     hidden, best, best_error, weights, best_age = 0, 0, math.inf, NIL, 0.0
     while True:
         hidden = int(hidden + 1 + 0.2 * hidden)
-        if not (
-            hidden < 10 + 2 * best and hidden < 10 + sum(sizes) * (last - first + 1) and _goes_on(interpreter, check)
-        ):
+        most = 10 + min(2 * best, sum(sizes) * (last - first + 1))
+        if hidden >= most or not _goes_on(interpreter, check):
             break
         interpreter.print_text(f"\n-------- trying architecture with {hidden} hidden units --------\n")
         _build_net(interpreter, sizes[0], hidden, sizes[1])

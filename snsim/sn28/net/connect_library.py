@@ -91,9 +91,10 @@ class _Builder:
         count = math.prod(sizes)
         if len(units) != count:
             self.interpreter.budget.check_matrix(count, self.caller)
+            written = " x ".join(map(str, sizes))
             self.interpreter.warnings.append(
                 Fault(
-                    f"{self.caller}: the sizes {' x '.join(map(str, sizes))} do not match a layer of {len(units)} units",
+                    f"{self.caller}: the sizes {written} do not match a layer of {len(units)} units",
                     self.interpreter.place(),
                     hint=f"write sizes whose product is {len(units)}",
                     severity="warning",

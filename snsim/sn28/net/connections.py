@@ -67,17 +67,17 @@ def alloc_net(interpreter: Interpreter, units: Form, connections: Form, weights:
     return interpreter.part(Netspace).alloc_net(*counts)
 
 
-@net_word("clear_net")
-def clear_net_(interpreter: Interpreter) -> Form:
-    """(|clear_net|): removes all units except the bias; the reserved memory stays"""
-    return clear_net(interpreter)
-
-
 @net_word("clear-net")
 def clear_net(interpreter: Interpreter) -> Form:
     """(clear-net): removes all units except the bias; the reserved memory stays"""
     interpreter.part(Netspace).clear_net()
     return NIL
+
+
+@net_word("clear_net")
+def clear_net_(interpreter: Interpreter) -> Form:
+    """(clear_net): removes all units except the bias, like clear-net; the original has this name, as |clear_net|"""
+    return clear_net(interpreter)
 
 
 @net_word("newneurons")
