@@ -1,10 +1,13 @@
 """SN-2.8's Lisp as its programs use it: the rows of its reference and its traps, as programs and what they print."""
 
+import io
+
 import pytest
 from sn28_programs import fault, printed
 
+from snsim.errors import Source
 from snsim.language.limits import Limits
-from snsim.program import lisp_functions
+from snsim.program import lisp_functions, read_program
 from snsim.sn28.runtime.unsupported import UNSUPPORTED
 
 READER = [
@@ -176,9 +179,18 @@ ERRORS = [
     ("(forward-prop 0)", 1, 2, "build-net and define-net define it"),
     ('(load-perf-file "a.perf")', 1, 2, "plot-perf-file"),
     ("(print 1) ^Pname", 1, 11, "for its prompt"),
-    ("{<b> text}", 1, 1, "take it out"),
+    ("(print 1) {<b> text", 1, 11, "this { has no matching }"),
     ("(f #{ int i; #})", 1, 4, "SN's compiler"),
 ]
+
+
+def test_brace_text_is_skipped_with_one_warning():
+    """Formatted help, as in the original's tsp: it reads the whole, which may nest and hold any sign."""
+    text = "{<hr> Cities ' ) # {<b> nested} ^} (print 1 {more})\n{again} (print 2)"
+    port = io.StringIO()
+    warnings = read_program(Source("<test>", text), port=port).warnings
+    assert port.getvalue() == "1\n2\n"
+    assert [(w.span.line, w.span.column) for w in warnings if "braces" in w.message] == [(1, 1)]
 
 
 def test_names_that_are_not_here_are_free():

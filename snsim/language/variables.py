@@ -82,6 +82,10 @@ class Variables:
             raise _is_locked(name)
         self._values.setdefault(name, [UNSET])[0] = value
 
+    def install(self, name: Symbol, value: Form) -> None:
+        """Set a global variable to a word of snsim's own, which a program may find locked."""
+        self._values.setdefault(name, [UNSET])[0] = value
+
     def lock(self, names: Iterable[str]) -> None:
         """Let no program set the global variables of these names. Inner variables may still have them."""
         self._locked.update(map(symbol, names))
