@@ -45,12 +45,13 @@ def _result(
     if target is ABSENT:
         return result
     destination = matrix(name, target, 2)
-    _check_equal_shapes(name, result, destination, 2)
+    check_equal_shapes(name, result, destination, 2)
     put(destination, result)
     return destination
 
 
-def _check_equal_shapes(name: str, a: np.ndarray, b: np.ndarray, argument: int) -> None:
+def check_equal_shapes(name: str, a: np.ndarray, b: np.ndarray, argument: int) -> None:
+    """Raise CallError if two matrices differ in shape."""
     if a.shape != b.shape:
         raise CallError(
             f"{name}: the shapes differ: {_sizes(a)} and {_sizes(b)}",
@@ -81,7 +82,7 @@ def _add_elementwise() -> None:
             operation: Arithmetic = operation,
         ) -> np.ndarray:
             x, y = matrix(name, a), matrix(name, b, 1)
-            _check_equal_shapes(name, x, y, 1)
+            check_equal_shapes(name, x, y, 1)
             return _result(interpreter, name, operation, x, y, target)
 
         CORE.add(
@@ -164,7 +165,7 @@ _add_measures()
 
 def _sum_of_products(interpreter: Interpreter, name: str, a: Form, b: Form) -> float:
     x, y = matrix(name, a), matrix(name, b, 1)
-    _check_equal_shapes(name, x, y, 1)
+    check_equal_shapes(name, x, y, 1)
     interpreter.budget.compute(x.size)
     with np.errstate(all="ignore"):
         return finite(name, float(np.sum(x.astype(np.float64) * y.astype(np.float64))))
@@ -211,7 +212,7 @@ def idx_sum(interpreter: Interpreter, a: Form, target: Form = ABSENT) -> float:
 
 def _scaled(interpreter: Interpreter, name: str, a: Form, c: Form, b: Form, add: bool) -> np.ndarray:
     x, factor, destination = matrix(name, a), number(name, c, 1), matrix(name, b, 2)
-    _check_equal_shapes(name, x, destination, 2)
+    check_equal_shapes(name, x, destination, 2)
     interpreter.budget.compute(x.size)
     with np.errstate(all="ignore"):
         put(destination, factor * x.astype(np.float64) + (destination if add else 0.0))
