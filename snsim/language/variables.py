@@ -11,6 +11,7 @@ import numpy as np
 
 from snsim.language.forms import Form, Symbol, symbol
 from snsim.language.locked_names import LOCKED
+from snsim.language.objects import OBJECT
 from snsim.language.procedures import TRUE, CallError, Procedure
 from snsim.registry import Shelf
 
@@ -22,8 +23,9 @@ class Variables:
 
     def __init__(self, functions: Shelf[Procedure]):
         self._values: dict[Symbol, list[Form]] = {TRUE: [TRUE]}  # the global binding of a symbol, then the inner ones
-        self._fixed: set[Symbol] = {TRUE}  # variables that a program cannot set
-        self._locked: set[Symbol] = {symbol(name) for name in LOCKED}  # that it can set as inner variables only
+        self._values[OBJECT.name] = [OBJECT]
+        self._locked: set[Symbol] = {symbol(name) for name in LOCKED}  # only inner variables can have these names
+        self._fixed: set[Symbol] = {TRUE, *self._locked}  # variables that a program cannot set
         self._built_in: dict[Symbol, Procedure] = {symbol(entry.name): entry.value for entry in functions}
 
     def bind(self, variable: Symbol, value: Form) -> list[Form]:
@@ -68,30 +70,18 @@ class Variables:
 
     def assign(self, name: Symbol, value: Form) -> None:
         """Set the current binding of a symbol: the innermost, or the global one if there is no other."""
-        if name in self._fixed:
-            raise _fixed(name)
-        bindings = self._values.setdefault(name, [UNSET])
-        if len(bindings) == 1 and name in self._locked:
-            raise _is_locked(name)
-        bindings[-1] = value
+        if name in self._fixed and not (name in self._locked and len(self._values.get(name, ())) > 1):
+            raise self._fixed_error(name)
+        self._values.setdefault(name, [UNSET])[-1] = value
 
     def assign_global(self, name: Symbol, value: Form) -> None:
         if name in self._fixed:
-            raise _fixed(name)
-        if name in self._locked:
-            raise _is_locked(name)
+            raise self._fixed_error(name)
         self._values.setdefault(name, [UNSET])[0] = value
 
     def install(self, name: Symbol, value: Form) -> None:
         """Set a global variable to a word of snsim's own, which a program may find locked."""
         self._values.setdefault(name, [UNSET])[0] = value
-
-    def lock(self, names: Iterable[str]) -> None:
-        """Let no program set the global variables of these names. Inner variables may still have them."""
-        self._locked.update(map(symbol, names))
-
-    def unlock(self, names: Iterable[str]) -> None:
-        self._locked.difference_update(map(symbol, names))
 
     def is_set_globally(self, name: Symbol) -> bool:
         return self._values.get(name, [UNSET])[0] is not UNSET
@@ -101,18 +91,30 @@ class Variables:
         self._fixed.add(name)
         self._values.setdefault(name, [UNSET])[0] = value
 
+    def lock(self, name: Symbol) -> None:
+        """Forbid assignments to the global variable; parameters and `let` variables of its name are not affected."""
+        if name not in self._fixed:
+            self._fixed.add(name)
+            self._locked.add(name)
 
-def _is_locked(name: Symbol) -> CallError:
-    return CallError(
-        f"locked symbol: {name.name} is a word of the Lisp",
-        None,
-        f"choose another name, such as my-{name.name}; a parameter or a variable of let may be called {name.name}",
-    )
+    def unlock(self, name: Symbol) -> None:
+        """Allow assignments to a variable that `lock` locked."""
+        if name in self._locked:
+            self._locked.discard(name)
+            self._fixed.discard(name)
+        elif name in self._fixed:
+            raise self._fixed_error(name)
 
-
-def _fixed(name: Symbol) -> CallError:
-    return CallError(
-        "t is always t" if name is TRUE else f"the variable {name.name} is read-only",
-        None,
-        f"choose another name, such as my-{name.name}",
-    )
+    def _fixed_error(self, name: Symbol) -> CallError:
+        if name in self._locked:
+            return CallError(
+                f"locked symbol: {name.name} is {'a word of the Lisp' if name.name in LOCKED else 'locked'}",
+                None,
+                f"choose another name, such as my-{name.name}; a parameter or a variable of let may be called "
+                f"{name.name}",
+            )
+        return CallError(
+            "t is always t" if name is TRUE else f"the variable {name.name} is read-only",
+            None,
+            f"choose another name, such as my-{name.name}",
+        )

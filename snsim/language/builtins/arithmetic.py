@@ -134,9 +134,13 @@ def _add_functions_of_one_number() -> None:
         "sin": (math.sin, "the sine"),
         "cos": (math.cos, "the cosine"),
         "tan": (math.tan, "the tangent"),
+        "asin": (math.asin, "the arc sine, from -pi/2 to pi/2"),
+        "acos": (math.acos, "the arc cosine, from 0 to pi"),
         "atan": (math.atan, "the arc tangent"),
         "exp": (math.exp, "e to the power x"),
         "log": (math.log, "the natural logarithm"),
+        "sinh": (math.sinh, "the hyperbolic sine"),
+        "cosh": (math.cosh, "the hyperbolic cosine"),
         "tanh": (math.tanh, "the hyperbolic tangent"),
         "sgn": (lambda x: 1.0 if x >= 0 else -1.0, "1 if x is 0 or more, else -1"),
     }

@@ -51,12 +51,13 @@ def _result(
     if target is ABSENT:
         return result
     destination = matrix(name, target, 2)
-    _check_equal_shapes(name, result, destination, 2)
+    check_equal_shapes(name, result, destination, 2)
     put(destination, result)
     return destination
 
 
-def _check_equal_shapes(name: str, a: np.ndarray, b: np.ndarray, argument: int) -> None:
+def check_equal_shapes(name: str, a: np.ndarray, b: np.ndarray, argument: int) -> None:
+    """Raise CallError if two matrices differ in shape."""
     if a.shape != b.shape:
         raise CallError(
             f"{name}: the shapes differ: {_sizes(a)} and {_sizes(b)}",
@@ -97,7 +98,7 @@ def _add_elementwise() -> None:
         ) -> np.ndarray:
             x, y = matrix(name, a), matrix(name, b, 1)
             _check_equal_types(name, x, y)
-            _check_equal_shapes(name, x, y, 1)
+            check_equal_shapes(name, x, y, 1)
             return _result(interpreter, name, operation, x, y, target)
 
         CORE.add(
@@ -189,7 +190,7 @@ _add_measures()
 
 def _sum_of_products(interpreter: Interpreter, name: str, a: Form, b: Form) -> float:
     x, y = matrix(name, a), matrix(name, b, 1)
-    _check_equal_shapes(name, x, y, 1)
+    check_equal_shapes(name, x, y, 1)
     interpreter.budget.compute(x.size)
     with np.errstate(all="ignore"):
         return finite(name, float(np.sum(x.astype(np.float64) * y.astype(np.float64))))
@@ -235,7 +236,7 @@ def idx_sum(interpreter: Interpreter, a: Form, target: Form = ABSENT) -> np.ndar
 
 def _scaled(interpreter: Interpreter, name: str, a: Form, c: Form, b: Form, add: bool) -> np.ndarray:
     x, factor, destination = matrix(name, a), number(name, c, 1), matrix(name, b, 2)
-    _check_equal_shapes(name, x, destination, 2)
+    check_equal_shapes(name, x, destination, 2)
     interpreter.budget.compute(x.size)
     with np.errstate(all="ignore"):
         put(destination, factor * x.astype(np.float64) + (destination if add else 0.0))
