@@ -592,7 +592,7 @@ def test_excitation_and_inhibition():
       (nsum 3 0.5) (update-art-activation '(3) 1 1 1 -1 1 0 0.1) (print (nsum 3))
       (nval 3 -0.25) (nsum 3 0.5) (update-art-activation '(3) 1 1 1 -1 1 0 0.1) (print (nsum 3))
       (nval 3 -1) (nsum 3 0.5) (update-iac-activation '(3) 1 1 1 -1 1 0 0.1) (print (nsum 3))"""
-    # section 3.2 of the reference: net = x + spare1 + spare2 = 1, a = 0.5 + 1 (1 - 0.5) - 0.1 0.5; apart: 0.25 joins
+    # docs/reference/sn28.md, section 3.2: net = x + spare1 + spare2 = 1, a = 0.5 + 1 (1 - 0.5) - 0.1 0.5; apart: 0.25 joins
     # the 1 or the -0.25, a = 0.5 + 1.25 0.5 - 0.25 1.5 - 0.05 or 0.5 + 1 0.5 - 0.5 1.5 - 0.05; net = -0.25: - 0.25 1.5
     assert printed(text).splitlines() == ["1 -0.25", "0.95 0.25", "0.7", "0.2", "0.075"]
 

@@ -106,9 +106,15 @@ class Variables:
             raise self._fixed_error(name)
 
     def _fixed_error(self, name: Symbol) -> CallError:
+        if name in self._locked and name.name not in LOCKED:
+            return CallError(
+                f"locked symbol: the variable {name.name} is locked",
+                None,
+                f"unlock it first: (unlock-symbol {name.name})",
+            )
         if name in self._locked:
             return CallError(
-                f"locked symbol: {name.name} is {'a word of the Lisp' if name.name in LOCKED else 'locked'}",
+                f"locked symbol: {name.name} is a word of the Lisp",
                 None,
                 f"choose another name, such as my-{name.name}; a parameter or a variable of let may be called "
                 f"{name.name}",
