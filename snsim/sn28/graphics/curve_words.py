@@ -120,6 +120,6 @@ def graph_xyv(interpreter: Interpreter, xs: Form, ys: Form, vs: Form, title: For
 
 @word("rect-2-ppbrect")
 def rect_2_ppbrect(interpreter: Interpreter, rectangle: Form) -> Form:
-    """(rect-2-ppbrect '(x y w h)): the rectangle as the first argument of new-plot-port: (left bottom right top)"""
+    """(rect-2-ppbrect (x y w h)): the rectangle as the first argument of new-plot-port: (left bottom right top)"""
     x, y, width, height = rectangle_of(interpreter, "rect-2-ppbrect", rectangle, 0)
     return make_list([x, y + height, x + width, y])

@@ -145,7 +145,7 @@ def clip(interpreter: Interpreter, *rectangle: Form) -> Form:
 
 @word("addclip")
 def addclip(interpreter: Interpreter, rectangle: Form) -> Form:
-    """(addclip '(x y w h)): limits drawing to the part of the clipping rectangle inside this one, which it returns"""
+    """(addclip (x y w h)): limits drawing to the part of the clipping rectangle inside this one, which it returns"""
     window = current_window(interpreter, "addclip")
     added = _rectangle("addclip", list(rectangle_of(interpreter, "addclip", rectangle, 0)))
     window.clip = added if window.clip is None else intersection(window.clip, added)
