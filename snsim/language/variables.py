@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from snsim.language.forms import Form, Symbol, symbol
+from snsim.language.locked_names import LOCKED
 from snsim.language.objects import OBJECT
 from snsim.language.procedures import TRUE, CallError, Procedure
 from snsim.registry import Shelf
@@ -23,8 +24,8 @@ class Variables:
     def __init__(self, functions: Shelf[Procedure]):
         self._values: dict[Symbol, list[Form]] = {TRUE: [TRUE]}  # the global binding of a symbol, then the inner ones
         self._values[OBJECT.name] = [OBJECT]
-        self._fixed: set[Symbol] = {TRUE}  # variables that a program cannot set
-        self._locked: set[Symbol] = set()  # those of them that the program locked itself
+        self._locked: set[Symbol] = {symbol(name) for name in LOCKED}  # only inner variables can have these names
+        self._fixed: set[Symbol] = {TRUE, *self._locked}  # variables that a program cannot set
         self._built_in: dict[Symbol, Procedure] = {symbol(entry.name): entry.value for entry in functions}
 
     def bind(self, variable: Symbol, value: Form) -> list[Form]:
@@ -78,6 +79,10 @@ class Variables:
             raise self._fixed_error(name)
         self._values.setdefault(name, [UNSET])[0] = value
 
+    def install(self, name: Symbol, value: Form) -> None:
+        """Set a global variable to a word of snsim's own, which a program may find locked."""
+        self._values.setdefault(name, [UNSET])[0] = value
+
     def is_set_globally(self, name: Symbol) -> bool:
         return self._values.get(name, [UNSET])[0] is not UNSET
 
@@ -101,9 +106,18 @@ class Variables:
             raise self._fixed_error(name)
 
     def _fixed_error(self, name: Symbol) -> CallError:
+        if name in self._locked and name.name not in LOCKED:
+            return CallError(
+                f"locked symbol: the variable {name.name} is locked",
+                None,
+                f"unlock it first: (unlock-symbol {name.name})",
+            )
         if name in self._locked:
             return CallError(
-                f"the variable {name.name} is locked", None, f"unlock it first: (unlock-symbol {name.name})"
+                f"locked symbol: {name.name} is a word of the Lisp",
+                None,
+                f"choose another name, such as my-{name.name}; a parameter or a variable of let may be called "
+                f"{name.name}",
             )
         return CallError(
             "t is always t" if name is TRUE else f"the variable {name.name} is read-only",

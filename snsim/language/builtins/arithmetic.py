@@ -190,8 +190,8 @@ def differs(interpreter: Interpreter, a: Form, b: Form) -> bool:
 
 @function("==")
 def same(a: Form, b: Form) -> bool:
-    """(== a b): t if both are the same object, or equal numbers or strings, else ()"""
-    return a is b or (isinstance(a, (float, str)) and type(a) is type(b) and a == b)
+    """(== a b): t if both are the same object, else (); two equal numbers or strings are different objects"""
+    return a is b and not (isinstance(a, str) and len(a) < 2)  # Python has one object for all "a"
 
 
 def _add_comparisons() -> None:

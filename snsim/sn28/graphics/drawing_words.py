@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _FOREGROUND, _BACKGROUND, _MIDDLE = -1, -2, -3  # color numbers for the word `color`
 _LARGEST_PIXEL = 1e6
+_DEFAULT_TITLE = "Lush Graphics"
 _FONT_SIZES = (4.0, 96.0)
 
 
@@ -78,17 +79,15 @@ def draw(interpreter: Interpreter, window: Window, mark: Mark) -> None:
 @word("new-window")
 def new_window(interpreter: Interpreter, *arguments: Form) -> Window:
     """(new-window [[x y] w h] ["title"]): opens a window of w x h pixels (512 x 512) and makes it current"""
-    if len(arguments) not in (0, 1, 2, 3, 5):
-        raise CallError(
-            f"new-window takes 0, 1, 2, 3 or 5 arguments; {len(arguments)} given",
-            None,
-            'write (new-window x y w h "title")',
-        )
-    numbers, title = list(arguments), ""
+    numbers, title = list(arguments), _DEFAULT_TITLE
     if numbers and isinstance(numbers[-1], str):
         title = numbers.pop()
     if len(numbers) not in (0, 2, 4):
-        raise CallError("new-window takes 0, 2 or 4 numbers, then a title", 0, 'write (new-window x y w h "title")')
+        raise CallError(
+            f"new-window takes 0, 2 or 4 numbers and then a title; {len(numbers)} given",
+            0,
+            'write (new-window x y w h "title")',
+        )
     sizes = [whole("new-window", x, i) for i, x in enumerate(numbers)]
     width, height = sizes[-2:] if sizes else (DEFAULT_SIZE, DEFAULT_SIZE)
     window = interpreter.part(Screen).open(width, height, title)

@@ -39,11 +39,15 @@ def sys(interpreter: Interpreter, command: Form) -> Form:
 
 @word("unlink")
 def unlink(interpreter: Interpreter, name: Form) -> Form:
-    """(unlink "file"): removes a file that this program wrote; returns t, or () if there is no such file"""
+    """(unlink "file"): removes a file that this program wrote"""
     files = interpreter.part(ProgramFiles)
     path = files.written_path(text("unlink", name))
     if path is None:
-        return NIL
+        raise CallError(
+            f"unlink: {interpreter.describe(name)} is no file that this program wrote",
+            0,
+            "test it first: (when (filep name) (unlink name))",
+        )
     try:
         path.unlink()
         files.refresh_size(path)
