@@ -174,6 +174,7 @@ ERRORS = [
     ("(new nothing)", 1, 6, "there is no class nothing (defclass"),
     ("(print 1)\n(yesnorequester 3)", 2, 2, "it belongs to Ogre"),
     ("(quick-sort '(2 1))", 1, 2, "(sort-list l >) sorts a list upwards"),
+    ("(mapcar 'hilite '(1))", 1, 1, "it belongs to Ogre"),
     ("(x11-configure)", 1, 2, "remove the call"),
     ("(forward-prop 0)", 1, 2, "build-net and define-net define it"),
     ('(load-perf-file "a.perf")', 1, 2, "plot-perf-file"),
