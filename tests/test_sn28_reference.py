@@ -1,7 +1,8 @@
 """Sentences of the reference of SN-2.8, section by section, that no other test holds.
 
 Every expected value stands in the sections named here (docs/reference/sn28.md, section 1.2 and the following), which
-state what the original did, or follows from their formulas by the arithmetic in the row. The programs of test_sn28_programs.py hold the rest, by what the original printed.
+state what the original did, or follows from their formulas by the arithmetic in the row. The programs of
+test_sn28_programs.py hold the rest, by what the original printed.
 """
 
 import numpy as np
