@@ -110,6 +110,14 @@ def test_a_script_needs_no_terminal(tmp_path: Path) -> None:
     assert checked.returncode == 0 and "net tiny" in checked.stdout
     stray = subprocess.run([sys.executable, "-m", "snsim", "repl"], input="(+ 1 2)\n)", capture_output=True, text=True)
     assert stray.stdout == "= 3\n" and "<stdin>:2:1: warning: this ) closes nothing" in stray.stderr
+    unreadable = subprocess.run(
+        [sys.executable, "-m", "snsim", "repl"],
+        input='(+ 1 2)\n(print "a\\q") (+ 9 9)\n(+ 2 2)\n] (+ 9 9)\n(+ 2 3)\n(+ 2 4',
+        capture_output=True,
+        text=True,
+    )
+    assert unreadable.returncode == 1 and unreadable.stdout == "= 3\n= 4\n= 5\n"
+    assert all(f"<stdin>:{place}: error" in unreadable.stderr for place in ("2:10", "4:1", "6:1"))
     alone = subprocess.run([sys.executable, "-m", "snsim"], input="", capture_output=True, text=True)
     assert alone.returncode == 2 and "Usage" in alone.stderr
 

@@ -135,6 +135,10 @@ def run(file: str | None, **options: Any) -> int:
         port = sys.stderr if as_json or quiet else sys.stdout
         program = read_and_run(path, run_options, options, port, say)
         report(program.warnings)
+        if only_defines(program):
+            names = ", ".join(map(for_line, program.defined))
+            say(f"{for_line(path)} defines {names}, and does nothing by itself")
+            return 0
         code = run_file(program, run_options, options["seeds"], options["only"], view, say, finished)
     if finished and not code and not as_json and not quiet:
         commands = next_commands(finished, file, click.get_current_context())
@@ -174,6 +178,11 @@ def _place_of_data(names: Sequence[str]) -> Path | None:
             "with --resume, --data takes one file or folder: the place to which the data of the run were moved",
         )
     return Path(os.path.abspath(names[0])) if names else None
+
+
+def only_defines(program: Program) -> bool:
+    """Return whether a program sets functions or variables and does nothing else: it is made to be loaded."""
+    return bool(program.defined) and not (program.acted or program.own_trainings or program.nets.own())
 
 
 def run_file(
