@@ -82,7 +82,8 @@ def test_formats(pattern, values, expected):
             for directive in ("%i", "%x", "%c", "%+d", "%.2s", "%5.1d", "%3l")
         ],
         ('(sprintf "%d" "a")', 15, "%d takes a number"),
-        ('(sprintf "%s" 1)', 15, "%s takes a string or a name"),
+        ('(sprintf "%s" 1)', 15, "%s takes a string"),
+        ('(sprintf "%s" \'name)', 15, "%s takes a string"),
         ("(printf 3)", 9, "3 is not a string"),
         ("(tab 'a)", 6, "a is not a number"),
         ("(tab 1e9)", 1, "too long"),
