@@ -124,6 +124,7 @@ def load(
     if run is not None:
         record = run.data_record
         module.scaling = None if record is None or record.scaling is None else record.scaling.apply
+        module.scales_rows = record is not None and len(record.shape) == 1
         module.train(False)
     return module if device is None else module.to(device)
 

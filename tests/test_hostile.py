@@ -36,6 +36,7 @@ COMMANDS_OF_A_TEXT = {
     "compare": "compare {} --presentations 2 --offline",
     "reject": "reject {}",
     "predict": "predict {} x.png",
+    "test": "test lecun89-full --data {} --offline",
     "export": "export {} --to torch -o page.py --seconds 1",
     "plot": "plot net {} -o net.svg",
     "report": "report {}",

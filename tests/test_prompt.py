@@ -134,6 +134,29 @@ def test_passes_one_by_one_are_those_of_a_run(tmp_path: Path) -> None:
         assert np.array_equal(value, current.last.parameters[name]), name
 
 
+def test_the_best_pass_is_kept_and_ends_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """(keep ...) and (stop-after N) do at the prompt what they do to a run: the same passes, the same best weights."""
+    from safetensors.numpy import load_file
+
+    monkeypatch.chdir(tmp_path)
+    text = TINY.replace("(passes 3)", "(passes 30) (keep best test-misses) (stop-after 3)").replace("0.001", "0.01")
+    program = read_program(Source("<test>", text))
+    *_, last, end = run(program, program.trainings.get("tiny"), 7, Options_(out=tmp_path, online=False))
+    assert isinstance(last, PassFinished) and last.done.number < 30
+    typed = Typed(text)
+    out = typed.say("(train-now 'tiny)")
+    current = typed.session.latest
+    assert current is not None and current.last.number == last.done.number and current.best is not None
+    assert "(stop-after 3) has ended the training after pass" in out and f"best pass {current.best.number}: " in out
+    assert "has ended the training" in typed.say("(train-now)") and current.last.number == last.done.number
+    assert typed.value("(load-best)") == current.best.number
+    kept = load_file(end.run / "best.safetensors")
+    assert all(np.array_equal(value, current.engine.parameters()[name]) for name, value in kept.items())
+    typed.say("(train-now 2)")  # a number goes on
+    assert current.last.number == last.done.number + 2
+    assert "has no (keep best FIGURE)" in Typed(TINY, "(train-now 'tiny 1)").say("(load-best)")
+
+
 def test_an_interrupt_loses_no_whole_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     from snsim.training import loop
 

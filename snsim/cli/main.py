@@ -48,6 +48,7 @@ COMMANDS = {
         "Compare a training with hand-written PyTorch, or engines with each other.",
     ),
     "predict": ("snsim.cli.predict:predict", "Apply a trained net to your own pictures or rows."),
+    "test": ("snsim.cli.testing:test", "Print loss, misses and confusions of trained nets, also on other data."),
     "reject": ("snsim.cli.reject:reject", "Report how many patterns a run must reject for a small error on the rest."),
     "plot": ("snsim.cli.plot:plot", "Draw a run, a net, data or an nlf."),
     "report": ("snsim.cli.report:report", "Write a run as one HTML page."),

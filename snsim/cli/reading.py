@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from snsim.cli.errors import report
 from snsim.colour import DIM, echo, paint
 from snsim.errors import Fault
-from snsim.gallery import find_named
+from snsim.gallery import Named, find_named
 
 if TYPE_CHECKING:
     from snsim.program import Program
@@ -25,6 +25,21 @@ def named_path(word: str, *kinds: str, quiet: bool = False) -> str:
     if named.sentence and not quiet:
         echo(paint(named.sentence, DIM, stream=sys.stderr), err=True)
     return named.word if named.kind == "path" else str(named.path)
+
+
+def trained_net(word: str, quiet: bool = False) -> Named:
+    """Return the run, or the net of the gallery, that a word names, and say on standard error what it was taken for.
+
+    SnError for a bare name that names nothing.
+    """
+    named = find_named(word, ("run", "net"))
+    sentences = [named.sentence] if named.sentence else []
+    if named.weights is not None:
+        sentences.append(f"its weights: {named.weights.summary}")
+    for sentence in sentences:
+        if not quiet:
+            echo(paint(sentence, DIM, stream=sys.stderr), err=True)
+    return named
 
 
 def read_and_report(

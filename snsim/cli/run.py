@@ -261,7 +261,7 @@ def options_from(stated: Mapping[str, Any], presets: Mapping[str, float | str]) 
     from snsim.runs.options import Options
 
     _check_known(ENGINES, [stated["engine"]] if stated["engine"] else [], "--engine")
-    data = _data_of(stated["data"], DATA_SETS)
+    data = data_of_option(stated["data"], DATA_SETS)
     changed = {
         name: stated[name]
         for name in ("engine", "device", "dtype", "data_dir", "fold", "initial", "passes", "out", "memory")
@@ -270,7 +270,7 @@ def options_from(stated: Mapping[str, Any], presets: Mapping[str, float | str]) 
     return Options(**changed, data=data, online=not stated["offline"], presets=presets, command=tuple(sys.argv[1:]))
 
 
-def _data_of(names: Sequence[str], sets: Shelf[Any]) -> tuple[str, ...]:
+def data_of_option(names: Sequence[str], sets: Shelf[Any]) -> tuple[str, ...]:
     """Return the names of --data, or one absolute path.
 
     WrongUseError for an unknown data set, and for a path beside other names.

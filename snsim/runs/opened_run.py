@@ -314,9 +314,7 @@ class SplitOutputs:
     @cached_property
     def have_classes(self) -> bool:
         """Whether each pattern has one largest target, among two or more: its label."""
-        targets = self.patterns.targets
-        largest = targets == targets.max(axis=1, keepdims=True)
-        return targets.shape[1] > 1 and bool((largest.sum(axis=1) == 1).all())
+        return have_classes(self.patterns.targets)
 
     @cached_property
     def are_right(self) -> np.ndarray:
@@ -324,6 +322,12 @@ class SplitOutputs:
         name, numbers = self.run.training.criterion
         outputs = np.asarray(self.outputs, np.float64)
         return CRITERIA.get(name).right(outputs, self.patterns.targets, *numbers)
+
+
+def have_classes(targets: np.ndarray) -> bool:
+    """Tell whether each row of targets (patterns, units) has one largest number, among two or more: its label."""
+    largest = targets == targets.max(axis=1, keepdims=True)
+    return targets.shape[1] > 1 and bool((largest.sum(axis=1) == 1).all())
 
 
 @dataclass(frozen=True, eq=False)
