@@ -518,7 +518,6 @@ def test_connections_keep_their_order_and_share_weights():
         ("(get-pattern [[1 2]] 0 '(1 2 3))", "get-pattern: only 2 numbers for 3 units"),
         ("(get-pattern [[1 2]] 1 '(1 2))", "get-pattern: no row 1: the matrix has rows 0 to 0"),
         ("(update-state 'f '(1))", "expected a non-linear function, got f"),
-        ("(update-state 0 nlf)", "no layer is given"),
         ("(init-grad-lms dnlf '(1 2) '(3))", "2 outputs but 1 desired values"),
         ("(update-wghtonly-conjgrad 0)", "the curvature must be more than 0, got 0"),
         ("(matrix-to-weight [1 2])", "the matrix has 2 numbers but the net has 0 weights"),
@@ -592,8 +591,8 @@ def test_excitation_and_inhibition():
       (nsum 3 0.5) (update-art-activation '(3) 1 1 1 -1 1 0 0.1) (print (nsum 3))
       (nval 3 -0.25) (nsum 3 0.5) (update-art-activation '(3) 1 1 1 -1 1 0 0.1) (print (nsum 3))
       (nval 3 -1) (nsum 3 0.5) (update-iac-activation '(3) 1 1 1 -1 1 0 0.1) (print (nsum 3))"""
-    # docs/reference/sn28.md, section 3.2: net = x + spare1 + spare2 = 1, a = 0.5 + 1 (1 - 0.5) - 0.1 0.5; apart: 0.25 joins
-    # the 1 or the -0.25, a = 0.5 + 1.25 0.5 - 0.25 1.5 - 0.05 or 0.5 + 1 0.5 - 0.5 1.5 - 0.05; net = -0.25: - 0.25 1.5
+    # docs/reference/sn28.md, section 3.2: net = x + spare1 + spare2 = 1, a = 0.5 + 1 (1 - 0.5) - 0.1 0.5; apart: 0.25
+    # joins the 1 or the -0.25, a = 0.5 + 1.25 0.5 - 0.25 1.5 - 0.05 or 0.5 + 1 0.5 - 0.5 1.5 - 0.05; net = -0.25 last
     assert printed(text).splitlines() == ["1 -0.25", "0.95 0.25", "0.7", "0.2", "0.075"]
 
 
