@@ -322,7 +322,7 @@ LISP = [
     ("(sum '(1 b))", "write b, without a quote", "(setq b 2) (sum (list 1 b))"),
     ("(sum '(1 (2)))", "(filter numberp list)", "(sum (filter numberp '(1 (2))))"),
     ("(incr a 1)", "set it first: (setq a 0)", "(setq a 0) (incr a 1)"),
-    ('(printf "%d\\n" "x")', "write %s for a string or a name, %l for any value", '(printf "%s %l\\n" "x" "x")'),
+    ('(printf "%d\\n" "x")', "write %s for a string, %l for any value", '(printf "%s %l\\n" "x" "x")'),
     ("(de f (a 1) a)", "put a name in place of 1", "(de f (a b) a)"),
     ("(str 'a)", "write (pname x) for a value of any kind", "(pname 'a)"),
     ("(lenght '(1))", 'did you mean "length"?', "(length '(1))"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.strings import text
-from snsim.language.forms import NIL, Form, Pair, Symbol
+from snsim.language.forms import NIL, Form, Pair
 from snsim.language.limits import exceeded
 from snsim.language.pretty import pretty
 from snsim.language.printer import brief, number_text
@@ -158,18 +158,18 @@ def _directive(
         largest = interpreter.limits.matrix_elements if name == "printf" else -1
         return interpreter.printed(value, column, largest)
     if letter == "s":
-        if not isinstance(value, (str, Symbol)):
+        if not isinstance(value, str):
             raise CallError(
-                f"{name}: %s takes a string or a name, not {interpreter.describe(value)}",
+                f"{name}: %s takes a string, not {interpreter.describe(value)}",
                 argument,
-                "write %l for any value, or %g for a number",
+                "write %l for any value, %g for a number, or (nameof x) for a name",
             )
-        return str(match[0] % (value if isinstance(value, str) else value.name))
+        return str(match[0] % value)
     if not isinstance(value, float):
         raise CallError(
             f"{name}: %{letter} takes a number, not {interpreter.describe(value)}",
             argument,
-            "write %s for a string or a name, %l for any value",
+            "write %s for a string, %l for any value",
         )
     return _number(value, match[0], letter)
 
