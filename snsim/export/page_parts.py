@@ -244,7 +244,7 @@ class {name}:
         g = {n: w.grad{masked} for n, w in net.named_parameters()}
         direction = {n: -g[n] for n in g}
         if self.g is not None:
-            down = dot(self.direction, self.g)
+            down = -dot(self.direction, self.g)
             beta = 0.0 if down == 0 else (dot(g, g) - dot(self.g, g)) / down
             direction = {n: beta * self.direction[n] - g[n] for n in g}
         at, c = {n: w.detach() for n, w in net.named_parameters()}, 0.0
@@ -310,8 +310,8 @@ def fan_in(net, data):
     for layer, names in LAYERS.items():
         units = data[f"lines.{layer}"].clone()
         for name in names:
-            kept = net.kept[name].flatten()[data[f"weight.{name}"]] if net.kept else torch.ones(())
-            units += torch.zeros_like(units).index_add(0, data[f"target.{name}"], {kept})
+            kept = net.kept[name].flatten()[data[f"weight.{name}"]]
+            units.index_add_(0, data[f"target.{name}"], kept)
         for name in names:
             lines[name] = units[data[f"user.{name}"]].clamp(min=1)
     return lines
