@@ -14,7 +14,8 @@ from snsim.data.fetch import Search
 from snsim.data.own_data import read_path
 from snsim.engines.plan import plan
 from snsim.errors import SnError, fail
-from snsim.input_files import exists, is_folder
+from snsim.gallery import RUNS, find_named, is_path
+from snsim.input_files import is_folder
 from snsim.network.net import Net
 from snsim.optional_packages import needing
 from snsim.program import Program, read_program
@@ -24,6 +25,7 @@ from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options
 from snsim.runs.run import PassFinished, RunStarted, run_unrecorded, start_weights
 from snsim.runs.run import run as run_training
+from snsim.training.initial_files import load_initial
 from snsim.training.loop import PassResult
 from snsim.training.memory_need import check_module_memory
 from snsim.training.parameter_scopes import rates_in_pass
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
     import torch
 
     from snsim.engines.torch.module import SnModule
-
-RUNS = Path("runs")  # where `snsim run` puts run folders
 
 
 def load(
@@ -48,13 +48,14 @@ def load(
     memory: int | None = None,
     device: torch.device | str | int | None = None,
 ) -> SnModule:
-    """Return a net as a PyTorch module: trained, from a run; with initial weights, from a `.sn` file.
+    """Return a net as a PyTorch module: trained, from a run or the gallery; with initial weights, from a `.sn` file.
 
     Parameters
     ----------
     path : str or Path
-        A run folder, a `.sn` file, or a name without `/` and suffix: of a run in `runs/`, or else of a net of snsim.
-        With `seed` or `presets`, a name is that of a net.
+        A run folder, a `.sn` file, or a name without `/` and suffix: of a run in `runs/`, or else of a net of the
+        gallery, with its trained weights if it has some. With `seed` or `presets`, a name is that of a net, and the
+        weights are initial ones.
     net : str, optional
         The name of a training or of a net in the file. Default: the last training that the file itself declares, or
         else its last net. A run has one net.
@@ -76,8 +77,8 @@ def load(
         `module.predict(x)` returns the names of the classes. `module.optimizer()` is an optimizer with the update rule
         and the rates of the training. Its parameters have the names and shapes that `snsim show FILE --stage torch`
         prints and that weights.safetensors of a run has. `module.tables[...]` are the explicit connection tables, and
-        `module.parameter_groups(pass)` are the groups for another optimizer of `torch.optim`. The weights of a run are
-        loaded and the module is in eval mode. Without a training, all weights that learn are 0.
+        `module.parameter_groups(pass)` are the groups for another optimizer of `torch.optim`. A module with trained
+        weights is in eval mode. Without a training, all weights that learn are 0.
 
     Raises
     ------
@@ -91,7 +92,9 @@ def load(
         from snsim.engines.torch.module import build_module
         from snsim.training.torch_optimizer import OptimizerMaker
 
-    place = _find(path, runs=seed is None and presets is None)  # a run has its seed and values
+    trained = seed is None and presets is None  # trained weights have their seed and values
+    named = find_named(path, ("run", "net") if trained else ("net",))
+    place, shipped = named.path, named.weights if trained else None
     run = OpenedRun.open(place) if is_folder(place) else None
     if run is not None:
         for name, value in (("seed", seed), ("presets", presets), ("net", net)):
@@ -106,13 +109,17 @@ def load(
             dtype = getattr(torch, run.settings["dtype"])
     else:
         program = read_program(place, presets=presets)
-        selected, training = _select_net(program, net)
+        selected, training = _select_net(program, net if net is not None or shipped is None else shipped.training)
+        if training is None or shipped is None or training.name != shipped.training:
+            shipped = None
     dtype = torch.float32 if dtype is None else dtype
     check_module_memory(selected, dtype.itemsize, memory)
     module = build_module(plan(selected), dtype)
     if training is not None:
         if run is not None:
             module.load_weights(run.weights)
+        elif shipped is not None:
+            module.load_weights(load_initial(shipped.path, selected, dtype=str(dtype).removeprefix("torch.")))
         else:
             first = training.seeds[0] if seed is None else seed
             module.load_weights(start_weights(training, first, Options(), SourceFolder.of(program.sources)))
@@ -123,7 +130,7 @@ def load(
     if run is not None:
         record = run.data_record
         module.scaling = None if record is None or record.scaling is None else record.scaling.apply
-        module.train(False)
+    module.train(run is None and shipped is None)
     return module if device is None else module.to(device)
 
 
@@ -161,7 +168,7 @@ def load_data(name: str | Path, *, data_dir: str | Path | None = None, online: b
     SnError
         If there is no such data set or file, if the data are not found, or if a file is damaged.
     """
-    if isinstance(name, str) and (name in DATA_SETS or not _is_path(name)):
+    if isinstance(name, str) and (name in DATA_SETS or not is_path(name)):
         folder = None if data_dir is None else Path(data_dir)
         examples = find([name], Search.usual(folder, online)).examples
     else:
@@ -279,7 +286,7 @@ def run(
     SnError
         For every fault of the file, here; for data or weights that do not fit, at the first pass.
     """
-    place = _find(path, runs=False)
+    place = find_named(path, ("net",)).path
     program = read_program(place, presets=presets)
     declared = program.own_trainings
     names = [one.name for one in declared]
@@ -304,36 +311,12 @@ def run(
     return TrainingRun(program, chosen, chosen.seeds[0] if seed is None else seed, options, out is not None)
 
 
-# ---- Names -------------------------------------------------------------------------------------------------------
-
-
-def _is_path(name: str | Path) -> bool:
-    """Tell whether a name means a path: a Path, or a text with a `/` or a suffix."""
-    text = os.fspath(name)
-    return isinstance(name, Path) or "/" in text or os.sep in text or bool(Path(text).suffix) or text in (".", "..")
-
-
-def _find(name: str | Path, runs: bool = True) -> Path:
-    """Return the path that a name means: a bare name is first a run (with `runs`), then a net of snsim."""
-    if _is_path(name):
-        return Path(name)
-    if runs and is_folder(RUNS / name):
-        return RUNS / name
-    folders = [Path(__file__).parent / "nets", Path(__file__).parents[1] / "nets"]  # installed, and in the repository
-    for folder in folders:
-        if exists(folder / f"{name}.sn"):
-            return folder / f"{name}.sn"
-    known = sorted({file.stem for folder in folders for file in folder.glob("*.sn")})
-    kinds = "run in runs/ and no net" if runs else "net"
-    raise fail(
-        f'there is no {kinds} of snsim called "{name}"',
-        hint=f"{suggest(str(name), known, 'nets')}; a path has a / or a suffix, as in ./{name}",
-    )
+# ---- Nets and data -----------------------------------------------------------------------------------------------
 
 
 def _as_data(data: str | Path) -> str:
     """Return data as the options of a run have them: the name of a data set, or an absolute path."""
-    if isinstance(data, str) and (data in DATA_SETS or not _is_path(data)):
+    if isinstance(data, str) and (data in DATA_SETS or not is_path(data)):
         DATA_SETS.get(data)
         return data
     return os.path.abspath(data)

@@ -105,6 +105,7 @@ LAW: dict[str, set[str]] = {
     },
     "api": {
         "errors",
+        "gallery",
         "registry",
         "optional_packages",
         "input_files",
@@ -160,6 +161,7 @@ LAW: dict[str, set[str]] = {
     },
     "export": {
         "errors",
+        "gallery",
         "protected_files",
         "optional_packages",
         "registry",

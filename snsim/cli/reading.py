@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, TextIO
 from snsim.cli.errors import report
 from snsim.colour import DIM, echo, paint
 from snsim.errors import Fault
-from snsim.gallery import find_named
+from snsim.gallery import Named, find_named
 
 if TYPE_CHECKING:
     from snsim.program import Program
+
+
+def find_reported(word: str, *kinds: str, quiet: bool = False) -> Named:
+    """Return what a word names, and say on standard error what a bare name was taken for; see `named_path`."""
+    named = find_named(word, kinds)
+    if named.sentence and not quiet:
+        echo(paint(named.sentence, DIM, stream=sys.stderr), err=True)
+    return named
 
 
 def named_path(word: str, *kinds: str, quiet: bool = False) -> str:
@@ -21,9 +29,7 @@ def named_path(word: str, *kinds: str, quiet: bool = False) -> str:
     `kinds` are those that the command takes, "run", "net" or both, as in `gallery.find_named`. SnError for a bare name
     that names nothing.
     """
-    named = find_named(word, kinds)
-    if named.sentence and not quiet:
-        echo(paint(named.sentence, DIM, stream=sys.stderr), err=True)
+    named = find_reported(word, *kinds, quiet=quiet)
     return named.word if named.kind == "path" else str(named.path)
 
 

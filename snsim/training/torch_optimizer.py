@@ -17,7 +17,7 @@ from snsim.engines.torch.module import SnModule
 from snsim.errors import fail
 from snsim.registry import suggest
 from snsim.training.conjugate_gradient import curvature_along, finish_step, next_direction
-from snsim.training.parameter_scopes import rates_in_pass
+from snsim.training.parameter_scopes import decays_of, rates_in_pass
 from snsim.training.schedule import stage_of_pass, value_at
 from snsim.training.spec import Stage, Training
 
@@ -28,7 +28,8 @@ class TrainingOptimizer(torch.optim.Optimizer):
     """An optimizer with the update rule, the rates and the schedule of a training.
 
     It begins with pass 1; `next_pass` moves to the next one. The `lr` of each group is the rate of its parameter (a
-    tensor where its weights have rates of their own), and may be changed. How a step is taken depends on the rule:
+    tensor where its weights have rates of their own), its `decay` the weight decay. Both may be changed. How a step is
+    taken depends on the rule:
 
     - Rules of first order (`sgd`, `adamw` ...): `loss.backward(); opt.step()`.
     - Rules that use curvature (`lm`, `newton`): `opt.step(x, d)`. The step computes states, gradients and second
@@ -116,17 +117,20 @@ class TrainingOptimizer(torch.optim.Optimizer):
         stage, inside = stage_of_pass(self._training.stages, self.number)
         rates = rates_in_pass(stage, self._training.net, inside, self._training.fan_in)
         options = {name: value_at(value, inside, stage.passes) for name, value in stage.options.items()}
+        decays = decays_of(stage, self._training.net)
         for group in self.param_groups:
             rate = rates.get(group["name"], 0.0)
             group["lr"] = float(rate) if np.ndim(rate) == 0 else torch.from_numpy(np.asarray(rate, np.float64))
             group.update(options)
+            if decays is not None:
+                group["decay"] = decays[group["name"]]
 
     def _settings(self) -> Settings:
         """Return the settings of a step. They are the same object until a rate or an option changes."""
         stage, groups = self._stage, self.param_groups
         key = (
             *(group["lr"] if isinstance(group["lr"], float) else id(group["lr"]) for group in groups),
-            *(groups[0][name] for name in stage.options),
+            *(group[name] for group in groups for name in stage.options),
             id(self._held),
             id(self._weights),
         )
@@ -136,7 +140,9 @@ class TrainingOptimizer(torch.optim.Optimizer):
                 for group in groups
             }
             options = {name: float(groups[0][name]) for name in stage.options}
-            self._now = Settings(rates, options, stage.batch or 1, stage.batch_mean, self._held)
+            decays = {group["name"]: float(group["decay"]) for group in groups if "decay" in stage.options}
+            own_decays = decays if stage.decays or len(set(decays.values())) > 1 else None
+            self._now = Settings(rates, options, stage.batch or 1, stage.batch_mean, self._held, own_decays)
             self._key = key
         return self._now
 
