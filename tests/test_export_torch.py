@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+import snsim
 from snsim.cli.main import main
 from snsim.comparison.compare import compare
 from snsim.export.subject import subject_of_program
@@ -301,6 +303,56 @@ def test_a_run_is_exported_with_its_weights(tmp_path, monkeypatch, capsys):
     assert main(["export", "no-such-run", "--to", "torch"]) == 1
     assert main(["export", "runs/xor", "--to", "torch", "--training", "xor"]) == 2
     assert main(["export", "runs/xor", "--to", "torch", "-o", "xor.txt"]) == 2
+
+
+def test_a_net_of_the_gallery_is_exported_with_its_weights(tmp_path, monkeypatch, capsys):
+    """The weights are read by safetensors' own reader beside; a run of this name comes first."""
+    monkeypatch.chdir(tmp_path)
+    for command in (["--to", "torch", "-o", "net.py"], ["--to", "pt2"]):
+        assert main(["export", "lecun89", "--data", "digits", "--offline", *command]) == 0
+        told = capsys.readouterr()
+        assert "lecun89: the net of the gallery" in told.err and "largest difference" in told.out
+    stored = load_file(NETS / "weights" / "lecun89.safetensors")
+    stored = {name.replace("-", "_"): values for name, values in stored.items()}
+    exported = torch.load("net.pt", weights_only=True)
+    assert set(stored) == set(exported) and all(torch.equal(stored[name], exported[name]) for name in stored)
+    module = snsim.load("lecun89")
+    assert not module.training and all(torch.equal(w, stored[name]) for name, w in module.state_dict().items())
+    assert any(not torch.equal(w, stored[name]) for name, w in snsim.load("lecun89", seed=1).state_dict().items())
+    assert main(["export", "lecun89", "--to", "torch", "--training", "other"]) == 1
+    assert "leave --training out" in capsys.readouterr().err
+    assert main(["export", "tdnn", "--to", "pt2", "--training", "tdnn"]) == 0
+    assert "no trained weights of tdnn" in capsys.readouterr().err
+    assert main(["run", "xor", "--quiet"]) == 0 and main(["export", "xor", "--to", "pt2"]) == 0
+    assert "xor: the run runs/xor" in capsys.readouterr().err
+
+
+def test_the_best_weights_of_a_run_and_those_of_a_file(tmp_path, monkeypatch, capsys):
+    """(keep best ...) with --best, and (initial FILE PLACE) from the folder of a run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "texts").mkdir()
+    weights = np.full((2, 2), 0.25, np.float32)
+    np.savez(tmp_path / "texts" / "f.npz", **{"input_hidden.weight": weights})
+    text = (NETS / "xor.sn").read_text().replace("(passes   40)", "(passes 6) (keep best train-loss)")
+    text = text.replace("(forget   1)", '(forget 1) (initial "f.npz" hidden)')
+    (tmp_path / "texts" / "f.npz").unlink()
+    np.savez(
+        tmp_path / "texts" / "f.npz", **{"input_hidden.weight": weights, "hidden.bias": np.zeros(2), "more": np.ones(3)}
+    )
+    (tmp_path / "texts" / "own.sn").write_text(text)
+    assert main(["run", "texts/own.sn", "--quiet"]) == 0
+    folder = next((tmp_path / "runs").iterdir())
+    assert main(["export", folder.name, "--to", "torch", "-o", "last.py"]) == 0
+    assert main(["export", folder.name, "--to", "torch", "-o", "best.py", "--best"]) == 0
+    capsys.readouterr()
+    for file, name in (("last.pt", "weights.safetensors"), ("best.pt", "best.safetensors")):
+        stored, exported = load_file(folder / name), torch.load(file, weights_only=True)
+        assert all(torch.equal(stored[key], exported[key]) for key in exported), name
+    data = torch.load("last-data.pt", weights_only=True)
+    assert torch.equal(data["start.input_hidden.weight"], torch.from_numpy(weights))
+    assert data["start.hidden_output.weight"].abs().max() > 0
+    assert len(run_page(tmp_path / "last.py", 6)) == 6
+    assert main(["export", "texts/own.sn", "--to", "torch", "--best"]) == 2
 
 
 def test_a_net_without_data_is_exported_for_what_it_is(tmp_path, monkeypatch, capsys):
