@@ -184,7 +184,7 @@ def test_a_file_whose_name_begins_with_an_angle_is_a_file(folder: Path, capsys: 
         assert "3 units" in capsys.readouterr().out
     assert FileAccess.beside(Source("<prompt>", "")).root is None
     with pytest.raises(SnError, match="not in a file, so it has no folder"):
-        read_program(Source("<prompt>", '(include "<part")'), beside=Host())
+        read_program(Source("<prompt>", '(include "<part")'), around=Host())
 
 
 TEXT = "(net n (layer input 2) (layer output 1) (connect input output (full)))"
