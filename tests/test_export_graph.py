@@ -98,9 +98,7 @@ def test_the_module_is_copied_compiled_and_loaded_like_any_other(name, tmp_path)
 
 def test_a_pickled_module_is_read_in_another_process(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = (
-        (NETS / "xor.sn").read_text().replace("(full)", "(pairs (0 0) (0 1) (1 0) (1 1))", 1)
-    )
+    text = (NETS / "xor.sn").read_text().replace("(full)", "(pairs (0 0) (0 1) (1 0) (1 1))", 1)
     assert "(pairs" in text  # a connection with a table of its own
     (tmp_path / "net.sn").write_text(text)
     net = snsim.load("net.sn", seed=3)

@@ -21,8 +21,6 @@ from snsim.training.parameter_scopes import decays_of, rates_in_pass
 from snsim.training.schedule import stage_of_pass, value_at
 from snsim.training.spec import Stage, Training
 
-_TOGETHER = 1024  # patterns whose curvature is computed at once, as in the torch engine
-
 
 class TrainingOptimizer(torch.optim.Optimizer):
     """An optimizer with the update rule, the rates and the schedule of a training.
@@ -221,13 +219,8 @@ class TrainingOptimizer(torch.optim.Optimizer):
                 f"training {self._training.name} holds no curvature", hint="write (curvature N) in its update rule"
             )
         rows, targets = self._patterns(x, d)
-        total = np.zeros(self._weights.size, self._dtype)
         with torch.enable_grad(), np.errstate(all="ignore"):
-            for start in range(0, len(rows), _TOGETHER):
-                piece = slice(start, start + _TOGETHER)
-                h = self._backward(rows[piece], targets[piece], [("h", kind)])[1]["h"]
-                total = h if start == 0 else total + h
-        self._held = self._weights.shaped(total / self._dtype.type(len(rows)))
+            self._held = self._weights.shaped(self._backward.mean_curvature(rows, targets, kind))
 
     def _step_with_curvature(self, x: Any, d: Any) -> None:
         stage = self._stage
