@@ -277,6 +277,7 @@ SAME = [("xor", "xor", 40), ("encoder", "encoder", 50), ("tdnn", "tdnn", 5), ("t
 SAME += [("rare", name, 3) for _, name in RARE_TRAININGS]
 SLOW = [("lecun89", "lecun89", 2), ("lenet-1", "lenet-1", 1), ("lenet-5", "lenet-5", 1), ("lecun89-2022",) * 2 + (2,)]
 SLOW += [("ladder", "ladder-3", 1), ("ladder", "ladder-4", 1), ("net-3", "net-3", 3), ("net-5", "net-5", 3)]
+SLOW += [("ladder", "ladder-5", 1), ("ladder-weight-norm", "ladder-5-weight-norm", 1), ("micro-vit", "micro-vit", 1)]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from snsim.training.pruning import KEPT_STATE
 from snsim.training.schedule import stage_of_pass
 from snsim.training.spec import Training
 
-_MOST_BYTES = 100_000_000  # of one kind of draws: order, shifts, noise, dropout ...
+_MOST_BYTES = 120_000_000  # of one kind of draws: order, shifts, noise, dropout ...
 KINDS = {
     "order": "the order of the patterns",
     "shift": "the shifts of the patterns",
