@@ -168,7 +168,7 @@ def load_data(name: str | Path, *, data_dir: str | Path | None = None, online: b
     SnError
         If there is no such data set or file, if the data are not found, or if a file is damaged.
     """
-    if isinstance(name, str) and (name in DATA_SETS or not is_path(name)):
+    if isinstance(name, str) and (name in DATA_SETS or name == "" or not is_path(name)):
         folder = None if data_dir is None else Path(data_dir)
         examples = find([name], Search.usual(folder, online)).examples
     else:
@@ -184,7 +184,7 @@ def load_data(name: str | Path, *, data_dir: str | Path | None = None, online: b
 
 
 class TrainingRun(Iterator[PassResult]):
-    """A training that goes on while it is iterated: each item is a finished pass, a `PassResult`.
+    """A training that runs while you iterate over it: each item is a finished pass, a `PassResult`.
 
     A pass has `number` (from 1), and `train` and `test` with `loss`, `error` (percent) and `misses`; `test` is None
     without test patterns. `snapshot.parameters` are the weights after it, to be read before the next one.
@@ -316,7 +316,7 @@ def run(
 
 def _as_data(data: str | Path) -> str:
     """Return data as the options of a run have them: the name of a data set, or an absolute path."""
-    if isinstance(data, str) and (data in DATA_SETS or not is_path(data)):
+    if isinstance(data, str) and (data in DATA_SETS or data == "" or not is_path(data)):
         DATA_SETS.get(data)
         return data
     return os.path.abspath(data)

@@ -71,7 +71,7 @@ def test_a_run_is_loaded_with_its_weights(here: Path) -> None:
         snsim.load("nothing")
     with pytest.raises(SnError, match="whose seed is decided"):
         snsim.load("runs/own", seed=2)
-    with pytest.raises(SnError, match="tells no classes"):
+    with pytest.raises(SnError, match="has no classes"):
         snsim.load("xor").predict(np.zeros((1, 2)))
     with pytest.raises(SnError, match="an input of shape"):
         net.predict(np.zeros((2, 5)))

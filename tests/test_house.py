@@ -263,7 +263,7 @@ LAW: dict[str, set[str]] = {
         "editor",
         "prompt",
     },
-    "__main__": {"cli"},
+    "__main__": {"operating_system", "cli"},
 }
 
 # What only the named modules may import, wherever in the module the import stands.

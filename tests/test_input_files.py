@@ -65,7 +65,7 @@ def test_only_plain_files_of_bounded_size_are_opened(folder: Path) -> None:
     }.items():
         with pytest.raises(SnError, match=sentence):
             open_file(folder / name)
-    with pytest.raises(SnError, match="has 5 bytes; a letter may have 4"):
+    with pytest.raises(SnError, match="has 5 bytes; the limit for a letter is 4"):
         read_file(folder / "good", 4, what="a letter")
     with pytest.raises(PathError, match="no home folder"):
         expand_user("~nobody-of-this-name/x")

@@ -76,7 +76,7 @@ def export(source: str, form: str, output: Path | None, target: str | None, best
 
 
 def _subject(source: str, best: bool, options: dict[str, Any]) -> Subject:
-    from snsim.cli.reading import find_reported, read_reported
+    from snsim.cli.reading import find_and_report, read_and_report
     from snsim.export.subject import subject_of_program, subject_of_run, subject_of_shipped
     from snsim.input_files import is_folder
     from snsim.runs.opened_run import OpenedRun
@@ -86,7 +86,7 @@ def _subject(source: str, best: bool, options: dict[str, Any]) -> Subject:
         echo(for_line(sentence), err=True)
 
     values = presets(options["settings"])
-    named = find_reported(source, "run", "net")
+    named = find_and_report(source, "run", "net")
     path = Path(source) if named.kind == "path" else named.path
     chosen = Options(
         dtype=options["dtype"] or "float32",
@@ -107,7 +107,7 @@ def _subject(source: str, best: bool, options: dict[str, Any]) -> Subject:
         return subject_of_run(OpenedRun.open(path, chosen, say))
     if best:
         raise WrongUseError(f"--best is for a run, and {path} is a file", "leave it out, or name a run")
-    program = read_reported(str(path), values, sys.stderr, options["seconds"])
+    program = read_and_report(str(path), values, sys.stderr, options["seconds"])
     if named.weights is not None:
         return subject_of_shipped(program, named.weights, options["training"], chosen, say)
     if named.kind == "net":

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from snsim.program import Program
 
 
-def find_reported(word: str, *kinds: str, quiet: bool = False) -> Named:
-    """Return what a word names, and say on standard error what a bare name was taken for; see `named_path`."""
+def find_and_report(word: str, *kinds: str, quiet: bool = False) -> Named:
+    """Return what a word names, and print on standard error what a bare name means; see `named_path`."""
     named = find_named(word, kinds)
     if named.sentence and not quiet:
         echo(paint(named.sentence, DIM, stream=sys.stderr), err=True)
@@ -24,16 +24,16 @@ def find_reported(word: str, *kinds: str, quiet: bool = False) -> Named:
 
 
 def named_path(word: str, *kinds: str, quiet: bool = False) -> str:
-    """Return the path that a word names, and say on standard error what a bare name was taken for.
+    """Return the path that a word names, and print on standard error what a bare name means.
 
-    `kinds` are those that the command takes, "run", "net" or both, as in `gallery.find_named`. SnError for a bare name
-    that names nothing.
+    `kinds` are those that the command takes, "run", "net" or both, as in `gallery.find_named`. SnError for an unknown
+    bare name.
     """
-    named = find_reported(word, *kinds, quiet=quiet)
+    named = find_and_report(word, *kinds, quiet=quiet)
     return named.word if named.kind == "path" else str(named.path)
 
 
-def read_reported(
+def read_and_report(
     file: str, values: Mapping[str, float | str], port: TextIO | None = None, seconds: float | None = None
 ) -> Program:
     """Return the program of a file, and print its warnings on standard error.

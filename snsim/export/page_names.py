@@ -83,5 +83,5 @@ def numbers_text(numbers: np.ndarray) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a text that cannot end a docstring."""
+    """Return a text, changed so that it cannot end a docstring."""
     return re.sub(r"[^\w .,:;()+*/=<>'-]", "_", text)

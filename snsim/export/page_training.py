@@ -157,7 +157,7 @@ class _TrainingWriter:
         return any(0 in scoped.value.numbers for stage in self._stages_of(rule) for scoped in stage.rates)
 
     def _rule_text(self, rule: UpdateRule, class_name: str) -> list[str]:
-        """Return the class of an update rule, its constant options put in."""
+        """Return the class of an update rule, with its constant options as numbers."""
         constants = {name: number(value) for name, value in self._constants[rule].items()}
         groups = [[(target, substitute(e, constants)) for target, e in group] for group in rule.assignments]
         mentioned = {v for group in groups for _, e in group for v in e.variables()}
