@@ -163,6 +163,7 @@ LAW: dict[str, set[str]] = {
     },
     "export": {
         "errors",
+        "gallery",
         "protected_files",
         "optional_packages",
         "registry",

@@ -15,15 +15,21 @@ if TYPE_CHECKING:
     from snsim.program import Program
 
 
+def find_and_report(word: str, *kinds: str, quiet: bool = False) -> Named:
+    """Return what a word names, and print on standard error what a bare name means; see `named_path`."""
+    named = find_named(word, kinds)
+    if named.sentence and not quiet:
+        echo(paint(named.sentence, DIM, stream=sys.stderr), err=True)
+    return named
+
+
 def named_path(word: str, *kinds: str, quiet: bool = False) -> str:
     """Return the path that a word names, and print on standard error what a bare name means.
 
     `kinds` are those that the command takes, "run", "net" or both, as in `gallery.find_named`. SnError for an unknown
     bare name.
     """
-    named = find_named(word, kinds)
-    if named.sentence and not quiet:
-        echo(paint(named.sentence, DIM, stream=sys.stderr), err=True)
+    named = find_and_report(word, *kinds, quiet=quiet)
     return named.word if named.kind == "path" else str(named.path)
 
 

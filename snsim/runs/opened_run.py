@@ -225,6 +225,11 @@ class OpenedRun:
             )
         return record
 
+    @property
+    def source_folder(self) -> SourceFolder:
+        """The folder that the texts were in, for the files that they name."""
+        return SourceFolder(Path(self.settings["source"]["root"]), (self.folder / run_folder.SOURCES).resolve())
+
     @cached_property
     def found_examples(self) -> FoundExamples:
         """The examples that the run was started with, from where they were. SnError if they are gone or have changed.
@@ -233,12 +238,9 @@ class OpenedRun:
         """
         training, recorded, record = self.training, self.settings["data"], self.data_record
         span = training.span_of("data")
-        source_folder = SourceFolder(
-            Path(self.settings["source"]["root"]), (self.folder / run_folder.SOURCES).resolve()
-        )
         options = with_recorded_places(self.options, self.settings)
         try:
-            found = find_examples(training, options, source_folder, self._say, self._download, record)
+            found = find_examples(training, options, self.source_folder, self._say, self._download, record)
         except SnError as error:
             raise not_found(error, self.folder, options, record, span) from None
         check_unchanged(found.examples, self.folder, self.settings, record, span)
