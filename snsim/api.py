@@ -130,8 +130,8 @@ def load(
     if run is not None:
         record = run.data_record
         module.scaling = None if record is None or record.scaling is None else record.scaling.apply
-    module.scales_rows = record is not None and len(record.shape) == 1
-        module.train(run is None and shipped is None)
+        module.scales_rows = record is not None and len(record.shape) == 1
+    module.train(run is None and shipped is None)
     return module if device is None else module.to(device)
 
 
