@@ -206,7 +206,9 @@ class Evaluator(Variables):
         calls = self.calls
         calls.append(form)
         if len(calls) > self.limits.depth:
-            raise exceeded("calls are nested too deeply", self.limits.depth, self.place(), _ENDLESS)
+            place = self.place()
+            calls.pop()
+            raise exceeded("calls are nested too deeply", self.limits.depth, place, _ENDLESS)
         try:
             head = form.car
             procedure = self.procedure(head) if type(head) is Symbol else self._computed_head(form)
