@@ -371,15 +371,18 @@ class Evaluator(Variables):
 
     def apply(self, function: Form, arguments: list[Form]) -> Form:
         """Return the value of a function for arguments; a symbol or lambda form may stand for the function."""
-        self.step()
+        budget = self.budget
+        budget.steps += 1
+        if budget.steps > budget.due:
+            budget.check_steps()
         if len(arguments) > 8:
-            self.budget.make_list(len(arguments), "apply")
+            budget.make_list(len(arguments), "apply")
+        if type(function) is Function and function.code is not None and function.accepts == len(arguments):
+            return function.code(*arguments)
         procedure = self._to_procedure(function)
         if procedure is None:
             raise CallError(f"{self.describe(function)} is not a function", None, self._nearest_function(function))
         try:
-            if type(procedure) is Function and procedure.code is not None and procedure.accepts == len(arguments):
-                return procedure.code(*arguments)
             if isinstance(procedure, np.ndarray):
                 return index_matrix(self, procedure, arguments)
             return procedure.apply(self, arguments)
@@ -392,8 +395,6 @@ class Evaluator(Variables):
 
     def _to_procedure(self, value: Form) -> Procedure | np.ndarray | None:
         """Return what a value means as the head of a call: evaluate it until it can be called."""
-        if type(value) is Function:
-            return value
         for _ in range(100):
             if isinstance(value, (Procedure, np.ndarray)):
                 return value
