@@ -7,6 +7,17 @@ x, y, tx, ty = snsim.load_data("zipcode")          arrays of a data set, or of y
 snsim.run("nets/lecun89.sn", passes=3).finish()    train, and write a run folder as `snsim run` does
 snsim.compare("nets/mine.sn", my_module)           tell whether a PyTorch module trains the same, step by step
 program = snsim.read_program("nets/lecun89.sn")    what the file declares: nets, tables, trainings
+
+Where a part of snsim lives, and where an addition goes (README.md, "To add something", has the whole table):
+
+network/    layers, connections: schemes.py, prelude.sn (non-linearities), net_form.py (clauses of `net`)
+training/   learning: initial.py, criteria.py, forms/prelude.sn (costs, update rules), forms/ (clauses of `train`)
+data/       catalog.py (data sets), readers/ (a user's own files)
+engines/    the ways to compute a net: native/, reference/, torch/
+language/   SN's Lisp; builtins/ has its functions
+sn28/       the words of SN-2.8, by subject
+plots/      one file for each picture; registry.py lists them
+cli/        one file for each command; main.py lists them
 """
 
 from importlib import import_module

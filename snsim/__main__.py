@@ -1,27 +1,75 @@
-"""`python -m snsim` and the command `snsim`. Ctrl-C ends it with exit code 130 at any moment, the start included."""
+"""`python -m snsim` and the command `snsim`. Ctrl-C ends it with exit code 130 at any moment, the start included.
+
+Everything is imported inside functions, so that `main` handles an interrupt during the imports too.
+"""
 
 import gc
 import sys
+from typing import Any
 
 _OBJECTS = 50_000  # made between two looks for garbage: at the 700 of Python, a long text takes a third more time
+_DELAY = 0.02  # seconds after which a lost interrupt is sent again
 
 
 def main() -> int:
-    """Run the command line and give its exit code; where it was interrupted, end the process."""
+    """Run the command line and return its exit code; after an interrupt, end the process."""
     try:
-        from snsim.cli.interrupts import keep_interrupts, leave
-
         keep_interrupts()
         gc.set_threshold(_OBJECTS)
         from snsim.cli.main import main as run_command
 
         code = run_command()
     except KeyboardInterrupt:
-        from snsim.cli.interrupts import leave
-
         print("interrupted", file=sys.stderr)
         code = 130
     return leave(code)
+
+
+def keep_interrupts() -> None:
+    """Send an interrupt again if it came where Python cannot raise it.
+
+    Such places are callbacks from C, `__del__` methods and callbacks of weak references, as llvmlite has them. Python
+    passes such an exception to `sys.unraisablehook` and continues.
+    """
+    import threading
+
+    from snsim.operating_system import interrupt_main_thread
+
+    previous = sys.unraisablehook
+
+    def resend(unraisable: Any) -> None:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            previous(unraisable)
+            return
+        timer = threading.Timer(_DELAY, interrupt_main_thread)
+        timer.daemon = True
+        timer.start()
+
+    sys.unraisablehook = resend
+
+
+def leave(code: int) -> int:
+    """Return the exit code of a command that has ended; after an interrupt, exit at once.
+
+    If the interrupt came inside `exec`, which makes dataclasses, Python would end by the signal instead of the exit
+    code. From here on Ctrl-C is ignored: the rest takes milliseconds.
+    """
+    import atexit
+    import contextlib
+    import os
+    import signal
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():
+        return code
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if code == 130:
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    return code
 
 
 if __name__ == "__main__":

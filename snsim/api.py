@@ -14,7 +14,8 @@ from snsim.data.fetch import Search
 from snsim.data.own_data import read_path
 from snsim.engines.plan import plan
 from snsim.errors import SnError, fail
-from snsim.input_files import exists, is_folder
+from snsim.gallery import RUNS, find_named, is_path
+from snsim.input_files import is_folder
 from snsim.network.net import Net
 from snsim.optional_packages import needing
 from snsim.program import Program, read_program
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     import torch
 
     from snsim.engines.torch.module import SnModule
-
-RUNS = Path("runs")  # where `snsim run` puts run folders
 
 
 def load(
@@ -91,7 +90,9 @@ def load(
         from snsim.engines.torch.module import build_module
         from snsim.training.torch_optimizer import OptimizerMaker
 
-    place = _find(path, runs=seed is None and presets is None)  # a run has its seed and values
+    place = find_named(
+        path, ("run", "net") if seed is None and presets is None else ("net",)
+    ).path  # a run has its seed and values
     run = OpenedRun.open(place) if is_folder(place) else None
     if run is not None:
         for name, value in (("seed", seed), ("presets", presets), ("net", net)):
@@ -161,7 +162,7 @@ def load_data(name: str | Path, *, data_dir: str | Path | None = None, online: b
     SnError
         If there is no such data set or file, if the data are not found, or if a file is damaged.
     """
-    if isinstance(name, str) and (name in DATA_SETS or not _is_path(name)):
+    if isinstance(name, str) and (name in DATA_SETS or name == "" or not is_path(name)):
         folder = None if data_dir is None else Path(data_dir)
         examples = find([name], Search.usual(folder, online)).examples
     else:
@@ -177,7 +178,7 @@ def load_data(name: str | Path, *, data_dir: str | Path | None = None, online: b
 
 
 class TrainingRun(Iterator[PassResult]):
-    """A training that goes on while it is iterated: each item is a finished pass, a `PassResult`.
+    """A training that runs while you iterate over it: each item is a finished pass, a `PassResult`.
 
     A pass has `number` (from 1), and `train` and `test` with `loss`, `error` (percent) and `misses`; `test` is None
     without test patterns. `snapshot.parameters` are the weights after it, to be read before the next one.
@@ -279,7 +280,7 @@ def run(
     SnError
         For every fault of the file, here; for data or weights that do not fit, at the first pass.
     """
-    place = _find(path, runs=False)
+    place = find_named(path, ("net",)).path
     program = read_program(place, presets=presets)
     declared = program.own_trainings
     names = [one.name for one in declared]
@@ -307,33 +308,9 @@ def run(
 # ---- Names -------------------------------------------------------------------------------------------------------
 
 
-def _is_path(name: str | Path) -> bool:
-    """Tell whether a name means a path: a Path, or a text with a `/` or a suffix."""
-    text = os.fspath(name)
-    return isinstance(name, Path) or "/" in text or os.sep in text or bool(Path(text).suffix) or text in (".", "..")
-
-
-def _find(name: str | Path, runs: bool = True) -> Path:
-    """Return the path that a name means: a bare name is first a run (with `runs`), then a net of snsim."""
-    if _is_path(name):
-        return Path(name)
-    if runs and is_folder(RUNS / name):
-        return RUNS / name
-    folders = [Path(__file__).parent / "nets", Path(__file__).parents[1] / "nets"]  # installed, and in the repository
-    for folder in folders:
-        if exists(folder / f"{name}.sn"):
-            return folder / f"{name}.sn"
-    known = sorted({file.stem for folder in folders for file in folder.glob("*.sn")})
-    kinds = "run in runs/ and no net" if runs else "net"
-    raise fail(
-        f'there is no {kinds} of snsim called "{name}"',
-        hint=f"{suggest(str(name), known, 'nets')}; a path has a / or a suffix, as in ./{name}",
-    )
-
-
 def _as_data(data: str | Path) -> str:
     """Return data as the options of a run have them: the name of a data set, or an absolute path."""
-    if isinstance(data, str) and (data in DATA_SETS or not _is_path(data)):
+    if isinstance(data, str) and (data in DATA_SETS or data == "" or not is_path(data)):
         DATA_SETS.get(data)
         return data
     return os.path.abspath(data)

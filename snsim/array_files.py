@@ -66,7 +66,7 @@ class Header:
 class ArrayFile:
     """An open file of arrays: the `headers` by name, and `read`, which returns the array with a name.
 
-    `refused` has the names of arrays that are passed over, with the reasons, where the file was opened so.
+    `refused` has the names of the arrays that were skipped, with the reasons (only with `with_texts`).
     """
 
     def __init__(
@@ -107,8 +107,8 @@ def open_arrays(
 ) -> Iterator[ArrayFile]:
     """Open an npz or safetensors file of at most `most` bytes. SnError, at `span`, if it is missing or damaged.
 
-    `hint` is the remedy for a file that is missing or too large. `with_texts`: arrays of texts are read too, and
-    arrays of other types are passed over.
+    `hint` is the remedy for a file that is missing or too large. `with_texts`: also read arrays of texts, and skip
+    arrays of other types.
     """
     with open_file(path, most, span, hint, what) as file, _as_faults(path, span):
         size = file.seek(0, io.SEEK_END)

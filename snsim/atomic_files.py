@@ -64,7 +64,7 @@ def write_atomically(path: str | os.PathLike[str], content: Buffer | Iterable[Bu
 
 
 def write_together(folder: Path, files: Mapping[str, Iterable[Buffer]], flushed: Sequence[int] = ()) -> None:
-    """Replace several files of a folder by contents, by name. OSError if one cannot be written.
+    """Replace several files of a folder; `files` has the contents by name. OSError if one cannot be written.
 
     All contents, and the open files `flushed`, are on the disk before the first file is moved. The files are moved in
     the order of `files`.

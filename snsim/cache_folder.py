@@ -9,7 +9,7 @@ snsim runs the compiled code in the cache. So it only uses a cache that no other
 - A link, pipe or device in place of an entry is not opened.
 
 A refused cache costs time only: a `CacheWarning` says why, and the caller continues without the cache. A digest in an
-entry detects damage. It is no protection, because whoever changes the entry can change the digest.
+entry detects damage. It does not protect against other users: somebody who changes the entry can change the digest too.
 
 On Windows, which has no POSIX owners and modes, none of this is checked. The default folder there is private by the
 permissions of the user's profile; a folder named by SNSIM_CACHE is the user's responsibility.
@@ -206,13 +206,13 @@ def _open_to(status: os.stat_result) -> str:
 def _unsafe(place: Path, why: str, is_file: bool = False) -> UnsafeCacheError:
     if is_file:
         return UnsafeCacheError(
-            f"a file of the cache is not used: {place} {why}. If you do not know who wrote it, delete "
-            f"the folder {place.parent}; what it held is made again",
+            f"a file of the cache is not used: {place} {why}. If you do not know who wrote it, delete the folder "
+            f"{place.parent}: snsim downloads or compiles its content again",
             place.parent,
         )
     return UnsafeCacheError(
-        f"the cache is not used: {place} {why}. Correct that and delete what others may have put into "
-        "it, or name another folder in the variable SNSIM_CACHE",
+        f"the cache is not used: {place} {why}. Correct the owner and the permissions (chown, chmod go-w) and delete "
+        "files that are not yours, or name another folder in the variable SNSIM_CACHE",
         place,
     )
 

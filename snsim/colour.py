@@ -2,7 +2,7 @@
 
 A file name or a message may hold escape sequences too. So `paint` writes marks that nobody can forge: they contain a
 number that is drawn at random when snsim starts. `cleaned` replaces these marks by colours and escapes everything else.
-`echo` and `write` call it. There are no colours in files and pipes, nor with the variable NO_COLOR.
+`echo` and `write` call it. Files and pipes get no colours, and neither does a terminal if the variable NO_COLOR is set.
 """
 
 from __future__ import annotations

@@ -128,8 +128,8 @@ def find_named(word: str | os.PathLike[str], kinds: Collection[str] = ("run", "n
     """Return what a word names, among the `kinds` that the command takes: "run", "net" or both.
 
     A word with a slash or a suffix is a path. A bare name is a run, then a net of the gallery, then a file or folder of
-    the current folder. A path need not exist, nor a name where only runs are taken: whoever opens it says what is
-    missing. SnError for a bare name that is none of these.
+    the current folder. A path need not exist: the function that opens it reports a missing file. The same holds for a
+    name where only runs are allowed. SnError for a bare name that is none of these.
     """
     text = os.fspath(word)
     path = Path(text)

@@ -94,7 +94,7 @@ def open_file(
             raise _of_another_kind(path, status.st_mode, span, hint)
         if most is not None and status.st_size > most:
             raise fail(
-                f"{shown(path)} has {status.st_size:,} bytes; {what or 'such a file'} may have {most:,}",
+                f"{shown(path)} has {status.st_size:,} bytes; the limit for {what or 'such a file'} is {most:,}",
                 span,
                 hint=hint or "is it the right file?",
             )
@@ -113,7 +113,7 @@ def read_file(path: str | Path, most: int, span: Span | None = None, hint: str =
             raise unreadable(path, error, span, hint) from None
     if len(content) > most:  # it grew in the meantime
         raise fail(
-            f"{shown(path)} has more than {most:,} bytes, which {what or 'such a file'} may have",
+            f"{shown(path)} has more than {most:,} bytes, the limit for {what or 'such a file'}",
             span,
             hint=hint or "is it the right file?",
         )

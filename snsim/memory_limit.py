@@ -1,7 +1,7 @@
 """Find the memory that a run may take, and read and write sizes of memory: `8GB`.
 
-The default limit is half of the memory of this machine, or of its control group if that has less. Linux tells both,
-and other POSIX systems tell the memory of the machine. On Windows there is no default limit.
+The default limit is half of the memory of this machine, or of its control group if that has less. Linux reports both,
+and other POSIX systems report the memory of the machine. On Windows there is no default limit.
 """
 
 from __future__ import annotations

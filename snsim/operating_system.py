@@ -1,4 +1,4 @@
-"""Everything that differs between operating systems. The other files of snsim call it and ask for no system.
+"""Contain everything that differs between operating systems; no other file of snsim asks which system it is.
 
 The modules and functions that only POSIX has (`fcntl`, `resource`, `pwd`, owners, `O_NOFOLLOW` ...) are used here and
 nowhere else; tests/test_house.py holds this. Each function says what it does on systems without them, as Windows.

@@ -192,7 +192,7 @@ def make_interpreter(
     presets: Mapping[str, float | str] | None = None,
     files: FileAccess | None = None,
 ) -> Evaluator:
-    """Return the interpreter of one program that declares on the shelves `own`; the rest as in `read_program`."""
+    """Return an interpreter that puts declarations on the shelves `own`; see `read_program` for the rest."""
     interpreter = Evaluator(own.functions, own.words, port, limits, presets, files)
     interpreter.absent = UNSUPPORTED
     if host.kernel is not None:

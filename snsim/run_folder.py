@@ -80,7 +80,7 @@ class Run:
         if keep is not None and keep["figure"] not in FIGURES:
             raise _damaged(
                 self.folder / SETTINGS,
-                f"it keeps the best {shown(keep['figure'])}, which is no figure of a pass",
+                f"it keeps the best {shown(keep['figure'])}, which is not a figure such as test-misses",
                 _restart_hint(self.folder, self.settings),
             )
         return None if keep is None else BestPass(keep["figure"], keep["stop_after"], self.passes)
@@ -104,8 +104,9 @@ class Run:
         json_reader.check(about, run_schema.BEST, f"the metadata of {path}", hint)
         if about["pass"] > self.snapshot.number:  # killed between the two files
             raise fail(
-                f"{path} is that of pass {about['pass']:,}, and the checkpoint that of pass {self.snapshot.number:,}",
-                hint=f"resume the run, which writes both again: snsim run --resume {for_shell([self.folder])}",
+                f"{path} holds weights of pass {about['pass']:,}, but the checkpoint is of pass "
+                f"{self.snapshot.number:,}",
+                hint=f"resume the run, which rewrites both: snsim run --resume {for_shell([self.folder])}",
             )
         if about["pass"] != best.number or about["figure"] != best.figure:
             raise _damaged(path, f"it is of pass {about['pass']:,}, but the best pass is {best.number:,}", hint)
@@ -139,14 +140,15 @@ class Run:
             self.source_text(name)
         if changed := self.changed_sources():
             raise fail(
-                f"the run {self.folder} was started with another text: {', '.join(changed)} in its {SOURCES}/",
+                f"the run {self.folder} cannot be used: its copy of the program has changed ({', '.join(changed)} in "
+                f"{SOURCES}/)",
                 hint="undo the change, or start a new run with the changed text",
             )
 
     def source_text(self, name: str) -> str:
         """Return a text from the run folder. SnError if it cannot be read, or if links lead out of the run folder."""
         path = self.folder / SOURCES / name
-        hint = f"put the text back, or start a new run with the original in {self.settings['source']['root']}"
+        hint = f"restore the text, or start a new run from the original in {self.settings['source']['root']}"
         try:
             inside = path.resolve().is_relative_to((self.folder / SOURCES).resolve())
         except (OSError, RuntimeError):  # links in a circle
@@ -326,9 +328,10 @@ def record_settings(run: Run, **changed: object) -> Run:
 
 
 def record_data(run: Run, data: Mapping[str, Any]) -> Run:
-    """Replace what run.json says of the data, and return the changed run. Its other settings are read again.
+    """Replace the record of the data in run.json, and return the changed run.
 
-    The caller holds the lock of the folder. SnError if run.json cannot be read or written.
+    The other settings are read from the file again. The caller holds the lock of the folder. SnError if run.json cannot
+    be read or written.
     """
     return record_settings(replace(run, settings=_read_settings(run.folder)), data=dict(data))
 
@@ -421,7 +424,7 @@ def _move_into_place(draft: Path, parent: Path, base: str, only: bool) -> Path:
 
 
 def _write_sources(folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
-    """Copy the texts to a folder, with the same relative paths, and return what run.json says of them."""
+    """Copy the texts to a folder, with the same relative paths, and return their record for run.json."""
     paths = [Path(os.path.abspath(_file_name(source))) for source in sources]
     root = Path(os.path.commonpath([path.parent for path in paths]))
     for path, source in zip(paths, sources):
@@ -498,7 +501,7 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         )
     if os.path.lexists(folder / PROGRAM):
         raise fail(
-            f"{shown_path(folder)} is the folder of a program that trains by itself, which cannot be resumed",
+            f"{shown_path(folder)} is the folder of an SN-2.8 program, which cannot be resumed",
             hint=f"run the program again: snsim run {for_shell([_kept_text(folder)])}",
         )
     if not os.path.lexists(place):
@@ -522,7 +525,7 @@ def _restart_hint(folder: Path, settings: Mapping[str, Any]) -> str:
     """Return the hint for a damaged run folder, with the command that starts a new run of its text."""
     main = folder / SOURCES / settings["source"]["main"] if settings else _kept_text(folder)
     return (
-        "put back the file from a copy of the run folder, or start a new run with its text: "
+        "restore the file from a backup of the run folder, or start a new run of its program: "
         f"snsim run {for_shell([main])}"
     )
 
@@ -564,7 +567,7 @@ def reopen_run(path: str | PurePath) -> Run:
 
 
 def _has_content(path: Path, content: Sequence[memoryview]) -> bool:
-    """Tell whether a file has exactly this content."""
+    """Return whether a file has exactly this content."""
     try:
         with open_plain_file(path) as file:
             return all(file.read(len(piece)) == piece for piece in content) and not file.read(1)
@@ -595,7 +598,7 @@ def _read_passes(path: Path, last: int, hint: str) -> tuple[list[Mapping[str, An
         json_reader.check(done, run_schema.PASS, name, hint)
         first = passes[0] if passes else done
         if done["pass"] != number:
-            raise _damaged(path, f"line {number:,} is about pass {done['pass']:,}", hint)
+            raise _damaged(path, f"line {number:,} holds pass {done['pass']:,}", hint)
         if (done["test"] is None) != (first["test"] is None):
             raise _damaged(path, f"only one of line {number:,} and line 1 has figures on test patterns", hint)
         for split in ("train", "test"):

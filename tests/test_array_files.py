@@ -137,7 +137,7 @@ DAMAGES: dict[str, tuple[bytes, str]] = {
         npz(**{**ARRAYS, "output.bias": np.array([0, 1e300, 0])}),
         "1 is 1e\\+300, too large for float32",
     ),
-    "far too large": (b"PK" + bytes(3_000_000), "has 3,000,002 bytes; a file of the 9 weights of n may have"),
+    "far too large": (b"PK" + bytes(3_000_000), "has 3,000,002 bytes; the limit for a file of the 9 weights of n is"),
 }
 
 

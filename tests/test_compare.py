@@ -348,11 +348,11 @@ class NoModule:
 @pytest.mark.parametrize(
     ("place", "told"),
     [
-        ("mine.py", "does not say which class"),
+        ("mine.py", "names no class"),
         ("none.py:Net", "there is no file none.py"),
         ("mine.py:Nett", 'has no class "Nett"'),
-        ("mine.py:Wants", "cannot make Wants: TypeError: .*units"),
-        ("mine.py:Raises", "cannot make Raises: NameError: .*no_such_name.* \\(mine.py:12\\)"),
+        ("mine.py:Wants", "Wants of .* cannot be created: TypeError: .*units"),
+        ("mine.py:Raises", "Raises of .* cannot be created: NameError: .*no_such_name.* \\(mine.py:12\\)"),
         ("mine.py:NoModule", "is not a torch.nn.Module"),
         ("broken.py:Net", "broken.py cannot be executed: SyntaxError: .*broken.py:1"),
     ],

@@ -82,7 +82,7 @@ def _copy_plain(source: str, target: str) -> None:
 
 
 CHANGES: list[tuple[str, Callable[[dict], object], str]] = [  # type: ignore[type-arg]
-    ("run.json", lambda it: it.update(passes=10**9), "it says 1,000,000,000 passes, and its text .* has 4"),
+    ("run.json", lambda it: it.update(passes=10**9), "its passes are 1,000,000,000, but the program .* give 4"),
     ("run.json", lambda it: it.update(passes=2), "written after pass 4, but run.json says 2 passes"),
     ("run.json", lambda it: it["data"].update(rank="0"), 'data.rank must be a whole number from 0 on, not "0"'),
     ("run.json", lambda it: it["source"].update(main="../tiny.sn"), "source.main must be a relative path"),

@@ -24,7 +24,6 @@ from hypothesis import strategies as st
 from tiny_run import snsim
 
 from snsim.data import catalog, formats, patterns
-from snsim.data.augment import shift
 from snsim.data.catalog import DATA_SETS, DataSet, digest, find
 from snsim.data.download import Timeouts
 from snsim.data.examples import Split
@@ -33,6 +32,7 @@ from snsim.data.progress import ProgressBar
 from snsim.data.scaling import scale
 from snsim.errors import SnError
 from snsim.registry import Shelf
+from snsim.training.loop import shift
 
 
 def message(raised: pytest.ExceptionInfo[SnError]) -> str:

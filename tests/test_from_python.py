@@ -67,11 +67,11 @@ def test_a_run_is_loaded_with_its_weights(here: Path) -> None:
     bare = snsim.load("own")  # first a run in runs/, then a net of snsim
     assert torch.equal(bare(torch.tensor(x).float()), net(torch.tensor(x).float()))
     assert snsim.load("xor").output_shape == (1,)
-    with pytest.raises(SnError, match="no run in runs/ and no net of snsim called"):
+    with pytest.raises(SnError, match='no file and no run "nothing", and no net of the gallery'):
         snsim.load("nothing")
     with pytest.raises(SnError, match="whose seed is decided"):
         snsim.load("runs/own", seed=2)
-    with pytest.raises(SnError, match="tells no classes"):
+    with pytest.raises(SnError, match="has no classes"):
         snsim.load("xor").predict(np.zeros((1, 2)))
     with pytest.raises(SnError, match="an input of shape"):
         net.predict(np.zeros((2, 5)))

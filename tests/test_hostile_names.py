@@ -273,7 +273,14 @@ READERS = (
 )
 
 
-@pytest.mark.parametrize("name", [name for name in HOSTILE if name not in ("option", "blank", "empty")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name == "escape" else pytest.mark.slow)
+        for name in HOSTILE
+        if name not in ("option", "blank", "empty")
+    ],
+)
 def test_run_folders_with_hostile_settings(name: str, here: Path) -> None:
     """Each text, and each key, of run.json in turn."""
     settings = json.loads(Path("tiny/run.json").read_text())

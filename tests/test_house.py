@@ -105,6 +105,7 @@ LAW: dict[str, set[str]] = {
     },
     "api": {
         "errors",
+        "gallery",
         "registry",
         "optional_packages",
         "input_files",
@@ -261,7 +262,7 @@ LAW: dict[str, set[str]] = {
         "editor",
         "prompt",
     },
-    "__main__": {"cli"},
+    "__main__": {"operating_system", "cli"},
 }
 
 # What only the named modules may import, wherever in the module the import stands.

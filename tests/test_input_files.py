@@ -65,7 +65,7 @@ def test_only_plain_files_of_bounded_size_are_opened(folder: Path) -> None:
     }.items():
         with pytest.raises(SnError, match=sentence):
             open_file(folder / name)
-    with pytest.raises(SnError, match="has 5 bytes; a letter may have 4"):
+    with pytest.raises(SnError, match="has 5 bytes; the limit for a letter is 4"):
         read_file(folder / "good", 4, what="a letter")
     with pytest.raises(PathError, match="no home folder"):
         expand_user("~nobody-of-this-name/x")
@@ -184,7 +184,7 @@ def test_a_file_whose_name_begins_with_an_angle_is_a_file(folder: Path, capsys: 
         assert "3 units" in capsys.readouterr().out
     assert FileAccess.beside(Source("<prompt>", "")).root is None
     with pytest.raises(SnError, match="not in a file, so it has no folder"):
-        read_program(Source("<prompt>", '(include "<part")'), beside=Host())
+        read_program(Source("<prompt>", '(include "<part")'), around=Host())
 
 
 TEXT = "(net n (layer input 2) (layer output 1) (connect input output (full)))"

@@ -15,7 +15,7 @@ from tiny_run import program
 
 LOST = """
 import sys, time
-from snsim.cli.interrupts import keep_interrupts
+from snsim.__main__ import keep_interrupts
 keep_interrupts()
 class Ending:
     def __del__(self): raise KeyboardInterrupt
@@ -27,7 +27,7 @@ except KeyboardInterrupt:
 """
 IN_A_CALLBACK = """
 import ctypes, sys, time
-from snsim.cli.interrupts import keep_interrupts
+from snsim.__main__ import keep_interrupts
 keep_interrupts()
 def compare(a, b): raise KeyboardInterrupt
 kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)

@@ -376,7 +376,7 @@ def test_show_tells_the_need_and_both_warn(tmp_path: Path, monkeypatch: pytest.M
     assert code == 0 and f"a run would need {need} of memory; no faults" in out
     for stage in ("torch", "llvm", "asm"):
         code, out, err = snsim("show", path, "--stage", stage, "--memory", "1GB")
-        assert code == 1 and not out and f"--stage {stage} makes the arrays of a run" in err
+        assert code == 1 and not out and f"--stage {stage} needs as much memory as a run" in err
     monkeypatch.setattr(memory_limit, "machine_memory", lambda: 10**9)
     code, out, err = snsim("check", path)
     assert code == 0 and f"would need {need} of memory, and the limit is 500 MB" in err and "no faults" in out

@@ -43,7 +43,7 @@ from snsim.runs.options import Options
 from snsim.runs.resume import resume
 program = read_program(sys.argv[1])
 for event in runs.run(program, program.own_trainings[0], 0, Options(out=Path(sys.argv[2]), passes=30, save_every=0.0)):
-    if isinstance(event, runs.Started):
+    if isinstance(event, runs.RunStarted):
         folder = event.run
     if isinstance(event, runs.PassFinished) and event.done.number == 12:
         try:

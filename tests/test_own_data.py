@@ -134,7 +134,7 @@ def test_wine_as_npz_with_folds(tmp_path: Path) -> None:
         extra=np.array([None, {}], object),  # a pickle, which nothing asks for: it is never read
     )
     file = described(tmp_path, '(npz "wine.npz" (folds 5) (standardize))', 13, 3, 5, 0.02)
-    assert "(folds 5) needs the fold" in refusal(file)
+    assert "(folds 5) needs --fold" in refusal(file)
     assert "has the folds 1 to 5" in refusal(file, "--fold", "6")
     last = trained(file, "--fold", "2")
     assert last["test"]["patterns"] in (35, 36) and last["test"]["misses"] <= 4
@@ -287,7 +287,7 @@ def test_names_fold_and_texts_are_exact(tmp_path: Path) -> None:
     assert "1 class that (classes ...) does not name: versicolor" in said
     write_csv(tmp_path / "two.csv", [["a_b", "A-B", "c"], [1, 2, 0], [3, 4, 1]])
     said = refusal(described(tmp_path, '(csv "two.csv" (ignore a-b))', 1, 2))
-    assert 'may be any of 2 columns of two.csv: "a_b" and "A-B"' in said and 'in quotes: "a_b"' in said
+    assert 'matches 2 columns of two.csv: "a_b" and "A-B"' in said and 'in quotes: "a_b"' in said
     trained(described(tmp_path, '(csv "two.csv" (ignore "A-B"))', 1, 2, 1))
 
 
@@ -441,7 +441,7 @@ def test_a_description_stays_in_its_folder_and_a_command_goes_anywhere(tmp_path:
     write_pictures(home / "pics", 4)
     (home / "pics" / "cross" / "a.png").symlink_to(tmp_path / "pics" / "Ring" / "000.png")
     said = refusal(described(home, '(images "pics")', "(24 24)", 2))
-    assert "a.png is a link that leads out of" in said
+    assert "a.png is a link to a place outside" in said
     trained(described(home, '(csv "../iris.csv")', 4, 3, 1), "--data", str(tmp_path / "iris.csv"))
     trained(described(home, '(csv "iris.csv")', 4, 3, 1), "--data-dir", str(tmp_path))
 
@@ -456,7 +456,7 @@ def test_a_run_with_data_of_the_command_line_goes_on(tmp_path: Path, monkeypatch
     code, _, err = snsim("run", "--resume", tmp_path / "runs" / "n", "--quiet")
     assert code == 0, err
     (tmp_path / "iris.csv").write_text((tmp_path / "iris.csv").read_text().replace("5.1", "5.2", 1))
-    assert "is not as it was when the run" in snsim("run", "--resume", tmp_path / "runs" / "n")[2]
+    assert "has changed since the run" in snsim("run", "--resume", tmp_path / "runs" / "n")[2]
 
 
 def test_a_path_keeps_the_options_of_a_description_of_its_kind(tmp_path: Path) -> None:
@@ -552,7 +552,7 @@ DAMAGES = [
     ("idx", files(x=b"\0\0\x07\2" + bytes(20), y=b""), ["x is not an idx file: it begins with 00000702"]),
     ("idx", files(x=b"\0\0\x08\1\xff\xff\xff\xff", y=b""), ["its header claims 4294967303"]),
     # pictures: the file
-    ("images", picture("bad.png", b"no picture"), ["pics/Ring/bad.png is no picture of the formats"]),
+    ("images", picture("bad.png", b"no picture"), ["pics/Ring/bad.png is not a picture in one of the formats"]),
     ("images", picture("cut.png", png((24, 24), cut=300)), ["pics/Ring/cut.png is damaged"]),
     ("images", picture("big.png", png((30, 24))), ["pics/Ring/big.png has 24 rows and 30 columns", "(size "]),
     ("images", picture("huge.png", huge_png()), ["pics/Ring/huge.png has 8,000 x 8,000 pixels, at most 50,000,000"]),
@@ -581,18 +581,18 @@ def test_damage_is_told_with_its_place(
 
 
 FAULTS = [
-    ('(csv "iris.csv" (test 0))', "neither a part of the patterns"),
+    ('(csv "iris.csv" (test 0))', "must be a fraction between 0 and 1"),
     ('(csv "iris.csv" (test 150))', "(test 150) holds out 150 of the 150 patterns"),
     ('(csv "iris.csv" (test 0.2) (folds 5))', "(test ...) and (folds ...) cannot be combined"),
     ('(csv "iris.csv" (range 0 1) (standardize))', "(range ...) and (standardize ...) cannot be combined"),
     ('(csv "iris.csv" (range 1 0))', "write the lower number first: (range 0 1)"),
     ('(csv "iris.csv" (size 4 4))', 'csv has no option "size"'),
     ('(csv "iris.csv" (lable species))', 'did you mean "label"?'),
-    ('(csv "iris.csv" (label species) (label 1))', "stands twice"),
-    ('(csv "iris.csv" (split-seed 3))', "draws nothing here"),
+    ('(csv "iris.csv" (label species) (label 1))', "is stated twice"),
+    ('(csv "iris.csv" (split-seed 3))', "has no effect without (test ...)"),
     ('(csv "iris.csv" (label 6))', "there is no column 6: the table has 5"),
     ('(csv "iris.csv" (label petal-length) (ignore 5))', "holds decimals"),
-    ('(csv "iris.csv" (label 5) (ignore 5))', "is ignored and is the label"),
+    ('(csv "iris.csv" (label 5) (ignore 5))', "is both in (ignore ...) and the label"),
     ("(csv iris.csv)", 'write it in quotes: "iris.csv"'),
     ('(csv "a" "b" "c")', "takes 1 or 2 files, 3 named"),
     ('digits (csv "iris.csv")', "must be the only item"),
@@ -624,9 +624,9 @@ def test_what_is_no_data_is_told(tmp_path: Path) -> None:
     np.save(tmp_path / "alone.npy", ZEROS)
     for name, part in (
         ("nowhere.csv", "there is no file or folder"),
-        ("pics/Ring/000.png", "name the folder that holds a folder of pictures"),
+        ("pics/Ring/000.png", "name a folder that has a subfolder of pictures"),
         ("a.pkl", "is a pickle of Python"),
-        ("alone.npy", "no file with its labels lies beside it"),
+        ("alone.npy", "has no labels"),
         ("runs-of-nothing", "unknown data set"),
     ):
         code, _, err = snsim("data", tmp_path / name if "." in name else name)

@@ -171,14 +171,14 @@ def test_data_are_found_again_moved_changed_and_gone(
 def test_a_file_that_cannot_be_read_any_more_is_told_as_changed(tmp_path: Path) -> None:
     data, run, _ = start(tmp_path, KINDS["csv"])
     (data / "iris.csv").write_text("a,b\n1,\n")
-    assert f"{data / 'iris.csv'} is not as it was when the run" in refused("reject", run)
+    assert f"{data / 'iris.csv'} has changed since the run" in refused("reject", run)
     (data / "iris.csv").unlink()
     write_iris(data / "iris.csv")
     text = (data / "iris.csv").read_bytes()
     (data / "iris.csv").write_bytes(text.replace(b"\r\n", b"\n"))  # other bytes, the same numbers and names
     assert text != (data / "iris.csv").read_bytes() and snsim("reject", run)[0] == 0
     (data / "iris.csv").write_bytes(text.replace(b"setosa", b"Setosa"))
-    assert "is not as it was" in refused("reject", run)
+    assert "has changed since" in refused("reject", run)
 
 
 def test_what_is_printed_works_in_any_later_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

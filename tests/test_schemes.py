@@ -262,7 +262,7 @@ FAULTS = [
     ),
     (("mask", 3, 3), {"border": "wrap"}, (2, 2), (2, 2), "with wrap, the window cannot be larger than the map"),
     (("mask", 2, 2), {"step": 2, "exact": ()}, (5, 5), (2, 2), "leave 1 row and 1 column at the far edge unread"),
-    (("mask", 3, 3), {"border": 2}, (4, 4), (4, 4), "needs the value of its cells, or wrap"),
+    (("mask", 3, 3), {"border": 2}, (4, 4), (4, 4), "the value of the border cells, or wrap"),
     (("equal-mask", 1, 1), {"table": "one-to-one"}, (3, 4, 4), (2, 4, 4), "3 in a, 2 in b"),
     (("tdnn", 3), {}, (15, 16), (12, 8), "windows of 3 frames, step 1 on 15 frames give 13 frames; layer b has 12"),
     (("tdnn", 3), {}, (15,), (13, 8), "layer a is 15"),

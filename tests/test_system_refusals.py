@@ -82,7 +82,11 @@ def folder(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     return made
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    # A report draws all its pictures before it is written.
+    [pytest.param(command, marks=[pytest.mark.slow] if command.startswith("report") else []) for command in COMMANDS],
+)
 def test_no_path_ends_in_a_traceback(command: str, folder: Path) -> None:
     for path in BAD_PATHS:
         if path == "pipe" and "-o" in command:  # a writer waits for the pipe's reader

@@ -60,7 +60,7 @@ def overview(data_dir: Path | None) -> str:
 
 
 def describe(name: str, data_dir: Path | None, offline: bool) -> str:
-    """Return what a data set or an own file is: where it was found, sizes, columns and class counts.
+    """Return a description of a data set or a user's own file: place, sizes, columns and class counts.
 
     Missing files are downloaded.
     """
@@ -81,12 +81,12 @@ def describe(name: str, data_dir: Path | None, offline: bool) -> str:
 
 def examples_of_name(name: str, data_dir: Path | None, offline: bool) -> Examples:
     """Return the examples of a data set, or of a file or folder. SnError if they cannot be read."""
-    from snsim.cli.run import is_path
+    from snsim.cli.run import is_data_path
     from snsim.data.catalog import DATA_SETS, find
     from snsim.data.fetch import Search
     from snsim.data.own_data import read_path
 
-    if name not in DATA_SETS and is_path(name):
+    if name not in DATA_SETS and is_data_path(name):
         examples = read_path(Path(name))
         for note in examples.notes:
             _say(note)
@@ -96,7 +96,7 @@ def examples_of_name(name: str, data_dir: Path | None, offline: bool) -> Example
 
 
 def _tables(examples: Examples) -> list[str]:
-    """Return the lines that data sets and own files share."""
+    """Return the lines that describe both data sets and a user's own files."""
     rows = [("found", examples.origin), ("digest", examples.digest), ("inputs", shape_text(examples.shape))]
     splits = [(part, split) for part, split in _parts(examples) if split is not None]
     rows += [(part, _contents(split)) for part, split in splits]
@@ -144,7 +144,7 @@ def _location(data_set: DataSet, fetcher: Fetcher) -> str:
     """Return the folders of the files of a data set, or that they must be downloaded."""
     places = [fetcher.locate(file) for file in data_set.files]
     if any(place is None for place in places):
-        return "not here: downloaded when needed"
+        return "not on this machine: downloaded when needed"
     return ", ".join(sorted({str(place.parent) for place in places if place is not None}))
 
 

@@ -74,7 +74,7 @@ def export(source: str, form: str, output: Path | None, target: str | None, **op
 
 
 def _subject(source: str, options: dict[str, Any]) -> Subject:
-    from snsim.cli.reading import read_reported
+    from snsim.cli.reading import read_and_report
     from snsim.export.subject import subject_of_program, subject_of_run
     from snsim.input_files import is_folder
     from snsim.runs.opened_run import OpenedRun
@@ -103,7 +103,7 @@ def _subject(source: str, options: dict[str, Any]) -> Subject:
         say(f"{source} is the run {path}")
     if not is_folder(path):
         return subject_of_program(
-            read_reported(str(path), values, sys.stderr, options["seconds"]), options["training"], chosen, say
+            read_and_report(str(path), values, sys.stderr, options["seconds"]), options["training"], chosen, say
         )
     given = [name for name in ("training", "dtype", "settings") if options[name]]
     if options["data"]:

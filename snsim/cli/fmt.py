@@ -24,10 +24,10 @@ from snsim.protected_files import write_output
 @click.option("--check", is_flag=True, help="Write nothing; exit code 1 if a file is not formatted.")
 @click.option("--diff", is_flag=True, help="Write nothing; print the changes.")
 def fmt(files: Sequence[str], check: bool, diff: bool) -> int:
-    """Format each FILE; for a folder the .sn files in it, for - standard input.
+    """Format each FILE. A folder means the .sn files in it; - means standard input.
 
-    The forms stay the same, and so do comments and line endings. Two or more spaces inside a line make a column, which
-    is aligned with the lines around it.
+    Only spaces and line breaks change; comments and line endings are kept. Where lines have two or more spaces in a
+    row, the words after them are aligned in a column.
     """
     if list(files) == ["-"]:
         return format_stream(check or diff, diff)

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 @click.argument("kind", required=False)
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--sort", metavar="COLUMN", help="With run: order by this column, such as test-misses.")
-@click.option("--reverse", is_flag=True, help="With run: the other order.")
+@click.option("--reverse", is_flag=True, help="With run: reverse the order.")
 @click.option(
     "--where",
     multiple=True,
     metavar="COLUMN=TEXT",
     help="With run: only runs whose column matches, such as net=lecun*; repeat for several.",
 )
-@click.option("--json", "as_json", is_flag=True, help="With run or net: one JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="With run or net: one JSON object per line.")
 def list_names(
     kind: str | None, folder: Path | None, sort: str | None, reverse: bool, where: Sequence[str], as_json: bool
 ) -> None:
@@ -125,7 +125,7 @@ def _list_nets(as_json: bool) -> None:
 
 
 def _commands() -> Kind:
-    """Return the commands as a kind of names, which is not known below this room."""
+    """Return the commands as a kind of names; the glossary cannot import them."""
     from snsim.cli.main import COMMANDS
     from snsim.glossary.names import Kind
     from snsim.registry import Entry
@@ -135,7 +135,7 @@ def _commands() -> Kind:
 
 
 def _nets() -> Kind:
-    """Return the nets of the gallery as a kind of names: what commands take, not a word of the language."""
+    """Return the nets of the gallery as a kind of names; commands take them, the language does not."""
     from snsim.glossary.names import Kind
     from snsim.registry import Entry
 

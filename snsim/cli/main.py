@@ -47,7 +47,7 @@ COMMANDS = {
         "snsim.cli.compare:compare",
         "Compare a training with hand-written PyTorch, or engines with each other.",
     ),
-    "predict": ("snsim.cli.predict:predict", "Print what a trained net says of your own pictures or rows."),
+    "predict": ("snsim.cli.predict:predict", "Apply a trained net to your own pictures or rows."),
     "reject": ("snsim.cli.reject:reject", "Report how many patterns a run must reject for a small error on the rest."),
     "plot": ("snsim.cli.plot:plot", "Draw a run, a net, data or an nlf."),
     "report": ("snsim.cli.report:report", "Write a run as one HTML page."),

@@ -1,4 +1,4 @@
-"""`snsim new`: write a starter description, or a copy of a net of the gallery under a name of one's own."""
+"""`snsim new`: write a starter description, or a copy of a net of the gallery under a new name."""
 
 from __future__ import annotations
 

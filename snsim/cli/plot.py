@@ -31,14 +31,14 @@ class PictureGroup(click.Group):
     """The group of pictures. A first argument that names no picture is a run folder, whose curves are drawn."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the pictures in the order of their shelf, with a command here or a `prepare` on the shelf."""
+        """Return the pictures that have a command here or a `prepare` in the registry, in its order."""
         from snsim.plots.registry import PICTURES
 
         shelf = [entry.name for entry in PICTURES if entry.name in self.commands or entry.value.prepare is not None]
         return [*shelf, *(name for name in self.commands if name not in shelf)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command of a picture; it is made from the shelf where none is written here."""
+        """Return the command of a picture, made from its registry entry if this file has none."""
         command = super().get_command(ctx, cmd_name)
         return _prepared_picture(cmd_name) if command is None else command
 
@@ -162,7 +162,7 @@ def _with_net(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _of_run(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a command of a picture of a run; the command gets it `opened`."""
+    """Decorate a command that draws a run; the command gets the opened run as `opened`."""
 
     @click.argument("run", type=click.Path())
     @of_opened_run
@@ -177,7 +177,7 @@ def _of_run(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _prepared_picture(name: str) -> click.Command | None:
-    """Return the command of a picture that says on its shelf how its data are prepared; None if it does not."""
+    """Return a command for a picture whose registry entry has `prepare`; None for other pictures."""
     from snsim.plots.registry import PICTURES
 
     entry = PICTURES.entry(name)
@@ -233,11 +233,15 @@ def weights(run: str, only: str | None) -> tuple[str, Any, str]:
 
 @plot.command(short_help="One pattern in the net: every map of every layer.")
 @click.argument("run", type=click.Path())
-@click.option("--pattern", type=Whole(min=0), metavar="N", help="Number, from 0. [default: 0]")
+@click.option("--pattern", type=Whole(min=0), metavar="N", help="Number of the pattern, from 0. [default: 0]")
 @click.option("--of", "split", type=click.Choice(["test", "train"]), help="Patterns. [default: test, if there are any]")
 @click.option("--picture", type=click.Path(path_type=Path), metavar="FILE", help="A picture of your own instead.")
-@click.option("--ink", type=click.Choice(["dark", "light"]), help="Ink of --picture. [default: the border tells]")
-@click.option("--as-is", is_flag=True, help="Take a --picture of the input's size as it is.")
+@click.option(
+    "--ink",
+    type=click.Choice(["dark", "light"]),
+    help="Whether the ink of --picture is dark or light. [default: judged by the border]",
+)
+@click.option("--as-is", is_flag=True, help="Use a --picture of the input's size unchanged.")
 @_with_output
 @of_opened_run
 def maps(
@@ -273,7 +277,7 @@ def maps(
 
 
 @plot.command(short_help="The patterns that are wrong, with label and answer.")
-@click.option("--most", type=Whole(min=1), metavar="N", help="Largest number to draw. [default: 112]")
+@click.option("--most", type=Whole(min=1), metavar="N", help="Draw at most this many. [default: 112]")
 @_with_output
 @_with_outputs_of_run
 def misses(outputs: SplitOutputs, most: int | None) -> tuple[str, Any, str]:

@@ -1,4 +1,4 @@
-"""`snsim predict`: what a trained net says of a user's own pictures and rows."""
+"""`snsim predict`: apply a trained net to a user's own pictures and rows."""
 
 from __future__ import annotations
 
@@ -34,11 +34,13 @@ _TOP = 3
 @click.argument("files", type=click.Path(), nargs=-1, required=True, metavar="FILE...")
 @click.option("--top", type=Whole(min=1), metavar="N", help="Show only the N largest outputs.")
 @click.option(
-    "--ink", type=click.Choice(["dark", "light"]), help="Ink of the pictures. [default: the border tells the paper]"
+    "--ink",
+    type=click.Choice(["dark", "light"]),
+    help="Whether the ink is dark or light. [default: judged by the border of each picture]",
 )
-@click.option("--as-is", is_flag=True, help="Take pictures of the input's size as they are.")
+@click.option("--as-is", is_flag=True, help="Use pictures of the input's size unchanged.")
 @memory_option
-@click.option("--csv", "as_csv", is_flag=True, help="A table of comma-separated values.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print a table of comma-separated values.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def predict(
     run: str,
@@ -50,7 +52,7 @@ def predict(
     as_csv: bool,
     as_json: bool,
 ) -> None:
-    r"""Print what the net of RUN says of each picture or row: class, margin and outputs.
+    r"""Print the answer of the net of RUN for each picture or row: class, margin and outputs.
 
     A FILE is a picture (PNG, JPEG, BMP, PGM, TIFF), or rows in a csv, npy or npz file; - reads a csv or npy from
     standard input. The margin is the largest output minus the second.

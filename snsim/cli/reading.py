@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def named_path(word: str, *kinds: str, quiet: bool = False) -> str:
-    """Return the path that a word names, and say on standard error what a bare name was taken for.
+    """Return the path that a word names, and print on standard error what a bare name means.
 
-    `kinds` are those that the command takes, "run", "net" or both, as in `gallery.find_named`. SnError for a bare name
-    that names nothing.
+    `kinds` are those that the command takes, "run", "net" or both, as in `gallery.find_named`. SnError for an unknown
+    bare name.
     """
     named = find_named(word, kinds)
     if named.sentence and not quiet:
@@ -27,7 +27,7 @@ def named_path(word: str, *kinds: str, quiet: bool = False) -> str:
     return named.word if named.kind == "path" else str(named.path)
 
 
-def read_reported(
+def read_and_report(
     file: str, values: Mapping[str, float | str], port: TextIO | None = None, seconds: float | None = None
 ) -> Program:
     """Return the program of a file, and print its warnings on standard error.

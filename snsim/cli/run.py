@@ -19,6 +19,7 @@ from snsim.cli.reading import named_path
 from snsim.colour import DIM, echo, is_terminal, paint
 from snsim.errors import SnError, fail
 from snsim.escaping import for_line, for_shell
+from snsim.gallery import is_path
 from snsim.input_files import exists
 from snsim.registry import Shelf, suggest
 
@@ -57,7 +58,7 @@ NEW_RUN_ONLY = (
 @click.option(
     "--kernel",
     type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),
-    help="SN-2.8 kernel for a program that chooses none. [default: the first that has its functions]",
+    help="SN-2.8 kernel, if the program chooses none. [default: the first that has the functions it calls]",
 )
 @click.option(
     "--fast",
@@ -93,12 +94,11 @@ def run(file: str | None, **options: Any) -> int:
     name.
     """
     from snsim.cli.run_sn28 import read_and_run
-    from snsim.console.choose_view import choose_view
 
     resumed, as_json, quiet = options["resume"], bool(options["as_json"]), bool(options["quiet"])
     if file is None and resumed is None:
         raise WrongUseError(
-            "neither a FILE nor a run to resume is given",
+            "snsim run needs a FILE, or a run to resume",
             "write snsim run FILE, or snsim run --resume RUN",
         )
     if file is not None and resumed is not None:
@@ -148,17 +148,20 @@ def next_commands(finished: Sequence[RunFinished], file: str | None, context: cl
     if file is not None:
         repeated = stated_options(context, leave_out=("seeds", "resume", "tensorboard"))
         unused = max(event.seed for event in finished) + 1
-        source = Path(file) if is_path(file) else file
+        source = Path(file) if is_data_path(file) else file
         commands += [f"snsim show {for_shell([source])}", f"snsim run {for_shell([source, *repeated])} --seed {unused}"]
     return commands
 
 
 def _place_of_data(names: Sequence[str]) -> Path | None:
-    """Return where the data of a resumed run are now, by --data. WrongUseError for several places, or a data set."""
-    if len(names) > 1 or any(not is_path(name) for name in names):
+    """Return the place to which the data of a resumed run were moved (--data), or None.
+
+    WrongUseError unless it is one path.
+    """
+    if len(names) > 1 or any(not is_data_path(name) for name in names):
         raise WrongUseError(
             f"--resume reads its data set from the run folder: --data {names[0]} is not allowed",
-            "with --resume, --data names one file or folder: where the data of the run are now",
+            "with --resume, --data takes one file or folder: the place to which the data of the run were moved",
         )
     return Path(os.path.abspath(names[0])) if names else None
 
@@ -176,7 +179,7 @@ def run_file(
 
     Return the exit code; runs that end are added to `finished`.
 
-    A program that acts by itself has done so already, and may declare no training.
+    A program of SN-2.8 has already trained while it was read, and may declare no training.
     """
     from snsim.runs.run import run as run_training
 
@@ -259,22 +262,44 @@ def options_from(stated: Mapping[str, Any], presets: Mapping[str, float | str]) 
 
 
 def _data_of(names: Sequence[str], sets: Shelf[Any]) -> tuple[str, ...]:
-    """Return the names of --data, or one absolute path. WrongUseError for neither, and for a path among names."""
-    paths = [name for name in names if name not in sets and is_path(name)]
+    """Return the names of --data, or one absolute path.
+
+    WrongUseError for an unknown data set, and for a path beside other names.
+    """
+    paths = [name for name in names if name not in sets and is_data_path(name)]
     if not paths:
         _check_known(sets, names, "--data")
         return tuple(names)
     if len(names) > 1:
         raise WrongUseError(
-            f"--data {paths[0]} is a file or folder, and {len(names)} are named",
-            f"leave the others out: --data {for_shell(paths[:1])}",
+            f"--data {paths[0]} is a file or folder, and it must be the only --data: {len(names)} are given",
+            f"keep one: --data {for_shell(paths[:1])}",
         )
     return (os.path.abspath(paths[0]),)
 
 
-def is_path(name: str) -> bool:
-    """Tell whether a word names a file or folder, not a data set: it has a slash or a suffix, or it is there."""
-    return "/" in name or os.sep in name or bool(Path(name).suffix) or exists(name)
+def is_data_path(name: str) -> bool:
+    """Tell whether the value of --data is a path, not the name of a data set: by its form, or because it exists."""
+    return name != "" and (is_path(name) or exists(name))
+
+
+def choose_view(as_json: bool, quiet: bool, events: Path | None = None) -> View:
+    """Return the view for the given options and the kind of output. `events`: the folder of --tensorboard."""
+    from snsim.console.views import JsonView, PlainView, QuietView
+
+    if events is not None:
+        from snsim.console.tensorboard_view import TensorBoardView
+
+        return TensorBoardView(choose_view(as_json, quiet), events)
+    if as_json:
+        return JsonView(quiet)
+    if quiet:
+        return QuietView()
+    if not is_terminal(sys.stdout):
+        return PlainView()
+    from snsim.console.live_table import TerminalView
+
+    return TerminalView()
 
 
 def sayer(as_json: bool, quiet: bool) -> Say:

@@ -1,4 +1,4 @@
-"""Read programs that act when they are read, as those of SN-2.8 do: their kernel, files, folder and questions."""
+"""Read programs that may train and write files while they are read, as programs of SN-2.8 do."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ TRAINING_ONLY = ("passes", "seeds", "engine", "dtype", "data", "initial", "only"
 def read_and_run(
     file: str, options: Options, stated: Mapping[str, Any], port: TextIO, say: Callable[[str], None]
 ) -> Program:
-    """Read the program of a file, which does at once what it does by itself, and say where its files are.
+    """Read the program of a file, which may train and write files meanwhile, and print where its files are.
 
-    SnError also for options that do not apply to the program.
+    SnError for faults of the program, and for options that do not apply to it.
     """
     kernel = None if stated["kernel"] is None else str(stated["kernel"])
     limits = override_limits(ACTING, stated["steps"], stated["seconds"], stated["megabytes"])

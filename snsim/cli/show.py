@@ -12,7 +12,7 @@ import click
 from snsim.cli.errors import report
 from snsim.cli.exit_codes import FAULT
 from snsim.cli.options import memory_option, presets, seconds_option
-from snsim.cli.reading import named_path, read_reported
+from snsim.cli.reading import named_path, read_and_report
 from snsim.colour import BOLD, DIM, echo, paint
 from snsim.errors import Fault, SnError, cut, fail
 from snsim.escaping import for_line
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 @seconds_option("60")
 @memory_option
 def show(file: str, stage: str | None, settings: Sequence[str], seconds: float | None, memory: int | None) -> None:
-    r"""Show the nets of FILE: layers, connections, tables, memory of a run, and every clause with its origin.
+    r"""Show the nets of FILE: layers, connections, tables, memory of a run, and every clause, stated or default.
 
     \b
-    --stage forms   the text as it was read
-    --stage net     complete forms without the overview; they read back as the same forms
+    --stage forms   the expressions of the file, before they are evaluated
+    --stage net     the complete declarations alone, with all defaults, as snsim can read them again
     --stage plan    parameters and order of computation
     --stage torch   the PyTorch module
     --stage llvm    the LLVM IR of the native engine in float32, pattern by pattern, for the first stage of each
@@ -51,7 +51,7 @@ def show(file: str, stage: str | None, settings: Sequence[str], seconds: float |
     if stage == "forms":
         print_forms(path)
         return
-    program = read_reported(path, presets(settings), seconds=seconds)
+    program = read_and_report(path, presets(settings), seconds=seconds)
     if stage in _STAGES_WITH_ARRAYS:
         _refuse_large(program, stage, memory)
     elif stage is None:
@@ -71,14 +71,14 @@ def show(file: str, stage: str | None, settings: Sequence[str], seconds: float |
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
 @seconds_option("60 for each FILE")
 def check(files: Sequence[str], settings: Sequence[str], seconds: float | None) -> int:
-    """Report every error of each FILE, or a line of counts if it has none.
+    """Report every error of each FILE; for a FILE without errors, print a line with its counts.
 
-    The line names the memory that a run would need if that is 1 GB or more.
+    The line also shows the memory that a run would need, if it is 1 GB or more.
     """
     faulty = 0
     for file in files:
         try:
-            program = read_reported(named_path(file, "net"), presets(settings), seconds=seconds)
+            program = read_and_report(named_path(file, "net"), presets(settings), seconds=seconds)
             report(_memory_warnings(program, None))
             echo(check_line(file, program))
         except SnError as error:
@@ -111,7 +111,7 @@ def print_overview(program: Program) -> None:
         _print_net(net, _training_of(program, net))
         echo(
             paint(
-                f"a run would need {size_text(_memory_of(net, program))} of memory, and its data",
+                f"a run would need {size_text(_memory_of(net, program))} of memory, in addition to its data",
                 DIM,
                 stream=sys.stdout,
             )
@@ -179,7 +179,7 @@ def _print_code(program: Program, assembly: bool) -> None:
         echo(native_code(training, training.stages[0], "float32", assembly))
     if not program.own_trainings:
         raise fail(
-            f"{program.sources[0].name} declares no training, and code is made for a training",
+            f"{program.sources[0].name} declares no training, and the code of an engine depends on the training",
             hint="(train NAME clause ...) declares one",
         )
 
@@ -250,7 +250,7 @@ def _memory_warnings(program: Program, memory: int | None) -> list[Fault]:
 
 def _refuse_large(program: Program, stage: str, memory: int | None) -> None:
     faults = [
-        replace(fault, severity="error", message=f"--stage {stage} makes the arrays of a run: {fault.message}")
+        replace(fault, severity="error", message=f"--stage {stage} needs as much memory as a run: {fault.message}")
         for fault in _memory_warnings(program, memory)
     ]
     if faults:

@@ -190,10 +190,10 @@ class Differences:
 
 
 def _first_behind(order: list[str], over: set[_Part], differences: dict[_Part, float]) -> str:
-    """Return the first layer behind the last one whose states agree.
+    """Return the layer after the last one whose states agree.
 
-    A layer before that one may differ because the module computes it in another way. A layer behind it, of which the
-    module shows nothing, may well be at fault.
+    An earlier layer may differ because the module computes it in another way. A later layer whose states the module
+    does not show may have the fault.
     """
     agree = [k for k, name in enumerate(order) if ("states", name) in differences and ("states", name) not in over]
     if agree and agree[-1] + 1 < len(order):

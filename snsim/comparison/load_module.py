@@ -31,11 +31,11 @@ def load_class(place: str) -> nn.Module:
     """
     file, colon, name = place.rpartition(":")
     if not colon or not file or not name.isidentifier():
-        raise fail(f'"{place}" does not say which class of which file', hint="write FILE.py:Class")
+        raise fail(f'"{place}" names no class: FILE.py:Class is expected', hint="write FILE.py:Class")
     path = Path(file)
     if not is_file(path):
         raise fail(
-            f"there is no file {shown(file)}", hint="write FILE.py:Class, with a path relative to the current folder"
+            f"there is no file {shown(file)}", hint="write the file, a colon and the class, such as my_net.py:Net"
         )
     with needing("torch", what="a comparison with a module"):
         from torch import nn
@@ -46,7 +46,7 @@ def load_class(place: str) -> nn.Module:
         classes = {key: value for key, value in declared.items() if isinstance(value, type)}
         if name not in classes:
             raise fail(f'{file} has no class "{name}"', hint=suggest(name, list(classes), "classes"))
-        with raising_faults(f"{file} cannot make {name}", "the class is called without arguments", file):
+        with raising_faults(f"{name} of {file} cannot be created", "the class is called without arguments", file):
             module = classes[name]()
     if not isinstance(module, nn.Module):
         raise fail(f"{name} of {file} is not a torch.nn.Module", hint="derive the class from torch.nn.Module")

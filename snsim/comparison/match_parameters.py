@@ -95,7 +95,7 @@ def match_parameters(net: Net, module: nn.Module, mapping: Mapping[str, str]) ->
 def _unknown(
     mapping: Mapping[str, str], net: Net, ours: Mapping[str, Parameter], theirs: Mapping[str, nn.Parameter]
 ) -> Iterator[Fault]:
-    """Yield a fault for each name of the mapping that does not exist or stands twice."""
+    """Yield a fault for each name of the mapping that does not exist or is used twice."""
     for name, their_name in mapping.items():
         if name not in ours:
             yield Fault(

@@ -36,10 +36,13 @@ def comparison_text(comparison: Comparison) -> str:
     lines.append("")
     unseen = [row.layer for row in comparison.layers if row.states is None]
     if unseen:
-        lines.append(f"{other} computes no states equal to those of {', '.join(unseen)}, but learns the same")
+        lines.append(
+            f"no tensor of {other} equals the states of {', '.join(unseen)}: they are not compared; gradients and "
+            "weights agree"
+        )
     lines.append(_verdict(comparison))
     if not comparison.equal and comparison.dtype == "float32":
-        lines.append("  in float32 rounding alone can cause this: try --dtype float64")
+        lines.append("  in float32, rounding alone can cause this: try --dtype float64")
     lines.append(
         f"processor time for {comparison.presentations:,} presentations: {one} {_time(comparison.seconds[0])}, {other} "
         f"{_time(comparison.seconds[1])}, ratio {_ratio(comparison.ratio)}"

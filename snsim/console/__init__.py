@@ -1,1 +1,1 @@
-"""Show a run in progress: plain lines, a live table, JSON, TensorBoard."""
+"""Show a run while it goes on: plain lines, a live table, JSON, TensorBoard. A new display is a `View` here."""

@@ -69,12 +69,10 @@ _HELPERS = {  # helper functions of the written program
 
 
 def program_of(net: Net) -> str:
-    """Return the text of the program. SnError, with a list, for what SN's kernels do not have."""
+    """Return the text of the program. SnError, with a list, if the net uses features that SN's kernels do not have."""
     lacking = missing_features(net)
     if lacking:
-        raise fail(
-            f"SN's units know no {', no '.join(lacking)}", None, hint=f"remove this from {net.name} to convert it"
-        )
+        raise fail(f"SN-2.8 has no {', no '.join(lacking)}", None, hint=f"remove this from {net.name} to convert it")
     variables = sn_names(net)
     names = {layer: symbol_text(variable) for layer, variable in variables.items()}
     calls = [line for layer in net.layers[1:] for line in _bias_calls(layer, names)]

@@ -48,7 +48,7 @@ class Conversion:
 def built_nets(
     source: Source, host: Host, presets: Mapping[str, float | str] | None = None
 ) -> tuple[list[BuiltNet], list[str]]:
-    """Return the nets that a program makes, and notes on what was not followed.
+    """Return the nets that a program makes, and notes on parts that were not analysed.
 
     Raises SnError if the program fails before it learns.
     """

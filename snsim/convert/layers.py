@@ -92,7 +92,7 @@ def layers_of(net: BuiltNet) -> Layers:
 
 
 def _unique_names(names: list[str]) -> list[str]:
-    """Return the names, with a number where one stands twice."""
+    """Return the names, with a number added to a name that occurs twice."""
     seen: Counter[str] = Counter()
     unique_names = []
     for name in names:
@@ -272,4 +272,4 @@ def bias_of(net: BuiltNet, layers: Layers, k: int) -> str:
         pairs = set(zip(index[actual.target].tolist(), actual.weight.tolist()))
         if len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}):
             return sharing
-    raise refusal(f"the units of {name} share biases neither by map nor by column, and not every unit has its own")
+    raise refusal(f"the units of {name} share biases in another way than one per unit, one per map or one per column")

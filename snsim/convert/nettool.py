@@ -95,7 +95,9 @@ def create(interpreter: Interpreter, file: str) -> None:
     layer_of_object = {id(item): _layer(interpreter, item) for item in _objects(interpreter, "nettool-layers")}
     if not layer_of_object:
         raise fail(
-            f"nettool-net of {file} makes no layer", None, hint='add (new c-layer \'("name" (16 16) ...) x y w h)'
+            f"the function nettool-net of {file} creates no layer",
+            None,
+            hint='add (new c-layer \'("name" (16 16) ...) x y w h)',
         )
     connections = [
         _connection(interpreter, item, layer_of_object) for item in _objects(interpreter, "nettool-connections")
@@ -164,7 +166,7 @@ def _connection(
         )
         if layer is None:
             raise fail(
-                f"a connection of NetTool leads {slot} {interpreter.describe(end)}, which is not a layer",
+                f"a connection of NetTool goes {slot} {interpreter.describe(end)}, which is not a layer",
                 interpreter.place(),
                 hint="make the layer first, with (new c-layer ...)",
             )

@@ -265,9 +265,9 @@ def _record_learning(interpreter: Interpreter, watch: ProgramWatch, name: str, a
 
 
 def _instead_of_measuring(interpreter: Interpreter, watch: ProgramWatch) -> Form:
-    """Set the result of a measurement: all wrong before any learning, all right after it.
+    """Pretend to measure: all patterns are wrong before any learning, and all are right after it.
 
-    Loops that wait for good results therefore end. Returns the value of `test-pattern` and of a step, the error; the
+    So loops that wait for good results end. Returns the value of `test-pattern` and of a step, the error; the
     other results are in SN's variables.
     """
     watch.measured += 1

@@ -1,1 +1,1 @@
-"""Data sets by name, and readers of a user's own files."""
+"""Data sets by name (catalog.py), and readers of a user's own files (readers/). Each new one is added there."""

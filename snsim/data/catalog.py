@@ -120,7 +120,7 @@ def load(name: str, data_set: DataSet, fetcher: Fetcher) -> Examples:
 
 
 def digest(train: Split, test: Split | None) -> str:
-    """sha256 over what both splits hold: for each array its role, type, shape and elements in little-endian rows."""
+    """Return the sha256 of both splits: the role, type, shape and elements (little-endian, by rows) of each array."""
     total = hashlib.sha256()
     for which, split in (("train", train), ("test", test)):
         if split is None:
@@ -135,7 +135,7 @@ def digest(train: Split, test: Split | None) -> str:
 
 
 def origin_of(places: Sequence[Path]) -> str:
-    """Which files, found where: `zip.train.gz and zip.test.gz in /data/usps`."""
+    """Return the names of the files and their folders as text: `zip.train.gz and zip.test.gz in /data/usps`."""
     by_folder: dict[Path, list[str]] = {}
     for place in places:
         by_folder.setdefault(place.parent, []).append(place.name)
@@ -278,7 +278,7 @@ def zipcode(contents: Contents) -> tuple[Split, Split]:
 
 @data_set("mnist-1989", MNIST_FILES, (7291, 2007), (16, 16), pictures=_SCALED_MNIST_STYLE)
 def mnist_1989(contents: Contents) -> tuple[Split, Split]:
-    """The 2022 stand-in for the zip codes: 7291 and 2007 digits drawn from MNIST, scaled to 16 x 16.
+    """The substitute for the zip codes in the 2022 study: 7291 and 2007 digits drawn from MNIST, scaled to 16 x 16.
 
     The sample of https://github.com/karpathy/lecun1989-repro, with the test digits drawn first.
     """  # noqa: D401
@@ -289,7 +289,7 @@ def mnist_1989(contents: Contents) -> tuple[Split, Split]:
 def mnist(contents: Contents) -> tuple[Split, Split]:
     """MNIST: 60000 train, 10000 test, 28 x 28 grey from -1 to 1.
 
-    The inputs are float32: they are bytes over 127.5 minus 1, and twice the memory would buy nothing.
+    The inputs are float32: byte / 127.5 - 1. float64 would need twice the memory without a gain in precision.
     """
     train, test = (Split(_grey(images), labels) for images, labels in _mnist_pairs(contents))
     return train, test
@@ -312,7 +312,7 @@ def mnist_50000(contents: Contents) -> tuple[Split, Split]:
 def sn28_digits(contents: Contents) -> tuple[Split, Split]:
     """480 mouse-drawn digits that came with SN-2.8: 320 train, 160 test, 16 x 16, -1 or 1 (ink).
 
-    120 drawings at four horizontal positions each. The targets of dig.des are -1 but for one +1, which is the label.
+    There are 120 drawings, each at four horizontal positions. A row of dig.des has +1 at the label and -1 elsewhere.
     """
     pictures = read_matrix(contents["dig.pat"], "dig.pat").reshape(-1, 16, 16)
     labels = read_matrix(contents["dig.des"], "dig.des").argmax(axis=1)
@@ -321,10 +321,10 @@ def sn28_digits(contents: Contents) -> tuple[Split, Split]:
 
 @data_set("sn28-digits-by-drawing", DIG_FILES, (320, 160), (16, 16))
 def sn28_digits_by_drawing(contents: Contents) -> tuple[Split, Split]:
-    """The same 480 digits, no drawing in both parts: of each digit 8 drawings to train, 4 to test, 320 and 160.
+    """The same 480 digits, but no drawing is in both parts: 8 drawings of each digit to train, 4 to test; 320 and 160.
 
-    In the order of the file 156 of the 160 test pictures are drawings that are in the training part too, shifted.
-    Here the first eight drawings of a digit, as they come in the file, are for training.
+    In `sn28-digits`, 156 of the 160 test pictures are shifted copies of drawings in the training part. Here the first
+    eight drawings of each digit in the file are for training.
     """  # noqa: D401
     pictures, labels = (
         np.concatenate(parts) for parts in zip(*((split.inputs, split.labels) for split in sn28_digits(contents)))
@@ -345,7 +345,7 @@ def sn28_digits_by_drawing(contents: Contents) -> tuple[Split, Split]:
 def digits(contents: Contents) -> tuple[Split, Split]:
     """1797 handwritten digits that come with snsim: 1437 train, 360 test, 8 x 8 scaled to 16 x 16; no network.
 
-    Counts 0 to 16 become grey from -1 to 1; the split is the order of the file.
+    Counts 0 to 16 become gray from -1 to 1. The first 1437 digits of the file are for training.
     """
     counts, labels = read_digits_csv(contents["digits.csv.gz"], "digits.csv.gz")
     pictures = scale((counts / 8 - 1).astype(np.float32), 16, 16).astype(np.float64)
@@ -353,7 +353,7 @@ def digits(contents: Contents) -> tuple[Split, Split]:
 
 
 def mnist_sample_indices(train: int, test: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which digits of MNIST's 60000 and 10000 the samples of 2022 hold: the test digits are drawn first (seed 1337)."""
+    """Return the indices of the MNIST digits in the samples of 2022; the test digits are drawn first (seed 1337)."""
     draw = np.random.RandomState(1337)
     chosen_test = draw.permutation(10000)[:test]
     return draw.permutation(60000)[:train], chosen_test
@@ -369,7 +369,7 @@ def _mnist_sample(contents: Contents, train: int, test: int, dtype: type) -> tup
 
 
 def _mnist_pairs(contents: Contents) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Images (n, 28, 28) uint8 and labels (n,) int64 of the two splits."""
+    """Yield images (n, 28, 28) uint8 and labels (n,) int64 of the two splits."""
     names = [file.name for file in MNIST_FILES]
     return [
         (read_idx(contents[images], images), read_idx(contents[labels], labels).astype(np.int64))
@@ -378,7 +378,7 @@ def _mnist_pairs(contents: Contents) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _grey(images: np.ndarray) -> np.ndarray:
-    """Bytes from 0 (paper) to 255 (ink) -> float32 from -1 to 1."""
+    """Return bytes, 0 (paper) to 255 (ink), as float32 from -1 to 1."""
     grey = images.astype(np.float32)
     grey /= np.float32(127.5)
     grey -= np.float32(1)
@@ -386,6 +386,6 @@ def _grey(images: np.ndarray) -> np.ndarray:
 
 
 def _grey_16(images: np.ndarray) -> np.ndarray:
-    """Return bytes as float32 from -1 to 1, scaled to 16 x 16; some thousands at a time, to save memory."""
+    """Return bytes as float32 from -1 to 1, scaled to 16 x 16, in batches to save memory."""
     pieces = (images[start : start + 4000] for start in range(0, len(images), 4000))
     return np.concatenate([scale(_grey(piece), 16, 16) for piece in pieces])

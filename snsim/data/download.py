@@ -131,7 +131,8 @@ def _get(address: str, output: _LimitedWriter, timeouts: Timeouts) -> None:
 def _connection_refusal(error: Exception, timeouts: Timeouts) -> DownloadError:
     """Return the error for a lost connection.
 
-    requests has one class for an unknown host, a closed port and a silent host; the exception inside tells them apart.
+    requests has one class for an unknown host, a closed port and a silent host; the exception inside it shows which one
+    it was.
     """
     from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 

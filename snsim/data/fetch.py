@@ -1,7 +1,7 @@
 """Find the files of data sets: in folders of the user, an installed package, the cache, at public addresses, in order.
 
-Every file is checked by its sha256. A file of the user with another one is an error; one in the cache is downloaded
-again; a download is dropped. The cache never holds a half-written file.
+Every file is checked by its sha256. If a digest is wrong, a user's file is an error, a file in the cache is downloaded
+again, and a download is discarded. The cache never holds a half-written file.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Search:
-    """Where to look, and how long to wait for others."""
+    """Where to look for files, and how long to wait for servers."""
 
     data_dir: Path | None = None  # the option --data-dir
     recorded: tuple[Path, ...] = ()  # by a run folder; those that are gone are passed over
@@ -112,7 +112,7 @@ class DamagedError(Exception):
 
 
 class Fetcher:
-    """Finds files for one call. Says each step, and remembers which hosts cannot be reached."""
+    """Finds files during one call. Reports each step, and remembers which hosts cannot be reached."""
 
     def __init__(self, search: Search, say: Say = lambda sentence: None, progress: Progress | None = None):
         self.search = search

@@ -131,7 +131,7 @@ def _unpacked(file: BinaryIO, name: str, most: int) -> bytes:
     return b"".join(pieces)
 
 
-_ANOTHER = "is it another file of this name? Move it away, and `snsim data NAME` downloads the right one"
+_ANOTHER = "this may be another file of the same name: move it away, and `snsim data NAME` downloads the right one"
 
 
 def read_zip_text(content: bytes, name: str, rows: int = 16, columns: int = 16) -> tuple[np.ndarray, np.ndarray]:
@@ -144,8 +144,8 @@ def read_zip_text(content: bytes, name: str, rows: int = 16, columns: int = 16) 
     width = 1 + rows * columns
     if not len(values) or len(values) % width:
         raise fail(
-            f"{name} has {len(values)} numbers, expected a multiple of {width}: a class and {rows} x {columns} "
-            "grey values a line",
+            f"{name} has {len(values)} numbers, expected a multiple of {width}: each line holds a class and {rows} x "
+            f"{columns} gray values",
             hint=_ANOTHER,
         )
     table = values.reshape(-1, width)
@@ -154,26 +154,26 @@ def read_zip_text(content: bytes, name: str, rows: int = 16, columns: int = 16) 
     if len(wrong):
         raise fail(
             f"{name}: the class of digit {wrong[0]} is {table[wrong[0], 0]:g}, expected 0 to 9 "
-            f"({len(wrong)} of {len(labels)} digits are so)",
+            f"({len(wrong)} of {len(labels)} digits have such a class)",
             hint=_ANOTHER,
         )
     pictures = table[:, 1:].reshape(-1, rows, columns)
     outside = np.flatnonzero((np.abs(pictures) > 1).any(axis=(1, 2)))
     if len(outside):
         worst = pictures[outside[0]].flat[np.abs(pictures[outside[0]]).argmax()]
-        raise fail(f"{name}: digit {outside[0]} has the grey value {worst:g}, expected -1 to 1", hint=_ANOTHER)
+        raise fail(f"{name}: digit {outside[0]} has the gray value {worst:g}, expected -1 to 1", hint=_ANOTHER)
     return np.ascontiguousarray(pictures), labels
 
 
 def read_digits_csv(content: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """scikit-learn's small digits: lines of 64 counts from 0 to 16 (8 x 8) and the class.
+    """Read scikit-learn's small digits: each line holds 64 counts from 0 to 16 (8 x 8) and the class.
 
     Returns counts (n, 8, 8) float64 and labels (n,) int64.
     """
     values = read_numbers(content.replace(b",", b" "), name)
     if not len(values) or len(values) % 65:
         raise fail(
-            f"{name} has {len(values)} numbers, expected a multiple of 65: 8 x 8 counts and the class a line",
+            f"{name} has {len(values)} numbers, expected a multiple of 65: each line holds 8 x 8 counts and a class",
             hint=_ANOTHER,
         )
     table = values.reshape(-1, 65)
@@ -189,8 +189,8 @@ def read_matrix(content: bytes | BinaryIO, name: str, most: int | None = None) -
     """Return a matrix that SN's `save-matrix` or `save-ascii-matrix` wrote, float64 whatever its element type.
 
     Binary: magic, number of dimensions, sizes (32 bits each, in the writer's byte order; the sizes of one or two
-    dimensions are padded with 1 to three), elements by rows. What follows the last element is ignored, as SN did.
-    `most`: of elements.
+    dimensions are padded with 1 to three), elements by rows. Bytes after the last element are ignored, as in SN.
+    `most` is the largest number of elements.
     """
     file = io.BytesIO(content) if isinstance(content, bytes) else content
     size = file.seek(0, io.SEEK_END)
@@ -253,7 +253,7 @@ def _read_binary_matrix(
 
 
 def _read_text_matrix(file: BinaryIO, head: bytes, size: int, name: str, most: int | None) -> np.ndarray:
-    """`.MAT`, the number of dimensions, the sizes, then the numbers, in any layout."""
+    """Read `.MAT`, the number of dimensions, the sizes, then the numbers, in any layout."""
     begin = head.index(_SN_TEXT) + len(_SN_TEXT)
     words = head[begin:].split(None, _MOST_DIMENSIONS + 1)
     dimensions = _whole(words[0] if words else b"", name, "the number of dimensions")
@@ -284,8 +284,8 @@ def _too_few(numbers: int, count: int, shape: tuple[int, ...], name: str) -> SnE
 def read_rows(file: BinaryIO, name: str, most: int) -> np.ndarray:
     """Read a text of numbers, one row a line, with blanks, commas or semicolons between: float64 (rows, columns).
 
-    Empty lines and lines that begin with # are left out. SnError with the line for one of another length. `most`: of
-    numbers.
+    Empty lines and lines that begin with # are left out. SnError, with the line, if a row has another length. `most` is
+    the largest number of elements.
     """
     rows = width = at_line = done = 0
     for line, text in _row_pieces(file, name):
@@ -295,7 +295,7 @@ def read_rows(file: BinaryIO, name: str, most: int) -> np.ndarray:
             continue
         if not width:
             width, at_line = int(counts[full[0]]), line + int(full[0]) + 1
-            _read_words(text.split(b"\n")[full[0]], name, 0, at_line - 1)  # a line of headings is told as such
+            _read_words(text.split(b"\n")[full[0]], name, 0, at_line - 1)  # reports a line of headings as such
         wrong = full[counts[full] != width]
         if len(wrong):
             raise fail(
@@ -345,7 +345,7 @@ def _row_pieces(file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
 
 
 def _words_by_line(text: bytes) -> np.ndarray:
-    """How many words each line of a text has."""
+    """Return how many words each line of a text has."""
     characters = np.frombuffer(b"\n" + text, np.uint8)
     blank = (characters == 32) | ((characters >= 9) & (characters <= 13))
     starts = np.flatnonzero(blank[:-1] & ~blank[1:])
@@ -356,7 +356,7 @@ def _words_by_line(text: bytes) -> np.ndarray:
 def read_numbers(content: bytes, name: str, most: int | None = None) -> np.ndarray:
     """Return the numbers of a text in any layout, float64: all, or the first `most`.
 
-    SnError at the first word that is no number.
+    SnError at the first word that is not a number.
     """
     file = io.BytesIO(content)
     if content[:3] == _BOM:
@@ -367,9 +367,9 @@ def read_numbers(content: bytes, name: str, most: int | None = None) -> np.ndarr
 
 
 def _read_into(file: BinaryIO, numbers: np.ndarray, name: str, line: int = 0) -> np.ndarray:
-    """Fill an array with the numbers of a text, from where the file stands on. Return the part that was filled.
+    """Fill an array with numbers from the current position of a text file. Return the part that was filled.
 
-    `line`: ends of line before. What follows behind the last number that is wanted is not looked at.
+    `line`: the number of lines before this position. Text after the last number needed is not read.
     """
     done = 0
     for piece in _pieces(file):
@@ -391,7 +391,7 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
         rest = piece[end:]
         if end:
             yield piece[:end]
-        while len(rest) > _PIECE:  # no word is so long: whoever reads it will say so
+        while len(rest) > _PIECE:  # no number is so long: the function that reads it reports the error
             yield rest[:_PIECE]
             rest = rest[_PIECE:]
     if rest:
@@ -401,7 +401,7 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 def _read_words(text: bytes, name: str, before: int, line: int, most: int = -1) -> np.ndarray:
     """Return the numbers of a piece of text, at most `most`.
 
-    `before`: numbers before the piece; `line`: ends of line before it. Both are for faults.
+    `before` and `line`: how many numbers and lines come before the piece. Both appear in error messages.
     """
     if not text.strip():
         return np.empty(0)
@@ -440,7 +440,8 @@ def _not_a_number(text: bytes, name: str, before: int, line: int) -> SnError:
                 hint=f"line {line} of the file: {advice}",
             )
     return fail(
-        f"{name} is not a text of numbers", hint="name a text with one pattern a line, an npy, an idx or an SN file"
+        f"{name} is not a text file of numbers",
+        hint="name a text with one pattern a line, an npy, an idx or an SN file",
     )
 
 
@@ -450,7 +451,7 @@ def _finite(values: np.ndarray, name: str) -> np.ndarray:
         kind = "nan: not a number" if np.isnan(values[wrong[0]]) else f"{values[wrong[0]]}: beyond 1.8e308"
         raise fail(
             f"{name}: number {wrong[0] + 1} of {len(values)} is {values[wrong[0]]}; "
-            f"{len(wrong)} of them are no finite number",
+            f"{len(wrong)} of them are not finite",
             hint=f"replace it: number {wrong[0] + 1} is {kind}",
         )
     return values
@@ -459,7 +460,10 @@ def _finite(values: np.ndarray, name: str) -> np.ndarray:
 def within(
     values: np.ndarray, dtype: np.dtype | type | str, what: str, span: Span | None = None, hint: str = ""
 ) -> np.ndarray:
-    """Return the numbers if a type can hold all that are finite. SnError with the first that is beyond it."""
+    """Return the numbers unchanged.
+
+    SnError, with the first one, if a finite number is too large for the type `target`.
+    """
     target = np.dtype(dtype)
     if target.kind != "f" or (values.dtype.kind == "f" and values.dtype.itemsize <= target.itemsize) or not values.size:
         return values
@@ -475,7 +479,7 @@ def within(
         f"{what}: the number at {place} is {values[tuple(wrong[0])]:g}, too large for {target} "
         f"(maximum {most:.3g})" + (f" ({len(wrong)} numbers affected)" if len(wrong) > 1 else ""),
         span,
-        hint=hint or "divide the numbers by their largest before they are written",
+        hint=hint or "divide the numbers by the largest one before you save them",
     )
 
 

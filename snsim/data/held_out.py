@@ -1,4 +1,4 @@
-"""Which patterns are held out for the test: drawn by a seed, in each class the same share.
+"""Choose the patterns that are held out for the test: by a seed, and from each class in proportion.
 
 The draw is the same on every machine and in every version of NumPy: it uses the raw 64-bit numbers of PCG64, which
 NumPy keeps stable (NEP 19), and a stable sort.
@@ -18,7 +18,7 @@ def draw_order(count: int, seed: int) -> np.ndarray:
 
 
 def count_held_out(test: float, count: int) -> int:
-    """Return how many of `count` patterns are held out: `test` itself, or that part of them, rounded up.
+    """Return how many of `count` patterns are held out: `test` itself, or that fraction of them, rounded up.
 
     scikit-learn's train_test_split rounds in the same way.
     """

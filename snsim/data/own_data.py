@@ -1,4 +1,4 @@
-"""From a user's own files to examples: order of classes, patterns held out, size and scaling of the inputs, record."""
+"""Turn a user's own files into examples: order classes, hold out patterns, scale inputs, and record all of it."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def read_own(
 
 
 def _check_room(raw: RawData, request: ReadRequest) -> None:
-    """SnError if the inputs, in the four or eight bytes that each number then has, would be too large."""
+    """Raise SnError if the inputs, at 4 or 8 bytes per number, take too much memory."""
     parts = [part.inputs for part in (raw.train, raw.test) if part is not None]
     total = sum(inputs.size * max(4, inputs.dtype.itemsize) for inputs in parts)
     if request.options.size is None and total > MOST_BYTES:
@@ -211,7 +211,7 @@ def _checked_fold(folds: int, fold: int | None, count: int, where: str, request:
         )
     if fold is None:
         raise fail(
-            f"(folds {folds}) needs the fold that is tested",
+            f"(folds {folds}) needs --fold, the part to test on",
             request.at("folds"),
             hint=f"run one fold: --fold 1, up to {folds}; snsim reproduce runs all of them",
         )
@@ -273,7 +273,7 @@ def _scaled(raw: RawData, request: ReadRequest) -> tuple[Split, Split | None, In
         raise fail(
             f"the inputs of {shown(request.files[0].name)} are too large to be scaled",
             request.at("standardize" if options.standardize else "range"),
-            hint="divide the numbers by their largest before they are written",
+            hint="divide the numbers by the largest one before you save them",
         )
 
     def split(part: RawPart) -> Split:

@@ -14,7 +14,7 @@ The steps use whole numbers until the last division, so that another program can
    o(r, y; h, H) = max(0, min((r + 1)h, (y + 1)H) - max(rh, yH)). The mean is a / (hw); at most 255hw, below 2^53.
 7. The cells stand on a canvas of R x C cells without ink: in its middle, rows (R - H) div 2 above; or with their centre
    of mass on the middle: with S = sum a and M = sum r a, (RS - 2M + S) div 2S rows above, but inside the canvas.
-   Columns likewise. `div` rounds down.
+   Columns are placed in the same way. `div` rounds down.
 8. Each cell becomes -1 + 2a / (hwm): -1 without ink, 1 for the strongest ink.
 9. Only where the data set itself was made by scaling: the canvas is scaled as in `snsim.data.scaling`.
 """
@@ -61,7 +61,7 @@ FULL_BOX = PictureStyle()
 
 @dataclass(frozen=True)
 class PictureReport:
-    """What was done with a picture. Sizes are (rows, columns); `box` is None where the whole picture was taken."""
+    """How a picture was prepared. Sizes are (rows, columns); `box` is None if the whole picture was used."""
 
     name: str
     size: tuple[int, int]
@@ -86,8 +86,9 @@ def prepare_picture(
 ) -> tuple[np.ndarray, PictureReport]:
     """Return the picture of a file as an input, float32 (rows, columns) from -1 (paper) to 1 (ink), and a report.
 
-    `ink` overrules what the border tells. With `as_is` a picture of the input's size is neither cut nor moved, and its
-    grays are not stretched. Raises SnError for a file that is no picture, one without ink, and a size that differs.
+    `ink` overrides the decision from the border. With `as_is` a picture of the input's size is neither cut nor moved,
+    and its grays are not stretched. Raises SnError for a file that is no picture, one without ink, and a size that
+    differs.
     """
     name = shown(path.name)
     gray, _ = read_gray(path, name)
@@ -107,7 +108,7 @@ def prepare_whole_picture(
 ) -> tuple[np.ndarray, PictureReport]:
     """Return a picture scaled to the size of the input, with the scaling of a user's own data, and a report.
 
-    So are the pictures of a folder prepared for training. With `as_is` it must have that size already.
+    The pictures of a folder are prepared in the same way for training. With `as_is` the picture must have that size.
     """
     name = shown(path.name)
     gray, _ = read_gray(path, name)
@@ -201,7 +202,7 @@ def _check_size(gray: np.ndarray, shape: tuple[int, int], name: str) -> None:
     if gray.shape != shape:
         raise fail(
             f"{name} has {_across(_size(gray))} pixels, the net takes {_across(shape)}",
-            hint="leave --as-is out: the picture is then scaled",
+            hint="leave --as-is out, so that the picture is scaled",
         )
 
 

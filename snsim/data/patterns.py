@@ -1,4 +1,4 @@
-"""Examples that a program states itself, and the changes it makes to examples: ranges, frames, targets, shapes."""
+"""Make examples from matrices or pattern files, and change them: ranges, frames, targets, shapes."""
 
 from __future__ import annotations
 
@@ -97,9 +97,9 @@ def from_files(inputs: Path, targets: Path, span: Span | None = None) -> Example
 def _labelled(
     inputs: np.ndarray, labels: np.ndarray, origin: str, name: str, labels_name: str, span: Span | None
 ) -> Examples:
-    """Return examples of which each has a class number."""
+    """Return examples with class labels."""
     if not len(labels) or labels.min() < 0 or labels.max() > _MOST_CLASSES:
-        problem = f"go from {labels.min()} to {labels.max()}" if len(labels) else "are none"
+        problem = f"go from {labels.min()} to {labels.max()}" if len(labels) else "are missing"
         raise fail(
             f"the labels of {labels_name} {problem}, expected whole numbers from 0 to {_MOST_CLASSES:,}",
             span,
@@ -126,7 +126,7 @@ def read_patterns(place: Path, span: Span | None = None) -> np.ndarray:
                 return read_rows(file, name, _MOST_BYTES // 8)
             known = foreign_format(start)
             if known:
-                raise fail(f"{name} is {known}, which is not read as patterns", hint=_REMEDIES.get(known, _REMEDY))
+                raise fail(f"{name} is {known}, which (patterns ...) does not read", hint=_REMEDIES.get(known, _REMEDY))
             return read_matrix(file, name, _MOST_BYTES // 8)
     except OSError as error:
         raise unreadable(place, error, span) from None
@@ -135,7 +135,7 @@ def read_patterns(place: Path, span: Span | None = None) -> np.ndarray:
 
 
 def _is_text_of_rows(start: bytes) -> bool:
-    """Whether a file that begins so is a text of numbers without SN's header."""
+    """Return whether these first bytes of a file begin a text of numbers without SN's header."""
     if foreign_format(start) or start.removeprefix(b"\xef\xbb\xbf").startswith(b".MAT"):
         return False
     return not any(c < 9 or 13 < c < 32 for c in start)
@@ -169,7 +169,7 @@ def select(
 def frame(examples: Examples, rows: int, columns: int, value: float, span: Span | None = None) -> Examples:
     """Put every picture in the middle of rows x columns cells of `value`; an odd cell goes below and to the right.
 
-    Raises SnError if the inputs are no pictures or do not fit in.
+    Raises SnError if the inputs are not pictures, or are larger than rows x columns.
     """
     shape = examples.shape
     if len(shape) < 2:
@@ -180,7 +180,8 @@ def frame(examples: Examples, rows: int, columns: int, value: float, span: Span 
         )
     if shape[-2] > rows or shape[-1] > columns:
         raise fail(
-            f"(frame {rows} {columns} ...): the pictures of {examples.name} are {shape[-2]} x {shape[-1]}",
+            f"(frame {rows} {columns} ...): the pictures of {examples.name} are {shape[-2]} x {shape[-1]}, larger "
+            "than the frame",
             span,
             hint=f"write (frame {max(rows, shape[-2])} {max(columns, shape[-1])} {value:g}), or larger",
         )

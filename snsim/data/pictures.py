@@ -33,8 +33,8 @@ def read_gray(
     """Return a picture as gray bytes (rows, columns), 0 black, and the bytes of its file.
 
     Colours become gray (ITU-R 601), transparent parts white. `size` is (rows, columns) to scale to; the filter is
-    bilinear with antialiasing. Raises SnError, naming the file, for what is no picture of the formats, is damaged, or
-    has more than 50 million pixels by its header.
+    bilinear with antialiasing. Raises SnError, naming the file, for a file in another format, a damaged one, or one
+    with more than 50 million pixels by its header.
     """
     content = read_file(path, _MOST_FILE, span, what="a picture")
     with _damage(name, span), _opened(content) as image:
@@ -76,7 +76,7 @@ def _damage(name: str, span: Span | None) -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         raise fail(
-            f"{name} is no picture of the formats PNG, JPEG, BMP, PGM and TIFF, or its beginning is damaged",
+            f"{name} is not a picture in one of the formats PNG, JPEG, BMP, PGM and TIFF, or its header is damaged",
             span,
             hint=_REMEDY,
         ) from None

@@ -10,7 +10,7 @@ _WIDTH = 30
 
 
 class Progress(Protocol):
-    """What a download calls: once `start`, any number of times `advance`, and once `stop`, also after a failure."""
+    """The calls that a download makes: `start` once, `advance` any number of times, `stop` once, also if it fails."""
 
     def start(self, name: str) -> None: ...
 

@@ -47,7 +47,7 @@ class NamePattern:
         spellings = list(dict.fromkeys(names[place] for place in places))
         spelled = " and ".join(f'"{spelling}"' for spelling in spellings)
         raise fail(
-            f"{self.text} may be any of {len(places)} {plural} of {where}: {spelled}",
+            f"{self.text} matches {len(places)} {plural} of {where}: {spelled}",
             self.span,
             hint=f'write its name in quotes: "{spellings[0]}"'
             if len(spellings) == len(places)

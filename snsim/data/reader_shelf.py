@@ -69,7 +69,7 @@ class ReadRequest:
         Absolute paths of files, or of one folder.
     options : ReaderOptions
     folder : Path
-        The folder from which names in the record count.
+        The folder to which the names in the record are relative.
     inside : Path or None
         Links inside a folder of pictures must not lead out of this folder; None: they may lead anywhere.
     span : Span or None

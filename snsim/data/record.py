@@ -1,4 +1,4 @@
-"""What a run records of a user's own data: enough to find the files again and to prepare new patterns alike."""
+"""Record a user's own data: enough to find the files again and to prepare new patterns in the same way."""
 
 from __future__ import annotations
 

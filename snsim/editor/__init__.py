@@ -1,1 +1,1 @@
-"""Serve editors: colours, completion, hover help, and faults while typing."""
+"""Serve editors through the language server: colours, completion, hover help, and faults while typing."""

@@ -1,4 +1,4 @@
-"""Answer an editor's questions about a position: what is this, what may stand here, where is it defined."""
+"""Answer an editor's questions about a position: what the name means, what can be typed here, where it is defined."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def _arguments(cursor: Cursor, known: list[Definition]) -> Iterator[Proposal]:
 
 
 def _with_places() -> set[str]:
-    """Return the clauses that name places of a net: rates and initial distributions."""
+    """Return the clauses that take a SCOPE: rates and initial distributions."""
     return {clause.name for clause in clauses() if "SCOPE" in clause.syntax}
 
 

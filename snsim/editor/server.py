@@ -46,14 +46,14 @@ def serve() -> int:
         make_server().start_io(requests, replies)
     except MemoryError:  # pygls allocates the size that a message claims before it reads the message
         raise fail(
-            "a message of the editor claims more memory than there is",
-            hint="start the language server from an editor: it speaks no other protocol",
+            "a message states a length that exceeds the memory of this machine",
+            hint="let an editor start `snsim lsp`: it reads only messages of the Language Server Protocol",
         ) from None
     return 0
 
 
 class _Server(LanguageServer):
-    """A server that opens no window for each unreadable message; the editor still gets an error reply."""
+    """A server that shows no pop-up for an unreadable message; the editor still gets an error reply."""
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Choose and build the engine that computes a plan: `ENGINES` and `build`.
+"""Choose and build the engine that computes a plan. A new engine is a folder here and a function in this file.
 
 Each engine is imported only when it is asked for.
 """

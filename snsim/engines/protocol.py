@@ -1,7 +1,7 @@
 """What training asks of an engine: the protocol `Engine` and the values that it receives.
 
 Signs and names follow the papers. E is the cost of one pattern. `g` = dE/dw, summed over the connections that share w.
-`h` is the diagonal curvature d2E/dw2, summed likewise. `rate` is the learning rate of the weight.
+`h` is the diagonal curvature d2E/dw2, summed over the same connections. `rate` is the learning rate of the weight.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""A net leaves snsim: as a page of plain PyTorch, as ONNX, as a program of torch.export, as object code."""
+"""Export a net: as a page of plain PyTorch, as ONNX, as a program of torch.export, as object code."""

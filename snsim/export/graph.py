@@ -104,7 +104,7 @@ def export_onnx(subject: Subject, path: Path) -> Exported:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence what PyTorch prints and warns while it exports: it is about PyTorch's own parts."""
+    """Silence what PyTorch prints while it exports: warnings about its own internals."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -47,7 +47,7 @@ class Subject:
     weights : mapping
         Of every parameter that learns, by snsim's name: those of the run, or the initial ones.
     start : mapping or None
-        The initial weights of the training, if it is known how they were made.
+        The initial weights of the training; None if they are unknown.
     trained : bool
         Whether `weights` come from a run.
     data : PreparedData or None
@@ -147,13 +147,14 @@ def subject_of_program(
 ) -> Subject:
     """Return a training or a net of a file, with initial weights. `name` chooses one of several.
 
-    SnError if there is none of this name. Without data, the export is checked on random inputs, and `say` is told.
+    SnError if there is none of this name. Without data, the export is checked on random inputs; `say` receives a
+    sentence about this.
     """
     path = program.sources[0].name
     trainings = {training.name: training for training in program.own_trainings}
     if name is None and len(trainings) > 1:
         raise fail(
-            f"{path} declares {len(trainings)} trainings, and one is exported",
+            f"{path} declares {len(trainings)} trainings, but only one can be exported",
             hint=f"choose one with --training: {', '.join(trainings)}",
         )
     if name is not None and name not in trainings:

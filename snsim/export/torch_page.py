@@ -486,7 +486,7 @@ def _training_text(
 
 
 def _rule_text(stage: Stage, writer: _NetWriter) -> list[str]:
-    """Return the class of the update rule, its constant options put in."""
+    """Return the class of the update rule, with its constant options as numbers."""
     rule = stage.rule
     constants = {n: number(v.numbers[0]) for n, v in stage.options.items() if v.kind == "constant"}
     groups = [[(target, substitute(e, constants)) for target, e in group] for group in rule.assignments]
@@ -807,5 +807,5 @@ def _numbers_text(numbers: np.ndarray) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text that cannot end a docstring."""
+    """Return a text, changed so that it cannot end a docstring."""
     return re.sub(r"[^\w .,:;()+*/=<>'-]", "_", text)

@@ -1,1 +1,1 @@
-"""Look up every name that has a meaning in a program, with its help."""
+"""Look up every name that has a meaning in a program, with its help, for `list`, `help` and editors."""

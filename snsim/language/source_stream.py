@@ -75,7 +75,7 @@ def _class(characters: str) -> tuple[frozenset[str], bool]:
             raise CallError(
                 f'the range {first}-{last} of the class "{characters}" is too wide',
                 None,
-                "write several ranges, such as a-zA-Z, or ~ and the characters that are not meant",
+                "write several ranges, such as a-zA-Z, or ~ followed by the characters to exclude",
             )
         allowed.update(map(chr, range(ord(first), ord(last) + 1)))
         i += 1

@@ -1,1 +1,1 @@
-"""Keep `snsim.learning.criteria` valid, the old path of snsim.training.criteria; new code uses snsim.plugins."""
+"""Only an old name of `training`, kept for plug-ins that import `snsim.learning.criteria`. Nothing is added here."""

@@ -77,7 +77,8 @@ class Statement:
         if len(args) == 1:
             if not wrap:
                 self.faults.add(
-                    f"(border ...) needs the value of its cells, or wrap, after {describe(args[0])}",
+                    f"(border ...) needs a second argument after {describe(args[0])}: the value of the border cells, "
+                    "or wrap",
                     node.span,
                     f"write {syntax}",
                 )
@@ -293,7 +294,7 @@ def _largest_divisor(size: int, step: int) -> int:
 def no_geometry_error(layer: str, units: int, scheme: str, span: Span) -> Exception:
     """Return the error for a layer without rows and columns under a scheme that needs them."""
     return fail(
-        f"({scheme} ...) reads maps, and layer {layer} is {units} units without rows and columns",
+        f"({scheme} ...) reads maps, but layer {layer} is {units} units without rows and columns",
         span,
         hint=f"give {layer} a shape (rows columns) or (maps rows columns), or connect it with (full)",
     )

@@ -202,12 +202,12 @@ class Parameter:
 
     @property
     def fan_in_range(self) -> tuple[int, int]:
-        """The smallest and the largest F of a parameter that has weights, computed without the array of all."""
+        """The smallest and the largest F of a parameter, computed without the array of all."""
         return _range(self.build_fan_in_values())
 
     @property
     def sharers_range(self) -> tuple[int, int]:
-        """The smallest and the largest number of sharers of a parameter that has weights, computed likewise."""
+        """The smallest and the largest number of sharers of a parameter, computed without the array of all."""
         return _range(self.build_sharers_values())
 
     @property
@@ -311,7 +311,7 @@ class Net:
         return self._attributes[part]
 
     def parameter_names(self, names: Iterable[str]) -> dict[str, str]:
-        """Return by name in a weight file the name of the parameter that it means; an unknown name means itself.
+        """Return the parameter name for each name in a weight file; an unknown name is kept.
 
         Files of snsim 0.1 have the names of layers as they are in the description, "input-h1.weight". Names of both
         kinds can be equal, so if all the names are of one kind, they are read as that kind.

@@ -321,7 +321,7 @@ class NetForm:
     # ---- the complete form, expect -------------------------------------------------------------------------------
 
     def _complete_clauses(self, draft: NetDraft) -> tuple[Clause, ...]:
-        """Return every clause with all its options; `parts` tells the origin of each option."""
+        """Return every clause with all its options; `parts` has the origin of each option."""
         defaults = tuple(draft.defaults[word] for word in LAYER_OPTIONS.names())
         origin = next((p.origin for p in sorted(defaults, key=_rank)), DEFAULT)
         clauses = [Clause(make_node(["default", *(p.node for p in defaults)], self.span), origin, defaults)]

@@ -346,7 +346,7 @@ class NetDraft:
     def _read_scheme(self, args: tuple[Node, ...], changes: bool) -> tuple[Node | None, tuple[Node, ...]]:
         """Return the scheme, if one is stated, and the options after it.
 
-        `changes` tells that the clause names inherited connections only, so that it may leave the scheme out.
+        `changes` is true if the clause names inherited connections only: it may then leave the scheme out.
         """
         first = args[0]
         if changes and first.head in CONNECT_OPTIONS:

@@ -137,7 +137,7 @@ def tdnn(source: Layer, target: Layer, statement: Statement) -> Wiring:
         if len(layer.shape) != 2:
             shape = "x".join(map(str, layer.shape))
             faults.add(
-                f"(tdnn ...) needs layers of (frames traits), and layer {layer.name} is {shape}",
+                f"(tdnn ...) needs layers of two sizes, (frames traits), but layer {layer.name} is {shape}",
                 statement.span,
                 f"give {layer.name} a shape (frames traits)",
             )

@@ -60,7 +60,7 @@ def read_transform(node: Node, origin: str, faults: Faults) -> DraftTransform | 
 def build_transform(draft: DraftTransform, layers: Mapping[str, Layer], known: bool, faults: Faults) -> Transform:
     """Return the transform of a draft; without a structure, after a fault, if the layers or the heads do not fit.
 
-    `known` tells whether the shapes of all its layers could be read; if not, they are not checked.
+    `known` says whether the shapes of all its layers could be read; if not, they are not checked.
     """
     structure: Normalization | Attention | None = None
     joined = [layers[layer] for layer in draft.layers]
@@ -97,8 +97,8 @@ def _layers_fit(draft: DraftTransform, layers: list[Layer], faults: Faults) -> b
         )
     elif draft.word == "normalize" and (layers[0].maps or (layers[0].units,))[0] < 2:
         faults.add(
-            f"(normalize ...) is over the maps, and {layers[0].name} is {_shape_text(layers[0])}, one at each "
-            f"position: all of {layers[-1].name} would be 0",
+            f"(normalize ...) takes the mean over the maps, but {layers[0].name} is {_shape_text(layers[0])} and has "
+            f"one map: {layers[-1].name} would always get 0",
             draft.span,
             f"write two maps or more: (layer {layers[0].name} (2 ROWS COLUMNS))",
         )

@@ -83,7 +83,8 @@ class Windows:
     """Rectangular windows over maps, for `mask`, `local` and `equal-mask`.
 
     Unit (i, j) of target map t reads the rows i*step[0]-border[0] ... +window[0]-1 of every source map s with
-    `maps[s, t]`, and columns likewise. Cells outside the map have the border value, or wrap around if `wrap`.
+    `maps[s, t]`, and the columns by the same rule. Cells outside the map have the border value, or wrap around if
+    `wrap`.
 
     Pairs of maps are numbered by target map, then source map. The weight shape begins with (target maps, k) if every
     target map has the same number k of source maps, else with (pairs,). For `local`, the rows and columns of the
@@ -161,10 +162,11 @@ class Windows:
     def fans(self) -> Fans:
         """Return fan-in and fan-out of each weight; both broadcast to the weight shape.
 
-        Fan-in is the number of cells that one target unit reads: source maps that feed it times cells of a window,
-        border cells included. Where units share weights (`mask`, `equal-mask`), fan-out is the number of target maps
-        that the source map feeds times cells of a window, whatever step and border are. Where each unit has its own
-        weights (`local`), fan-out is the number of windows that read the source unit, and 1 for a border cell.
+        Fan-in is the number of cells that one target unit reads, border cells included: the number of source maps that
+        feed it, times the cells of a window. Where units share weights (`mask`, `equal-mask`), fan-out is the number of
+        target maps that the source map feeds, times the cells of a window. It does not depend on step and border. Where
+        each unit has its own weights (`local`), fan-out is the number of windows that read the source unit, and 1 for a
+        border cell.
         """
         target, source = np.nonzero(self.maps.T)  # of each pair of maps
         pairs = self.weight_shape[: len(self.weight_shape) - {"map": 2, "unit": 4, "pair": 0}[self.sharing]]
@@ -418,7 +420,7 @@ class Wiring:
         return last
 
     def last_users(self) -> np.ndarray:
-        """Return the distinct units of `last_user`; for a structure without the array of all weights."""
+        """Return the distinct units of `last_user`; a structure computes them without an array of all weights."""
         return self.last_user() if self.structure is None else self.structure.last_users()
 
 

@@ -27,7 +27,7 @@ def grey(picture: np.ndarray, low: float, high: float, width: int = 76) -> list[
 
 
 def spark(values: Sequence[float], width: int = 40) -> str:
-    """Return values as one line of bars; more than `width` values are thinned out."""
+    """Return values as one line of bars. Of more than `width` values only some are drawn."""
     return curve(values, width, 1)[0]
 
 

@@ -1,1 +1,1 @@
-"""Offer a prompt: forms typed one after the other into one program, with words to train and examine nets."""
+"""The prompt (`snsim repl`) and the notebook: forms typed one after the other, with words to train and examine nets."""

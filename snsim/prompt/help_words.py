@@ -100,7 +100,7 @@ def own_functions(interpreter: Interpreter) -> list[str]:
 
 
 def show_other(interpreter: Interpreter, title: str) -> Form:
-    """Show a table, function or variable: what is neither net nor training. CallError if there is no such name."""
+    """Show a table, function or variable. CallError if there is no such name."""
     parts = list(_meanings(interpreter, title))
     if not parts:
         known = [entry.name for _, entry in interpreter.part(session_of).declared()]

@@ -246,7 +246,7 @@ def _unwritable(path: Path, error: OSError) -> CallError:
 
 
 def _to_write(interpreter: Interpreter, caller: str, file: Form, endings: tuple[str, ...]) -> Path:
-    """Return the path to write; an existing file must be of this session. CallError if the word was not typed."""
+    """Return the path to write. CallError for a file of another session, or if a file calls the word."""
     session = interpreter.part(session_of)
     place = interpreter.place()
     if place is None or place.source.path is not None:

@@ -43,7 +43,7 @@ class SharedWord(Procedure):
         return self.prompt_word.apply(interpreter, interpreter.arguments(form))
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
-        """Return the value of a call by a word of SN: the training's net is meant only if SN's words made none."""
+        """Return the value of a call from a word of SN, on SN's own net if there is one, else on the training's."""
         session = interpreter.part(session_of)
         if session.current() is not None and interpreter.part(Netspace).nnum <= 1:
             return self.prompt_word.apply(interpreter, arguments)

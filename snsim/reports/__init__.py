@@ -1,1 +1,1 @@
-"""Reports of nets and runs: tables, score lines, and the HTML page of a run."""
+"""Tables, score lines, and the HTML page of a run. Pictures themselves are in `plots`."""

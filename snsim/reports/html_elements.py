@@ -28,7 +28,8 @@ def description(source: Source) -> str:
 def figure(draw: Callable[[FigureStyle], Figure], words: str, kind: str, caption: str = "") -> str:
     """Return a picture as HTML, drawn twice: for a wide page and for a telephone.
 
-    `words` describe it for who cannot see it. `kind` is "lines" or "grays", which a dark page treats differently.
+    `words` describe it for readers who cannot see it. `kind` is "lines" or "grays", which a dark page treats
+    differently.
     """
     wide, narrow = (b64encode(as_svg(draw(look))).decode() for look in (WIDE, NARROW))
     below = f"<figcaption>{for_html(caption)}</figcaption>" if caption else ""

@@ -1,4 +1,4 @@
-"""The report of a run: one page of HTML with its pictures inside, light and dark, without network and scripts.
+"""The report of a run: one page of HTML with its pictures inside, light or dark; it needs no network and no scripts.
 
 The page itself is `report.html.j2`; this file prepares the values that it shows.
 """

@@ -79,7 +79,7 @@ def _all_but_the_seed(run: OpenedRun) -> tuple[str, ...]:
 
 
 def _labels(groups: Sequence[Sequence[OpenedRun]]) -> list[str]:
-    """Return a name for each group: the run, or training and seeds; with the data, or the first run, if names meet."""
+    """Return a name for each group: the run, or training and seeds; equal names get the data or the first run added."""
     names = [
         for_line(group[0].name) if len(group) == 1 else f"{for_line(group[0].settings['name'])}, {len(group)} seeds"
         for group in groups
@@ -167,7 +167,7 @@ def rejection_of(run: OpenedRun, error: float) -> Rejections:
 def nlf_by_text(words: Sequence[str], file: Path | None = None) -> Nlf:
     """Return the nlf that `(nlf WORD ...)` states: a name with its numbers, or an expression in x.
 
-    It may be one that `file` declares. SnError for what is no nlf.
+    It may be one that `file` declares. SnError if it is not one nlf.
     """
     known = shelves().nlfs if file is None else read_program(file, port=sys.stderr).nlfs
     read: list[Nlf] = []
@@ -176,7 +176,7 @@ def nlf_by_text(words: Sequence[str], file: Path | None = None) -> Nlf:
     Evaluator(lisp_functions(), only_word, io.StringIO()).run(Source("<nlf>", f"(nlf {' '.join(words)})"))
     if len(read) != 1:
         raise fail(
-            f"{' '.join(words)} is not one nlf",
+            f"{' '.join(words)} is not a non-linearity",
             hint="write the name of one, such as sn-tanh; `snsim list nlf` names them",
         )
     return read[0]

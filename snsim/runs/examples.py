@@ -51,7 +51,7 @@ class FoundExamples:
     rank : int
         The place of the examples among them, from 0.
     reasons : tuple of str
-        What was said while the data were searched: why the first choices were not taken.
+        Sentences from the search: why the first choices were not taken.
     """
 
     examples: Examples
@@ -70,7 +70,7 @@ def find_examples(
 ) -> FoundExamples:
     """Return the examples of a training: of a data set, of pattern files, or from its text.
 
-    `say` is given sentences on the search. `record` is that of a run whose own files are read again. SnError if no
+    `say` receives sentences on the search. `record` is that of a run whose own files are read again. SnError if no
     choice is found, or a file is damaged.
     """
     choice = training.data
@@ -111,7 +111,7 @@ def find_examples(
         assert choice.inputs is not None and choice.targets is not None
         if options.moved is not None:
             raise fail(
-                f"--data {shown(options.moved)}: the data of this run are in its text",
+                f"--data {shown(options.moved)}: the data of this run are written in its program",
                 choice.span,
                 hint="leave --data out",
             )
@@ -142,7 +142,7 @@ def _own_examples(
 
 
 def _files_in(moved: Path, names: Sequence[str]) -> list[Path]:
-    """Return the files of a run that were moved to a folder, or beside a file. One file may have a new name."""
+    """Return the data files of a run at the path that --data names: a folder, one of the files, or the only file."""
     if len(names) == 1 and not is_folder(moved):
         return [moved]
     folder, files = folder_of(moved), []

@@ -90,9 +90,9 @@ class OpenedRun:
         say: Say = lambda sentence: None,
         download: DownloadProgress | None = None,
     ) -> OpenedRun:
-        """Read the files of a run folder. Nothing is written, but where the options say that the data are now.
+        """Read the files of a run folder. The only thing written is a new place of the data, if the options name one.
 
-        `say` is told where data come from, and why last bits may differ; `download` shows the progress of a download.
+        `say` receives sentences: where the data are, and why the last bits may differ. `download` shows progress.
         """
         return cls(run_folder.open_run(folder), options, say, download)
 
@@ -159,20 +159,20 @@ class OpenedRun:
                 names = " or ".join(training.data.names)
                 raise fail(
                     f"{self.folder / run_folder.SETTINGS} is damaged: it names the data "
-                    f"{settings['data']['name']}, and its training learns {names}",
-                    hint=f"put back {names} at the name of the data",
+                    f"{settings['data']['name']}, but its training uses {names}",
+                    hint=f'in run.json set the "name" of "data" to {names}',
                 )
             training = replace(training, data=replace(training.data, names=(settings["data"]["name"],)))
         if training.net.digest != settings["net_digest"]:
             raise fail(
-                f"the net {training.net.name} is not the one the run {self.folder} was started with",
-                hint="its source was changed, or this snsim builds another net from it: begin a new run",
+                f"the net {training.net.name} differs from the net that the run {self.folder} was started with",
+                hint="the program has changed, or this version of snsim builds another net from it: start a new run",
             )
         if training.passes != settings["passes"]:
             raise fail(
-                f"{self.folder / run_folder.SETTINGS} is damaged: it says {settings['passes']:,} passes, and its "
-                f"text with the options of the run has {training.passes:,}",
-                hint=f"put back the number {training.passes} at passes, or the one of --passes at overrides",
+                f"{self.folder / run_folder.SETTINGS} is damaged: its passes are {settings['passes']:,}, but the "
+                f"program and the options of the run give {training.passes:,}",
+                hint=f'in run.json set "passes" to {training.passes}',
             )
         return training
 
@@ -221,7 +221,7 @@ class OpenedRun:
             raise fail(
                 f"{self.folder / run_folder.SETTINGS} is damaged: data.record.scaling has {len(scaling.offset):,} "
                 f"offsets and {len(scaling.divisor):,} divisors for {numbers:,} features",
-                hint="put back the file from a copy of the run folder, or begin a new run",
+                hint="restore the file from a backup of the run folder, or start a new run",
             )
         return record
 

@@ -39,7 +39,7 @@ _ARRAY_NAMES = ("x", "x-test", "images", "test-images", "inputs", "data", "test-
 class OwnPatterns:
     """Patterns of one file, as the net takes them.
 
-    `inputs` is (patterns, input units), `name` that of the file. `report` tells how a picture was prepared; None for
+    `inputs` is (patterns, input units), `name` that of the file. `report` says how a picture was prepared; None for
     rows.
     """
 
@@ -124,7 +124,7 @@ class Predictor:
 
     @property
     def have_classes(self) -> bool:
-        """Whether the largest output tells a class."""
+        """Whether the largest output stands for a class."""
         if self.training.net.layers[-1].units < 2:
             return False
         if self.record is not None:
@@ -196,8 +196,9 @@ class Predictor:
             self._check_bytes(name)
             if ink is not None:
                 raise fail(
-                    f"--ink {ink}: the pictures of {self.data_name} were learned whole, and {name} is taken so",
-                    hint="leave --ink out; give a picture with paper and ink as those that were learned",
+                    f"--ink {ink}: the pictures of {self.data_name} were scaled as a whole, without a search for ink, "
+                    f"and so is {name}",
+                    hint="leave --ink out; give a picture with the same paper and ink as the training pictures",
                 )
             cells, report = prepare_whole_picture(path, (shape[-2], shape[-1]), self.record.scaling, as_is)
         return self._as_inputs(cells.reshape(1, *shape), name)[0], report
@@ -209,13 +210,13 @@ class Predictor:
         return BYTES_TO_GRAY.apply(inputs) if inputs.dtype == np.uint8 and len(self.shape) > 1 else inputs
 
     def _check_bytes(self, name: str) -> None:
-        """SnError if the net did not learn pictures of bytes: then no rule tells what a gray is."""
+        """Raise SnError unless the net was trained on 8-bit pictures: else the scale of gray values is unknown."""
         assert self.record is not None
         scaling = self.record.scaling
         if self.record.reader not in ("images", "idx") and (scaling is None or scaling.kind != "bytes"):
             raise fail(
-                f"{name}: the pictures of {self.data_name} were not learned as bytes, so its grays have no meaning",
-                hint="give the inputs in an npy file, in the units of the data that were learned",
+                f"{name}: the net was not trained on 8-bit pictures ({self.data_name}), so its grays cannot be scaled",
+                hint="give the inputs in an npy file, in the units of the training data",
             )
 
     def _npy(self, path: Path, content: bytes | None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Versions, processor and time of a run: recorded with it, and compared when it resumes."""
+"""Find the versions, the processor and the time, which a run records and compares when it resumes."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def differences(recorded: Mapping[str, str], current: Mapping[str, str]) -> Iter
     for name, version in current.items():
         if recorded.get(name) != version:
             yield (
-                f"this run was started with {name} {recorded.get(name, 'of an unknown version')}, now it is {version}: "
-                "the last bits may differ"
+                f"this run was started with {name} {recorded.get(name, 'of an unknown version')}, and {version} is in "
+                "use now: the last bits may differ"
             )
 
 

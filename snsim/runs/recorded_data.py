@@ -1,4 +1,4 @@
-"""What a run folder records of its data: where they were, and by which digests they are known again.
+"""Find the data of a run again: by the places and the digests that its folder records.
 
 Later commands on the run search there first. Data that have changed are refused.
 """
@@ -19,8 +19,8 @@ from snsim.input_files import exists, is_file, is_folder, shown
 from snsim.runs.options import Options
 
 _MOST_FOLDERS = 16  # recorded of a run
-_MOVED = "put the data back, or name the file or folder where they are now: --data PATH"
-_CHANGED = "name the unchanged data with --data PATH, or begin a new run with these"
+_MOVED = "move the data back, or name their new file or folder: --data PATH"
+_CHANGED = "name the original data with --data PATH, or start a new run with these"
 
 
 def with_recorded_places(options: Options, settings: Mapping[str, Any]) -> Options:
@@ -33,7 +33,7 @@ def with_recorded_places(options: Options, settings: Mapping[str, Any]) -> Optio
 
 
 def not_found(error: SnError, run: Path, options: Options, record: DataRecord | None, span: Span | None) -> SnError:
-    """Return the error for data of a run that could not be read: a file has changed, or is not where it was."""
+    """Return the error for data of a run that could not be read: a file has changed or was moved."""
     if options.moved is not None:
         return error  # it is about the path that was named
     if record is not None:
@@ -68,7 +68,7 @@ def check_unchanged(
         f"the data {shown(examples.name)} ({examples.origin}) are not those the run was started with "
         f"({recorded['origin']}): their digest is {examples.digest[:12]}, not {recorded['digest'][:12]}",
         span,
-        hint="put back the numbers as they were, or begin a new run" if in_text else _CHANGED,
+        hint="restore the numbers in the program, or start a new run" if in_text else _CHANGED,
     )
 
 
@@ -96,8 +96,7 @@ def folder_of(path: Path) -> Path:
 
 def _another_file(path: Path, run: Path, digest: str, recorded: str, span: Span | None) -> SnError:
     return fail(
-        f"{shown(path)} is not as it was when the run {run} was started: its SHA-256 is {digest[:12]}, "
-        f"not {recorded[:12]}",
+        f"{shown(path)} has changed since the run {run} was started: its SHA-256 is {digest[:12]}, not {recorded[:12]}",
         span,
         hint=_CHANGED,
     )

@@ -28,8 +28,8 @@ def resume(
     """Resume a run that was stopped or killed; it ends with the same bits as one that was not.
 
     All but `data_dir`, `moved`, `online` and `memory` comes from the run folder, the program from its own copy. With
-    `passes`, the run goes on until it has this many in all, also where it was finished. `say` is then told what that
-    means for schedules.
+    `passes`, the run goes on until it has this many in all, also where it was finished. `say` then receives sentences
+    on the effect on schedules.
 
     SnError if the folder is damaged, or if the data or the texts have changed; RunBusyError if another snsim runs it.
     """
@@ -53,7 +53,10 @@ def resume(
 
 
 def _prolonged(run: OpenedRun, passes: int) -> run_folder.Run:
-    """Return the record of a run with another number of passes; nothing is written. SnError if it cannot be so."""
+    """Return the record of a run with another number of passes; nothing is written.
+
+    SnError if the number is too small.
+    """
     record, done, folder = run.record, run.record.snapshot.number, for_shell([run.folder])
     if passes < done:
         raise fail(
@@ -76,7 +79,7 @@ def _prolonged(run: OpenedRun, passes: int) -> run_folder.Run:
 
 
 def schedule_changes(before: Training, after: Training, done: int) -> list[str]:
-    """Return what another number of passes means for the schedules, a sentence each, when `done` passes are over."""
+    """Return sentences on how another number of passes changes the schedules, after `done` passes."""
     sentences: dict[str, None] = {}
     if len(after.stages) > 1:
         stage, inside = stage_of_pass(after.stages, after.passes)

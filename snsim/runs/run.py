@@ -148,9 +148,9 @@ def _run(
     found = find_examples(training, options, source_folder, say, download)
     if options.data_digest not in (None, found.examples.digest):
         raise fail(
-            f"the data {found.examples.name} ({found.examples.origin}) are not the data asked for: "
-            f"their digest is {found.examples.digest[:12]}, not {str(options.data_digest)[:12]}",
-            hint="name the folder of the right data with --data-dir",
+            f"the data {found.examples.name} ({found.examples.origin}) are not those of the study: their digest is "
+            f"{found.examples.digest[:12]}, not {str(options.data_digest)[:12]}",
+            hint="name the folder of the data of the study with --data-dir",
         )
     data = prepare_data(training, found.examples, options.dtype)
     engine, instead = choose_engine(training, options, data)

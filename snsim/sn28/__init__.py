@@ -1,4 +1,4 @@
-"""The words of SN-2.8. Importing this package adds all of them to the registry SN28.
+"""The words of SN-2.8, one folder for each subject. Importing this package adds all of them to the registry SN28.
 
 The functions that a program may replace are looked up by name at each call (`interpreter.call`), as SN does. State
 that words keep between calls is a part of the interpreter (`interpreter.part`).

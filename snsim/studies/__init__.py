@@ -1,1 +1,1 @@
-"""Run the trainings of a file with all their seeds, on cores or a cluster, and report them as a table."""
+"""Run the trainings of a file with all their seeds, on cores or a cluster, and write a report with their table."""

@@ -24,8 +24,8 @@ from snsim.studies.plan import Task
 def reproduce(tasks: Sequence[Task], executor: Executor) -> Iterator[Outcome]:
     """Run the tasks, each once, the longest first, and yield their outcomes as they finish.
 
-    Closing the iterator (or an interrupt) cancels the tasks that have not started. Raises SnError if the workers are
-    gone.
+    Closing the iterator (or an interrupt) cancels the tasks that have not started. Raises SnError if the workers
+    stopped.
     """
     once = {task.folder: task for task in sorted(tasks, key=lambda task: -task.work)}
     futures: list[Future[Outcome]] = []
@@ -44,12 +44,12 @@ def reproduce(tasks: Sequence[Task], executor: Executor) -> Iterator[Outcome]:
 
 @contextmanager
 def _worker_faults() -> Iterator[None]:
-    """Raise SnError for what process pools and Dask raise if workers or the scheduler are gone or unusable."""
+    """Turn errors of process pools and Dask into SnError: workers that died, a scheduler that stopped."""
     try:
         yield
     except (BrokenProcessPool, CancelledError):
         raise fail(
-            "the workers are gone: one was killed (out of memory?), or their cluster ended",
+            "the workers stopped: one was killed (out of memory?), or the cluster was shut down",
             hint="run the same command to resume; --jobs 1 needs the least memory",
         ) from None
     except ImportError as error:
@@ -100,7 +100,9 @@ def cluster(address: str) -> Iterator[Executor]:
 
     Raises SnError if there is no scheduler.
     """
-    with needing("distributed", "dask", what="--cluster", instead="leave --cluster out: --jobs runs on this machine"):
+    with needing(
+        "distributed", "dask", what="--cluster", instead="leave --cluster out, and use --jobs to run on this machine"
+    ):
         from distributed import Client
         from distributed.comm.addressing import get_address_host
     _silence_cluster_logs()

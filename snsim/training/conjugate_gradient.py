@@ -47,7 +47,7 @@ def take_step(
     """Take one step, in pass `number`; yield how many patterns are done. The weights change after the last one.
 
     The update state of the engine holds the gradient and the direction of the previous step. The first step follows the
-    steepest descent. `masks` tells which weights are not pruned. Raise SnError if the curvature along the direction is
+    steepest descent. `masks` says which weights are not pruned. Raise SnError if the curvature along the direction is
     not positive.
     """
     chunks = [slice(begin, begin + _CHUNK) for begin in range(0, len(patterns), _CHUNK)]

@@ -1,4 +1,4 @@
-"""Criteria that tell which outputs are right: SN-2.8's `set-class-...` (docs/reference/sn28.md, section 3.9).
+"""Criteria that decide which outputs are right: SN-2.8's `set-class-...` (docs/reference/sn28.md, section 3.9).
 
 x are the outputs and d the targets, one row per pattern.
 """
@@ -17,7 +17,7 @@ Right = Callable[..., np.ndarray]  # (outputs, targets, *numbers) -> bool, one e
 
 @dataclass(frozen=True)
 class Criterion:
-    """A rule that tells when an output counts as right.
+    """A rule that decides which outputs count as right.
 
     Parameters
     ----------

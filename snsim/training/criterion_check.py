@@ -1,4 +1,4 @@
-"""Check a criterion against the targets it judges: what it cannot tell apart, and what it can never call right.
+"""Check a criterion against the targets: which ones it cannot tell apart, and which no output can satisfy.
 
 Everything here is a warning: the training runs, but its misses do not mean what a reader takes them to mean. A hint
 names another criterion only if that one is free of such warnings on the same targets.
@@ -56,7 +56,7 @@ def _problem(rule: Rule, targets: np.ndarray, limits: tuple[float, float]) -> st
     if name == "quadrant" or (name == "sgn" and numbers == (0.0, 0.0)):
         zeros = int((targets == 0).sum())
         if zeros:
-            return f"{text} asks nothing of an output whose target is 0: {zeros:,} of {targets.size:,} targets are 0"
+            return f"{text} accepts any output whose target is 0: {zeros:,} of {targets.size:,} targets are 0"
     never = ~np.any([_are_right(rule, nearest, targets) for nearest in _nearest_outputs(targets, limits)], axis=0)
     if never.any():
         first = int(np.argmax(never))

@@ -33,7 +33,7 @@ def starting_weights(
     """Return the initial weights of a run by parameter name, float64: those of a file, or drawn ones.
 
     With `(initial "FILE" SCOPE ...)` the weights of these scopes come from `file`, and the others are those that the
-    run would draw without it. `replaced` tells that `file` is that of `--initial`, which gives every weight.
+    run would draw without it. `replaced` is true if `file` is that of `--initial`, which gives every weight.
     """
     net = training.net
     if file is None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from snsim.data.augment import shift
 from snsim.engines.protocol import Engine, Settings
 from snsim.errors import fail
 from snsim.network.net import Net
@@ -202,7 +201,7 @@ def _start_stage(
 ) -> tuple[Engine, PruningResult | None]:
     """Return an engine for the rule of a stage, with the weights of `engine`, pruned if the stage says so.
 
-    The second result tells what was pruned. `state` is the update state after the stage `before`.
+    The second result says what was pruned. `state` is the update state after the stage `before`.
     """
     masks, net, pruned = kept_masks(training.net, state), training.net, None
     weights = _select_learning(training.net, engine.parameters())
@@ -316,6 +315,25 @@ def _shifted(inputs: np.ndarray, shape: tuple[int, ...], cells: np.ndarray, fill
     """Return the patterns, each shifted by its rows and columns in `cells`, (patterns, 2)."""
     pictures = inputs.reshape(len(inputs), *shape)
     return shift(pictures, cells[:, 0], cells[:, 1], fill).reshape(len(inputs), -1)
+
+
+def shift(pictures: np.ndarray, down: np.ndarray, right: np.ndarray, fill: float | None) -> np.ndarray:
+    """Move each picture by its own numbers of cells, as `(augment (shift ...))` states.
+
+    `pictures`: (n, rows, columns) or (n, maps, rows, columns); `down`, `right`: (n,) whole numbers, negative for up
+    and left. Cells that come in from outside are `fill`, or with None the cells that went out at the other side.
+    Returns a new array of the same shape and type.
+    """
+    n, rows, columns = len(pictures), pictures.shape[-2], pictures.shape[-1]
+    row = np.arange(rows) - np.asarray(down, np.int64).reshape(n, 1)
+    column = np.arange(columns) - np.asarray(right, np.int64).reshape(n, 1)
+    stacks = pictures.reshape(n, -1, rows, columns)
+    picture = np.arange(n)[:, None, None]
+    moved = stacks[picture, :, (row % rows)[:, :, None], (column % columns)[:, None, :]]  # (n, rows, columns, maps)
+    if fill is not None:
+        inside = ((row >= 0) & (row < rows))[:, :, None] & ((column >= 0) & (column < columns))[:, None, :]
+        moved[~inside] = fill
+    return np.ascontiguousarray(np.moveaxis(moved, -1, 1)).reshape(pictures.shape)
 
 
 def _draw_gates(

@@ -37,9 +37,9 @@ class TrainingOptimizer(torch.optim.Optimizer):
     - `conjugate-gradient`: `opt.step(closure)`. The closure computes `opt.loss(net(x), d)`, calls `backward` on it and
       returns it.
 
-    Shapes: x as the module takes it, d (patterns, output units) or one pattern less an axis. Dropout, shifts, noise
-    and pruning belong to the training loop, and are not applied here. The update is computed by NumPy, in the type of
-    the module, so that it equals that of the engines.
+    Shapes: x as the module takes it, d (patterns, output units); for one pattern, without the first axis. Dropout,
+    shifts, noise and pruning belong to the training loop, and are not applied here. The update is computed by NumPy, in
+    the type of the module, so that it equals that of the engines.
     """
 
     def __init__(self, module: SnModule, training: Training):

@@ -1,4 +1,4 @@
-"""The readers of a user's own files, one file each. Importing this fills the shelf READERS with all that stand here."""
+"""The readers of a user's own files, one file each; a new reader is a new file here. Importing this fills READERS."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def _unknown(path: Path, start: bytes) -> SnError:
     known = foreign_format(start)
     if known.startswith("a picture"):
         return fail(
-            f"{shown(path)} is {known}, a single one",
-            hint="name the folder that holds a folder of pictures for each class",
+            f"{shown(path)} is {known}; a data set is a folder of pictures",
+            hint="name a folder that has a subfolder of pictures for each class",
         )
     if path.is_dir():
         return fail(

@@ -63,14 +63,14 @@ def _with_partner(path: Path, kind: str) -> tuple[Path, ...]:
     other = partner(path, _PAIRS)
     if other is None:
         raise fail(
-            f"{shown(path)} holds one array, and no file with its labels lies beside it",
+            f"{shown(path)} has no labels: the folder has no file of labels whose name matches",
             hint=f'name both in the description: (data ({kind} "INPUTS" "LABELS")); or name an npz file or a folder',
         )
     return path, other
 
 
 def _idx_folder(folder: Path) -> tuple[Path, ...] | None:
-    """Return the two or four files of a folder laid out as that of MNIST; None for another one."""
+    """Return the two or four files of a folder laid out like MNIST; None for any other folder."""
     found: dict[tuple[str, str], Path] = {}
     for file in sorted(folder.iterdir()):
         lower = file.name.lower()

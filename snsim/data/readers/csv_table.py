@@ -106,7 +106,7 @@ def read_known_columns(
 
 @dataclass(frozen=True)
 class _Plan:
-    """Which columns mean what. `answers`: places of the label (one) or of the targets."""
+    """The meaning of each column. `answers`: places of the label (one) or of the targets."""
 
     names: tuple[str, ...]
     has_heading: bool
@@ -118,7 +118,7 @@ class _Plan:
 
 @dataclass
 class _Column:
-    """The cells of a column of numbers that are none."""
+    """The cells of a numeric column that are not numbers."""
 
     wrong: list[tuple[int, str]] = field(default_factory=list)  # line and cell, the first few
     count: int = 0  # of all wrong cells
@@ -238,7 +238,7 @@ class _Table:
         for place in answers:
             if place in ignored:
                 raise self.fault(
-                    f"{_column(place, names)} is ignored and is the label or a target",
+                    f"{_column(place, names)} is both in (ignore ...) and the label or a target",
                     "leave it out of (ignore ...)",
                     self.request.at("ignore"),
                 )
@@ -248,7 +248,7 @@ class _Table:
         return _Plan(names, has_heading, inputs, answers, is_class, tuple(notes))
 
     def plan_like(self, plan: _Plan) -> _Plan:
-        """Return the plan of the first file for this one. SnError if the columns are others."""
+        """Return the plan of the first file for this one. SnError if the columns differ."""
         first, second = [*self.rows(2), None, None][:2]
         if first is None:
             raise self.fault("the file holds no rows", "give one row for each pattern, or leave the test file out")
@@ -287,7 +287,7 @@ class _Table:
         else:
             more = 0 if answers is None else max(1, len(answers))
             if width != count + more:
-                behind = f", and {more} behind them" if more else ""
+                behind = f", and {more} more after them" if more else ""
                 raise self.fault(
                     f"it has {width:,} columns; the net takes {count:,} numbers{behind}",
                     f"give rows of {count + more:,} columns" + (", without a label" if width == count + 1 else ""),
@@ -326,14 +326,14 @@ class _Table:
             return pattern.number - 1
         if not has_heading:
             raise self.fault(
-                f'no line names the columns, and "{pattern.text}" is asked for',
+                f'column "{pattern.text}" is asked for by name, but the file has no line of column names',
                 f"write the number of the column, from 1 to {len(names)}",
                 pattern.span,
             )
         return pattern.find(names, "column", "columns", self.name)
 
     def read(self, plan: _Plan) -> _Content:
-        """Return the numbers and labels of the file. SnError with line and column of the cells that are none."""
+        """Return the numbers and labels of the file. SnError with line and column of cells that are not numbers."""
         is_target = plan.is_class is False
         numbers = [*plan.inputs, *(plan.answers if is_target else ())]
         columns = {place: _Column() for place in numbers}
@@ -426,7 +426,7 @@ class _Table:
             if cell.lower() in _MISSING:
                 faults.append(self._missing(line, place, plan, cell))
                 continue
-            more = f" ({column.count} cells of this column are so)" if column.count > len(column.wrong) else ""
+            more = f" ({column.count} cells of this column are not)" if column.count > len(column.wrong) else ""
             faults.append(
                 Fault(
                     f'{self.name}: line {line}, {_column(place, plan.names)}: "{for_line(shorten(cell, 40))}" is not '
@@ -441,8 +441,8 @@ class _Table:
 def _quick_numbers(block: Sequence[Sequence[str]], places: Sequence[int]) -> np.ndarray | None:
     """Return the numbers of a block of rows, float64 (rows, places); None if a cell is no finite number.
 
-    NumPy reads them as one text, ten times as fast as cell by cell. That no cell is empty or holds a blank is seen from
-    the number of blanks.
+    NumPy reads them as one text, ten times as fast as cell by cell. The number of blanks shows whether a cell is empty
+    or holds a blank.
     """
     count = len(block) * len(places)
     text = "\n".join([" ".join([row[place] for place in places]) for row in block])
@@ -459,7 +459,7 @@ def _quick_numbers(block: Sequence[Sequence[str]], places: Sequence[int]) -> np.
 
 
 def _convert(cells: list[str], lines: Sequence[int], column: _Column) -> np.ndarray:
-    """Return the numbers of one column of a block of rows, and note the cells that are none."""
+    """Return the numbers of one column of a block of rows, and note the cells that are not numbers."""
     values = np.zeros(len(cells))
     for place, (line, cell) in enumerate(zip(lines, cells)):
         if _NUMBER.fullmatch(cell) and math.isfinite(float(cell)):

@@ -34,7 +34,7 @@ def read_image_folder(request: ReadRequest) -> RawData:
     """Read a folder of pictures for each class in gray: PNG, JPEG, BMP, PGM or TIFF.
 
     FOLDER/CLASS/* is one part; FOLDER/train/CLASS/* and FOLDER/test/CLASS/* are both. Black is -1 and white is 1;
-    (invert) turns that round. Pictures of several sizes need (size ROWS COLUMNS).
+    (invert) exchanges the two. Pictures of several sizes need (size ROWS COLUMNS).
     """
     folder = request.files[0]
     parts = _part_folders(folder)
@@ -114,20 +114,20 @@ def _list_pictures(part: Path, folder: Path, request: ReadRequest) -> _Listing:
         )
     for _, path in files:
         _check_inside(path, folder, request)
-    left = f"{shown(part)}: {len(others)} entries are no pictures and are left out"
+    left = f"{shown(part)}: {len(others)} entries are not pictures and are skipped"
     notes = (f"{left}, such as {shown(others[0].name)}",) if others else ()
     return _Listing(tuple(place.name for place in classes), tuple(files), notes)
 
 
 def _check_inside(path: Path, folder: Path, request: ReadRequest) -> None:
-    """SnError if a link of a folder that a description names leads out of the folders that it may read."""
+    """Raise SnError if a picture is reached by a link to a place that the description may not read."""
     if request.inside is None or not (
         os.path.islink(path) or os.path.islink(path.parent) or os.path.islink(path.parent.parent)
     ):
         return
     if not resolve(path).is_relative_to(resolve(request.inside)):
         raise fail(
-            f"{shown_in(path, folder)} is a link that leads out of {shown(request.inside)}",
+            f"{shown_in(path, folder)} is a link to a place outside {shown(request.inside)}",
             request.span,
             hint="copy the picture into the folder, or name the folder with --data",
         )

@@ -151,7 +151,7 @@ class AttentionKernel:
     def _emit_means(
         self, f: Function, h: Index, v: Index, parts: Sequence[tuple[Address, Address]], rows: Address
     ) -> None:
-        """Emit into a row for each map the sum over the positions of k of weights times states.
+        """Emit one row for each map: the sum of weights times states over the positions of k.
 
         The sum runs over all `parts`: (rows of weights, states of a layer).
         """

@@ -68,7 +68,7 @@ class Tiles:
         return position.by(t, self.unit)
 
     def units(self, place: Address, s: Index, i: Index, j: Index, t: Index) -> Address:
-        """Return the cell of target map t (of the set) at a position, in a region of the target."""
+        """Return the address of the unit at position (i, j) of target map t of set s, in memory from `place` on."""
         maps = self.target.maps
         return (place + self.first_target).by(s, self.targets).by(i, maps * self.layout.columns).by(j, maps).by(t, 1)
 
@@ -129,7 +129,7 @@ def _emit_tile(
     vectors = where.vectors
 
     def products(at_x: Address, at_w: Address, count: int, sums: list[Value]) -> list[Value]:
-        """Of `count` vectors. The sums are numbered position * targets + map."""
+        """Add the products of `count` vectors to the sums, which are numbered position * targets + map."""
         sums = list(sums)
         for v in range(count):
             x = [f.load(at_x + p * where.column_step + v * lanes) for p in range(positions)]

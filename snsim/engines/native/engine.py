@@ -295,7 +295,7 @@ class NativeEngine:
     def _gather(self, compiled: _CompiledCode, x: np.ndarray, d: np.ndarray, gates: np.ndarray) -> None:
         """Add up the derivatives of the patterns, in pieces, so that an interrupt is noticed between them.
 
-        If one is, the sums are cleared.
+        After an interrupt, the sums are cleared.
         """
         try:
             for start in range(0, len(x), _PIECE):

@@ -57,7 +57,7 @@ def tangent_weights(
 class TangentCode:
     """The code that computes tangents, beside the code of a net.
 
-    `weights` and `directions` are the cells for a second copy of each parameter and for its direction.
+    `weights` and `directions` are memory cells: of a second copy of each parameter, and of its direction.
     """
 
     def __init__(self, net: NetCode):
@@ -122,7 +122,7 @@ class TangentCode:
         f = module.function(
             "tangents",
             [*STATE, ("ptr", "inputs"), ("ptr", "made"), ("i64", "patterns")],
-            "rows of outputs and how they move",
+            "rows of outputs and their derivatives along the direction",
             True,
         )
         net.emit_spread(f)

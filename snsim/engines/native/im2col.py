@@ -179,7 +179,7 @@ class WindowBuffer:
             zero_fill(f, self.back[c], self.stride * len(self.sets))
 
     def col2im(self, f: Function, channels: Sequence[str], first: bool) -> None:
-        f.comment(f"what windows send back to {self.layer.name}")
+        f.comment(f"errors that windows send to {self.layer.name}")
         for c in channels:
             adds = not first or not self._covers_once()
             if first and adds:

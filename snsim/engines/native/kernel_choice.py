@@ -69,7 +69,7 @@ class TiledConnection:
 
 @dataclass(eq=False)
 class MapLanesConnection:
-    """map_lanes.py, for sources that want no errors."""
+    """map_lanes.py, for sources that need no errors."""
 
     kernel: MapLanesKernel
     name: str
@@ -85,7 +85,7 @@ class MapLanesConnection:
     def emit_backward(
         self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
     ) -> None:
-        assert not errors, "chosen for sources that want no errors"
+        assert not errors, "used where the source needs no errors"
         if self.name in sink.updated:
             self.kernel.emit_gradient(f, channels, sink.begin(f, self.name))
 
@@ -190,7 +190,7 @@ class KernelBuilder:
         return self.block.machine.lanes
 
     def connect(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> ConnectionKernel:
-        """Return the kernel of a link, with its weight-norm. `errors`: whether the source may ever want errors."""
+        """Return the kernel of a link, with its weight-norm. `errors`: whether the source may ever need errors."""
         kernel = self.kernel(link, source, target, errors)
         if link.gain is None:
             return kernel

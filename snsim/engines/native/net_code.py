@@ -140,7 +140,7 @@ class NetCode:
 
     def module(self, what: str) -> Module:
         head = f"net {self.plan.net.name}: {what}, {self.machine.lanes} numbers in a vector"
-        lines = [head, "", "Where the numbers of the state stand:"]
+        lines = [head, "", "Layout of the state, as offsets in numbers:"]
         for cells in self.layers:
             lines.append(
                 f"{cells.x.offset:9}  states of {cells.name} ({cells.units}); "
@@ -177,7 +177,7 @@ class NetCode:
             if not active[number]:
                 continue
             f = module.function(f"{name} errors", STATE, f"{name}: errors through its nlf, biases")
-            assert number in reached, f"nothing comes back to {name}"
+            assert number in reached, f"no errors reach {name}"
             bias = layer.bias if layer.bias is not None and layer.bias.cells.name in sink.updated else None
             emit_through_nlf(f, layer.cells, channels, bias, sink.begin(f, bias.cells.name) if bias else None)
             functions.append(f)
@@ -310,7 +310,7 @@ class NetCode:
         gather = module.function(
             "gather",
             [*STATE, ("ptr", "inputs"), ("ptr", "targets"), ("i64", "patterns"), ("ptr", "gates")],
-            "add up what the patterns give",
+            "add up the derivatives of the patterns",
             True,
         )
         self.emit_spread(gather)

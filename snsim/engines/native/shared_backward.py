@@ -97,7 +97,7 @@ def _strips(f: Function, tiles: Tiles, channels: int) -> list[_Strip]:
 
 
 def _period(step: int, lanes: int) -> int:
-    """Return after how many steps a step ends at the start of a vector again."""
+    """Return the number of steps after which a step starts at the start of a vector again."""
     return lanes // gcd(lanes, step) if step else 1
 
 

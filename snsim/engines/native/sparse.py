@@ -19,7 +19,10 @@ from snsim.network.wiring import BORDER, Table
 
 
 class SparseKernel:
-    """One link by its table. The source is copied (times the scale), with a cell of the border value after it."""
+    """Computes one link from its explicit table.
+
+    Reads a copy of the source, times the scale, followed by one border cell.
+    """
 
     def __init__(
         self,

@@ -133,5 +133,5 @@ def _owners_of_runs(index: np.ndarray, owners: np.ndarray) -> np.ndarray:
     rows = index.reshape(int(owners.max()) + 1, -1)
     of_cell = np.where(rows >= 0, owners[rows], -1)
     of_run: np.ndarray = of_cell.max(axis=1)
-    assert ((of_cell == of_run[:, None]) | (rows < 0)).all(), "the weights of one gain must be neighbours"
+    assert ((of_cell == of_run[:, None]) | (rows < 0)).all(), "the weights of one gain must be contiguous"
     return of_run

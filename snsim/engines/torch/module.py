@@ -393,7 +393,7 @@ class SnModule(nn.Module):
         """
         if int(np.prod(self.output_shape)) < 2:
             raise fail(
-                "this net has one output, so it tells no classes",
+                "this net has one output, so it has no classes",
                 hint="call the module itself: net(images) returns the output for each pattern",
             )
         if self.scaling is not None and str(images.dtype).removeprefix("torch.") == "uint8":

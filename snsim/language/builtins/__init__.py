@@ -1,4 +1,4 @@
-"""Register the functions and special forms of the Lisp, one module per family, on the shelf CORE."""
+"""Register the functions and special forms of the Lisp, one file for each family. A new Lisp function is added here."""
 
 from snsim.language.builtins import (
     arithmetic,

@@ -1,1 +1,1 @@
-"""Codebooks of SN-2.8: nearest neighbours, k-means, LVQ, Kohonen maps and radial basis functions."""
+"""Words of SN-2.8 for codebooks: nearest neighbours, k-means, LVQ, Kohonen maps and radial basis functions."""

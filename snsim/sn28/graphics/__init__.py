@@ -1,1 +1,1 @@
-"""Windows, drawing words and plots of SN-2.8."""
+"""Words of SN-2.8 that open windows, draw and plot."""

@@ -1,1 +1,1 @@
-"""Words of SN-2.8 that train nets and measure their performance."""
+"""Words of SN-2.8 that train and measure nets, such as `run` and `perf`. Declared trainings are in `snsim/training`."""

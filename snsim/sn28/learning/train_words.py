@@ -281,7 +281,7 @@ def batch_cg1_iteration(interpreter: Interpreter, first: Form, last: Form) -> Fo
 def learn_by_conjugate_gradient(
     interpreter: Interpreter, n: Form, newest: Form = ABSENT, before: Form = ABSENT, direction: Form = ABSENT
 ) -> Form:
-    """(learn-batch-cg n [g1 g2 p]): n sweeps of conjugate gradient; apply it to its result to go on; sets rates to 1"""
+    """(learn-batch-cg n [g1 g2 p]): n sweeps of conjugate gradient; pass its result to continue; sets rates to 1"""
     return learn_batch_cg(interpreter, n, _repetitions("learn-batch-cg", n), newest, before, direction)
 
 
@@ -334,7 +334,7 @@ def _add_runs(suffix: str, modes: tuple[str, ...], unit: str, method: str) -> No
     def trun(interpreter: Interpreter, n: Form, times: Form) -> Form:
         return _run(interpreter, f"trun{suffix}", f"learn{suffix}", n, times, tests=True)
 
-    run.__doc__ = f"(run{suffix} n k): calls perf, then k times: n {unit} of {method} and perf"
+    run.__doc__ = f"(run{suffix} n k): calls perf, then k times learns n {unit} by {method} and calls perf"
     trun.__doc__ = f"(trun{suffix} n k): like run{suffix}, and also measures the test patterns"
     net_word(f"run{suffix}", *modes)(run)
     net_word(f"trun{suffix}", *modes)(trun)

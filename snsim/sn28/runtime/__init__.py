@@ -1,1 +1,1 @@
-"""The environment of an SN-2.8 program: files, random numbers, library variables and system calls."""
+"""What words of SN-2.8 need from the system: files, random numbers, library variables, the decorators of words."""

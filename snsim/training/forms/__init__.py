@@ -1,1 +1,1 @@
-"""Read and check the forms (train ...), (stage ...), (cost ...) and (update ...)."""
+"""Read `(train ...)` and its clauses (train_form.py). The built-in costs and update rules are in prelude.sn."""

@@ -70,7 +70,7 @@ def define_cost(call: Node, costs: Shelf[CostDefinition]) -> CostDefinition:
 
 
 def remember_broken(shelf: Shelf[Any], call: Node) -> None:
-    """Remember the name of a form with faults, so that its uses are no faults; unless the name is taken."""
+    """Remember the name of a faulty form, so that its uses are not reported too. A taken name stays."""
     if len(call.items) > 1 and call.items[1].is_name and call.items[1].name not in shelf:
         shelf.mark_broken(call.items[1].name)
 

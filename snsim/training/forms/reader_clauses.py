@@ -1,4 +1,4 @@
-"""Reading the form of a reader inside `(data ...)`: its files and its options, `(csv "iris.csv" (label species))`."""
+"""Read the form of a reader inside `(data ...)`, its files and its options: `(csv "iris.csv" (label species))`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _column(node: Node, faults: Faults) -> NamePattern | None:
 
 
 def _name(node: Node, what: str, faults: Faults) -> NamePattern | None:
-    """Return a name of the file: a symbol matches whatever its case and _ or -, a text exactly."""
+    """Return a name in the file: a symbol matches in any case and with _ or -, a text only exactly."""
     if isinstance(node.value, str):
         return NamePattern(node.value, exact=True, span=node.span)
     found = read_name(node, what, faults)
@@ -90,9 +90,9 @@ def _read_test(node: Node, syntax: str, faults: Faults) -> float | None:
         return None
     if value <= 0 or (value > 1 and value != int(value)):
         faults.add(
-            f"(test {value:g}) is neither a part of the patterns, between 0 and 1, nor a number of them",
+            f"(test {value:g}) must be a fraction between 0 and 1 or a whole number of patterns",
             arguments[0].span,
-            "write a part, such as (test 0.2), or a number, such as (test 400)",
+            "write a fraction, such as (test 0.2), or a number, such as (test 400)",
         )
         return None
     return value
@@ -116,13 +116,13 @@ def _read_seed(node: Node, syntax: str, faults: Faults) -> int | None:
 
 def _read_range(node: Node, syntax: str, faults: Faults) -> tuple[float, float] | None:
     arguments = read_arguments(node, 2, 2, syntax, faults)
-    ends = all_or_none([read_number(item, "an end of the range", faults) for item in arguments or ()])
+    ends = all_or_none([read_number(item, "a limit of (range LO HI)", faults) for item in arguments or ()])
     if arguments is None or ends is None:
         return None
     if ends[0] >= ends[1]:
         low, high = sorted(ends)
         faults.add(
-            f"the range goes from {ends[0]:g} to {ends[1]:g}",
+            f"(range ...) needs a lower and a higher number, not {ends[0]:g} and {ends[1]:g}",
             node.span,
             f"write the lower number first: (range {low:g} {high if high > low else low + 1:g})",
         )
@@ -154,22 +154,42 @@ def _read_flag(node: Node, syntax: str, faults: Faults) -> bool | None:
 # By word, in the order of the reference.
 OPTIONS: Shelf[ReaderOption] = Shelf("option of a reader")
 for _word, _syntax, _read, _doc in (
-    ("label", "(label NAME|COLUMN)", _read_column, "the column of the label, by name or number from 1; else the last"),
+    (
+        "label",
+        "(label NAME|COLUMN)",
+        _read_column,
+        "the column of the label, by name or number (from 1); default: the last one",
+    ),
     ("target", "(target NAME|COLUMN ...)", _read_columns, "the columns of the targets of a regression"),
-    ("ignore", "(ignore NAME|COLUMN ...)", _read_columns, "columns that are left out"),
-    ("test", "(test PART|N)", _read_test, "hold out a part (below 1) or a number of patterns, in each class its share"),
-    ("folds", "(folds N)", _read_folds, "N parts; --fold K tests on the part K, a study runs all of them"),
-    ("split-seed", "(split-seed N)", _read_seed, "the seed by which test patterns or folds are drawn; 1 if not stated"),
+    ("ignore", "(ignore NAME|COLUMN ...)", _read_columns, "columns that are not used"),
+    (
+        "test",
+        "(test PART|N)",
+        _read_test,
+        "hold out a fraction (below 1) or a number of patterns for the test, from each class in proportion",
+    ),
+    (
+        "folds",
+        "(folds N)",
+        _read_folds,
+        "divide the patterns into N parts: --fold K tests on part K; `snsim reproduce` runs all of them",
+    ),
+    ("split-seed", "(split-seed N)", _read_seed, "the seed for drawing test patterns or folds; default 1"),
     (
         "range",
         "(range LO HI)",
         _read_range,
-        "inputs scaled to LO to HI, the ends of the training part",
+        "scale the inputs: the smallest of the training part becomes LO, the largest HI",
     ),
-    ("standardize", "(standardize)", _read_flag, "inputs with mean 0 and deviation 1 over the training part"),
-    ("size", "(size ROWS COLUMNS)", _read_size, "pictures scaled to this size"),
-    ("invert", "(invert)", _read_flag, "black and white of pictures exchanged"),
-    ("classes", "(classes NAME ...)", _read_classes, "the order of the classes; by alphabet or value if not stated"),
+    (
+        "standardize",
+        "(standardize)",
+        _read_flag,
+        "scale the inputs to mean 0 and standard deviation 1 over the training part",
+    ),
+    ("size", "(size ROWS COLUMNS)", _read_size, "scale the pictures to this size"),
+    ("invert", "(invert)", _read_flag, "exchange black and white in the pictures"),
+    ("classes", "(classes NAME ...)", _read_classes, "the order of the classes; default: alphabetical, or by value"),
 ):
     OPTIONS.add(_word, ReaderOption(_syntax, _read), _doc)
 
@@ -177,7 +197,7 @@ _EXCLUSIVE = (("test", "folds"), ("range", "standardize"), ("label", "target"))
 
 
 def read_reader(node: Node, reader: DataReader, faults: Faults) -> OwnData | None:
-    """Read `(csv "FILE" ... option ...)`. None, and faults, if it is not written so."""
+    """Read `(csv "FILE" ... option ...)`. None after faults."""
     before = len(faults.found)
     files = _files(node, reader, faults)
     options = _options(node, reader, faults)
@@ -216,7 +236,7 @@ def _options(node: Node, reader: DataReader, faults: Faults) -> ReaderOptions:
             )
             continue
         if word in spans:
-            faults.add(f"({word} ...) stands twice in this form", item.span, "leave one of them out")
+            faults.add(f"({word} ...) is stated twice in this form", item.span, "leave one of them out")
             continue
         spans[word] = item.span
         option = OPTIONS.get(word)
@@ -229,5 +249,9 @@ def _options(node: Node, reader: DataReader, faults: Faults) -> ReaderOptions:
                 f"({one} ...) and ({other} ...) cannot be combined", spans[other], f"leave ({one} ...) or it out"
             )
     if "split-seed" in spans and "test" not in spans and "folds" not in spans:
-        faults.add("(split-seed ...) draws nothing here", spans["split-seed"], "write (test 0.2) too, or leave it out")
+        faults.add(
+            "(split-seed ...) has no effect without (test ...) or (folds ...)",
+            spans["split-seed"],
+            "write (test 0.2) too, or leave it out",
+        )
     return replace(options, spans=spans)

@@ -224,10 +224,10 @@ def _read_stage(clause: Clause, context: ReadContext) -> ClausesInForce:
 
 
 def _check_top_is_read(top: ClausesInForce, first: ClausesInForce, context: ReadContext) -> None:
-    """Handle clauses beside the stages that the first stage replaces: they have no effect."""
+    """Refuse or drop clauses of the training that the first stage replaces: they have no effect."""
     for word, clause in list(top.singles.items()):
         if word in first.singles:
-            context.refuse_or_drop(clause, "the first stage states its own")
+            context.refuse_or_drop(clause, "the first stage has its own, which replaces it")
             del top.singles[word]
     for scope, statement in list(top.rates.items()):
         if scope in first.rates:
@@ -247,7 +247,7 @@ def _build_stage(
 ) -> Stage | None:
     """Return the stage of the clauses `in_force`; None after a fault.
 
-    `stated` are the clauses stated for this stage, not for an earlier one. `pruned` tells that weights are pruned in it
+    `stated` are the clauses stated for this stage, not for an earlier one. `pruned` is true if weights are pruned in it
     or earlier.
     """
     faults, before = context.faults, len(context.faults.found)
@@ -300,7 +300,7 @@ def _one_step_a_pass(
     for word in ONE_BY_ONE:
         if word in stated.singles:
             context.refuse_or_drop(
-                stated.singles[word], f"a pass of {update.rule.name} is one step for all patterns as they are"
+                stated.singles[word], f"each pass of {update.rule.name} is one step over all training patterns"
             )
     return ClausesInForce(
         {word: clause for word, clause in in_force.singles.items() if word not in ONE_BY_ONE},

@@ -47,8 +47,12 @@ from snsim.training.spec import DataChoice, Scope, Stage, Training
 # initial distributions, then _AFTER_INITIAL.
 _BEFORE_INITIAL = (
     ("like", "(like TRAIN)", "first clause: start from the clauses of that training"),
-    ("net", "(net NAME)", "the net to train; default: the net with the name of the training, else the net of `like`"),
-    ("data", data_clauses.DATA, "where the patterns come from; of several names, the first that is available"),
+    (
+        "net",
+        "(net NAME)",
+        "the net to train; default: the net with the name of the training, or else that of the training in `like`",
+    ),
+    ("data", data_clauses.DATA, "the data set; of several names, the first that is available"),
     ("ensemble", "(ensemble A B)", "train on patterns A to B, counted from 0, both included"),
     ("test-set", "(test-set A B)", "test on patterns A to B, counted from 0, both included"),
     ("frame", "(frame R C V)", "pad each picture to R x C cells with the value V, centred"),
@@ -82,24 +86,33 @@ _AFTER_INITIAL = (
     (
         "prune",
         PRUNE,
-        "before this stage: cut the fraction F of the remaining connections (or free weights) with the smallest h w^2",
+        "before this stage, cut the fraction F of the remaining connections (or free weights), those with the "
+        "smallest h w^2",
     ),
     ("passes", "(passes N)", "N passes, each over every training pattern once"),
-    ("stage", "(stage clause ...)", "a number of passes; what it does not state is as in the stage before"),
+    (
+        "stage",
+        "(stage clause ...)",
+        "a part of the training with its own passes, rates or order; other settings stay as in the stage before",
+    ),
     ("repeat", "(repeat N (stage ...) ...)", "run the stages N times"),
     (
         "keep",
         "(keep best FIGURE)",
-        "keep the weights of the pass with the smallest FIGURE too, such as test-misses",
+        "also keep the weights of the pass with the smallest FIGURE, such as test-misses",
     ),
-    ("stop-after", "(stop-after N)", "end after N passes in which the figure of (keep best ...) did not improve"),
+    (
+        "stop-after",
+        "(stop-after N)",
+        "stop the training after N passes without an improvement of the figure of (keep best ...)",
+    ),
     ("seed", "(seed N ...)", "one run for each seed; default 1"),
     (
         "published",
         "(published (NAME NUM) ...)",
-        "figures to print beside ours: " + " ".join(data_clauses.PUBLISHED),
+        "published results, shown beside ours: " + " ".join(data_clauses.PUBLISHED),
     ),
-    ("note", '(note "TEXT" ...)', "what a reader of the report should know, for example about the published figures"),
+    ("note", '(note "TEXT" ...)', "remarks for the readers of the report, for example about the published figures"),
 )
 # Clauses that may be stated several times; initial distributions may too.
 _REPEATABLE = {*RATE_WORDS, DECAY, "stage", "repeat"}
@@ -174,7 +187,7 @@ def read_training(
 ) -> tuple[Training, list[Fault]]:
     """Read a form, put its training on the shelf, and return the training and warnings.
 
-    `included` tells that an included file declares it. Raise SnError with every fault of the form.
+    `included` is true if an included file declares it. Raise SnError with every fault of the form.
     """
     context = ReadContext(None, updates)
     faults = context.faults

@@ -145,7 +145,7 @@ def read_update(
     """Read `(update NAME (option VALUE) ... (curvature N))`; None after a fault.
 
     With `(curvature N)`, for rules that use h, the mean over N patterns replaces the running mean: the option gamma, if
-    the rule has it, is 1 and cannot be stated. `batched` tells that an update uses several patterns. The curvature is
+    the rule has it, is 1 and cannot be stated. `batched` is true if an update uses several patterns. The curvature is
     then a sum or mean already, so gamma is 1 if it is not stated, as in SN's batch Newton.
     """
     args = read_arguments(node, 1, None, "(update NAME (option VALUE) ...)", faults)
