@@ -71,7 +71,7 @@ class Evaluator(Variables):
         self.warnings: list[Fault] = []
         self.budget = Budget(limits, self.place, lambda: self.acted)
         self.step = self.budget.step  # counts one evaluation, or one round of a loop
-        self.rewritten = 0  # how often a list was changed in place
+        self._rewritten = 0
         self.column = 0  # where the next character is printed, from 0
         self.used_presets: set[str] = set()
         self.preset_names: list[str] = []  # the names of every defvar, in order
@@ -311,12 +311,25 @@ class Evaluator(Variables):
 
     def changed(self, cell: Pair) -> None:
         """Note that a cell of a list is being changed in place."""
-        self.rewritten += 1
+        self._rewritten += 1
         if cell.code is not None:
-            self.version[0] += 1
-            self.often = min(2 * self.often, _MOST_OFTEN)  # a program that changes itself is rather walked
-            self._translations.clear()
-            self._loops.clear()
+            self._forget_translations()
+
+    def _forget_translations(self) -> None:
+        self.version[0] += 1
+        self.often = min(2 * self.often, _MOST_OFTEN)  # a program that changes itself is rather walked
+        self._translations.clear()
+        self._loops.clear()
+
+    @property
+    def rewritten(self) -> int:
+        """How often a list was changed in place. A word that cannot name the cell adds 1; others call `changed`."""
+        return self._rewritten
+
+    @rewritten.setter
+    def rewritten(self, count: int) -> None:
+        self._rewritten = count
+        self._forget_translations()
 
     def _translate_body(self, first: Pair) -> Callable[[], Form]:
         version = self.version[0]

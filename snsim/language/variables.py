@@ -24,10 +24,31 @@ class _Bindings(dict[Symbol, list[Form]]):
         self.inlined, self.version = inlined, version
 
     def __missing__(self, name: Symbol) -> list[Form]:
-        if name in self.inlined:
-            self.version[0] += 1
         stack = self[name] = [UNSET]
         return stack
+
+    def setdefault(self, name: Symbol, default: list[Form]) -> list[Form]:  # type: ignore[override]
+        if name not in self:
+            self[name] = default
+        return self[name]
+
+    def __setitem__(self, name: Symbol, stack: list[Form]) -> None:
+        if name in self.inlined:
+            self.version[0] += 1
+        super().__setitem__(name, stack)
+
+
+class _FixedNames(set[Symbol]):
+    """Names of variables that a program cannot set; a new one changes the version, as a translation may set it."""
+
+    def __init__(self, version: list[int], names: Iterable[Symbol]):
+        super().__init__(names)
+        self.version = version
+
+    def add(self, name: Symbol) -> None:
+        if name not in self:
+            self.version[0] += 1
+        super().add(name)
 
 
 class Variables:
@@ -42,7 +63,7 @@ class Variables:
         self.inlined: set[Symbol] = set()
         self._values = _Bindings(self.inlined, self.version)  # the global binding of a symbol, then the inner ones
         self._values[TRUE] = [TRUE]
-        self._fixed: set[Symbol] = {TRUE}  # variables that a program cannot set
+        self._fixed = _FixedNames(self.version, {TRUE})
         self._built_in: dict[Symbol, Procedure] = {symbol(entry.name): entry.value for entry in functions}
 
     def bind(self, variable: Symbol, value: Form) -> list[Form]:
@@ -113,9 +134,7 @@ class Variables:
 
     def fix(self, name: Symbol, value: Form) -> None:
         """Set a variable that the program can read and not set, such as a counter of the simulator."""
-        if name not in self._fixed:
-            self._fixed.add(name)
-            self.version[0] += 1  # a translation may set it
+        self._fixed.add(name)
         self._values[name][0] = value
 
 

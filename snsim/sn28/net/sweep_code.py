@@ -111,6 +111,8 @@ def _functions() -> list[str]:
     affine = ["%cx = fmul float %c, %x", "%af = fmul float %a, %f", "%afd = fadd float %af, %d"]
     affine += ["%y = fadd float %cx, %afd"]
     slope = ["%tt = fmul float %t, %t", "%stt = fmul float %slope, %tt", "%y = fsub float %top, %stt"]
+    bounded = ["%cx = fmul float %c, %x", "%af = fmul float %a, %f", "%afc = fadd float %af, %cx"]
+    bounded += ["%y = fadd float %afc, %d"]
     above = ["%bx = fmul float %b, %x", "%is = fcmp oge float %bx, 0.0"]
     clip = ["%bx = fmul float %b, %x", "%low = fcmp olt float %bx, -1.0"]
     clip += ["%raised = select i1 %low, float -1.0, float %bx", "%high = fcmp ogt float %raised, 1.0"]
@@ -118,8 +120,8 @@ def _functions() -> list[str]:
         _function("sweep_tanh", "abcd", [*_tanh("f"), *affine]),
         _function("sweep_tanh_slope", ("b", "slope", "top"), [*_tanh("t"), *slope]),
         _function("sweep_linear", ("slope", "d"), ["%sx = fmul float %slope, %x", "%y = fadd float %sx, %d"]),
-        _function("sweep_threshold", "abcd", [*above, "%f = select i1 %is, float 1.0, float -1.0", *affine]),
-        _function("sweep_piecewise", "abcd", [*clip, "%f = select i1 %high, float 1.0, float %raised", *affine]),
+        _function("sweep_threshold", "abcd", [*above, "%f = select i1 %is, float 1.0, float -1.0", *bounded]),
+        _function("sweep_piecewise", "abcd", [*clip, "%f = select i1 %high, float 1.0, float %raised", *bounded]),
         _function("sweep_zero", (), ["%y = fadd float 0.0, 0.0"]),
         _function("sweep_shift", ("h",), ["%y = fadd float %x, %h"]),
         _loop(
