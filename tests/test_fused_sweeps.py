@@ -99,6 +99,7 @@ RULES = {
     "a step": ("sn28new", "(nlf-bin 1.2 0.1) (learn 22)"),
     "piecewise": ("sn28itenew", "(nlf-lin 0.1 1.1 1) (learn-newton 22)"),
     "linear": ("sn28new", "(nlf-lin 0.1 1.1) (learn-newton 22)"),
+    "a bell": ("sn28new", "(nlf-bell) (learn-newton 22)"),
     "alpha changes": ("sn28", "(for (i 1 5) (setq alpha (/ i 10)) (learn 6))"),
     "the net changes": ("sn28", "(learn 12) (cut-connection (car mid) (car low)) (learn 12)"),
     "patterns change in place": ("sn28", "(learn 12) (pattern-matrix 2 1 0.7) (learn 12)"),

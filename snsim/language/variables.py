@@ -27,7 +27,7 @@ class _Bindings(dict[Symbol, list[Form]]):
         stack = self[name] = [UNSET]
         return stack
 
-    def setdefault(self, name: Symbol, default: list[Form]) -> list[Form]:  # type: ignore[override]
+    def setdefault(self, name: Symbol, default: list[Form]) -> list[Form]:
         if name not in self:
             self[name] = default
         return self[name]

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snsim.language.forms import NIL, QUOTE, Form, Pair, Symbol, symbol
-from snsim.language.procedures import TRUE, CallError, Function
+from snsim.language.procedures import TRUE, CallError, Function, Procedure
 from snsim.sn28.net.adjacency import Edges, Memory, Units, as_memory
 from snsim.sn28.net.arguments import Arguments
 from snsim.sn28.net.netspace import BACKSUM, EPSILON, GGRAD, GRAD, SQBACKSUM, SUM, VAL, Netspace
 from snsim.sn28.net.nlf import (
+    Bell,
+    BellDerivative,
     CentralDifference,
     Linear,
     NonLinearity,
@@ -147,6 +149,11 @@ class FusedSweeps:
                 slots[slot] = getattr(operations, kind).ctypes.data
         return done, result[:done], operations.good[:done]
 
+    def forget(self) -> None:
+        """Forget the lists, because what they tabulated may have changed."""
+        self._lists.clear()
+        self._refused.clear()
+
     def is_ready(self, what: Pass) -> bool:
         """Return whether `run` can do a pass now, unless a pattern is missing."""
         if not self.enabled:
@@ -268,12 +275,12 @@ class _Writer:
         """Return the list of a pass."""
         interpreter, space = self.interpreter, self.space
         version, rewritten = interpreter.version[0], interpreter.rewritten
-        for name in (*([what.step] if what.step else []), "present-pattern", "get-pattern"):
-            self.expect_built_in(name)
+        if what.step:
+            self.expect_built_in(what.step)
         if self.number("input-noise") != 0:
             raise NotFusedError
         inputs, net = self.read(INPUT), self.read(NET)
-        self.present("pattern-matrix", inputs)
+        self.present("present-pattern", "pattern-matrix", inputs)
         self.call("forward-prop", [net])
         if what.tangent:
             self.unit_operation("sweep_fill", self.units(inputs), [self.field(GRAD)], [0.0])
@@ -283,8 +290,7 @@ class _Writer:
             )
             self.results.append((totals, 3, "totals"))
         if what.desired:
-            self.expect_built_in("present-desired")
-            self.present("desired-matrix", self.read(DESIRED))
+            self.present("present-desired", "desired-matrix", self.read(DESIRED))
         for function in what.functions:
             self.call(function, [net])
         if what.measures:
@@ -627,8 +633,17 @@ class _Writer:
 
     # Presenting and judging
 
-    def present(self, variable: str, layer: Form) -> None:
-        matrix = self.read(variable)
+    def present(self, name: str, variable: str, layer: Form) -> None:
+        """Write the presentation of a row of a matrix. The words of radial basis functions are tabulated as one."""
+        procedure = self.procedure(name)
+        tabulated = next((word for word in _TABULATED if procedure is _word(word)), None)
+        if tabulated is not None:
+            matrix = self.tabulate(tabulated, layer)
+        elif procedure is _word(name):
+            self.expect_built_in("get-pattern")
+            matrix = self.read(variable)
+        else:
+            raise NotFusedError
         if not isinstance(matrix, np.ndarray) or matrix.dtype == object or matrix.ndim < 1 or layer is NIL:
             raise NotFusedError
         units = self.units(layer)
@@ -639,6 +654,21 @@ class _Writer:
         slots = self.operation("sweep_present", [*self.layer(units), 0, width, 0, self.field(VAL).address])
         self.kept.append(matrix)
         self.inputs.append((slots, matrix))
+
+    def tabulate(self, name: str, layer: Form) -> np.ndarray:
+        """Return what a presenting word sets a layer to, for each word of the codebook `rbf-cbdata`."""
+        data: Any = self.read("rbf-cbdata")
+        for variable in ("rbf-codebook", "rbf-classes"):
+            self.read(variable)
+        self.expect_built_in("state")
+        val, index = self.field(VAL).array, self.units(layer).index
+        before = val.copy()
+        rows = []
+        for i in range(len(data) if isinstance(data, Procedure) and hasattr(data, "__len__") else 0):
+            self.interpreter.call(name, layer, float(i))
+            rows.append(val[index].copy())
+        val[:] = before
+        return np.array(rows, _F).reshape(len(rows), -1)
 
     def classify(self) -> None:
         """Write the test that `classify` is: a built-in one, or one with numbers as `set-class-lms` defines it."""
@@ -732,8 +762,9 @@ class _Writer:
             self.unit_operation("sweep_tanh_slope", units, [source, out], [f.b, slope, slope + f.c])
         elif isinstance(f, Linear) and kind is Linear:
             self.unit_operation("sweep_linear", units, [source, out], [f.a * f.b + f.c, f.d])
-        elif kind is Zero:
-            self.unit_operation("sweep_zero", units, [source, out])
+        elif kind is Zero or kind is Bell or kind is BellDerivative:
+            name = {Zero: "sweep_zero", Bell: "sweep_bell", BellDerivative: "sweep_bell_slope"}[kind]
+            self.unit_operation(name, units, [source, out])
         elif isinstance(f, CentralDifference) and kind is CentralDifference:
             h, place, other = _F(1 / 256), self.scratch("place"), self.scratch("other")
             self._shifted(units, f.f, source, -h, place, other)
@@ -774,6 +805,7 @@ def _double_slot(number: float) -> int:
     return int(np.array([number]).view(np.int64)[0])
 
 
+_TABULATED = ("rbf-present-pattern", "rbf-present-desired")
 _TESTS = {  # the test, and how many numbers it takes
     "class-quadrant": ("sweep_quadrant", 0),
     "class-max": ("sweep_same_largest", 0),

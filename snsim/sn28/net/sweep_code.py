@@ -114,6 +114,8 @@ def _functions() -> list[str]:
     bounded = ["%cx = fmul float %c, %x", "%af = fmul float %a, %f", "%afc = fadd float %af, %cx"]
     bounded += ["%y = fadd float %afc, %d"]
     above = ["%bx = fmul float %b, %x", "%is = fcmp oge float %bx, 0.0"]
+    bump = ["%xx = fmul float %x, %x", "%v = fsub float 1.0, %xx", "%vv = fmul float %v, %v"]
+    bump += ["%size = call float @llvm.fabs.f32(float %x)", "%in.it = fcmp olt float %size, 1.0"]
     clip = ["%bx = fmul float %b, %x", "%low = fcmp olt float %bx, -1.0"]
     clip += ["%raised = select i1 %low, float -1.0, float %bx", "%high = fcmp ogt float %raised, 1.0"]
     return [
@@ -122,6 +124,19 @@ def _functions() -> list[str]:
         _function("sweep_linear", ("slope", "d"), ["%sx = fmul float %slope, %x", "%y = fadd float %sx, %d"]),
         _function("sweep_threshold", "abcd", [*above, "%f = select i1 %is, float 1.0, float -1.0", *bounded]),
         _function("sweep_piecewise", "abcd", [*clip, "%f = select i1 %high, float 1.0, float %raised", *bounded]),
+        _function(
+            "sweep_bell", (), [*bump, "%cube = fmul float %v, %vv", "%y = select i1 %in.it, float %cube, float 0.0"]
+        ),
+        _function(
+            "sweep_bell_slope",
+            (),
+            [
+                *bump,
+                "%vvx = fmul float %vv, %x",
+                "%six = fmul float -6.0, %vvx",
+                "%y = select i1 %in.it, float %six, float 0.0",
+            ],
+        ),
         _function("sweep_zero", (), ["%y = fadd float 0.0, 0.0"]),
         _function("sweep_shift", ("h",), ["%y = fadd float %x, %h"]),
         _loop(
