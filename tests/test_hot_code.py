@@ -78,6 +78,10 @@ PROGRAMS = {
         "(setq r ()) (for (i 1 5) (when (= i 3) (de 1+ (x) (* 10 x))) (setq r (cons (1+ i) r))) r",
         "(50 40 30 3 2)",
     ),
+    "the first form of a loop is redefined": (
+        "(setq r ()) (for (i 1 5) (setq r (cons (1+ i) r)) (when (= i 3) (de 1+ (x) (* 10 x))) (incr i)) r",
+        "(50 40 4 3 2)",
+    ),
     "a built-in is bound": (
         "(de f (list) (list 1)) (de g (x) (list x)) (g 1) (g 1) (setq a (f (lambda (x) 7))) (list a (g 2))",
         "(7 (2))",

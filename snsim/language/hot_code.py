@@ -249,7 +249,9 @@ class Writer:
         self._deepest = 0  # of the frames
         self._floats: set[str] = set()  # variables that are known to hold a number
         self._may_have_changed = False  # whether code ran, since the last check, that can change the program
+        self._changes = 0
         self._exits = 0
+        self._round_at = 0, 0  # the line that counts a round of the innermost loop, and its steps
         self._read: list[Pair] = []
         self.loops: dict[str, Callable[..., None]] = {
             "while": self._while_rounds,
@@ -309,6 +311,11 @@ class Writer:
             self._line("pass")
         self._indent -= 1
         self._blocks -= counted
+
+    def _note_change(self) -> None:
+        """Note that the code written last can change the program."""
+        self._may_have_changed = True
+        self._changes += 1
 
     def _temporary(self) -> str:
         self._temporaries += 1
@@ -497,7 +504,7 @@ class Writer:
         self._flush()
         with self._inside(frames):
             self._line(f"{target} = evaluate({self._constant(form)})")
-        self._may_have_changed = True
+        self._note_change()
         self._floats.discard(target)
         return target
 
@@ -520,7 +527,7 @@ class Writer:
             with self._inside(inner):
                 self._line("at = 0")
                 self._line(f"{target} = {self._constant(procedure)}.apply(I, [{', '.join(values)}])")
-            self._may_have_changed = True
+            self._note_change()
             return target
         if count < procedure.least or (procedure.most is not None and count > procedure.most):
             return None
@@ -537,7 +544,7 @@ class Writer:
             else:
                 self._line(f"{target} = {self._constant(procedure.function)}({', '.join(['I', *values])})")
                 self._line(f"if type({target}) not in Z: {target} = convert({target})")
-        self._may_have_changed = True
+        self._note_change()
         return target
 
     def _operation(self, procedure: Primitive, values: list[str], frames: Frames, target: str) -> None:
@@ -565,7 +572,7 @@ class Writer:
         with self._block("else:"):
             self._left_to_evaluator(form, frames, target)
         self._floats.discard(target)
-        self._may_have_changed = True
+        self._note_change()
         return target
 
     def _matrix(self, form: Pair, cells: list[Pair], frames: Frames, target: str) -> str:
@@ -589,7 +596,7 @@ class Writer:
         with self._block("else:"):
             self._left_to_evaluator(form, frames, target)
         self._floats.discard(target)
-        self._may_have_changed = True
+        self._note_change()
         return target
 
     # Conditions
@@ -980,20 +987,25 @@ class Writer:
     def _round(self, frames: Frames) -> None:
         """Write the start of a round: count it."""
         self._pending += 1
+        self._round_at = len(self._lines), self._pending
         self._flush()
         self._line(f"if B.steps > B.due: tick(I, {self._frames(frames)})")
 
     def _loop(self, condition: str, otherwise: str, frames: Frames, target: str, body: Callable[[], None]) -> None:
         """Write a loop. `otherwise` does the remaining rounds when the program has changed."""
-        before = self._may_have_changed
+        before, before_changes = self._may_have_changed, self._changes
         with self._block("while 1:", counted=True):  # CPython 3.11 specialises only loops that end in a plain jump
             start = len(self._lines)
             self._may_have_changed = False
             if condition:
                 self._line(f"if not ({condition}): break")
             body()
+            changes = self._changes > before_changes
+            at, steps = self._round_at
+            if not changes and at > start and self._indent == self._lines[at][0]:
+                self._lines[at] = self._indent, f"B.steps += {steps + self._pending}"  # in one addition
+                self._pending = 0
             self._flush()
-            changes = self._may_have_changed
             if changes:
                 indent = self._indent
                 check: list[tuple[int, str]] = [(indent, "if G[0] != g:")]
