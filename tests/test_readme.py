@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from data_folder import MNIST, ZIP_CODES, need_data
+from tiny_run import snsim
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -38,6 +40,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {arguments} "$@"\n')
         command.chmod(0o755)
     shutil.copytree(ROOT / "examples", folder / "examples")
+    shutil.copy(ROOT / "examples" / "seven.png", folder)
     return folder
 
 
@@ -61,6 +64,18 @@ def test_commands_run_as_shown(commands: list[str], place: Path) -> None:
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         assert done.stdout.strip(), command
+
+
+def test_the_answer_that_is_shown_is_the_answer_that_comes(tmp_path: Path) -> None:
+    """Numbers within rounding: machines add in different orders."""
+    shown = re.search(r"^```\n(seven.png:.*?)^```", TEXT, re.M | re.S)
+    assert shown is not None
+    shutil.copy(ROOT / "examples" / "seven.png", tmp_path)
+    with contextlib.chdir(tmp_path):  # where no run has the name
+        code, out, err = snsim("predict", "lecun89", "seven.png", "--top", "3")
+    assert code == 0, err
+    for one, other in zip(shown[1].split(), out.split(), strict=True):
+        assert one == other or float(one) == pytest.approx(float(other), abs=2e-3)
 
 
 def test_listings_are_programs() -> None:
