@@ -23,7 +23,7 @@ pytest.importorskip("llvmlite")
 VARIABLES = ("age", "current-pattern", "local-error", "good-answer", "global-error", "good-an-percent", "out-class")
 NET = """(libload "sn28/{kernel}")
 (alloc-net 60 600)
-(build-net '((in 4) (mid 7) (low 5) (out 3)) '((in mid) (mid low) (in low) (low out)))
+(build-net '((in 4) (hid 7) (low 5) (out 3)) '((in hid) (hid low) (in low) (low out)))
 (dim pattern-matrix 12 {width}) (dim desired-matrix 12 3)
 (seed 3)
 (for (k 0 11) (for (i 0 {last}) (pattern-matrix k i (rand -1 1))) (for (i 0 2) (desired-matrix k i (rand -1 1))))
@@ -101,13 +101,16 @@ RULES = {
     "linear": ("sn28new", "(nlf-lin 0.1 1.1) (learn-newton 22)"),
     "a bell": ("sn28new", "(nlf-bell) (learn-newton 22)"),
     "alpha changes": ("sn28", "(for (i 1 5) (setq alpha (/ i 10)) (learn 6))"),
-    "the net changes": ("sn28", "(learn 12) (cut-connection (car mid) (car low)) (learn 12)"),
+    "the net changes": ("sn28", "(learn 12) (cut-connection (car hid) (car low)) (learn 12)"),
     "patterns change in place": ("sn28", "(learn 12) (pattern-matrix 2 1 0.7) (learn 12)"),
     "noise in between": (
         "sn28",
         "(learn 6) (setq theta 0.1 input-noise 0.2) (learn 6) (setq theta 0 input-noise 0) (learn 90)",
     ),
-    "double patterns": ("sn28", "(setq pattern-matrix (m*c pattern-matrix 1)) (learn 22)"),
+    "double patterns": (
+        "sn28",
+        "(let ((m (matrix 12 4))) (for (k 0 11) (for (i 0 3) (m k i (pattern-matrix k i)))) (setq pattern-matrix m)) (learn 22)",
+    ),
     "a function of the program": (
         "sn28",
         "(de do-update-weight (net) (setq n (1+ n)) (update-weight alpha decay)) (setq n 0)"
@@ -137,7 +140,7 @@ def test_long_patterns_warn_once_as_the_words_do() -> None:
 
 
 def test_a_word_that_is_not_known_is_called_for_each_pattern() -> None:
-    text = "(setq n 0) (de forward-prop (net) (incr n) (update-state mid low out)) (learn 12) n"
+    text = "(setq n 0) (de forward-prop (net) (incr n) (update-state hid low out)) (learn 12) n"
     fused, count = run(text, True, "sn28")
     assert count == 0
     assert fused["value"] == "12"
