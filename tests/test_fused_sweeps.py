@@ -109,7 +109,8 @@ RULES = {
     ),
     "double patterns": (
         "sn28",
-        "(let ((m (matrix 12 4))) (for (k 0 11) (for (i 0 3) (m k i (pattern-matrix k i)))) (setq pattern-matrix m)) (learn 22)",
+        "(let ((m (matrix 12 4)) (p pattern-matrix)) (for (k 0 11) (for (i 0 3) (m k i (p k i)))) (setq"
+        " pattern-matrix m)) (learn 22)",
     ),
     "a function of the program": (
         "sn28",
