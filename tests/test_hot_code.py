@@ -4,12 +4,17 @@ Every program runs twice: walked only, and translated at once (`often` is 1). Va
 their places, and the numbers of steps up to the end must be equal.
 """
 
+import io
+import keyword
 import random
+import re
+import tokenize
 
 import pytest
 from lisp_programs import Program
 
 from snsim.errors import SnError
+from snsim.language import hot_code
 from snsim.language.limits import Limits
 
 NEVER = 10**9
@@ -42,6 +47,40 @@ def check(text, limits=Limits()):
     assert translated == walked, text
     return walked[0]
 
+
+def test_no_text_of_a_program_is_in_its_translation(monkeypatch):
+    """The text of a translation has names that the writer makes, numbers and signs; no string and no name of a user."""
+    texts = []
+
+    def spy(text, *rest):
+        texts.append(text)
+        return compile(text, *rest)
+
+    monkeypatch.setattr(hot_code, "compile", spy, raising=False)
+    for name in ("import", "__import__", "os.system", "|x);import os;(|", "d", "return", "I", "translated", "é"):
+        for text in (
+            f'(setq {name} 1) (repeat 9 (incr {name}) (setq {name} (+ {name} "1".5))) {name}',
+            f'(de {name} (x) (if (= x "\\");import os#") 1 (+ x 2.5e300))) (repeat 9 ({name} 1))',
+            f'(for ({name} 1 5) (let (({name} (* 2 {name}))) (list \'{name} "{name}" (cons 1 {name}))))',
+        ):
+            outcome(text, 1, Limits())
+    names = set(hot_code._HELPERS) | OF_THE_WRITER
+    strange = set()
+    for text in texts:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            assert token.type != tokenize.STRING, token
+            known = token.string in names or keyword.iskeyword(token.string)
+            if token.type == tokenize.NAME and not known and not re.fullmatch(r"[akt]\d+", token.string):
+                strange.add(token.string)
+    assert len(texts) > 10 and not strange, strange
+
+
+# Names that a translation uses besides those of hot_code._HELPERS: variables of the writer, and attributes.
+OF_THE_WRITER = {
+    *("I", "C", "G", "B", "D", "SITES", "g", "d", "x", "e", "s", "at", "base", "push", "pop", "extend", "evaluate"),
+    *("enter", "located", "otherwise", "translated", "error", "car", "cdr", "append", "budget", "steps", "due"),
+    *("accepts", "check_steps", "code"),
+}
 
 PROGRAMS = {
     "a function": ("(de fib (n) (if (< n 2) n (+ (fib (- n 1)) (fib (- n 2))))) (fib 12)", "144"),

@@ -383,6 +383,13 @@ MAY = {
     ("export/writing.py", "exec"),
     ("export/writing.py", "compile"),  # an exported page, see test_export_torch.py
     ("export/c_object.py", "subprocess"),  # the C compiler, and the example that it compiled
+    ("language/hot_code.py", "exec"),
+    ("language/hot_code.py", "compile"),  # a translated program: test_no_text_of_a_program_is_in_its_translation
+    ("engines/native/engine.py", "compile"),  # a method of the host of machine code, not the function of Python
+    ("page/play/compiler.py", "subprocess"),
+    ("page/play/compiler.py", "Popen"),
+    ("page/play/watching.py", "subprocess"),
+    ("page/play/watching.py", "Popen"),  # snsim itself, with a text on its standard input
 }
 
 
