@@ -165,6 +165,8 @@ def test_a_program_translated_is_the_program_walked(name: str) -> None:
 def test_the_limits_are_those_of_the_evaluator() -> None:
     for depth in range(20, 60):
         check("(de f (n) (if (= n 0) 0 (let ((m (- n 1))) (+ 1 (f m))))) (f 12)", Limits(depth=depth))
+    for depth in range(20, 40):  # the deepest form is inlined
+        check("(de g (x) (g (if '(1) (not (car ())) 0))) (g 1)", Limits(depth=depth))
     for steps in (100, 101, 150, 777):
         walked, translated = (outcome("(setq i 0) (while t (incr i))", o, Limits(steps=steps))[0] for o in (NEVER, 1))
         assert [fault[1] for fault in walked] == [fault[1] for fault in translated]

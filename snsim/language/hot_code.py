@@ -246,7 +246,7 @@ class Writer:
         self._temporaries = 0
         self._pending = 0  # steps that are not added yet
         self._forms = 0
-        self._deepest = 0  # of the frames
+        self._deepest = 0  # how many calls are nested in the text, inlined or not
         self._floats: set[str] = set()  # variables that are known to hold a number
         self._may_have_changed = False  # whether code ran, since the last check, that can change the program
         self._changes = 0
@@ -264,7 +264,7 @@ class Writer:
         interpreter = self.interpreter
         self._flush()
         self.globals["g"] = interpreter.version[0]
-        self.globals["D"] = interpreter.limits.depth - self._deepest - 1
+        self.globals["D"] = interpreter.limits.depth - self._deepest
         self.globals["SITES"] = self._sites
         listed = ", ".join(arguments)
         head = [
@@ -453,6 +453,7 @@ class Writer:
 
     def _call(self, form: Pair, frames: Frames, target: str, leave: str) -> str:
         self._forms += 1
+        self._deepest = max(self._deepest, len(frames) + 1)
         head = form.car
         too_deep = self._indent > _MOST_INDENT or self._blocks > _MOST_BLOCKS or self._forms > _MOST_FORMS
         if type(head) is not Symbol or too_deep:
@@ -614,6 +615,7 @@ class Writer:
                 and entry.value is self.interpreter.procedure(head)
             ):
                 self._forms += 1
+                self._deepest = max(self._deepest, len(frames) + 1)
                 self.interpreter.inlined.add(head)
                 condition = self._test_call(form, cells, frames)
                 if condition:
