@@ -386,6 +386,7 @@ MAY = {
     ("language/hot_code.py", "exec"),
     ("language/hot_code.py", "compile"),  # a translated program: test_no_text_of_a_program_is_in_its_translation
     ("engines/native/engine.py", "compile"),  # a method of the host of machine code, not the function of Python
+    ("page/play/server.py", "compile"),  # a method of the playground
     ("page/play/compiler.py", "subprocess"),
     ("page/play/compiler.py", "Popen"),
     ("page/play/watching.py", "subprocess"),
