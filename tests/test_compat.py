@@ -412,7 +412,9 @@ def test_a_run_without_its_plugin_is_refused_with_its_name(runs: Path) -> None:
 def page_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package of docs/how-to/plugins.md, and its program."""
     blocks = dict(
-        re.findall(r"^```(toml|python|lisp)\n(.*?)^```", (ROOT / "docs" / "how-to" / "plugins.md").read_text(), re.M | re.S)
+        re.findall(
+            r"^```(toml|python|lisp)\n(.*?)^```", (ROOT / "docs" / "how-to" / "plugins.md").read_text(), re.M | re.S
+        )
     )
     folder = tmp_path_factory.mktemp("plugin")
     (folder / "snsim_ring").mkdir()
