@@ -51,7 +51,8 @@ def help_hint(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption) and context is not None:
         options = {text.lstrip("-") for option in context.command.params for text in option.opts}
         if (name := name_for(error.option_name, options)) is not None:
-            error.possibilities = ()  # click's own guess would contradict
+            if error.possibilities:
+                error.possibilities.clear()  # click's own guess would contradict
             return f"did you mean --{name}?"
     command = context.command_path if context is not None and context.parent is not None else "snsim"
     return f"`{command} --help` lists its arguments and options"
