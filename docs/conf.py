@@ -24,12 +24,16 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "snsim
 exclude_patterns = ["_ext", "_examples", "**/_pictures/*.md"]
 myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
 myst_heading_anchors = 4
-suppress_warnings = ["myst.header"]  # a page of the reference may begin with a low heading
+suppress_warnings = ["ref.python"]  # snsim.SnError is snsim.errors.SnError too
+nitpick_ignore_regex = [
+    ("py:.*", ".*")
+]  # the types in docstrings are words, such as "array"; all other links must hold
 
 autodoc_typehints = "none"  # the docstrings state the types, in words
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
+napoleon_use_ivar = True
 napoleon_preprocess_types = False
 default_role = "code"  # `x` in a docstring is code
 
@@ -38,7 +42,7 @@ html_title = f"snsim {version}"
 html_static_path = ["_static"]
 html_css_files = ["snsim.css"]
 html_show_copyright = False
-html_theme_options = {"source_edit_link": "", "navigation_with_keys": True}
-html_theme_options.pop("source_edit_link")  # the project has no public address yet
+html_theme_options = {"navigation_with_keys": True}
+html_show_sourcelink = False  # the project has no public address yet
 pygments_style = "tango"
 pygments_dark_style = "monokai"

@@ -1,14 +1,13 @@
 """Run what a page of the documentation shows, in order, in one folder.
 
-A page shows four kinds of blocks that do something:
+A page shows three kinds of blocks that do something:
 
     ```sh                    commands: each must succeed
     ```console               `$ command` lines, each followed by what it prints
     ```{code-block} lisp     with `:caption: NAME`: a file that the reader writes under this name
-    ```{code-block} sh       with `:caption: needs a network`: listed, not run
 
 The output of a `console` block is compared word by word. Numbers may differ by rounding between processors: 2 percent,
-or 3 for whole numbers, unless the page says `exact`. `...` stands for any words of a line, and alone on a line for any
+or 3 for whole numbers. `...` stands for any words of a line, and alone on a line for any
 lines.
 
     python tests/page_runner.py docs/tutorial/xor.md      prints what the commands of `console` blocks print here
@@ -28,7 +27,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NEEDS_NETWORK = "needs a network"
 _BLOCK = re.compile(r"^(?P<fence>```+)(?P<info>[^\n]*)\n(?P<body>.*?)^(?P=fence)[ ]*$", re.M | re.S)
 _CAPTION = re.compile(r"^:caption: *(.*)\n+", re.M)
 _NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
@@ -51,7 +49,7 @@ def steps(page: str) -> list[Step]:
         info, body = match["info"].strip(), match["body"]
         if info.startswith("{code-block}"):
             caption = _CAPTION.search(body)
-            if caption is not None and caption[1] != NEEDS_NETWORK:
+            if caption is not None:
                 found.append(Step(file=caption[1].strip("`"), content=body[caption.end() :]))
         elif info == "sh":
             found += [Step(line) for line in _whole_lines(body)]

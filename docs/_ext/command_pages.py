@@ -29,7 +29,9 @@ def command_pages(write: Callable[[str, str | bytes], None]) -> None:
     ]
     for heading, names in GROUPS.items():
         others = [name for name in COMMANDS if name not in known] if heading == list(GROUPS)[-1] else []
-        rows = [[f"[snsim {name}]({name}.md)", cell(COMMANDS[name][1])] for name in (*names, *others) if name in COMMANDS]
+        rows = [
+            [f"[snsim {name}]({name}.md)", cell(COMMANDS[name][1])] for name in (*names, *others) if name in COMMANDS
+        ]
         if rows:
             parts.append(f"## {heading}\n\n" + table(["command", ""], rows))
     parts.append("## Exit codes\n\n" + table(["code", "meaning"], [[code(n), text] for n, text in EXIT_CODES]))

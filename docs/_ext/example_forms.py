@@ -87,7 +87,7 @@ def of_clause(name: str, inside: str) -> Example | None:
     """Return the clause, or the whole layer, connection or data with the option."""
     found = []
     for place in _places():
-        if place.heads[-1] != name or inside in ("net", "train") and inside not in place.heads[:-1]:
+        if place.heads[-1] != name or (inside in ("net", "train") and inside not in place.heads[:-1]):
             continue
         if inside == "net" and any(head in place.heads[:-1] for head in ("layer", "connect", "default", "without")):
             continue
@@ -134,7 +134,9 @@ def _calls() -> dict[str, list[Example]]:
     for file in (*programs, *sorted(NETS.glob("*.sn")), *sorted(NETS.glob("studies/*.sn"))):
         for form, span in read_forms(Source(file.name, file.read_text(encoding="utf-8"))):
             for place in _walk(form, span, file):
-                text = " ".join(line.partition(";")[0].strip() for line in _text(place.spans[-1], file).text.split("\n"))
+                text = " ".join(
+                    line.partition(";")[0].strip() for line in _text(place.spans[-1], file).text.split("\n")
+                )
                 if place.heads[-1] and text.startswith("(") and len(text) <= 80:
                     calls.setdefault(place.heads[-1], []).append(Example(text, file.name))
     return calls

@@ -1,4 +1,4 @@
-"""The gallery: one page for each net of nets/, with its picture, its figures beside the published ones, and its text."""
+"""The gallery: a page for each net of nets/: its picture, its figures beside the published ones, and its text."""
 
 from __future__ import annotations
 
@@ -94,7 +94,11 @@ def _figures(name: str, trainings: list[Training]) -> str:
     for training in trainings:
         published = dict(training.published)
         ours = measured.get(training.name, {})
-        figures = [figure for figure in FIGURES if figure in published or ours.get(figure) is not None]
+        figures = [
+            figure
+            for figure in FIGURES
+            if figure in published or (ours.get(figure) is not None and figure.endswith("misses"))
+        ]
         figures += [figure for figure in published if figure not in figures]
         for figure in figures:
             mine = ours.get(figure)
@@ -177,7 +181,9 @@ def _studies(digests: set[str]) -> str:
             )
     if not rows:
         return ""
-    more = [f"[{page}](../results/{page}.md) has {n} rows with this net.\n" for page, n in pages.items() if n > MOST_ROWS]
+    more = [
+        f"[{page}](../results/{page}.md) has {n} rows with this net.\n" for page, n in pages.items() if n > MOST_ROWS
+    ]
     heads = ["row of a study", "runs", "train misses, published", "ours", "test misses, published", "ours", "command"]
     return "### In the studies\n\n" + table(heads, rows, "lrrrrrl") + "\n" + "\n".join(more)
 

@@ -102,7 +102,7 @@ def _command(kind: str, name: str) -> str | None:
 def _description(text: str) -> str:
     """Return a docstring as Markdown: its first paragraph as text, the others, which may be tables, as they stand."""
     first, _, rest = text.partition("\n\n")
-    return plain(first) + "\n" + ("\n" + block(rest) if rest.strip() else "")
+    return re.sub(r"^([-+])", r"\\\1", plain(first)) + "\n" + ("\n" + block(rest) if rest.strip() else "")
 
 
 def _curves(entry: Entry[Any], write: Callable[[str, str | bytes], None]) -> str:
@@ -131,7 +131,9 @@ def _functions(entries: Sequence[Entry[Any]]) -> str:
             syntax, doc = (syntax + ")", doc) if doc else ("", entry.doc)
             example = example_forms.of_function(entry.name)
             shown = "" if example is None else " ".join(code(line) for line in example.text.split("\n"))
-            rows.append([code(entry.name), (code(syntax) + ": " if syntax else "") + cell(doc), shown.replace("|", "\\|")])
+            rows.append(
+                [code(entry.name), (code(syntax) + ": " if syntax else "") + cell(doc), shown.replace("|", "\\|")]
+            )
         parts.append(f"## {_title(module)}\n\n" + table(["name", "what it does", "example"], rows))
     return "\n".join(parts)
 
