@@ -25,6 +25,7 @@ from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options
 from snsim.runs.run import PassFinished, RunStarted, run_unrecorded, start_weights
 from snsim.runs.run import run as run_training
+from snsim.training.initial_files import load_initial
 from snsim.training.loop import PassResult
 from snsim.training.memory_need import check_module_memory
 from snsim.training.parameter_scopes import rates_in_pass
@@ -47,13 +48,14 @@ def load(
     memory: int | None = None,
     device: torch.device | str | int | None = None,
 ) -> SnModule:
-    """Return a net as a PyTorch module: trained, from a run; with initial weights, from a `.sn` file.
+    """Return a net as a PyTorch module: trained, from a run or the gallery; with initial weights, from a `.sn` file.
 
     Parameters
     ----------
     path : str or Path
-        A run folder, a `.sn` file, or a name without `/` and suffix: of a run in `runs/`, or else of a net of snsim.
-        With `seed` or `presets`, a name is that of a net.
+        A run folder, a `.sn` file, or a name without `/` and suffix: of a run in `runs/`, or else of a net of the
+        gallery, with its trained weights if it has some. With `seed` or `presets`, a name is that of a net, and the
+        weights are initial ones.
     net : str, optional
         The name of a training or of a net in the file. Default: the last training that the file itself declares, or
         else its last net. A run has one net.
@@ -75,8 +77,8 @@ def load(
         `module.predict(x)` returns the names of the classes. `module.optimizer()` is an optimizer with the update rule
         and the rates of the training. Its parameters have the names and shapes that `snsim show FILE --stage torch`
         prints and that weights.safetensors of a run has. `module.tables[...]` are the explicit connection tables, and
-        `module.parameter_groups(pass)` are the groups for another optimizer of `torch.optim`. The weights of a run are
-        loaded and the module is in eval mode. Without a training, all weights that learn are 0.
+        `module.parameter_groups(pass)` are the groups for another optimizer of `torch.optim`. A module with trained
+        weights is in eval mode. Without a training, all weights that learn are 0.
 
     Raises
     ------
@@ -90,9 +92,9 @@ def load(
         from snsim.engines.torch.module import build_module
         from snsim.training.torch_optimizer import OptimizerMaker
 
-    place = find_named(
-        path, ("run", "net") if seed is None and presets is None else ("net",)
-    ).path  # a run has its seed and values
+    trained = seed is None and presets is None  # trained weights have their seed and values
+    named = find_named(path, ("run", "net") if trained else ("net",))
+    place, shipped = named.path, named.weights if trained else None
     run = OpenedRun.open(place) if is_folder(place) else None
     if run is not None:
         for name, value in (("seed", seed), ("presets", presets), ("net", net)):
@@ -107,13 +109,17 @@ def load(
             dtype = getattr(torch, run.settings["dtype"])
     else:
         program = read_program(place, presets=presets)
-        selected, training = _select_net(program, net)
+        selected, training = _select_net(program, net if net is not None or shipped is None else shipped.training)
+        if training is None or shipped is None or training.name != shipped.training:
+            shipped = None
     dtype = torch.float32 if dtype is None else dtype
     check_module_memory(selected, dtype.itemsize, memory)
     module = build_module(plan(selected), dtype)
     if training is not None:
         if run is not None:
             module.load_weights(run.weights)
+        elif shipped is not None:
+            module.load_weights(load_initial(shipped.path, selected, dtype=str(dtype).removeprefix("torch.")))
         else:
             first = training.seeds[0] if seed is None else seed
             module.load_weights(start_weights(training, first, Options(), SourceFolder.of(program.sources)))
@@ -124,7 +130,8 @@ def load(
     if run is not None:
         record = run.data_record
         module.scaling = None if record is None or record.scaling is None else record.scaling.apply
-        module.train(False)
+        module.scales_rows = record is not None and len(record.shape) == 1
+    module.train(run is None and shipped is None)
     return module if device is None else module.to(device)
 
 
@@ -236,6 +243,7 @@ def run(
     initial: str | Path | None = None,
     engine: str | None = None,
     device: str | None = None,
+    portable: bool = False,
     dtype: str = "float32",
     out: str | Path | None = RUNS,
     presets: Mapping[str, float | str] | None = None,
@@ -258,9 +266,11 @@ def run(
     initial : str or Path, optional
         A file of initial weights.
     engine : str, optional
-        "native", "reference" or "torch". Default: the fastest that can train the net.
+        "native", "reference", "torch" or "wasm". Default: the fastest that can train the net.
     device : str, optional
         A device of PyTorch, such as "cuda", for the torch engine. Default: the processor.
+    portable : bool
+        Whether to compute the same bits on every processor, by the native engine.
     dtype : str
         "float32" or "float64".
     out : str or Path, or None
@@ -292,6 +302,7 @@ def run(
     options = Options(
         engine=engine,
         device=device,
+        portable=portable,
         dtype=dtype,
         data=() if data is None else (_as_data(data),),
         data_dir=None if data_dir is None else Path(data_dir),
@@ -305,7 +316,7 @@ def run(
     return TrainingRun(program, chosen, chosen.seeds[0] if seed is None else seed, options, out is not None)
 
 
-# ---- Names -------------------------------------------------------------------------------------------------------
+# ---- Nets and data -----------------------------------------------------------------------------------------------
 
 
 def _as_data(data: str | Path) -> str:

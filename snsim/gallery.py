@@ -192,12 +192,21 @@ def gallery_doc(name: str) -> str:
     return " ".join(lines)
 
 
+def names_with_weights() -> list[str]:
+    """Return the names of the nets of the gallery that come with trained weights."""
+    return [name for name in gallery_names() if is_file(_weights_file(name))]
+
+
 def shipped_weights(name: str) -> ShippedWeights | None:
     """Return the shipped weights of a net of the gallery; None if there are none."""
-    file = gallery_folder() / "weights" / f"{name}.safetensors"
+    file = _weights_file(name)
     if not is_file(file):
         return None
     from snsim.array_files import open_arrays  # NumPy, which most callers need not load
 
     with open_arrays(file, _MOST_OF_A_FILE, hint="install snsim again") as arrays:
         return ShippedWeights.of(file, arrays.metadata)
+
+
+def _weights_file(name: str) -> Path:
+    return gallery_folder() / "weights" / f"{name}.safetensors"

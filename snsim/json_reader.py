@@ -142,6 +142,14 @@ class Number:
 
 
 @dataclass(frozen=True)
+class Truth:
+    """True or false."""
+
+    def __str__(self) -> str:
+        return "true or false"
+
+
+@dataclass(frozen=True)
 class Text:
     """A text of at most `most` characters; one of `values` if there are any. It may hold zero characters if `zero`."""
 
@@ -204,7 +212,7 @@ class OneOf:
         return " or ".join("null" if kind is None else str(kind) for kind in self.kinds)
 
 
-Kind = Whole | Number | Text | InnerPath | ListOf | Named | Fields | OneOf
+Kind = Whole | Number | Truth | Text | InnerPath | ListOf | Named | Fields | OneOf
 
 
 def nullable(kind: Kind) -> OneOf:
@@ -262,6 +270,8 @@ def _is_like(value: Any, kind: Kind) -> bool:
         return type(value) is int and _is_within(value, kind)
     if isinstance(kind, Number):
         return type(value) in (int, float) and abs(value) <= sys.float_info.max and _is_within(value, kind)
+    if isinstance(kind, Truth):
+        return isinstance(value, bool)
     if isinstance(kind, Text):
         return (
             isinstance(value, str)

@@ -119,6 +119,16 @@ def machine_memory() -> int | None:
     return size if size > 0 else None
 
 
+def limit_memory(most: int) -> None:
+    """Let this process have at most so many bytes of memory; more is a MemoryError. Nothing is done on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (most if hard < 0 else min(most, hard), hard))
+
+
 def usable_cores() -> int:
     """Return the number of cores that this process may use. On macOS and Windows these are all cores."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

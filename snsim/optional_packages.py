@@ -19,6 +19,7 @@ _INSTALLED_BY = {
     "onnxscript": "snsim[onnx]",
     "pygls": "snsim[lsp]",
     "tensorboard": "snsim[tensorboard]",
+    "wasmtime": "snsim[wasm]",
 }
 
 

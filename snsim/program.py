@@ -93,6 +93,7 @@ class Program(Shelves):
     sources: tuple[Source, ...]
     warnings: tuple[Fault, ...]
     acted: bool = False
+    defined: tuple[str, ...] = ()  # the functions and variables that the program set
 
     @property
     def own_trainings(self) -> list[Training]:
@@ -152,10 +153,12 @@ def read_program(
     files = None if texts is None else FileAccess.beside(source, texts)
     with scratch() if around is None else nullcontext(around) as place:
         interpreter = make_interpreter(own, place, port, limits, presets, files)
+        before = set(interpreter.set_names())
         try:
             with show_while_running(interpreter) if place.windows else nullcontext():
                 interpreter.run(source)
             acted = interpreter.acted
+            defined = tuple(name for name in interpreter.set_names() if name not in before)
             if not interpreter.part(RandomGenerator).is_reproducible:
                 interpreter.warnings.append(
                     Fault(
@@ -175,6 +178,7 @@ def read_program(
         tuple(interpreter.sources),
         tuple(interpreter.warnings),
         acted,
+        defined,
     )
 
 

@@ -5,7 +5,7 @@ Every run folder is checked against these schemas when it is read.
 
 from __future__ import annotations
 
-from snsim.json_reader import Fields, InnerPath, ListOf, Named, Number, OneOf, Text, Whole, nullable
+from snsim.json_reader import Fields, InnerPath, ListOf, Named, Number, OneOf, Text, Truth, Whole, nullable
 
 FORMAT = 1  # version of the folder's layout; a later layout gets a higher number
 
@@ -87,6 +87,7 @@ SETTINGS = Fields(
     {
         "finished": nullable(_NAME),
         "device": _NAME,
+        "portable": Truth(),
         "command": _SEVERAL,
         "platform": _NAME,
         "keep": Fields({"figure": _NAME, "stop_after": nullable(Whole(1))}),

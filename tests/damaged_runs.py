@@ -18,8 +18,17 @@ from typing import Any
 
 from tiny_run import make_runs, snsim
 
-FILES = ("run.json", "passes.jsonl", "checkpoint.safetensors", "weights.safetensors", "source/tiny.sn")
-JSON_FILES = ("run.json", "passes.jsonl", "checkpoint.safetensors")
+FILES = (
+    "run.json",
+    "passes.jsonl",
+    "checkpoint.safetensors",
+    "weights.safetensors",
+    "best.safetensors",
+    "source/tiny.sn",
+)
+TENSOR_FILES = ("checkpoint.safetensors", "best.safetensors")
+JSON_FILES = ("run.json", "passes.jsonl", *TENSOR_FILES)
+KEEP = "(keep best test-misses)"  # so that there is best.safetensors
 VALUES: tuple[Any, ...] = (
     None,
     True,
@@ -66,6 +75,10 @@ def readers(run: Path) -> list[tuple[str, ...]]:
         ("report", str(run)),
         ("reject", str(run)),
         ("reject", str(run), "--json"),
+        ("reject", str(run), "--best"),
+        ("report", str(run), "--best"),
+        ("test", str(run)),
+        ("test", str(run), "--best", "--json"),
         ("run", "--resume", str(run), "--quiet"),
         ("run", "--resume", str(run), "--json"),
     ]
@@ -149,7 +162,7 @@ def change_tensors(run: Path, draw: random.Random) -> str:
     from safetensors import safe_open
     from safetensors.numpy import load_file, save_file
 
-    path = run / "checkpoint.safetensors"
+    path = run / draw.choice(TENSOR_FILES)
     with safe_open(path, framework="np") as file:
         about = file.metadata()
     tensors = load_file(path)
@@ -193,7 +206,7 @@ def _edit(run: Path, draw: random.Random, change: Callable[[Any, Any], str]) -> 
     """Change one value somewhere in one of the JSON texts of the folder."""
     name = draw.choice(JSON_FILES)
     path = run / name
-    if name == "checkpoint.safetensors":
+    if name in TENSOR_FILES:
         content = path.read_bytes()
         size = int.from_bytes(content[:8], "little")
         header = json.loads(content[8 : 8 + size])
@@ -281,7 +294,7 @@ def main() -> int:
     failures = refused = 0
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        originals = make_runs(folder / "original")
+        originals = make_runs(folder / "original", KEEP)
         for number in range(first, last + 1):
             draw = random.Random(-number)
             run, told = damage(folder, originals / "tiny", number)

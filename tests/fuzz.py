@@ -488,6 +488,12 @@ _VALUES = (  # of each kind that an argument can have
     "age",
     "pre-syn",
     "'pattern-matrix",
+    "(htable)",
+    '"(a|b)+"',
+    "(lambda (x) x)",
+    "'(0 0 9 9)",
+    "object",
+    "'((a . 1))",
 )
 
 

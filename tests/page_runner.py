@@ -69,6 +69,7 @@ def prepare(folder: Path) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("nets", "examples"):
         shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True)
+    shutil.copy(ROOT / "examples" / "seven.png", folder)
     (folder / "bin").mkdir(exist_ok=True)
     for name, arguments in (("snsim", "-m snsim"), ("python", "")):
         command = folder / "bin" / name

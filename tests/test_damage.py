@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from damaged_runs import damage, failure, readers
+from damaged_runs import KEEP, damage, failure, readers
 from tiny_run import make_runs, snsim
 
 from snsim.errors import SnError
@@ -30,7 +30,7 @@ from snsim.studies.one_run import attempt
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a finished run."""
-    return make_runs(tmp_path_factory.mktemp("runs")) / "tiny"
+    return make_runs(tmp_path_factory.mktemp("runs"), KEEP) / "tiny"
 
 
 @pytest.mark.parametrize("part", range(6))
@@ -51,7 +51,7 @@ def test_no_reader_of_a_damaged_run_folder_ends_in_a_traceback(part: int, tiny: 
 @pytest.mark.parametrize("part", range(3))
 def test_a_study_tells_of_damaged_runs_and_reports_the_others(part: int, tmp_path: Path) -> None:
     main = tmp_path / "tiny.sn"
-    make_runs(tmp_path)
+    make_runs(tmp_path, KEEP)
     options = Options(out=tmp_path / "kept", engine="reference")
     (study,) = plan.plan([read_program(main, port=io.StringIO())], options, ["tiny"])
     (task,) = study.rows[0].tasks

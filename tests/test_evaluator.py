@@ -42,7 +42,7 @@ VALUES = [
     ),
     ("(list ((if () '+ '-) 3 1) ((car (list car)) '(7)) ('car '(8)))", "(2 7 8)"),
     ("(de f (car) (g)) (de g () (car '(1 2))) (list (f 3) (f cdr))", "(1 (2))"),
-    ("(setq car 3 list ()) (list (car '(1)) car)", "(1 3)"),
+    ("(let ((car 3) (list ())) (list (car '(1)) car))", "(1 3)"),
     ("(list (apply '+ 1 2 '(3 4)) (apply + ()) (apply 'if '(() 1 2)) (apply [5 6] '(1)))", "(10 0 2 6)"),
     ("(de outer (x) (inner)) (de inner () (* 2 x)) (outer 4)", "8"),
     ("(de f (list) (list list 1)) (f 3)", "(3 1)"),

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -67,7 +68,7 @@ def test_a_program_of_torch_export_runs_without_snsim(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["lecun89", "encoder", "tdnn", "micro-vit", "ladder-weight-norm"])
-def test_the_module_is_copied_compiled_and_loaded_like_any_other(name):
+def test_the_module_is_copied_compiled_and_loaded_like_any_other(name, tmp_path):
     net = snsim.load(NETS / f"{name}.sn").eval()
     inputs = torch.rand(3, *net.input_shape, generator=torch.Generator().manual_seed(0))
     expected = net(inputs)
@@ -76,11 +77,41 @@ def test_the_module_is_copied_compiled_and_loaded_like_any_other(name):
     assert not torch.equal(other(inputs), expected)
     other.load_state_dict(net.state_dict())
     assert torch.equal(other(inputs), expected)
+    torch.save(net, tmp_path / "net.pt")
+    for again in (pickle.loads(pickle.dumps(net)), torch.load(tmp_path / "net.pt", weights_only=False)):
+        assert torch.equal(again(inputs), expected) and again.classes == net.classes
+        rates = [group["lr"] for group in again.optimizer().param_groups]
+        assert all(np.array_equal(a, group["lr"]) for a, group in zip(rates, net.optimizer().param_groups))
+    called = []
+    hooks = [part.register_forward_hook(lambda part, *_: called.append(part)) for part in net.children()]
+    assert torch.equal(net(inputs), expected) and set(called) == set(net.children())
+    for hook in hooks:
+        hook.remove()
+    exported = torch.export.export(net, (inputs,)).module()
+    torch.testing.assert_close(exported(inputs), expected)
     torch._dynamo.reset()
     compiled = torch.compile(net, backend="eager", fullgraph=True)  # fullgraph: an error where it cannot be traced
     torch.testing.assert_close(compiled(inputs), expected)
     torch.testing.assert_close(compiled(inputs[0]), expected[0])
     torch._dynamo.reset()
+
+
+def test_a_pickled_module_is_read_in_another_process(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (NETS / "xor.sn").read_text().replace("(full)", "(pairs (0 0) (0 1) (1 0) (1 1))", 1)
+    assert "(pairs" in text  # a connection with a table of its own
+    (tmp_path / "net.sn").write_text(text)
+    net = snsim.load("net.sn", seed=3)
+    torch.save(net, "net.pt")
+    script = (
+        "import torch; net = torch.load('net.pt', weights_only=False); opt = net.optimizer(); x = torch.ones(1, 2); "
+        "opt.loss(net(x), torch.ones(1, 1)).backward(); opt.step(); print(net(x).item())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    opt, x = net.optimizer(), torch.ones(1, 2)
+    opt.loss(net(x), torch.ones(1, 1)).backward()
+    opt.step()
+    assert float(done.stdout) == net(x).item()
 
 
 def test_a_missing_package_is_named_with_the_extra(tmp_path, monkeypatch, capsys):

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+import snsim
 from snsim.cli.main import main
 from snsim.comparison.compare import compare
 from snsim.export.subject import subject_of_program
@@ -54,15 +56,50 @@ RARE = """
 """
 
 
+# Every clause of a training that a page writes in a way of its own.
+CLAUSES = """
+(net plain (like rare) (connect b c (full)) (connect c output (full)))
+(train base (net plain) (data (examples INPUTS TARGETS)) (cost huber) (epsilon 0.02) (correct quadrant) (passes 3))
+(train staged (like base) (dropout 0.25 a) (augment (shift 1 -1)) (input-noise 0.1)
+  (stage (passes 2) (update sgd (alpha 0.6) (decay 0.001)) (order shuffled once))
+  (stage (passes 2) (update lm (mu 0.1) (curvature 9)) (order random))
+  (stage (passes 1) (update lm (mu 0.2) (gamma 0.05)) (order shuffled)))
+(train noisy (like base) (theta (linear 0.1 0.01)) (dropout 0.5 input b) (update newton))
+(train pruned (like base) (epsi-sqrt 0.05) (theta 0.01) (update sgd (alpha 0.5)) (batch 2 sum)
+  (stage (passes 2)) (stage (prune 0.2) (passes 1)) (stage (prune 0.3 weights) (passes 1) (epsi-inv 0.1 a)))
+(train counted (like pruned) (fan-in weights) (mask-epsi 0.2))
+(train conjugate (like base) (update conjugate-gradient (mu 0.5)) (passes 4))
+(train cut (like conjugate) (stage (passes 2)) (stage (prune 0.2) (passes 2)))
+(net linear (like plain) (layer output (nlf linear)))
+(train soft (like conjugate) (net linear) (data (examples INPUTS CLASSES)) (cost cross-entropy) (correct max))
+(train places (like base) (update adamw) (decay 0.1 (connect b c)) (decay 0.02 output) (correct labels 0))
+(train frozen (like base) (update adamw) (epsilon (steps (0 1) (0.01)) a) (epsilon 0 (bias output)))
+(train varied (like base) (net rare) (update sgd) (mask-epsi 0.1))
+(train best (like base) (update sgd) (epsilon 0.3) (keep best train-misses) (stop-after 2) (passes 9))
+(train gains-lm (like base) (net gains) (update lm (mu 0.1)))
+(train gains-newton (like base) (net gains) (update newton (mu 0.1)) (batch 4 mean))
+(net transformed (default (nlf sn-tanh) (bias unit))
+  (layer input (4 2 2)) (layer (q k v a n) (4 2 2)) (layer output 2)
+  (connect input (q k v) (mask 1 1)) (attend q k v a (heads 2)) (normalize a n) (connect n output (full))
+  (connect a n (one-to-one) (fixed 1)))
+(train transformed-lm (like base) (net transformed) (update lm (mu 0.1)))
+(train transformed-newton (like base) (net transformed) (update newton (mu 0.1)) (batch 2 sum) (dropout 0.25 k))
+"""
+CLAUSE_TRAININGS = re.findall(r"^\(train (?!base)(\S+)", CLAUSES, re.MULTILINE)
+
+
 def rare_text() -> str:
     draw = np.random.default_rng(0)
     inputs, labels = np.round(draw.normal(size=(20, 16)), 2), draw.integers(0, 2, 20)
-    targets = np.where(np.arange(2) == labels[:, None], 1, -1)
+    classes = np.arange(2) == labels[:, None]
 
     def matrix(rows):
         return "[" + " ".join("[" + " ".join(f"{x:g}" for x in row) + "]" for row in rows) + "]"
 
-    return RARE.replace("INPUTS", matrix(inputs)).replace("TARGETS", matrix(targets))
+    text = RARE + CLAUSES
+    for word, rows in (("INPUTS", inputs), ("TARGETS", np.where(classes, 1, -1)), ("CLASSES", classes.astype(int))):
+        text = text.replace(word, matrix(rows))
+    return text
 
 
 def options(file: str, **more) -> Options:
@@ -86,21 +123,29 @@ def load_page(path: Path):
 RARE_TRAININGS = [("rare", name) for name in ("rare", "stepped", "gains", "held")]
 
 
-@pytest.mark.parametrize(("file", "name"), [*ALL, *RARE_TRAININGS])
+# compare cannot give a module the noise of (theta V).
+WITHOUT_THETA = [name for name in CLAUSE_TRAININGS if name not in ("noisy", "pruned", "counted")]
+COMPARED = [
+    ("rare", name) if name in ("staged", "conjugate") else pytest.param("rare", name, marks=pytest.mark.slow)
+    for name in WITHOUT_THETA
+]
+
+
+@pytest.mark.parametrize(("file", "name"), [*ALL, *RARE_TRAININGS, *COMPARED])
 def test_compare_finds_the_page_equal(file, name, tmp_path):
     """States, cost, gradients and weights of the page beside the engine, presentation by presentation."""
     program = source(file, tmp_path)
     subject = subject_of_program(program, name, options(file, dtype="float64"), print)
     done = export_torch(subject, tmp_path / "page.py")
     assert done.difference < 1e-12
-    curved = subject.training.stages[0].rule.curvature is not None
+    rule = subject.training.stages[0].rule
     comparison = compare(
         program,
         f"{tmp_path / 'page.py'}:Net",
         "digits" if options(file).data else None,
         presentations=30,
         only=name,
-        sgd=1e-3 if curved else None,
+        sgd=1e-3 if rule.curvature or rule.conjugate else None,
         tolerance=1e-9,
         options=OPTIONS,
     )
@@ -168,7 +213,8 @@ def run_page(path: Path, passes: int) -> list[list[int]]:
     """Run a page where no snsim, NumPy or lark can be imported; return the misses of each pass."""
     script = (
         "import sys, runpy; sys.modules.update(dict.fromkeys(('snsim', 'numpy', 'lark'))); "
-        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+        "page = runpy.run_path(sys.argv[1]); import torch; "
+        "torch.save(page['main'](int(sys.argv[2])).state_dict(), sys.argv[1][:-3] + '-trained.pt')"
     )
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script, str(path), str(passes)],
@@ -177,13 +223,61 @@ def run_page(path: Path, passes: int) -> list[list[int]]:
         cwd=path.parent,
     )
     assert done.returncode == 0, done.stderr
-    return [[int(n.replace(",", "")) for n in re.findall(r"([\d,]+) of", line)] for line in done.stdout.splitlines()]
+    lines = [line for line in done.stdout.splitlines() if line.startswith("pass ")]
+    return [[int(n.replace(",", "")) for n in re.findall(r"([\d,]+) of", line)] for line in lines]
+
+
+def passes_of(program, name: str, chosen: Options, passes: int):
+    """The misses of a run in each pass, and its weights after the last one."""
+    training, misses, weights = program.trainings.get(name), [], {}
+    for event in run(program, training, training.seeds[0], chosen):
+        if isinstance(event, PassFinished):
+            misses.append([event.done.train.misses] + ([event.done.test.misses] if event.done.test else []))
+            weights = dict(event.done.snapshot.parameters)
+            if len(misses) == passes:
+                break
+    return misses, weights
+
+
+FAST_CLAUSES = ("staged", "pruned", "cut", "places", "transformed-newton")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in FAST_CLAUSES else pytest.param(n, marks=pytest.mark.slow) for n in CLAUSE_TRAININGS]
+)
+def test_every_clause_of_a_training_is_written(name, tmp_path):
+    """main() of the page prints the misses of the engine and returns a net with the engine's weights."""
+    program = source("rare", tmp_path)
+    chosen = options("rare", dtype="float64", engine="torch", out=tmp_path / "runs")
+    subject = subject_of_program(program, name, chosen, print)
+    done = export_torch(subject, tmp_path / "page.py")
+    assert done.notes == () and done.difference < 1e-12
+    misses, weights = passes_of(program, name, chosen, subject.training.passes)
+    assert run_page(tmp_path / "page.py", subject.training.passes) == misses
+    if subject.training.keep:
+        assert len(misses) < subject.training.passes  # (stop-after N) has ended it
+        return
+    net, names = torch.load(tmp_path / "page-trained.pt", weights_only=True), torch_page(subject, "page").names
+    for slot, ours in weights.items():
+        assert np.abs(ours - subject.start[slot]).max() > 1e-6 or name == "frozen"
+        np.testing.assert_allclose(net[names[slot]].numpy(), ours, rtol=1e-6, atol=1e-9, err_msg=slot)
+
+
+def test_draws_that_are_too_many_are_left_to_pytorch(tmp_path, monkeypatch):
+    monkeypatch.setattr("snsim.export.page_data._MOST_BYTES", 0)
+    subject = subject_of_program(source("rare", tmp_path), "staged", options("rare", dtype="float64"), print)
+    notes = export_torch(subject, tmp_path / "page.py").notes
+    assert len(notes) == 4 and all("as they do between two seeds" in note for note in notes)
+    assert len(run_page(tmp_path / "page.py", 5)) == 5
+    text = (tmp_path / "page.py").read_text()
+    assert "PyTorch draws dropout" in text and "torch.randint" in text and "torch.randn_like" in text
 
 
 SAME = [("xor", "xor", 40), ("encoder", "encoder", 50), ("tdnn", "tdnn", 5), ("tdnn", "tdnn-maps", 5)]
 SAME += [("rare", name, 3) for _, name in RARE_TRAININGS]
 SLOW = [("lecun89", "lecun89", 2), ("lenet-1", "lenet-1", 1), ("lenet-5", "lenet-5", 1), ("lecun89-2022",) * 2 + (2,)]
 SLOW += [("ladder", "ladder-3", 1), ("ladder", "ladder-4", 1), ("net-3", "net-3", 3), ("net-5", "net-5", 3)]
+SLOW += [("ladder", "ladder-5", 1), ("ladder-weight-norm", "ladder-5-weight-norm", 1), ("micro-vit", "micro-vit", 1)]
 
 
 @pytest.mark.parametrize(
@@ -193,13 +287,7 @@ def test_the_page_prints_the_misses_of_the_run(file, name, passes, tmp_path):
     program = source(file, tmp_path)
     chosen = options(file, dtype="float64", passes=None, out=tmp_path / "runs")
     export_torch(subject_of_program(program, name, chosen, print), tmp_path / "page.py")
-    ours = []
-    for event in run(program, program.trainings.get(name), program.trainings.get(name).seeds[0], chosen):
-        if isinstance(event, PassFinished):
-            ours.append([event.done.train.misses] + ([event.done.test.misses] if event.done.test else []))
-            if len(ours) == passes:
-                break
-    assert run_page(tmp_path / "page.py", passes) == ours
+    assert run_page(tmp_path / "page.py", passes) == passes_of(program, name, chosen, passes)[0]
 
 
 def test_a_run_is_exported_with_its_weights(tmp_path, monkeypatch, capsys):
@@ -216,6 +304,56 @@ def test_a_run_is_exported_with_its_weights(tmp_path, monkeypatch, capsys):
     assert main(["export", "no-such-run", "--to", "torch"]) == 1
     assert main(["export", "runs/xor", "--to", "torch", "--training", "xor"]) == 2
     assert main(["export", "runs/xor", "--to", "torch", "-o", "xor.txt"]) == 2
+
+
+def test_a_net_of_the_gallery_is_exported_with_its_weights(tmp_path, monkeypatch, capsys):
+    """The weights are read by safetensors' own reader beside; a run of this name comes first."""
+    monkeypatch.chdir(tmp_path)
+    for command in (["--to", "torch", "-o", "net.py"], ["--to", "pt2"]):
+        assert main(["export", "lecun89", "--data", "digits", "--offline", *command]) == 0
+        told = capsys.readouterr()
+        assert "lecun89: the net of the gallery" in told.err and "largest difference" in told.out
+    stored = load_file(NETS / "weights" / "lecun89.safetensors")
+    stored = {name.replace("-", "_"): values for name, values in stored.items()}
+    exported = torch.load("net.pt", weights_only=True)
+    assert set(stored) == set(exported) and all(torch.equal(stored[name], exported[name]) for name in stored)
+    module = snsim.load("lecun89")
+    assert not module.training and all(torch.equal(w, stored[name]) for name, w in module.state_dict().items())
+    assert any(not torch.equal(w, stored[name]) for name, w in snsim.load("lecun89", seed=1).state_dict().items())
+    assert main(["export", "lecun89", "--to", "torch", "--training", "other"]) == 1
+    assert "leave --training out" in capsys.readouterr().err
+    assert main(["export", "tdnn", "--to", "pt2", "--training", "tdnn"]) == 0
+    assert "no trained weights of tdnn" in capsys.readouterr().err
+    assert main(["run", "xor", "--quiet"]) == 0 and main(["export", "xor", "--to", "pt2"]) == 0
+    assert "xor: the run runs/xor" in capsys.readouterr().err
+
+
+def test_the_best_weights_of_a_run_and_those_of_a_file(tmp_path, monkeypatch, capsys):
+    """(keep best ...) with --best, and (initial FILE PLACE) from the folder of a run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "texts").mkdir()
+    weights = np.full((2, 2), 0.25, np.float32)
+    np.savez(tmp_path / "texts" / "f.npz", **{"input_hidden.weight": weights})
+    text = (NETS / "xor.sn").read_text().replace("(passes   40)", "(passes 6) (keep best train-loss)")
+    text = text.replace("(forget   1)", '(forget 1) (initial "f.npz" hidden)')
+    (tmp_path / "texts" / "f.npz").unlink()
+    np.savez(
+        tmp_path / "texts" / "f.npz", **{"input_hidden.weight": weights, "hidden.bias": np.zeros(2), "more": np.ones(3)}
+    )
+    (tmp_path / "texts" / "own.sn").write_text(text)
+    assert main(["run", "texts/own.sn", "--quiet"]) == 0
+    folder = next((tmp_path / "runs").iterdir())
+    assert main(["export", folder.name, "--to", "torch", "-o", "last.py"]) == 0
+    assert main(["export", folder.name, "--to", "torch", "-o", "best.py", "--best"]) == 0
+    capsys.readouterr()
+    for file, name in (("last.pt", "weights.safetensors"), ("best.pt", "best.safetensors")):
+        stored, exported = load_file(folder / name), torch.load(file, weights_only=True)
+        assert all(torch.equal(stored[key], exported[key]) for key in exported), name
+    data = torch.load("last-data.pt", weights_only=True)
+    assert torch.equal(data["start.input_hidden.weight"], torch.from_numpy(weights))
+    assert data["start.hidden_output.weight"].abs().max() > 0
+    assert len(run_page(tmp_path / "last.py", 6)) == 6
+    assert main(["export", "texts/own.sn", "--to", "torch", "--best"]) == 2
 
 
 def test_a_net_without_data_is_exported_for_what_it_is(tmp_path, monkeypatch, capsys):

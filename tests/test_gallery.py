@@ -104,6 +104,7 @@ def test_what_is_printed_next_runs_as_it_is_printed(place: Path) -> None:
     assert lines == [
         "snsim plot 'my runs/net-1-seed4' 'my runs/net-1-seed5'",
         "snsim report 'my runs/net-1-seed5' --memory 1500MB --offline",
+        "snsim page 'my runs/net-1-seed5' --memory 1500MB --offline",
         *(["snsim predict 'my runs/net-1-seed5' FILE"] if "predict" in snsim("--help")[1] else []),
         "snsim show net-1",
         "snsim run net-1 --passes 1 --engine reference --data digits --memory 1500MB --offline --out 'my runs' "

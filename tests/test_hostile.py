@@ -36,7 +36,10 @@ COMMANDS_OF_A_TEXT = {
     "compare": "compare {} --presentations 2 --offline",
     "reject": "reject {}",
     "predict": "predict {} x.png",
+    "test": "test lecun89-full --data {} --offline",
     "export": "export {} --to torch -o page.py --seconds 1",
+    "page": "page {} -o page.html --offline --seconds 1",
+    "play": "play {} --port 70000 --no-open",  # its server would not end: test_play.py gives it every text
     "plot": "plot net {} -o net.svg",
     "report": "report {}",
     "convert": "convert {} -o out.sn",

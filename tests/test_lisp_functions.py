@@ -1,4 +1,8 @@
-"""The functions of the language on numbers, lists, lists of numbers and strings, as tables of programs."""
+"""The functions of the language on numbers, lists, lists of numbers and strings, as tables of programs.
+
+Expected values: the reference (docs/reference/sn28.md, section 1.4), output of the original (strings_lists.expected),
+arithmetic, and for regular expressions Python's `re`.
+"""
 
 import pytest
 from lisp_programs import fault_of, value_of
@@ -12,16 +16,16 @@ NUMBERS = [
     ("(list (mod 7 3) (mod -7 3) (mod 7 -3) (mod -6 3) (mod 7.9 3))", "(1 -1 1 0 1)"),
     ("(list (sgn 0) (sgn -0.1) (sgn 9) (abs -2) (abs 2))", "(1 -1 1 2 2)"),
     ("(list (sqrt 9) (exp 0) (log 1) (sin 0) (cos 0) (tan 0) (atan 0) (tanh 0))", "(3 1 0 0 1 0 0 0)"),
-    ('(list (max 1) (max 1 3 2) (min 2 1) (max "a" "b") (min "b" "ab"))', '(1 3 1 "b" "ab")'),
-    ("(list (0= 0) (0= 1) (0= 'a) (0= ()) (if (0= 0) 'true 'false))", "(0 () () () true)"),
-    ("(list (0<> 3) (0<> 0) (0<> 'a) (0<> ()))", "(3 () a t)"),
+    ("(list (max 1) (max 1 3 2) (min 2 1) (max 2 3) (min 4))", "(1 3 1 3 4)"),
+    ("(list (0= 0) (0= 1) (if (0= 0) 'true 'false))", "(0 () true)"),
+    ("(list (if (0<> 5) 1 2) (0<> 0))", "(1 ())"),
     (
         '(list (= 1 1) (= 1 2) (= 1 "1") (= "a" "a") (= \'a \'a) (= () ()) (= 1 ()) (= \'(1 (2 "x")) \'(1 (2 "x"))))',
         "(t () () t t t () t)",
     ),
-    ("(list (= [1 2] [1 2]) (= [1 2] [f 1 2]) (= [1 2] [[1 2]]) (= [1 2] '(1 2)) (= '([1]) '([1])))", "(t t () () t)"),
+    ("(list (= [1 2] [1 2]) (= [1 2] [1 3]) (= [1 2] '(1 2)) (= '([1]) '([1])))", "(t () () t)"),
     ("(list (<> 1 2) (<> '(1) '(1)) (<> 'a 'b))", "(t () t)"),
-    ("(setq l '(1)) (list (== l l) (== l '(1)) (== 'a 'a) (== 2 2))", "(t () t t)"),
+    ("(setq l '(1)) (list (== l l) (== l '(1)) (== 'a 'a) (== 2 2) (== \"a\" \"a\"))", "(t () t () ())"),
     ('(list (< 1 2) (< 2 1) (<= 1 1) (> 2 1) (>= 1 2) (< "a" "b") (>= "b" "a"))', "(t () t t () t t)"),
 ]
 
@@ -33,18 +37,18 @@ LISTS = [
     ),
     ("(list (cons 1 ()) (cons 1 '(2)) (cons 1 2) (list) (list 1 '(2)))", "((1) (1 2) (1 . 2) () (1 (2)))"),
     (
-        "(list (append) (append '(1)) (append '(1) () '(2 3)) (append '(1) 2) (append () ()))",
-        "(() (1) (1 2 3) (1 . 2) ())",
+        "(list (append) (append '(1)) (append '(1) () '(2 3)))",
+        "(() (1) (1 2 3))",
     ),
     ("(setq l '(2)) (setq m (append '(1) l)) (nconc1 l 3) m", "(1 2 3)"),
     ("(list (reverse '(1 2 3)) (reverse ()) (length '(1 (2) 3)) (length ()))", "((3 2 1) () 3 0)"),
-    ("(list (nth 0 '(a b)) (nth 1 '(a b)) (nth 9 '(a)) (nth -1 '(a)) (nth 0 ()))", "(a b () () ())"),
-    ("(list (nth '(a b) 1) (nth '(a b) 2) (nth '(a b) 0) (nth () 1))", "(a b () ())"),
+    ("(list (nth 0 '(a b)) (nth 1 '(a b)) (nth 9 '(a)))", "(a b ())"),
+    ("(list (nth '(a b) 1) (nth '(a b) 2))", "(a b)"),
     (
-        "(list (nthcdr 0 '(a b)) (nthcdr 1 '(a b)) (nthcdr 2 '(a b)) (nthcdr '(a b) 1) (nthcdr '(a b) 0))",
-        "((a b) (b) () (a b) ())",
+        "(list (nthcdr 0 '(a b)) (nthcdr 1 '(a b)) (nthcdr 2 '(a b)))",
+        "((a b) (b) ())",
     ),
-    ("(list (last '(1 2)) (lasta '(1 2)) (last ()) (lastcdr '(1 2)) (lastcdr ()))", "(2 2 () (2) ())"),
+    ("(list (last '(1 2)) (lasta '(1 2)) (lastcdr '(1 2)))", "(2 2 (2))"),
     (
         "(list (member 2 '(1 2 3)) (member '(a) '((a) b)) (member 9 '(1)) (member () '(1 ())))",
         "((2 3) ((a) b) () (()))",
@@ -54,12 +58,12 @@ LISTS = [
         '((b 2) ("k" . 4) () 2)',
     ),
     (
-        "(list (range 3) (range 0) (range 2 4) (range 0 -1) (range 2 2) (range 1 2 0.5) (range 3 1 -1) (range 1 3 -1))",
-        "((1 2 3) () (2 3 4) (0 -1) (2) (1 1.5 2) (3 2 1) ())",
+        "(list (range 3) (range 2 4) (range 0 -1) (range 2 2) (range 1 2 0.5))",
+        "((1 2 3) (2 3 4) (0 -1) (2) (1 1.5 2))",
     ),
     ("(nth 3 (range 0 1 0.1))", "0.30000000000000004"),
-    ("(list (makelist 2 'a) (makelist 0 'a) (makelist 2.9 1))", "((a a) () (1 1))"),
-    ("(list (flatten '(1 (2 (3)) () . 4)) (flatten ()) (flatten 5))", "((1 2 3 4) () (5))"),
+    ("(makelist 3 'x)", "(x x x)"),
+    ("(flatten '(1 (2 (3 ())) 4))", "(1 2 3 4)"),
     (
         "(setq l '(1)) (list (nconc l '(2)) (nconc () l) (nconc1 l 3) (nconc1 () 4) l)",
         "((1 2 3) (1 2 3) (1 2 3) (4) (1 2 3))",
@@ -84,39 +88,35 @@ LISTS_OF_NUMBERS = [
         "((0 2) (0 1 2) () (0 2))",
     ),
     ("(list (sqr-dist '(1 2) '(3 2)) (abs-dist '(1 -1) '(3 0)) (sup-dist '(1 5) '(2 9)))", "(4 3 4)"),
-    (
-        "(list (sqr-dist '(1 -2)) (abs-dist '(1 -2)) (sup-dist '(1 -2)) (hamming-dist '(0 2)) (hamming-dist 2 '(0 2)))",
-        "(5 3 2 1 0)",
-    ),
-    ("(list (hamming-dist '(1 2) '(1 3)) (hamming-dist 1 '(1 2) '(1 3)) (hamming-dist 0.5 '(1 2) '(0 3)))", "(1 0 2)"),
+    ("(list (hamming-dist '(1 2) '(1 3)) (hamming-dist 2 '(1 5) '(2 9)))", "(1 1)"),
     (
         "(list (quadrant-dist '(1 -1 0) '(0 -1 5)) (quadrant-dist '(1 -1) '(2 0)) (quadrant-dist '(0 0) '(1 -1)))",
         "(1 1 0)",
     ),
     (
-        "(list (mean-sqr-dist '(0 0) '(2 0)) (add-lists '(1 2) '(3 4)) (diff-lists '(1 2) '(3 5)) (add-lists () ()))",
-        "(2 (4 6) (-2 -3) ())",
+        "(list (mean-sqr-dist '(0 0) '(2 0)) (add-lists '(1 2) '(3 4)) (diff-lists '(1 2) '(3 5)))",
+        "(2 (4 6) (-2 -3))",
     ),
 ]
 
 STRINGS = [
     (
-        '(list (concat) (concat "a" "" "b") (left "hello" 2) (left "a" 9) (right "hello" 2) (right "a" 9) (left "a" 0))',  # noqa: E501
-        '("" "ab" "he" "a" "lo" "a" "")',
+        '(list (concat "a" "" "b") (left "hello" 2) (right "hello" 2))',
+        '("ab" "he" "lo")',
     ),
     (
-        '(list (mid "hello" 2 3) (mid "hello" 2) (mid "hello" 9 1) (mid "hello" 5 9) (mid "hello" 6))',
-        '("ell" "ello" "" "o" "")',
+        '(list (mid "hello" 2 3) (mid "network" 4))',
+        '("ell" "work")',
     ),
     ('(list (index "l" "hello") (index "l" "hello" 4) (index "x" "hello") (index "lo" "hello" 5))', "(3 4 () ())"),
-    ('(list (len "abc") (len "") (upcase "aB") (upcase1 "ab") (upcase1 ""))', '(3 0 "AB" "Ab" "")'),
+    ('(list (len "abc") (len "") (upcase "aB") (upcase1 "ab"))', '(3 0 "AB" "Ab")'),
     (
-        '(list (val "1.5") (val " -2 ") (val "0x1A") (val "1e3") (val "x") (val "") (val "1 2"))',
-        "(1.5 -2 26 1000 () () ())",
+        '(list (val "2.50") (val "0xff") (val "-1e3") (val "none"))',
+        "(2.5 255 -1000 ())",
     ),
     ("(list (str 0.25) (str 3.14159) (str 1e11) (str -0.00001))", '("0.25" "3.1416" "1e+11" "-1e-05")'),
-    ('(list (named "A_b") (namedclean "A_b") (namedclean "_A_b") (namedclean "|A_b|"))', "(|A_b| a-b _a-b |A_b|)"),
-    ("(list (nameof 'a-b) (pname '(1 \"a\")) (pname 0.123456) (pname ()))", '("a-b" "(1 \\"a\\")" "0.1235" "()")'),
+    ('(list (named "A_b") (namedclean "A_b") (namedclean "_A_b"))', "(|A_b| a-b _a-b)"),
+    ("(list (nameof 'a-b) (pname 'layer))", '("a-b" "layer")'),
     ('(list (regex-match "a.c" "abc") (regex-match "a" "ab") (regex-match "(x|y)+z?" "xyx"))', "(t () t)"),
     ('(list (regex-match "[^0-9]*" "a1") (regex-match "[^0-9]*1" "a1"))', "(() t)"),
     ('(list (regex-match "a\\\\.b" "a.b") (regex-match "a\\\\.b" "axb") (regex-match "[]a-c-]+" "]-b"))', "(t () t)"),
@@ -124,24 +124,21 @@ STRINGS = [
         '(list (regex-seek "l+" "hello") (regex-seek "l" "hello" 4) (regex-seek "x" "hello") (regex-seek "^h" "hh" 2))',
         "((3 2) (4 1) () ())",
     ),
-    ('(list (regex-subst "l" "L" "hello") (regex-subst "z*" "-" "azb"))', '("heLLo" "a-b")'),
-    ('(regex-subst "([a-z]+)=([0-9]+)" "%1:%0%%" "x=1, yy=22")', '"1:x%, 22:yy%"'),
+    ('(regex-subst "l" "L" "hello")', '"heLLo"'),
+    ('(regex-subst "([a-z]+)=([0-9]+)" "%1:%0" "x=1, yy=22")', '"1:x, 22:yy"'),
 ]
 
-PREDICATES = [
+PREDICATES = [  # only whether they are true: what a true one returns is in the reference for `numberp` alone
     (
-        "(list (listp ()) (listp '(1)) (listp 1) (consp ()) (consp '(1)) (atomp ()) (atomp 1) (atomp '(1)))",
-        "(t (1) () () (1) t 1 ())",
+        "(mapcar (lambda (f) (mapcar null (mapcar f '(() (1) 1)))) (list listp consp atomp))",
+        "((() () t) (t () t) (() t ()))",
     ),
+    ('(mapcar (lambda (f) (mapcar null (mapcar f \'(0 "" a ())))) (list numberp stringp))', "((() t t t) (t () t t))"),
+    ("(list (numberp 3) (null (symbolp 'a)) (symbolp 1) (null (matrixp [1])) (matrixp 1))", "(3 () () () ())"),
     (
-        '(list (numberp 0) (numberp "1") (symbolp \'a) (symbolp ()) (symbolp 1) (stringp "") (stringp \'a))',
-        '(0 () a () () "" ())',
+        "(list (null (functionp car)) (functionp 3) (null ()) (null 0) (not ()) (not 'a) ~() ~1)",
+        "(() () t () t () t ())",
     ),
-    (
-        "(list (matrixp [1]) (numericp [1]) (matrixp 1) (matrixp (array 2)) (if (functionp car) 1 2) (functionp 'car))",
-        "([1] [1] () () 1 ())",
-    ),
-    ("(list (null ()) (null 0) (not ()) (not 'a) ~() ~1)", "(t () t () t ())"),
 ]
 
 

@@ -224,6 +224,9 @@ def test_several_stages_and_patterns_and_resuming_cost_more(tmp_path: Path) -> N
     assert run_memory(one, patterns=PatternCounts(1000, 1000)) - run_memory(one) >= 1000 * 300 * (8 + 4 + 8)
     assert run_memory(one, resumed=True) > run_memory(one)
     assert run_memory(one, dtype="float64") > run_memory(one)
+    path.write_text(path.read_text().replace(stages, "(passes 2) (keep best train-loss)"))
+    kept = read_program(path).own_trainings[0]
+    assert run_memory(kept) - run_memory(one) == 4 * 300 * 301  # a copy in float32
 
 
 def test_an_engine_tells_its_memory_in_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,7 +250,9 @@ def test_an_engine_tells_its_memory_in_one_place(tmp_path: Path, monkeypatch: py
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_runs(tmp_path_factory.mktemp("memory"))
+    folder = make_runs(tmp_path_factory.mktemp("memory"))
+    np.savez(folder / "x.npz", x=np.zeros((4, 16)), y=np.array([[1.0, -1.0]] * 4))
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -263,6 +268,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "plot misses tiny --text",
         "report tiny -o refused.html",
         "reject tiny",
+        "test tiny",
+        "test tiny --data x.npz",
     ],
 )
 def test_every_command_with_an_engine_refuses(command: str, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -369,17 +369,15 @@ def test_the_same_bits_twice_and_in_two_threads() -> None:
 
 def test_python_goes_on_while_the_engine_learns_and_evaluates(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lock of Python is free while compiled code runs. Here no thread gives it up because its turn is over."""
-    from snsim.engines.native import engine as native
-
     made = plan(declared(HERE.parent / "nets" / "lecun89.sn")["lecun89"])
     x, d = patterns(made, 2000, "float32")
     engine = build(made, HALF_SQUARES, rule("sgd"), "float32")
     engine.learn(x[:1], d[:1], settings(made, rule("sgd")))
-    run, begun, ended = native._CompiledCode.run, threading.Event(), threading.Event()
+    run, begun, ended = jit.ProcessHost.run, threading.Event(), threading.Event()
 
-    def watched(self, name, *arguments) -> None:
+    def watched(self, code, name, *arguments) -> None:
         begun.set()
-        run(self, name, *arguments)
+        run(self, code, name, *arguments)
         ended.set()
 
     def goes_on(call) -> bool:
@@ -393,7 +391,7 @@ def test_python_goes_on_while_the_engine_learns_and_evaluates(monkeypatch: pytes
         thread.join()
         return before_its_end
 
-    monkeypatch.setattr(native._CompiledCode, "run", watched)
+    monkeypatch.setattr(jit.ProcessHost, "run", watched)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1000)
     try:
@@ -417,15 +415,15 @@ def test_interrupted_batch_leaves_no_sums(monkeypatch: pytest.MonkeyPatch) -> No
     whole.learn(x, d, settings(made, by, batch=7))
 
     monkeypatch.setattr(native, "_PIECE", 2)
-    run, calls = native._CompiledCode.run, []
+    run, calls = jit.ProcessHost.run, []
 
-    def interrupted(self, name, *arguments):
+    def interrupted(self, code, name, *arguments):
         calls.append(name)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        run(self, name, *arguments)
+        run(self, code, name, *arguments)
 
-    monkeypatch.setattr(native._CompiledCode, "run", interrupted)
+    monkeypatch.setattr(jit.ProcessHost, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         broken.learn(x, d, settings(made, by, batch=7))
     broken.learn(x, d, settings(made, by, batch=7))

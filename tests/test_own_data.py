@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import re
+import shlex
 import struct
 import zlib
 from collections.abc import Callable
@@ -275,6 +276,70 @@ def test_scaled_pictures_are_those_of_pytorch(sizes: tuple[int, int, int, int]) 
 
 
 # Names, classes -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("held", ["(test 0.2)", "(folds 4)"])
+def test_matrices_in_the_text_take_the_options_of_a_file(held: str, tmp_path: Path) -> None:
+    """The same numbers in a file and in the text: the same patterns held out, and the same training."""
+    rng = np.random.default_rng(7)
+    labels = np.repeat([0, 1, 2], (20, 13, 9))
+    inputs = np.round(rng.normal(labels[:, None], 1, (42, 3)) * [1, 50, 0.1], 3)
+    np.savez(tmp_path / "a.npz", x=inputs, y=labels, class_names=np.array(["p", "q", "R"]))
+    targets = np.where(labels[:, None] == np.arange(3), 1, -1)
+
+    def matrix(rows: np.ndarray) -> str:
+        return "[" + "".join(f"[{' '.join(map(str, row))}]" for row in rows.tolist()) + "]"
+
+    fold = ["--fold", "3"] if "folds" in held else []
+    options = f"{held} (standardize) (split-seed 5)"
+    of_file = trained(described(tmp_path, f'(npz "a.npz" {options})', 3, 3), *fold)
+    (tmp_path / "text").mkdir()
+    form = f'(examples {matrix(inputs)} {matrix(targets)} {options} (classes p q "R"))'
+    in_text = trained(described(tmp_path / "text", form, 3, 3), *fold)
+    assert {**in_text, "seconds": 0, "cpu_seconds": 0} == {**of_file, "seconds": 0, "cpu_seconds": 0}
+    np.save(tmp_path / "new.npy", inputs[:5])
+    told = [
+        snsim("predict", tmp_path / place / "runs" / "n", tmp_path / "new.npy", "--json")[1] for place in ("", "text")
+    ]
+    assert told[0] == told[1] and '"class": "p"' in told[0]
+    assert json.loads(snsim("test", tmp_path / "text" / "runs" / "n", "--json")[1])["loss"] == of_file["test"]["loss"]
+    code, out, err = snsim("run", "--resume", tmp_path / "text" / "runs" / "n", "--passes", "21", "--quiet")
+    assert code == 0 and "pass 21" in out, err
+
+
+def test_new_writes_a_description_that_fits_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A regression, a label that is not last, pictures of several sizes, data elsewhere: each learns at once."""
+    monkeypatch.chdir(tmp_path)
+    diabetes = load_diabetes(scaled=False)
+    rows = [[*x, y] for x, y in zip(diabetes.data.tolist(), diabetes.target.tolist())]
+    write_csv(tmp_path / "diabetes.csv", [[*diabetes.feature_names, "progress"], *rows])
+    heads: list[object] = ["id", 'the "kind"', "a", "b"]
+    write_csv(tmp_path / "first.csv", [heads, *([f"x{k}", "pq"[k % 2], k, -k] for k in range(40))])
+    write_pictures(tmp_path / "pictures", 40)
+    Image.new("L", (50, 30), 255).save(tmp_path / "pictures" / "Ring" / "wide.png")
+    (tmp_path / "else").mkdir()
+    write_iris(tmp_path / "else" / "iris.csv")
+
+    def made(name: str, *arguments: str) -> str:
+        code, out, err = snsim("new", name, "--data", *arguments)
+        assert code == 0 and "next:\n" in out, err
+        assert snsim("fmt", "--check", f"{name}.sn")[0] == 0
+        command = next(line for line in out.splitlines() if line.startswith("  snsim run "))
+        assert snsim(*shlex.split(command)[1:], "--quiet")[0] == 0
+        return (tmp_path / f"{name}.sn").read_text() + err
+
+    text = made("progress", "diabetes.csv")
+    assert '(target "progress")' in text and "has 214 values: a number to predict" in text
+    last = json.loads((tmp_path / "runs" / "progress" / "passes.jsonl").read_text().splitlines()[-1])
+    assert last["test"]["mse"] < 0.7 * np.var(diabetes.target)  # less than the mean as an answer
+    assert "for snsim new: --ignore" in snsim("new", "kinds", "--data", "first.csv")[2]
+    assert "(label 2)" in made("kinds", "first.csv", "--label", "2", "--ignore", "id")
+    assert '(images "pictures" (size 32 32)' in made("shapes", "pictures")
+    monkeypatch.chdir(tmp_path / "runs")
+    code, out, err = snsim("new", "iris", "--data", "../else/iris.csv")
+    assert code == 0 and "snsim run iris.sn --data ../else/iris.csv" in out, err
+    assert snsim("run", "iris.sn", "--data", "../else/iris.csv", "--quiet")[0] == 0
+    assert snsim("new", "x", "--label", "a")[0] == snsim("new", "x", "--like", "xor", "--data", "y")[0] == 2
 
 
 def test_names_fold_and_texts_are_exact(tmp_path: Path) -> None:
@@ -733,7 +798,7 @@ def test_every_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Monk
     for name, text in zip(("iris.sn", "data.sn"), re.findall(r"^```lisp\n(.*?)^```", PAGE, re.M | re.S), strict=True):
         (tmp_path / name).write_text(text)
     commands = [line for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.M | re.S) for line in block.splitlines()]
-    assert len(commands) == 10
+    assert len(commands) == 12
     for command in commands:
         if "archive" in command:
             (tmp_path / "archive").mkdir()

@@ -255,12 +255,15 @@ def test_maps_of_an_own_picture(runs: Path, tmp_path: Path, monkeypatch: pytest.
 def test_the_commands_of_the_page_run_as_shown(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "reference" / "predict.md").read_text()
     commands = [line for block in re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S) for line in block.splitlines()]
-    assert len(commands) >= 5
+    assert len(commands) >= 10
     (tmp_path / "nets").symlink_to(ROOT / "nets")
-    digit = find(["digits"]).examples.test.inputs[4]
-    Image.fromarray(np.kron((127.5 * (1 - digit)).astype(np.uint8), np.ones((9, 9), np.uint8))).save(
-        tmp_path / "seven.png"
-    )
+    test = find(["digits"]).examples.test
+    for digit, label in zip(test.inputs[:20], test.labels):
+        place = tmp_path / "digits" / str(label)
+        place.mkdir(parents=True, exist_ok=True)
+        picture = Image.fromarray(np.kron((127.5 * (1 - digit)).astype(np.uint8), np.ones((9, 9), np.uint8)))
+        picture.save(place / f"{len(list(place.iterdir()))}.png")
+        picture.save(tmp_path / "seven.png")
     np.savetxt(tmp_path / "rows.csv", find(["digits"]).examples.test.inputs[:3].reshape(3, -1), delimiter=",")
     command = tmp_path / "snsim"
     command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m snsim "$@"\n')

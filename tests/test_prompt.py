@@ -110,6 +110,14 @@ def test_a_script_needs_no_terminal(tmp_path: Path) -> None:
     assert checked.returncode == 0 and "net tiny" in checked.stdout
     stray = subprocess.run([sys.executable, "-m", "snsim", "repl"], input="(+ 1 2)\n)", capture_output=True, text=True)
     assert stray.stdout == "= 3\n" and "<stdin>:2:1: warning: this ) closes nothing" in stray.stderr
+    unreadable = subprocess.run(
+        [sys.executable, "-m", "snsim", "repl"],
+        input='(+ 1 2)\n(print "a\\q") (+ 9 9)\n(+ 2 2)\n] (+ 9 9)\n(+ 2 3)\n(+ 2 4',
+        capture_output=True,
+        text=True,
+    )
+    assert unreadable.returncode == 1 and unreadable.stdout == "= 3\n= 4\n= 5\n"
+    assert all(f"<stdin>:{place}: error" in unreadable.stderr for place in ("2:10", "4:1", "6:1"))
     alone = subprocess.run([sys.executable, "-m", "snsim"], input="", capture_output=True, text=True)
     assert alone.returncode == 2 and "Usage" in alone.stderr
 
@@ -124,6 +132,29 @@ def test_passes_one_by_one_are_those_of_a_run(tmp_path: Path) -> None:
     assert isinstance(last, PassFinished)
     for name, value in last.done.snapshot.parameters.items():
         assert np.array_equal(value, current.last.parameters[name]), name
+
+
+def test_the_best_pass_is_kept_and_ends_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """(keep ...) and (stop-after N) do at the prompt what they do to a run: the same passes, the same best weights."""
+    from safetensors.numpy import load_file
+
+    monkeypatch.chdir(tmp_path)
+    text = TINY.replace("(passes 3)", "(passes 30) (keep best test-misses) (stop-after 3)").replace("0.001", "0.01")
+    program = read_program(Source("<test>", text))
+    *_, last, end = run(program, program.trainings.get("tiny"), 7, Options_(out=tmp_path, online=False))
+    assert isinstance(last, PassFinished) and last.done.number < 30
+    typed = Typed(text)
+    out = typed.say("(train-now 'tiny)")
+    current = typed.session.latest
+    assert current is not None and current.last.number == last.done.number and current.best is not None
+    assert "(stop-after 3) has ended the training after pass" in out and f"best pass {current.best.number}: " in out
+    assert "has ended the training" in typed.say("(train-now)") and current.last.number == last.done.number
+    assert typed.value("(load-best)") == current.best.number
+    kept = load_file(end.run / "best.safetensors")
+    assert all(np.array_equal(value, current.engine.parameters()[name]) for name, value in kept.items())
+    typed.say("(train-now 2)")  # a number goes on
+    assert current.last.number == last.done.number + 2
+    assert "has no (keep best FIGURE)" in Typed(TINY, "(train-now 'tiny 1)").say("(load-best)")
 
 
 def test_an_interrupt_loses_no_whole_pass(monkeypatch: pytest.MonkeyPatch) -> None:

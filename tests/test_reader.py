@@ -96,7 +96,7 @@ def test_what_is_read(text, expected):
         ("[[f 1]]", 1, 2, "to its outermost bracket"),
         ("[@ 1 2]", 1, 1, "[@ takes one number"),
         ("[i 1.5]", 1, 1, "1.5 is not a whole number"),
-        ("{a}", 1, 1, "LEFT CURLY BRACKET"),
+        ("{a", 1, 1, "no matching }"),
         ("^Pf", 1, 1, "CIRCUMFLEX ACCENT"),
         ("#{ c #}", 1, 1, "NUMBER SIGN"),
         (": a", 1, 1, "COLON"),

@@ -187,13 +187,14 @@ def test_what_is_printed_works_in_any_later_shell(tmp_path: Path, monkeypatch: p
     options = ("--passes", "3", "--dtype", "float64", "--memory", "1GB", "--offline")
     _, run, out = start(tmp_path, KINDS["csv"], *options)
     printed = [shlex.split(line) for line in out.splitlines() if line.startswith("  snsim ")]
-    assert [command[1] for command in printed] == ["plot", "report", "predict", "show", "run"]
+    assert [command[1] for command in printed] == ["plot", "report", "page", "predict", "show", "run"]
     repeated = " ".join(printed[-1][3:])
     for option in ("--data-dir", "--passes 3", "--dtype float64", f"--out {run.parent}", "--memory", "--offline"):
         assert option in repeated, repeated
     assert printed[-1][-2:] == ["--seed", "2"]
-    for command in printed[:2] + printed[3:]:  # FILE of predict is for the user
-        code, _, err = snsim(*command[1:], *(["-o", tmp_path / "n.png"] if command[1] == "plot" else []))
+    files = {"plot": "n.png", "page": "n.html"}
+    for command in printed[:3] + printed[4:]:  # FILE of predict is for the user
+        code, _, err = snsim(*command[1:], *(["-o", tmp_path / files[command[1]]] if command[1] in files else []))
         assert code == 0, err
     monkeypatch.chdir("/")
     for command in (("plot", "misses", run, "--text"), ("report", run), ("reject", run), ("run", "--resume", run)):

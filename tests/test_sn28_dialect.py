@@ -8,7 +8,7 @@ from sn28_programs import fault, printed
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = (DOCS / "reference" / "sn28-dialect.md").read_text()
-NET = ("(alloc-net 20 40)", "(build-net '((in 2) (mid 2) (out 1)) '((in mid) (mid out)))")
+NET = ("(alloc-net 20 40)", "(build-net '((in 2) (hid 2) (out 1)) '((in hid) (hid out)))")
 ROWS = [
     line.rpartition(";=> ")[::2]
     for block in re.findall(r"^```sn28\n(.*?)^```", PAGE, re.M | re.S)

@@ -1,10 +1,13 @@
 """SN-2.8's Lisp as its programs use it: the rows of its reference and its traps, as programs and what they print."""
 
+import io
+
 import pytest
 from sn28_programs import fault, printed
 
+from snsim.errors import Source
 from snsim.language.limits import Limits
-from snsim.program import lisp_functions
+from snsim.program import lisp_functions, read_program
 from snsim.sn28.runtime.unsupported import UNSUPPORTED
 
 READER = [
@@ -69,7 +72,7 @@ EVALUATION = [
     ("(setq m [[1 2 3]]) (print (bound m) (bound m 0) (bound m 1) (bound m 2))", "(1 3) 2 0 2\n"),
     ("(print (int -3.7) (div -7 2) (mod -7 3) (sgn 0) (sdev '(1 3)) (sdev-mat [1 3]))", "-4 -3 -1 1 1 1\n"),
     ("(print (sort-list '(1 3 2) <))", "(3 2 1)\n"),
-    ("(print (matrixp (m+m [1 2] [3 4])))", "[f 4.00  6.00 ]\n"),
+    ("(print (matrixp (m+m [1 2] [3 4])))", "[f  4.00  6.00 ]\n"),
     ("(setq f (eval `(lambda (x) (* x ,(+ 1 1))))) (print (f 4))", "8\n"),
     ("(selectq 3 (1 (print 'one)) ((2 3) (print 'more)) (t (print 'none)))", "more\n"),
     ("(setq i 0) (do-while (< i 0) (incr i)) (print i (repeat 2 (incr i)))", "1 3\n"),
@@ -86,8 +89,8 @@ PRINTING = [
         "0.25 0.3333 3 (1.2346 a)|0.000996027\n",
     ),
     ('(printf "%9.5f|%.6g|%5d|%-5s|%%\\n" 0.25 3.14159265 3.7 "ab")', "  0.25000|3.14159|    3|ab   |%\n"),
-    ("(prin 'x) (print [[1 2][3 4]])", "x[[ 1.00  2.00 ]\n  [ 3.00  4.00 ]]\n"),
-    ("(print 'a [f 1 2] [i 3 4])", "a [f 1.00  2.00 ] [i    3     4 ]\n"),
+    ("(prin 'x) (print [[1 2][3 4]])", "x[[  1.00  2.00 ]\n  [  3.00  4.00 ]]\n"),
+    ("(print 'a [f 1 2] [i 3 4])", "a [f  1.00  2.00 ] [i     3     4 ]\n"),
     ('(print (sprintf "%s-%d" "age" 320))', '"age-320"\n'),
 ]
 
@@ -171,14 +174,23 @@ ERRORS = [
     ("(new nothing)", 1, 6, "there is no class nothing (defclass"),
     ("(print 1)\n(yesnorequester 3)", 2, 2, "it belongs to Ogre"),
     ("(quick-sort '(2 1))", 1, 2, "(sort-list l >) sorts a list upwards"),
-    ("(mapcar 'clip '(1))", 1, 1, "(max low (min high x))"),
+    ("(mapcar 'hilite '(1))", 1, 1, "it belongs to Ogre"),
     ("(x11-configure)", 1, 2, "remove the call"),
     ("(forward-prop 0)", 1, 2, "build-net and define-net define it"),
     ('(load-perf-file "a.perf")', 1, 2, "plot-perf-file"),
     ("(print 1) ^Pname", 1, 11, "for its prompt"),
-    ("{<b> text}", 1, 1, "take it out"),
+    ("(print 1) {<b> text", 1, 11, "this { has no matching }"),
     ("(f #{ int i; #})", 1, 4, "SN's compiler"),
 ]
+
+
+def test_brace_text_is_skipped_with_one_warning():
+    """Formatted help, as in the original's tsp: it reads the whole, which may nest and hold any sign."""
+    text = "{<hr> Cities ' ) # {<b> nested} ^} (print 1 {more})\n{again} (print 2)"
+    port = io.StringIO()
+    warnings = read_program(Source("<test>", text), port=port).warnings
+    assert port.getvalue() == "1\n2\n"
+    assert [(w.span.line, w.span.column) for w in warnings if "braces" in w.message] == [(1, 1)]
 
 
 def test_names_that_are_not_here_are_free():

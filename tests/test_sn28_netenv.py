@@ -154,8 +154,9 @@ def test_the_rates_of_shared_weights():
         ("(de present-pattern (l n) (state l '(0 0))) (test-pattern 1) (print (state input))", "(0 0)\n"),
         ("(de classify (n) (= n 2)) (performance 0 3) (print good-an-percent)", "25\n"),
         (
-            "(print (let ((classify (lambda (n) ()))) (performance 0 3)) (let ((classify (lambda (n) t))) (performance 0 3)))",  # noqa: E501
-            "0 100\n",
+            "(let ((classify (lambda (n) ()))) (performance 0 3)) (print good-an-percent)"
+            "(let ((classify (lambda (n) t))) (performance 0 3)) (print good-an-percent)",
+            "0\n100\n",
         ),
         ("(let ((present-pattern (lambda (l n) (state l 7)))) (test-pattern 0)) (print (state input))", "(7 7)\n"),
         ("(de forward-prop (net) (state output 0.5)) (print (test-pattern 0) (state output))", "0.125 (0.5)\n"),
@@ -172,7 +173,7 @@ def test_the_rates_of_shared_weights():
             "(de perf l (print l) 1) (run 1 1) (test-set 1 2) (trun 1 1)",
             "()\n()\n** Test set size = 2, 90% confidence interval = +-86.54%.\n()\n(1 2)\n()\n(1 2)\n",
         ),
-        ("(de learn (n) (print 'mine) (list n)) (de perf l 50) (print (run 3 2))", "mine\nmine\n50\n"),
+        ("(de learn (n) (print 'mine) (list n)) (de perf l 50) (print (run 3 2))", "mine\nmine\n()\n"),
         ("(de disp-user (n) (prin n)) (set-disp-user) (learn 3) (performance 0 1) (set-disp-nil) (learn 3)", "01201"),
         ("(de init-grad (f out des) (init-grad-lms f out des) 7) (print (test-pattern 0))", "7\n"),
         (
@@ -219,7 +220,7 @@ def test_perf_prints_and_logs(tmp_path):
     out = xor(
         """(setq perf-file "log" input-noise 3) (learn 4) (print (perf) input-noise) (perf 1 2)
                  (forget-sqrt 1) (epsi-sqrt 0.1) (epsi 1) (epsilon 0.25) (mask-epsi 1) (new-mu 0.5) (test-set 2 3)
-                 (ensemble 1 3) (forget-layer 1 hidden) (save-perf "%d;" 7)""",
+                 (ensemble 1 3) (epsi-layer 0.5 hidden) (forget-layer 1 hidden) (save-perf "%d;" 7)""",
         folder=tmp_path,
     )
     rule = "-" * 55
@@ -235,12 +236,12 @@ def test_perf_prints_and_logs(tmp_path):
         ";;; (forget-sqrt 1)",
         ";;; (epsi-sqrt 0.1)",
         ";;; (epsi 1)",
-        ";;; (epsilon 0.25)",
-        ";;; (mask-epsi 1)",
+        ";;; (epsi-sqrt 1)",
         ";;; (mu 0.5)",
         ";;; (test-set 2 3)",
         ";;; (ensemble 1 3)",
-        ";;; (forget-layer 1 hidden)",
+        ";;; (epsi-layer 0.5 hidden) with (3 4))",
+        ";;; (forget-layer 1 hidden) with (3 4))",
         "7;",
     ]
 
@@ -409,10 +410,14 @@ def test_a_reversed_mask_feeds_windows_that_overlap():
 
 
 def test_the_net_as_text():
-    out = xor("(set-weight 3 '(1 -2 0.5)) (state hidden '(0.25 -1)) (print-layer hidden) (prnet)")
-    assert out.startswith("  0.2500 -1.0000\nunit     val ")
-    assert "\n   3   0.25000   0.00000   0.00000   0.00000   0.10000\n" in out
-    assert "\n   0    3   1.00000   0.00000\n   1    3  -2.00000   0.00000\n" in out
+    """The formats of docs/reference/sn28.md, section 3.13; display_dumps of test_sn28_programs has the original's."""
+    hidden = "-" * 14 + "\nX  :  0.250 -1.000\nY  :  0.000  2.000\n"
+    out = xor(
+        "(setq age 7) (set-weight 3 '(1 -2 0.5)) (state hidden '(0.25 -1)) (gradient hidden '(0 2))"
+        "(print-layer hidden) (prnet)"
+    )
+    assert out.startswith(hidden + "Age 7\n" + "-" * 14 + "\nX  :") and out.count(hidden) == 2
+    assert "\n0000->0003 val 1.000 delta 0.000\n0001->0003 val-2.000 delta 0.000\n" in out
 
 
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
@@ -468,17 +473,33 @@ def test_the_least_salient_connections_are_cut():
 
 
 def test_the_sizes_of_a_hidden_layer_that_are_tried():
-    text = """(de netenv-auto-train () (setq tried (cons (length hidden) tried)) (abs (- (length hidden) 3)))
-        (setq tried ()) (print (netenv-auto-arch) (length hidden) (length input) tried)
-        (setq tried ()) (print (netenv-auto-arch (lambda (h e) (< h 4)) 5 2) tried (length input) (length output))"""
-    assert xor(text) == "3 3 2 (3 17 14 11 9 7 5 4 3 2 1)\n3 (3 4 3 2 1) 5 2\n"
+    """By h = int(h + 1 + 0.2 h), below 10 + 2 (best so far): worked out by hand for an error that is least at 3."""
+    text = """(de netenv-auto-train l (setq tried (cons (length hidden) tried)) (abs (- (length hidden) 3)))
+        (setq tried ()) (netenv-auto-arch) (print (length hidden) (length input) (reverse tried))
+        (setq tried ()) (netenv-auto-arch (lambda () (< (length tried) 4)) 5 2)
+        (print (length hidden) (reverse tried) (length input) (length output))"""
+    trying = "\n-------- trying architecture with {} hidden units --------\n"
+    back = "\n-------- back to architecture with 3 hidden units --------\n\n"
+    assert xor(text) == (
+        "".join(map(trying.format, (1, 2, 3, 4, 5, 7, 9, 11, 14)))
+        + back
+        + "3 2 (1 2 3 4 5 7 9 11 14)\n"
+        + "".join(map(trying.format, (1, 2, 3, 4)))
+        + back
+        + "3 (1 2 3 4) 5 2\n"
+    )
 
 
 def test_training_ends_when_the_best_is_half_as_old_as_the_net():
-    text = """(de run-batch-cg (n k) (setq bursts (cons n bursts)) (incr age (* 4 n)) (sval 0 3 age))
-        (de perf (a b) (setq global-error (abs (- age 20))))
-        (setq bursts ()) (test-set 0 3) (print (netenv-auto-train) (reverse bursts) age (sval 0 3))"""
-    assert xor(text).splitlines()[1] == "4 (1 1 2 2 2) 32 16"
+    """Bursts of int(n) epochs, n = 2, 2.8, 4 ... after each lowest error, by hand for an error of |age - 20|.
+
+    Ages 8, 16 (error 4), 32, and the best weights, of age 16, return.
+    """
+    text = """(de learn-batch-cg (n) (setq bursts (cons n bursts)) (incr age (* 4 n)) (sval 0 3 age))
+        (de perf l (setq seen (cons (car l) seen)) (setq global-error (abs (- age 20))))
+        (setq bursts () seen ()) (test-set 1 3) (print (netenv-auto-train) (reverse bursts) age (sval 0 3))
+        (print (reverse seen))"""
+    assert xor(text).splitlines()[1:] == ["4 (2 2 4) 16 16", "(1 0 1 0 1 0 1 0 1)"]
 
 
 # Weight files
@@ -511,7 +532,10 @@ def test_a_file_of_connections_between_some_units(tmp_path, word):
     )
     expected = UPDATES[""].split()
     expected[3:7] = ["0.0000000"] * 4  # not between these units
-    assert out.split() == ["3", '"w"', "0", *expected]
+    if word == "save-ascii-net":  # on a little-endian machine SN does not recognise its own text
+        assert out.split()[:3] == ["()", "()", "0"]
+    else:
+        assert out.split() == ["3", '"w"', "17", *expected]
     content = (tmp_path / "run" / "w.wei").read_bytes()
     if word == "save-net":
         assert content[:12] == struct.pack("<3i", 0x2D4F1C93, 3, 17) and len(content) == 12 + 5 * 12
@@ -542,9 +566,12 @@ def test_a_file_of_another_net_is_refused(tmp_path):
 
 
 def test_weights_as_c(tmp_path):
-    xor('(save-weights-as-c "net" "w1")', folder=tmp_path)
-    text = (tmp_path / "run" / "net.c").read_text()
-    assert text.startswith("float w1[9] = {\n  -0.8915, 0.4388, 0.7405, ") and text.endswith("};\n")
+    """The layout of docs/reference/sn28.md, section 4.2: a number that ends beyond column 65 ends its line."""
+    assert xor('(print (save-weights-as-c "net" "w1"))', folder=tmp_path) == "()\n"
+    assert (tmp_path / "run" / "net.c").read_text() == (
+        "/*** Here are the weights */\n\nfloat w1[9] = {\n"
+        "  -0.8915, 0.4388, 0.7405, 0.6792, 0.7846, -0.7461, 0.3117, 0.6173,\n  -0.8762 };\n"
+    )
 
 
 # What cannot be
@@ -574,10 +601,9 @@ def test_weights_as_c(tmp_path):
         ("(set-weight 0 '(1))", "1 values for the 0 connections"),
         ("(state '(0) '(1 2))", "2 values for 1 units"),
         ("(state 1 2 3)", "at most 2 arguments; 3 given"),
-        ("(local-1d-connect '(0) 2 '(0) 1 1 2)", "the sizes 2 do not match a layer of 1 units"),
         ("(local-1d-connect '(0) 1 '(0) 1 1 2)", "a window of 2 does not fit into 1 units"),
         ("(local-toric-connect '(0) 1 1 '(0) 1 1 2 1 1 1)", "a window of 1 with step 2 does not wrap around"),
-        ("(local-1d-connect '(0) 1 '(0) 1e14 1 1)", "the sizes 100000000000000 do not match"),
+        ("(local-1d-connect '(0) 1 '(0) 1e14 1 1)", "elements (10,000,000 is the limit)"),
         ("(local-1d-connect '(0) 1 '(0) 1 0 1)", "expected a size or step of 1 or more, got 0"),
         ("(local-1d-connect 1 '(0) 1 '(0) 1 1)", "expected a size or step, got (0)"),
         ("(obd-prune 2)", "expected a fraction from 0 to 1, got 2"),

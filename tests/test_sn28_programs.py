@@ -17,22 +17,6 @@ from snsim.program import read_program
 
 PROGRAMS = [] if REFERENCE is None else sorted((REFERENCE / "sn28-programs").glob("*.sn"))
 FIRST_LINES = {"netmask": 10, "zip_sn28itenew": 7, "obd_seed0": 8}
-NOT_YET = {  # programs whose output still differs from the original's; each row goes when its cause is mended
-    "auto_train",
-    "display_dumps",
-    "euclid_cells",
-    "hopfield_recall",
-    "lvq_clouds",
-    "map_ring",
-    "nlf_families",
-    "perceptron_oldplot",
-    "print_values",
-    "rand_gauss",
-    "rbf_labels",
-    "strings_lists",
-    "weight_files",
-    "words_bits_tables",
-}
 LONG = Limits(steps=10**12, lists=10**12, matrices=10**12)
 
 
@@ -57,10 +41,7 @@ class Port(io.StringIO):
 @needs_reference("sn28-programs")
 @pytest.mark.parametrize(
     "program",
-    [
-        pytest.param(path, id=path.stem, marks=[pytest.mark.xfail(strict=True)] if path.stem in NOT_YET else [])
-        for path in PROGRAMS or [Path("none.sn")]  # without programs one case, which is skipped or fails
-    ],
+    [pytest.param(path, id=path.stem) for path in PROGRAMS or [Path("none.sn")]],  # skipped or failing without programs
 )
 def test_a_program_prints_what_the_original_printed(program):
     expected = program.with_suffix(".expected").read_text().splitlines(keepends=True)

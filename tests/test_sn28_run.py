@@ -67,6 +67,12 @@ def test_a_program_that_declares_a_training_too_does_both(tmp_path):
     assert snsim(tmp_path, "run", "--resume", "runs/small", "--quiet")[0] == 0
 
 
+def test_a_file_that_only_defines_things_says_what(tmp_path):
+    (tmp_path / "p.sn").write_text("(de twice (x) (* 2 x)) (setq Some_Number 3)")
+    assert snsim(tmp_path, "run", "p.sn") == (0, "", "p.sn defines twice, some-number, and does nothing by itself\n")
+    assert snsim(tmp_path, "run", "p.sn", "--quiet") == (0, "", "") and not (tmp_path / "runs").exists()
+
+
 def test_set_gives_a_value_to_a_program(tmp_path):
     (tmp_path / "p.sn").write_text("(defvar n 3) (print (* 2 n))")
     assert snsim(tmp_path, "run", "p.sn", "--set", "n=5")[:2] == (0, "10\n")
@@ -82,7 +88,7 @@ def test_the_kernel_is_the_programs_or_that_of_the_option(tmp_path):
 
 def test_sums_in_another_order_differ_in_the_last_digits(tmp_path):
     (tmp_path / "p.sn").write_text("""(libload "sn28/sn28ite") (seed 1) (alloc-net 200 2000)
-(build-net '((in 40) (mid 30) (out 1)) '((in mid) (mid out)))
+(build-net '((in 40) (hid 30) (out 1)) '((in hid) (hid out)))
 (forget 2) (state in 0.3) (forward-prop net-struc) (save-net "w") (printf "%.12g" (car (state out)))""")
     exact, fast = (
         snsim(tmp_path, "run", "p.sn", "--out", name, *options)
@@ -100,7 +106,8 @@ def test_sums_in_another_order_differ_in_the_last_digits(tmp_path):
         ("(print 1)", ["--only", "a"], "--only does not apply"),
         (NET, ["--kernel", "sn28"], "--kernel does not apply"),
         (NET, ["--fast"], "--fast does not apply"),
-        ("(setq a 1)", [], "there is nothing to run"),
+        ("; nothing", [], "there is nothing to run"),
+        ("(setq n 1) (net a (layer i 2) (layer o ,n) (connect i o (full)))", [], "there is nothing to run"),
         ("(print 1)\n(foget 1)", [], 'p.sn:2:2: error: there is no function "foget"'),
         ("(print 1)\n(foget 1)", [], "did you mean"),
         (

@@ -15,13 +15,14 @@ from snsim.program import read_program
 from snsim.training.choose_engine import build_engine
 from snsim.training.conjugate_gradient import take_step
 from snsim.training.initial import initial_weights
-from snsim.training.parameter_scopes import rates_in_pass
+from snsim.training.parameter_scopes import decays_of, rates_in_pass
 from snsim.training.prepare import Patterns
 from snsim.training.schedule import stage_of_pass, value_at
 from snsim.training.spec import Training
 
 NETS = Path(__file__).parents[1] / "nets"
 GALLERY = [(path, training.name) for path in sorted(NETS.glob("*.sn")) for training in read_program(path).own_trainings]
+FAST = ("encoder", "lecun89", "ladder-3")  # one for each rule of the gallery
 PRESENTATIONS = 200
 
 RULES = """
@@ -42,10 +43,15 @@ RULES = """
 (train all (like base) (update lm (mu 1)) (batch all sum) (epsilon 0.01))
 (train conjugate (like base) (update conjugate-gradient (mu 1)))
 (train heavy (like base) (update heavy))
+(train places (like base) (update sgd (alpha 0.5)) (decay 0.05 h) (decay 0.01 (bias output)))
+(train apart (like base) (update adamw) (epsilon 0.01) (decay 0.1 (connect h output)) (batch 5 mean))
+(train frozen (like base) (update lm (mu 0.1)) (decay 0.01 h)
+  (epsilon 0 (bias h)) (epsilon (steps (0 2) (0.01)) output))
 (train staged (like base) (stage (passes 2) (update sgd) (epsilon 0.01))
   (stage (passes 2) (update lm (mu 0.1)) (epsilon 0.001)))
 """
 NAMES = ["sgd", "mean", "rates", "adamw", "soft", "lm", "newton", "held", "all", "conjugate", "heavy", "staged"]
+NAMES += ["places", "apart", "frozen"]
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +92,8 @@ def by_engine(training: Training, data: Patterns, passes: int) -> dict[str, np.n
             held = engine.curvature(data.inputs[:n], data.targets[:n], stage.rule.curvature)
         rates = rates_in_pass(stage, training.net, inside, training.fan_in)
         batch = min(stage.batch or PRESENTATIONS, PRESENTATIONS)
-        engine.learn(data.inputs, data.targets, Settings(rates, options, batch, stage.batch_mean, held))
+        settings = Settings(rates, options, batch, stage.batch_mean, held, decays_of(stage, training.net))
+        engine.learn(data.inputs, data.targets, settings)
     return engine.parameters()
 
 
@@ -134,7 +141,10 @@ def assert_equal(path: Path, name: str, passes: int) -> None:
         assert array.tobytes() == theirs[n].tobytes(), n
 
 
-@pytest.mark.parametrize(("path", "name"), GALLERY, ids=[name for _, name in GALLERY])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [pytest.param(path, name, id=name, marks=() if name in FAST else pytest.mark.slow) for path, name in GALLERY],
+)
 def test_each_training_of_the_gallery(path: Path, name: str) -> None:
     assert_equal(path, name, 1)
 
@@ -209,3 +219,20 @@ def test_the_state_is_saved_and_rates_can_be_changed(rules: Path, tmp_path: Path
     assert any(rates) and not any(group["lr"] for group in opt.param_groups)
     decay = {"h.bias", "output.bias"}  # decay 0.01 is multiplied by the rate
     assert all(torch.equal(net.state_dict()[name], before[name]) for name in decay)
+
+
+def test_the_decay_of_a_group_can_be_changed(rules: Path) -> None:
+    """The step of sgd without momentum: w (1 - rate decay) - rate g."""
+    net = snsim.load(rules, "mean")
+    opt = net.optimizer()
+    x, d = torch.rand(8, 4, 4, generator=torch.Generator().manual_seed(1)), torch.ones(8, 3)
+    for k, group in enumerate(opt.param_groups):
+        group["decay"] = 0.1 * k
+    opt.loss(net(x), d).backward()
+    expected = {
+        g["name"]: g["params"][0].detach() * (1 - g["lr"] * g["decay"]) - g["lr"] * g["params"][0].grad
+        for g in opt.param_groups
+    }
+    opt.step()
+    for name, w in net.named_parameters():
+        torch.testing.assert_close(w.detach(), expected[name])

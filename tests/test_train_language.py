@@ -173,6 +173,9 @@ def test_several_labels_are_counted_one_by_one(tmp_path: Path, monkeypatch: pyte
     assert last["output_misses"] == logged["output_misses"] == misses
     assert "misses of each output: train" in snsim("run", "t.sn")[1]
     assert snsim("report", "runs/n")[0] == 0
+    page = re.sub(r"\s+", " ", (tmp_path / "runs/n/report.html").read_text())
+    rows = [f'<td>{k}</td><td class="right">{n} ({100 * n / 3:.2f} %)</td>' for k, n in enumerate(misses)]
+    assert all(row in page.replace("> <", "><") for row in rows), page
 
 
 def _outputs(folder: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:

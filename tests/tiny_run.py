@@ -48,10 +48,10 @@ def snsim(*arguments: str | Path) -> tuple[int, str, str]:
     return code, out.getvalue(), err.getvalue()
 
 
-def make_runs(folder: Path) -> Path:
-    """The folder with the runs `tiny` and `one`."""
+def make_runs(folder: Path, more: str = "") -> Path:
+    """The folder with the runs `tiny` and `one`; `more` are clauses for the training of the first."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tiny.sn").write_text(program())
+    (folder / "tiny.sn").write_text(program().replace("(passes 4)", f"(passes 4) {more}".rstrip()))
     code, _, err = snsim("run", folder / "tiny.sn", "--quiet", "--engine", "reference", "--out", folder)
     assert code == 0, err
     return folder

@@ -11,7 +11,6 @@ import click
 from snsim.cli.errors import WrongUseError
 from snsim.cli.options import memory_option, presets, seconds_option
 from snsim.colour import echo
-from snsim.errors import fail
 from snsim.escaping import for_line
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ _SUFFIXES = {"torch": ".py", "onnx": ".onnx", "pt2": ".pt2", "object": ""}
 
 
 @click.command()
-@click.argument("source", metavar="RUN|FILE.sn")
+@click.argument("source", metavar="RUN|FILE.sn|NAME")
 @click.option("--to", "form", type=click.Choice(list(_SUFFIXES)), required=True, help="What is written.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="PATH", help="Where. [default: NAME here]")
 @click.option("--target", metavar="TRIPLE", help="Machine of object code. [default: this one]")
@@ -30,11 +29,14 @@ _SUFFIXES = {"torch": ".py", "onnx": ".onnx", "pt2": ".pt2", "object": ""}
 @click.option("--data", "data", multiple=True, metavar="NAME", help="Data set of a file; repeat by preference.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder searched first for data.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
+@click.option("--best", is_flag=True, help="Weights of the best pass of a run, of (keep best ...), not the last ones.")
 @click.option("--offline", is_flag=True, help="Never download data.")
 @seconds_option("60")
 @memory_option
-def export(source: str, form: str, output: Path | None, target: str | None, **options: Any) -> None:
+def export(source: str, form: str, output: Path | None, target: str | None, best: bool, **options: Any) -> None:
     r"""Write the net of a run, or of a file with its initial weights, in a form that needs no snsim.
+
+    A NAME is a run in the folder runs, or else a net of the gallery, with its trained weights if it has some.
 
     \b
     torch   one page of plain PyTorch: net, cost, update rule, and a main() that trains it on the same
@@ -48,7 +50,7 @@ def export(source: str, form: str, output: Path | None, target: str | None, **op
     """
     if target is not None and form != "object":
         raise WrongUseError(f"--target is for object code, not for {form}", "write --to object, or leave it out")
-    subject = _subject(source, options)
+    subject = _subject(source, best, options)
     from snsim.optional_packages import needing
     from snsim.run_folder import folder_name
 
@@ -73,9 +75,9 @@ def export(source: str, form: str, output: Path | None, target: str | None, **op
         echo(f"largest difference {done.difference:.3g} from the engine, {for_line(done.checked_on)}")
 
 
-def _subject(source: str, options: dict[str, Any]) -> Subject:
-    from snsim.cli.reading import read_and_report
-    from snsim.export.subject import subject_of_program, subject_of_run
+def _subject(source: str, best: bool, options: dict[str, Any]) -> Subject:
+    from snsim.cli.reading import find_and_report, read_and_report
+    from snsim.export.subject import subject_of_program, subject_of_run, subject_of_shipped
     from snsim.input_files import is_folder
     from snsim.runs.opened_run import OpenedRun
     from snsim.runs.options import Options
@@ -84,6 +86,8 @@ def _subject(source: str, options: dict[str, Any]) -> Subject:
         echo(for_line(sentence), err=True)
 
     values = presets(options["settings"])
+    named = find_and_report(source, "run", "net")
+    path = Path(source) if named.kind == "path" else named.path
     chosen = Options(
         dtype=options["dtype"] or "float32",
         data=tuple(options["data"]),
@@ -91,26 +95,21 @@ def _subject(source: str, options: dict[str, Any]) -> Subject:
         online=not options["offline"],
         memory=options["memory"],
         presets=values,
+        best=best,
     )
-    path = Path(source)
-    if path.name == source and not path.suffix and not is_folder(path):
-        path = Path("runs", source)
-        if not is_folder(path):
-            raise fail(
-                f'there is no run "{source}" in the folder runs',
-                hint="write the path of a run folder or of a .sn file: a path has a / or a suffix",
+    if is_folder(path):
+        given = [name for name in ("training", "dtype", "settings", "data") if options[name]]
+        if given:
+            raise WrongUseError(
+                f"--{given[0].replace('settings', 'set')} is for a file, and {path} is a run",
+                "leave it out: the run says which training it is",
             )
-        say(f"{source} is the run {path}")
-    if not is_folder(path):
-        return subject_of_program(
-            read_and_report(str(path), values, sys.stderr, options["seconds"]), options["training"], chosen, say
-        )
-    given = [name for name in ("training", "dtype", "settings") if options[name]]
-    if options["data"]:
-        given.append("data")
-    if given:
-        raise WrongUseError(
-            f"--{given[0].replace('settings', 'set')} is for a file, and {path} is a run",
-            "leave it out: the run says which training it is",
-        )
-    return subject_of_run(OpenedRun.open(path, chosen, say))
+        return subject_of_run(OpenedRun.open(path, chosen, say))
+    if best:
+        raise WrongUseError(f"--best is for a run, and {path} is a file", "leave it out, or name a run")
+    program = read_and_report(str(path), values, sys.stderr, options["seconds"])
+    if named.weights is not None:
+        return subject_of_shipped(program, named.weights, options["training"], chosen, say)
+    if named.kind == "net":
+        say(f"the gallery has no trained weights of {source}: its initial weights are exported")
+    return subject_of_program(program, options["training"], chosen, say)

@@ -48,10 +48,13 @@ COMMANDS = {
         "Compare a training with hand-written PyTorch, or engines with each other.",
     ),
     "predict": ("snsim.cli.predict:predict", "Apply a trained net to your own pictures or rows."),
+    "test": ("snsim.cli.testing:test", "Print loss, misses and confusions of trained nets, also on other data."),
+    "play": ("snsim.cli.play:play", "Edit a description in the browser while its net learns beside it."),
     "reject": ("snsim.cli.reject:reject", "Report how many patterns a run must reject for a small error on the rest."),
     "plot": ("snsim.cli.plot:plot", "Draw a run, a net, data or an nlf."),
     "report": ("snsim.cli.report:report", "Write a run as one HTML page."),
     "export": ("snsim.cli.export:export", "Write a net as plain PyTorch, ONNX, or object code."),
+    "page": ("snsim.cli.page:page", "Write a page in which a net learns and reads what you draw."),
     "convert": (
         "snsim.cli.convert:convert",
         "Turn an SN-2.8 program into declarations, or a net into SN-2.8 calls.",
@@ -71,7 +74,7 @@ _KEEP_LINES = ("\\b\n", "\b\n")  # how a raw docstring and click mark a paragrap
 GROUPS = {
     "Describe": ("new", "check", "show", "fmt", "list", "help"),
     "Train": ("run", "reproduce", "data"),
-    "Look": ("plot", "report", "reject"),
+    "Look": ("play", "plot", "report", "reject"),
     "Use": ("predict", "test", "export", "page"),
     "Compare": ("compare",),
     "Old programs": ("convert",),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from snsim.cli.errors import WrongUseError
 from snsim.colour import echo
 from snsim.errors import fail
 from snsim.escaping import for_line, for_shell
@@ -30,7 +32,7 @@ _STARTER = """\
   (connect h1 output (full)))           ; every unit of h1 to every output
 
 (train NAME
-  (data        digits)                  ; digits that come with snsim; a file of yours: (data (csv "my.csv"))
+  (data        digits)                  ; digits that come with snsim; a file of yours: snsim new NAME --data FILE
   (targets     -1 1)                    ; of the wrong classes and of the right one
   (cost        lms)                     ; half the mean square error; `snsim list cost` names others
   (correct     max)                     ; right if the most active output is the class
@@ -46,23 +48,52 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,99}", re.ASCII)
 @click.command()
 @click.argument("name")
 @click.option("--like", metavar="NET", help="Net of the gallery to copy; `snsim list net` shows them.")
-def new(name: str, like: str | None) -> None:
+@click.option("--data", type=click.Path(path_type=Path), metavar="PATH", help="Your own file or folder to learn.")
+@click.option("--label", metavar="COLUMN", help="Column of the classes of a table. [default: the last]")
+@click.option("--target", "targets", metavar="COLUMN", multiple=True, help="Column to predict as a number; repeat.")
+@click.option("--ignore", "ignored", metavar="COLUMN", multiple=True, help="Column to leave out; repeat.")
+def new(
+    name: str,
+    like: str | None,
+    data: Path | None,
+    label: str | None,
+    targets: Sequence[str],
+    ignored: Sequence[str],
+) -> None:
     r"""Write the description NAME.sn with comments, ready to be checked and run.
 
-    With --like NET it is a copy of that net of the gallery and its training, called NAME. Files of the gallery that the
-    copy includes are written beside it.
+    With --data PATH it is a net for these data: a CSV, npz, npy or idx file, or a folder of pictures. With --like NET
+    it is a copy of that net of the gallery and its training, called NAME. Files of the gallery that the copy includes
+    are written beside it.
 
     \b
     snsim new mine
+    snsim new iris --data iris.csv
     snsim new mine --like lecun89
     """
+    if like is not None and data is not None:
+        raise WrongUseError("--like and --data cannot be combined", "give one of them, and change the other by hand")
+    if data is None and (label is not None or targets or ignored):
+        raise WrongUseError("--label, --target and --ignore are columns of --data PATH", "add --data PATH")
+    if label is not None and targets:
+        raise WrongUseError("--label and --target cannot be combined", "give one of them")
     stem = name.removesuffix(".sn")
     if _NAME.fullmatch(stem) is None:
         raise fail(
             f'"{for_line(name)}" is not a name for a net',
             hint="write a letter, then letters, digits and hyphens, such as my-net: small letters, 100 at most",
         )
-    files = {f"{stem}.sn": _STARTER.replace("NAME", stem)} if like is None else _copies(stem, like)
+    options: tuple[object, ...] = ()
+    if data is not None:
+        from snsim.cli.starter import starter_for
+
+        starter = starter_for(stem, data, label, targets, ignored)
+        files = {f"{stem}.sn": starter.text}
+        for note in starter.notes:
+            echo(for_line(note), err=True)
+        options = ("--data", data) if starter.needs_path else ()
+    else:
+        files = {f"{stem}.sn": _STARTER.replace("NAME", stem)} if like is None else _copies(stem, like)
     for file, text in files.items():
         # An included file of the gallery that is there already, unchanged, is left as it is.
         if exists(file) and not (file != f"{stem}.sn" and is_file(file) and _content(file) == text):
@@ -75,7 +106,9 @@ def new(name: str, like: str | None) -> None:
             raise fail(sentence, hint=remedy) from None
     for file in files:
         echo(file)
-    echo("\n".join(["next:", *(f"  snsim {word} {for_shell([f'{stem}.sn'])}" for word in ("check", "show", "run"))]))
+    commands = [("check",), ("show",), ("run", *options)]
+    lines = [f"  snsim {for_shell([word, f'{stem}.sn', *others])}" for word, *others in commands]
+    echo("\n".join(["next:", *lines]))
 
 
 def _copies(name: str, like: str) -> dict[str, str]:

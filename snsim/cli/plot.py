@@ -12,7 +12,7 @@ import click
 
 from snsim.cli.errors import WrongUseError
 from snsim.cli.options import Percent, Whole, of_opened_run, presets
-from snsim.cli.reading import named_path
+from snsim.cli.reading import named_path, trained_net
 from snsim.colour import echo
 from snsim.escaping import for_line
 from snsim.gallery import find_named
@@ -255,7 +255,8 @@ def maps(
 ) -> tuple[str, Any, str]:
     """Draw the states of every layer of RUN for one pattern: input, maps, output, and the targets below.
 
-    With --picture it is the pattern that `snsim predict` makes of a picture; the data of the run are not needed.
+    With --picture it is the pattern that `snsim predict` makes of a picture; the data of the run are not needed, and
+    RUN may be a net of the gallery that comes with trained weights.
     """
     from snsim.cli.run import sayer
     from snsim.reports.picture_data import maps_of, maps_of_picture
@@ -265,15 +266,15 @@ def maps(
         raise WrongUseError("--ink and --as-is apply to --picture", "name a picture: --picture FILE")
     if picture is not None and (pattern is not None or split is not None):
         raise WrongUseError("--picture excludes --pattern and --of", "leave one of them out")
-    opened = OpenedRun.open(Path(named_path(run, "run")), options, sayer(False, False))
     if picture is None:
+        opened = OpenedRun.open(Path(named_path(run, "run")), options, sayer(False, False))
         return "maps", maps_of(opened.outputs(split), pattern or 0), opened.name
     from snsim.runs.predictor import Predictor
 
-    predictor = Predictor.of_run(opened)
+    predictor = Predictor.of_named(trained_net(run), options)
     inputs, report = predictor.prepare_picture(picture, ink, as_is)
     echo(for_line(report.line), err=True)
-    return "maps", maps_of_picture(opened, predictor, inputs, report.name), opened.name
+    return "maps", maps_of_picture(predictor, inputs, report.name), predictor.name
 
 
 @plot.command(short_help="The patterns that are wrong, with label and answer.")

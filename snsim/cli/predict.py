@@ -6,14 +6,13 @@ import csv
 import io
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from snsim.cli.errors import WrongUseError
 from snsim.cli.options import Whole, memory_option
-from snsim.cli.reading import named_path
+from snsim.cli.reading import trained_net
 from snsim.colour import echo
 from snsim.errors import Fault, SnError, fail
 from snsim.escaping import for_json, for_line
@@ -39,6 +38,7 @@ _TOP = 3
     help="Whether the ink is dark or light. [default: judged by the border of each picture]",
 )
 @click.option("--as-is", is_flag=True, help="Use pictures of the input's size unchanged.")
+@click.option("--best", is_flag=True, help="Use the weights of the best pass, of (keep best ...), not the last ones.")
 @memory_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table of comma-separated values.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
@@ -48,6 +48,7 @@ def predict(
     top: int | None,
     ink: Ink | None,
     as_is: bool,
+    best: bool,
     memory: int | None,
     as_csv: bool,
     as_json: bool,
@@ -55,19 +56,19 @@ def predict(
     r"""Print the answer of the net of RUN for each picture or row: class, margin and outputs.
 
     A FILE is a picture (PNG, JPEG, BMP, PGM, TIFF), or rows in a csv, npy or npz file; - reads a csv or npy from
-    standard input. The margin is the largest output minus the second.
+    standard input. The margin is the largest output minus the second. RUN may be a net of the gallery that comes with
+    trained weights.
 
     \b
-    snsim predict runs/lecun89 seven.png
+    snsim predict lecun89 seven.png
     snsim predict runs/iris new.csv --csv
     """
     if as_csv and as_json:
         raise WrongUseError("--csv and --json cannot be combined", "give only one of them")
-    from snsim.runs.opened_run import OpenedRun
     from snsim.runs.options import Options
     from snsim.runs.predictor import Predictor
 
-    predictor = Predictor.of_run(OpenedRun.open(Path(named_path(run, "run")), Options(memory=memory)))
+    predictor = Predictor.of_named(trained_net(run), Options(memory=memory, best=best))
     read = _read(predictor, files, ink, as_is)
     outputs = [predictor.outputs(patterns.inputs) for patterns in read]
     if as_json:

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, TextIO
 from snsim.cli.errors import report
 from snsim.colour import DIM, echo, paint
 from snsim.errors import Fault
-from snsim.gallery import find_named
+from snsim.gallery import Named, find_named
 
 if TYPE_CHECKING:
     from snsim.program import Program
+
+
+def find_and_report(word: str, *kinds: str, quiet: bool = False) -> Named:
+    """Return what a word names, and print on standard error what a bare name means; see `named_path`."""
+    named = find_named(word, kinds)
+    if named.sentence and not quiet:
+        echo(paint(named.sentence, DIM, stream=sys.stderr), err=True)
+    return named
 
 
 def named_path(word: str, *kinds: str, quiet: bool = False) -> str:
@@ -21,10 +29,23 @@ def named_path(word: str, *kinds: str, quiet: bool = False) -> str:
     `kinds` are those that the command takes, "run", "net" or both, as in `gallery.find_named`. SnError for an unknown
     bare name.
     """
-    named = find_named(word, kinds)
-    if named.sentence and not quiet:
-        echo(paint(named.sentence, DIM, stream=sys.stderr), err=True)
+    named = find_and_report(word, *kinds, quiet=quiet)
     return named.word if named.kind == "path" else str(named.path)
+
+
+def trained_net(word: str, quiet: bool = False) -> Named:
+    """Return the run, or the net of the gallery, that a word names, and say on standard error what it was taken for.
+
+    SnError for a bare name that names nothing.
+    """
+    named = find_named(word, ("run", "net"))
+    sentences = [named.sentence] if named.sentence else []
+    if named.weights is not None:
+        sentences.append(f"its weights: {named.weights.summary}")
+    for sentence in sentences:
+        if not quiet:
+            echo(paint(sentence, DIM, stream=sys.stderr), err=True)
+    return named
 
 
 def read_and_report(

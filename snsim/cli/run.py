@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 NEW_RUN_ONLY = (
     "seeds",
     "engine",
+    "portable",
     "dtype",
     "fold",
     "initial",
@@ -55,6 +56,9 @@ NEW_RUN_ONLY = (
 @of_runs
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the run folders. [default: runs]")
 @click.option("--device", metavar="NAME", help="Device of PyTorch, such as cuda, for the torch engine. [default: cpu]")
+@click.option(
+    "--portable", is_flag=True, help="Compute the same bits on every processor (native engine, about 3 times slower)."
+)
 @click.option(
     "--kernel",
     type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),
@@ -85,6 +89,7 @@ NEW_RUN_ONLY = (
 @click.option(
     "--tensorboard", type=click.Path(path_type=Path), metavar="DIR", help="Also write TensorBoard event files to DIR."
 )
+@click.option("--watch", is_flag=True, help="Show the run in the browser while it learns; prints the address.")
 def run(file: str | None, **options: Any) -> int:
     """Train what FILE declares, in order: each training, each of its seeds.
 
@@ -117,6 +122,10 @@ def run(file: str | None, **options: Any) -> int:
     run_options = options_from({**options, "data": ()} if moved else options, set_values)
     run_options = replace(run_options, moved=moved)
     view, say = choose_view(as_json, quiet, options["tensorboard"]), sayer(as_json, quiet)
+    if options["watch"]:
+        from snsim.page.play.browser_view import BrowserView
+
+        view = BrowserView(view)
     finished: list[RunFinished] = []
     if file is None:
         folder = named_path(resumed, "run", quiet=as_json or quiet)
@@ -126,6 +135,10 @@ def run(file: str | None, **options: Any) -> int:
         port = sys.stderr if as_json or quiet else sys.stdout
         program = read_and_run(path, run_options, options, port, say)
         report(program.warnings)
+        if only_defines(program):
+            names = ", ".join(map(for_line, program.defined))
+            say(f"{for_line(path)} defines {names}, and does nothing by itself")
+            return 0
         code = run_file(program, run_options, options["seeds"], options["only"], view, say, finished)
     if finished and not code and not as_json and not quiet:
         commands = next_commands(finished, file, click.get_current_context())
@@ -142,6 +155,7 @@ def next_commands(finished: Sequence[RunFinished], file: str | None, context: cl
     runs = [event.run for event in finished]
     data = stated_options(context, ("data_dir", "offline", "memory"))
     commands = [f"snsim plot {for_shell(runs)}", f"snsim report {for_shell([last, *data])}"]
+    commands.append(f"snsim page {for_shell([last, *data])}")
     group = context.find_root().command
     if isinstance(group, click.Group) and "predict" in group.list_commands(context):
         commands.append(f"snsim predict {for_shell([last])} FILE")
@@ -164,6 +178,11 @@ def _place_of_data(names: Sequence[str]) -> Path | None:
             "with --resume, --data takes one file or folder: the place to which the data of the run were moved",
         )
     return Path(os.path.abspath(names[0])) if names else None
+
+
+def only_defines(program: Program) -> bool:
+    """Return whether a program sets functions or variables and does nothing else: it is made to be loaded."""
+    return bool(program.defined) and not (program.acted or program.own_trainings or program.nets.own())
 
 
 def run_file(
@@ -252,16 +271,16 @@ def options_from(stated: Mapping[str, Any], presets: Mapping[str, float | str]) 
     from snsim.runs.options import Options
 
     _check_known(ENGINES, [stated["engine"]] if stated["engine"] else [], "--engine")
-    data = _data_of(stated["data"], DATA_SETS)
+    data = data_of_option(stated["data"], DATA_SETS)
     changed = {
         name: stated[name]
-        for name in ("engine", "device", "dtype", "data_dir", "fold", "initial", "passes", "out", "memory")
+        for name in ("engine", "device", "dtype", "data_dir", "fold", "initial", "passes", "out", "memory", "portable")
         if stated.get(name) is not None
     }
     return Options(**changed, data=data, online=not stated["offline"], presets=presets, command=tuple(sys.argv[1:]))
 
 
-def _data_of(names: Sequence[str], sets: Shelf[Any]) -> tuple[str, ...]:
+def data_of_option(names: Sequence[str], sets: Shelf[Any]) -> tuple[str, ...]:
     """Return the names of --data, or one absolute path.
 
     WrongUseError for an unknown data set, and for a path beside other names.

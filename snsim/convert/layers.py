@@ -38,12 +38,16 @@ class LayerPart:
 
 @dataclass(frozen=True)
 class FramedMap:
-    """A map and the cells around it, as passed to a word: `above` rows of cells, and as many columns at its left."""
+    """A map and the cells around it, as passed to a word: `above` rows of cells, and as many columns at its left.
+
+    `wrap`: the word got the map continued on all sides, or cut where no window reads on.
+    """
 
     piece: LayerPart
     shape: tuple[int, int]
     above: int
     cells: bool
+    wrap: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +173,8 @@ def _sources(net: BuiltNet, layers: Layers) -> dict[int, FramedMap]:
         shape = given_shape(call, 0)
         if shape is None or len(call.layers) < 2:
             continue
-        framed = _framed_map(layers, call.layers[0].astype(int), shape)
+        units = call.layers[0].astype(int)
+        framed = _framed_map(layers, units, shape) or _wrapped_map(layers, call, units, shape)
         if framed is not None:
             sources[k] = framed
     return sources
@@ -189,6 +194,27 @@ def _framed_map(layers: Layers, units: np.ndarray, shape: tuple[int, int]) -> Fr
     if piece is None or top != left:
         return None
     return FramedMap(piece, (bottom - top, right - left), top, True)
+
+
+def _wrapped_map(layers: Layers, call: Call, units: np.ndarray, shape: tuple[int, int]) -> FramedMap | None:
+    """Return the map whose continuation on all sides these units are, or None.
+
+    Windows that wrap around read a map of exactly step times as many rows and columns as there are windows.
+    """
+    sizes = [int(x) for x in call.others if isinstance(x, float)]
+    if not call.name.endswith("-2d-connect") or len(sizes) != 8 or len(units) != shape[0] * shape[1]:
+        return None
+    rows, columns = sizes[2] * sizes[5], sizes[3] * sizes[4]
+    layer, places = layers.layer_of[units], layers.index[units].reshape(shape)
+    size = len(layers.units[layer[0]]) if layer[0] >= 0 else 0
+    if (layer != layer[0]).any() or size == 0 or size % (rows * columns):
+        return None
+    first = int(places.min()) // (rows * columns) * rows * columns
+    y, x = np.arange(shape[0])[:, None], np.arange(shape[1])[None, :]
+    for above in range(max(sizes[6:])):
+        if (places == first + (y - above) % rows * columns + (x - above) % columns).all():
+            return FramedMap(LayerPart(int(layer[0]), first), (rows, columns), above, False, wrap=True)
+    return None
 
 
 def given_shape(call: Call, side: int) -> tuple[int, int] | None:

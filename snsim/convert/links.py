@@ -218,7 +218,7 @@ def _window_call(call: Call, layers: Layers, k: int, s: int, t: int) -> _WindowC
         if call.name.endswith("-1d-connect")
         else ((sizes[5], sizes[4]), (sizes[7], sizes[6]))
     )
-    return _WindowCall(kind, maps, framed.above, framed.cells, "toric" in call.name, window, step)
+    return _WindowCall(kind, maps, framed.above, framed.cells, framed.wrap or "toric" in call.name, window, step)
 
 
 def _frames(net: BuiltNet, layers: Layers, s: int, t: int, table: Table, connections: np.ndarray) -> Link | None:

@@ -12,8 +12,9 @@ import numpy as np
 from snsim.data.catalog import digest, origin_of
 from snsim.data.examples import Examples, Split
 from snsim.data.held_out import count_held_out, fold_of_each, held_out
+from snsim.data.patterns import from_matrices
 from snsim.data.pictures import resized
-from snsim.data.reader_options import ReaderOptions, quoted
+from snsim.data.reader_options import EXAMPLES, ReaderOptions, quoted
 from snsim.data.reader_shelf import MOST_BYTES, RawData, RawPart, ReadRequest
 from snsim.data.readers import READERS, recognise
 from snsim.data.record import DataRecord, InputScaling, fit_scaling
@@ -76,14 +77,54 @@ def read_own(
     request = ReadRequest(tuple(files), options, folder, inside, span)
     raw = READERS.get(reader, span).read(request)
     _check_room(raw, request)
-    raw = _in_class_order(raw, request)
+    return _prepared(reader, _in_class_order(raw, request), request, fold, origin_of(files))
+
+
+def read_matrices(
+    inputs: np.ndarray, targets: np.ndarray, options: ReaderOptions, fold: int | None = None, span: Span | None = None
+) -> Examples:
+    """Return the examples of two matrices in a description, with the options of their form.
+
+    Without options nothing is recorded. With (classes ...) the columns of the targets get names, and with classes the
+    patterns held out are drawn class by class. SnError for options that do not fit the matrices.
+    """
+    plain = from_matrices(inputs, targets, span=span)
+    if not options.are_stated:
+        return plain
+    request = ReadRequest((), options, Path(), None, span)
+    names = _named_columns(targets, request) if options.classes else ()
+    raw = RawData(RawPart(plain.train.inputs, targets=plain.train.targets), None, (), names)
+    return _prepared(EXAMPLES, raw, request, fold, plain.origin)
+
+
+def _named_columns(targets: np.ndarray, request: ReadRequest) -> tuple[str, ...]:
+    """Return the names of the columns of targets by (classes ...). SnError if the rows do not tell one class each."""
+    names = tuple(pattern.text for pattern in request.options.classes)
+    if len(names) != targets.shape[1]:
+        raise fail(
+            f"(classes ...) names {len(names)} classes, and the targets have {targets.shape[1]} columns",
+            request.at("classes"),
+            hint=f"name {targets.shape[1]} classes, one for each column of the targets",
+        )
+    several = np.flatnonzero((targets == targets.max(axis=1, keepdims=True)).sum(axis=1) != 1)
+    if len(several):
+        raise fail(
+            f"(classes ...): the targets of pattern {several[0]} have no largest number, so they tell no class",
+            request.at("classes"),
+            hint="give each row of targets one number that is larger than the others, or leave (classes ...) out",
+        )
+    return names
+
+
+def _prepared(reader: str, raw: RawData, request: ReadRequest, fold: int | None, origin: str) -> Examples:
+    """Return examples from what was read: patterns held out, pictures sized, inputs scaled, and the record."""
+    options, name = request.options, request.files[0].name if request.files else EXAMPLES
     raw, seed = _hold_out(raw, request, fold)
     raw = _sized(raw, request)
     train, test, scaling = _scaled(raw, request)
-    name = files[0].name
     record = DataRecord(
         reader=reader,
-        folder=str(folder),
+        folder=str(request.folder),
         files=raw.files,
         shape=train.inputs.shape[1:],
         columns=raw.columns,
@@ -97,16 +138,8 @@ def read_own(
         fold=None if options.folds is None else fold,
     )
     notes = (*raw.notes, *_many_classes(train, record), *_unseen_classes(train, test, raw.class_names, name))
-    return Examples(
-        name,
-        train,
-        test,
-        origin_of(files),
-        digest(train, test),
-        len(raw.class_names) or None,
-        record=record,
-        notes=notes,
-    )
+    classes = len(raw.class_names) or None
+    return Examples(name, train, test, origin, digest(train, test), classes, record=record, notes=notes)
 
 
 def _check_room(raw: RawData, request: ReadRequest) -> None:
@@ -115,7 +148,7 @@ def _check_room(raw: RawData, request: ReadRequest) -> None:
     total = sum(inputs.size * max(4, inputs.dtype.itemsize) for inputs in parts)
     if request.options.size is None and total > MOST_BYTES:
         raise fail(
-            f"the inputs of {shown(request.files[0].name)}, {sum(map(len, parts)):,} patterns of "
+            f"the inputs of {request.name}, {sum(map(len, parts)):,} patterns of "
             f"{shape_text(parts[0].shape[1:])}, take {total:,} bytes as numbers; at most {MOST_BYTES:,} are kept",
             request.span,
             hint="give fewer patterns, or scale pictures down: (size 32 32)",
@@ -127,7 +160,7 @@ def _in_class_order(raw: RawData, request: ReadRequest) -> RawData:
     wanted = request.options.classes
     if not wanted:
         return raw
-    where = shown(request.files[0].name)
+    where = request.name
     if not raw.class_names:
         raise fail(
             f"(classes ...): {where} has targets, not classes",
@@ -169,7 +202,7 @@ def _in_class_order(raw: RawData, request: ReadRequest) -> RawData:
 def _hold_out(raw: RawData, request: ReadRequest, fold: int | None) -> tuple[RawData, int | None]:
     """Hold out the patterns of (test ...) or of one of the (folds ...). Return the seed of the draw too, if any."""
     options, count = request.options, len(raw.train.inputs)
-    where = shown(request.files[0].name)
+    where = request.name
     if options.folds is None and fold is not None:
         raise fail(
             f"--fold {fold}: the data of this training have no folds",
@@ -187,7 +220,7 @@ def _hold_out(raw: RawData, request: ReadRequest, fold: int | None) -> tuple[Raw
         )
     if options.folds is not None:
         tested = _checked_fold(options.folds, fold, count, where, request)
-        chosen = fold_of_each(raw.train.labels, count, options.folds, options.split_seed) == tested
+        chosen = fold_of_each(_strata(raw.train, request), count, options.folds, options.split_seed) == tested
     else:
         assert options.test is not None
         wanted = count_held_out(options.test, count)
@@ -197,8 +230,19 @@ def _hold_out(raw: RawData, request: ReadRequest, fold: int | None) -> tuple[Raw
                 request.at("test"),
                 hint=f"leave patterns for training and for the test: write a number from 1 to {max(1, count - 1)}",
             )
-        chosen = held_out(raw.train.labels, count, wanted, options.split_seed)
+        chosen = held_out(_strata(raw.train, request), count, wanted, options.split_seed)
     return replace(raw, train=_chosen(raw.train, ~chosen), test=_chosen(raw.train, chosen)), options.split_seed
+
+
+def _strata(part: RawPart, request: ReadRequest) -> np.ndarray | None:
+    """Return the class of each pattern, of which each gives its share to the test; None for targets of no class."""
+    if part.labels is not None or request.files:
+        return part.labels
+    targets = part.targets
+    assert targets is not None
+    largest = targets == targets.max(axis=1, keepdims=True)
+    is_class = targets.shape[1] > 1 and bool((largest.sum(axis=1) == 1).all())
+    return np.asarray(largest.argmax(axis=1)) if is_class else None
 
 
 def _checked_fold(folds: int, fold: int | None, count: int, where: str, request: ReadRequest) -> int:
@@ -257,7 +301,7 @@ def _require_pictures(raw: RawData, word: str, request: ReadRequest) -> None:
     if raw.train.inputs.ndim < 3:
         units = raw.train.inputs.shape[1]
         raise fail(
-            f"({word} ...): the inputs of {shown(request.files[0].name)} are {units} numbers a pattern, not pictures",
+            f"({word} ...): the inputs of {request.name} are {units} numbers a pattern, not pictures",
             request.at(word),
             hint=f"leave ({word} ...) out, or store arrays of the shape (patterns, rows, columns)",
         )
@@ -271,7 +315,7 @@ def _scaled(raw: RawData, request: ReadRequest) -> tuple[Split, Split | None, In
     scaling = fit_scaling(raw.train.inputs, options.range, options.standardize, options.invert)
     if scaling is not None and not all(map(np.isfinite, (*scaling.offset, *scaling.divisor))):
         raise fail(
-            f"the inputs of {shown(request.files[0].name)} are too large to be scaled",
+            f"the inputs of {request.name} are too large to be scaled",
             request.at("standardize" if options.standardize else "range"),
             hint="divide the numbers by the largest one before you save them",
         )
@@ -283,6 +327,11 @@ def _scaled(raw: RawData, request: ReadRequest) -> tuple[Split, Split | None, In
         return Split(np.ascontiguousarray(inputs), part.labels, part.targets)
 
     return split(raw.train), None if raw.test is None else split(raw.test), scaling
+
+
+def has_many_classes(examples: Examples) -> bool:
+    """Tell whether the label column of a table is more likely the target of a regression."""
+    return examples.record is not None and bool(_many_classes(examples.train, examples.record))
 
 
 def _many_classes(train: Split, record: DataRecord) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ SPLIT_SEED = 1  # draws the patterns held out, unless (split-seed N) says anothe
 COMMON_OPTIONS = ("test", "folds", "split-seed", "range", "standardize", "classes")
 PICTURE_OPTIONS = ("size", "invert")
 TABLE_OPTIONS = ("label", "target", "ignore")
+EXAMPLES = "examples"  # the form of two matrices in the text, which takes COMMON_OPTIONS
 
 
 def fold_name(text: str) -> str:
@@ -80,6 +81,11 @@ class ReaderOptions:
     invert: bool = False
     classes: tuple[NamePattern, ...] = ()
     spans: Mapping[str, Span] = field(default_factory=dict, compare=False)
+
+    @property
+    def are_stated(self) -> bool:
+        """Whether any option is stated."""
+        return self != ReaderOptions()
 
     def only(self, words: Sequence[str]) -> ReaderOptions:
         """Return these options without those that another reader does not understand."""

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from snsim.data.reader_options import COMMON_OPTIONS, ReaderOptions
+from snsim.data.reader_options import COMMON_OPTIONS, EXAMPLES, ReaderOptions
 from snsim.data.record import FileRecord
 from snsim.errors import Span, fail
-from snsim.input_files import open_file
+from snsim.input_files import open_file, shown
 from snsim.registry import Shelf
 
 MOST_BYTES = 1_000_000_000  # of one file, and of the numbers that it holds
@@ -81,6 +81,11 @@ class ReadRequest:
     folder: Path
     inside: Path | None = None
     span: Span | None = None
+
+    @property
+    def name(self) -> str:
+        """What the data are called in a message: the first file, or the form in the text."""
+        return shown(self.files[0].name) if self.files else EXAMPLES
 
     def at(self, word: str) -> Span | None:
         """Return where an option stands, or else the form."""

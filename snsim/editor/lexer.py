@@ -65,3 +65,21 @@ def coloured(text: str) -> Iterator[tuple[_TokenType, str]]:
     """Yield the pieces of a text, each with its token type."""
     pieces: Iterator[tuple[_TokenType, str]] = SnLexer().get_tokens(text)
     return pieces
+
+
+# The style of each kind of token in a page: comment, string, number, word, scheme, other known name.
+_STYLES: tuple[tuple[_TokenType, str], ...] = (
+    (Comment, "c"),
+    (String, "s"),
+    (Number, "n"),
+    (Keyword, "w"),
+    (Name.Decorator, "m"),
+    (Name.Attribute, "a"),
+    (Name.Builtin, "a"),
+)
+
+
+def styled(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the pieces of a text, each with its style, a letter or "". Joined, they are the text."""
+    for _, token, piece in SnLexer().get_tokens_unprocessed(text):
+        yield next((style for kind, style in _STYLES if token in kind), ""), piece

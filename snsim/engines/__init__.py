@@ -33,28 +33,43 @@ Maker = Callable[[Plan, Cost, UpdateRule, np.dtype, Constants], Engine]
 class EngineKind:
     """A kind of engine: the function that builds one, and the function that estimates its memory.
 
+    `make_portable` builds an engine that computes the same bits on every processor; None if there is none.
+
     A plug-in may register a function alone. Its memory is then estimated as that of the torch engine.
     """
 
-    def __init__(self, make: Maker, memory: MemoryEstimate):
+    def __init__(self, make: Maker, memory: MemoryEstimate, make_portable: Maker | None = None):
         self._make = make
         self.memory = memory
+        self.make_portable = make_portable
         update_wrapper(self, make)
 
     def __call__(self, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
         return self._make(plan, cost, rule, dtype, constants)
 
 
-def needing_memory(memory: MemoryEstimate) -> Callable[[Maker], EngineKind]:
+def needing_memory(memory: MemoryEstimate, make_portable: Maker | None = None) -> Callable[[Maker], EngineKind]:
     """Return a decorator that pairs a function that builds an engine with its memory estimate."""
-    return lambda make: EngineKind(make, memory)
+    return lambda make: EngineKind(make, memory, make_portable)
 
 
 ENGINES: Shelf[Maker] = Shelf("engine", plugins="snsim.engines", plugin_type=Callable)  # type: ignore[arg-type]
 
 
+def _portable_native(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
+    engine: Engine = native_package().build(plan, cost, rule, dtype, constants, portable=True)
+    return engine
+
+
+def _build_wasm(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
+    native_package()
+    with needing("wasmtime", what="the wasm engine", instead="write --engine native --portable for the same bits"):
+        from snsim.engines.native.wasmtime_host import WasmEngine
+    return WasmEngine(plan, cost, rule, dtype, constants)
+
+
 @ENGINES.register("native")
-@needing_memory(native_memory)
+@needing_memory(native_memory, _portable_native)
 def _native(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
     """compiled for this processor, pattern by pattern, every update rule: the fastest."""
     engine: Engine = native_package().build(plan, cost, rule, dtype, constants)
@@ -79,6 +94,13 @@ def _torch(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants:
     return TorchEngine(plan, cost, rule, dtype)
 
 
+@ENGINES.register("wasm")
+@needing_memory(native_memory, _build_wasm)
+def _wasm(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
+    """WebAssembly, as a page runs it, every update rule: the same bits as the native engine with --portable."""
+    return _build_wasm(plan, cost, rule, dtype, constants)
+
+
 def native_package() -> ModuleType:
     """Return the package `snsim.engines.native`. SnError if llvmlite is not installed."""
     with needing("llvmlite", what="the native engine", instead="use another engine: reference or torch"):
@@ -92,6 +114,7 @@ def build(
     rule: UpdateRule,
     dtype: np.dtype | type | str = np.float64,
     constants: Constants = MappingProxyType({}),
+    portable: bool = False,
 ) -> Engine:
     """Return the engine of this name for a plan, a cost and an update rule, with all weights 0.
 
@@ -109,18 +132,30 @@ def build(
         float32 or float64.
     constants : mapping of str to float
         Options of the rule that stay constant for the life of the engine. An engine may compile them in.
+    portable : bool
+        Whether the engine must compute the same bits on every processor.
 
     Raises
     ------
     SnError
-        If the engine is unknown or not installed, if it does not compute this rule, or for another dtype.
+        If the engine is unknown or not installed, if it does not compute this rule, for another dtype, or if it is not
+        portable and must be.
     """
     if str(np.dtype(dtype)) not in ("float32", "float64"):
         raise fail(
             f"engines compute in float32 or float64, not {np.dtype(dtype)}",
             hint='write dtype="float32" or dtype="float64"',
         )
-    return ENGINES.get(name)(plan, cost, rule, np.dtype(dtype), constants)
+    make = ENGINES.get(name)
+    if portable:
+        make_portable: Maker | None = getattr(make, "make_portable", None)
+        if make_portable is None:
+            raise fail(
+                f"the {name} engine may compute other bits on another processor: it is not portable",
+                hint="write --engine native --portable, or leave --portable out",
+            )
+        make = make_portable
+    return make(plan, cost, rule, np.dtype(dtype), constants)
 
 
 def estimate_memory(name: str, work: Workload) -> MemoryNeed:

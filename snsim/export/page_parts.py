@@ -34,6 +34,28 @@ SQUARES = '''
         """The sums with everything squared: q = x * x, v = weight * weight."""
         return self.scale**2 * self.sums(q, v, self.border**2)
 '''
+CURVATURE_OF_PARTS = '''
+    def curvature_of_parts(self, h, weight_slope=None, gain_slope=None):
+        """From d2E/dw2 of the weights w = gain * v / |v| to that of v and of the gains; with slopes the full one."""
+        v, h = self.weight.detach().flatten(), h.flatten()
+
+        def summed(values):
+            return torch.zeros_like(self.gain).index_add(0, self.owners, values).detach()
+
+        lengths = summed(v * v).sqrt()
+        ratio, u = (self.gain.detach() / lengths)[self.owners], v / lengths[self.owners]
+        of_gain = summed(u * u * h)
+        of_v = ratio**2 * (h * (1 - 2 * u * u) + u * u * of_gain[self.owners])
+        if weight_slope is not None:
+            more = 2 * u * weight_slope.flatten() + ratio * (1 - u * u) * gain_slope[self.owners]
+            of_v = of_v - more / lengths[self.owners]
+        return of_v.reshape(self.weight.shape), of_gain
+'''
+NOISY = '''
+    def noisy(self, sums, layer):
+        """The sums of a layer with the noise that a training has drawn for them."""
+        return sums + self.noises[layer].reshape(sums.shape) if layer in self.noises else sums
+'''
 FULL = '''
 class Full(Connection):
     """Every unit feeds every unit."""
@@ -141,6 +163,32 @@ def attend(q, k, v, heads):
     weights = torch.softmax(q.transpose(2, 3) @ k / q.shape[2] ** 0.5, -1)
     return (v @ weights.transpose(2, 3)).reshape(shape)
 '''
+SQUARED = '''
+def squared(f, states, squares):
+    """Sums of squares of a transform f: the slopes by each of its states, squared, times the squared states."""
+    sums = 0.0
+    for k, q in enumerate(squares):
+        slopes = torch.func.vmap(torch.func.jacrev(lambda *x: f(*(one[None] for one in x))[0], k))(
+            *(x.detach() for x in states)
+        )
+        slopes = slopes.reshape(len(q), q[0].numel(), q[0].numel())
+        sums = sums + (slopes**2 @ q.reshape(len(q), -1, 1)).reshape(q.shape)
+    return sums
+'''
+BENDS = '''
+def bends(f, states, squares, slopes):
+    """The second derivatives of a transform f by each of its states alone, for the slopes dE/df."""
+    bent = 0.0
+    for k, q in enumerate(squares):
+
+        def cost(slope, *x):
+            return (slope * f(*(one[None] for one in x))[0]).sum()
+
+        second = torch.func.vmap(torch.func.hessian(cost, k + 1))(slopes.detach(), *(x.detach() for x in states))
+        second = second.reshape(len(q), q[0].numel(), q[0].numel()).diagonal(dim1=1, dim2=2).reshape(q.shape)
+        bent = bent + (second * (q - q.detach())).sum()
+    return bent
+'''
 LAYER = '''
 class Layer(nn.Module):
     """The bias and the non-linearity of a layer. `view`: the shape of the bias beside the sums."""
@@ -176,5 +224,101 @@ CRITERIA = {
     "quadrant": "~(((d > 0) & (x <= 0)) | ((d < 0) & (x >= 0))).any(1)",
     "lms": "((d - x) ** 2).mean(1) < {0!r}",
     "sgn": "(((x < {0!r}) == (d < {0!r})) & ((x > {1!r}) == (d > {1!r}))).all(1)",
+    "labels": "(((d > {0!r}) & (x > {0!r})) | ((d <= {0!r}) & (x < {0!r}))).all(1)",
     "hamming": "((d - x).abs() <= {0!r}).all(1)",
 }
+CONJUGATE = '''
+class {name}:
+    """Conjugate gradient: one step a pass with all patterns, along a direction that does not undo the last one.
+
+    Its length is -(g.d) / (c + mu), where c is the curvature of the cost along the direction d: no line search.
+    """
+
+    def __init__(self, net):
+        self.g = self.direction = None
+
+    def step(self, net, x, d, mu):
+        net.zero_grad()
+        for some, wanted in zip(x.split(1000), d.split(1000)):
+            net.cost(net(some), wanted).backward()
+        g = {n: w.grad{masked} for n, w in net.named_parameters()}
+        direction = {n: -g[n] for n in g}
+        if self.g is not None:
+            down = -dot(self.direction, self.g)
+            beta = 0.0 if down == 0 else (dot(g, g) - dot(self.g, g)) / down
+            direction = {n: beta * self.direction[n] - g[n] for n in g}
+        at, c = {n: w.detach() for n, w in net.named_parameters()}, 0.0
+        for some, wanted in zip(x.split(1000), d.split(1000)):
+            y, t = torch.func.jvp(lambda w: torch.func.functional_call(net, w, (some,)), (at,), (direction,))
+            y, t = y.detach().double(), t.detach().double()  # outputs, and how they change along the direction
+            {bend}
+        slope = dot(g, direction)
+        with torch.no_grad():
+            for n, w in net.named_parameters():
+                w += (-slope / (c + mu) if slope else 0.0) * direction[n]
+        self.g, self.direction = g, direction
+
+
+def dot(a, b):
+    """The sum of the products of all numbers, in double precision."""
+    return float(sum((a[n] * b[n]).double().sum() for n in a))
+'''
+CONJUGATE_BENDS = {
+    False: "c += float((net.bend(y, wanted.double()) * t * t).sum())",
+    True: "p = torch.softmax(y, 1)\n"
+    "            c += float((wanted.sum(1) * ((p * t * t).sum(1) - (p * t).sum(1) ** 2)).sum())",
+}
+PRUNE = '''
+def prune(net, x, d, fraction{arguments}):
+    """Optimal brain damage (LeCun, Denker and Solla 1990): cut a fraction of the {what}, those of least h * w * w.
+
+    `net.kept` has 1 for each weight that remains and 0 for the others.
+    """
+    parts = [net.{method}(*part) for part in zip(x.split(100), d.split(100))]
+    h = {n: sum(part[n] for part in parts) / len(x) for n in parts[0]}
+    loss = {n: h[n].double() * w.detach().double() ** 2 for n, w in net.named_parameters()}
+    kept = net.kept or {n: torch.ones_like(w) for n, w in net.named_parameters()}
+    remaining = {remaining}
+    limit = remaining.sort().values[int(len(remaining) * fraction)]
+    net.kept = {n: kept[n] * (loss[n] >= limit) for n in kept}
+    keep(net)
+'''
+KEEP = '''
+@torch.no_grad()
+def keep(net):
+    """Hold the weights that were cut at 0."""
+    for name, w in net.named_parameters():
+        w *= net.kept[name]
+'''
+REMAINING = {
+    "weights": "torch.cat([loss[n][kept[n] > 0] for n in loss])",
+    "connections": 'torch.cat([\n        loss[n][kept[n] > 0].repeat_interleave(data[f"connections.{n}"]'
+    "[kept[n] > 0]) for n in loss\n    ])",
+}
+FORGET = '''
+@torch.no_grad()
+def forget(rule, kept):
+    """Set what the rule remembers of weights that were cut to 0."""
+    for memory in vars(rule).values():
+        for name in kept if isinstance(memory, dict) else ():
+            memory[name] *= kept[name]
+'''
+FAN_IN = '''
+def fan_in(net, data):
+    """F of each weight: how many connections remain at the unit that uses it (the last one, if several do)."""
+    lines = {}
+    for layer, names in LAYERS.items():
+        units = data[f"lines.{layer}"].clone()
+        for name in names:
+            kept = net.kept[name].flatten()[data[f"weight.{name}"]]
+            units.index_add_(0, data[f"target.{name}"], kept)
+        for name in names:
+            lines[name] = units[data[f"user.{name}"]].clamp(min=1)
+    return lines
+'''
+BITS = '''
+def bits(packed, *shape):
+    """Numbers 0 and 1 that are kept as the bits of bytes."""
+    unpacked = packed[:, None] >> torch.arange(8, dtype=torch.uint8) & 1
+    return unpacked.flatten()[: shape[0] * shape[1]].reshape(shape)
+'''

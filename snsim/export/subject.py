@@ -11,17 +11,18 @@ import numpy as np
 from snsim.engines.plan import Plan, plan
 from snsim.engines.protocol import Cost, Engine, UpdateRule
 from snsim.errors import SnError, fail
+from snsim.gallery import ShippedWeights
 from snsim.network.expressions import variable
 from snsim.network.net import Net
 from snsim.program import Program
 from snsim.protected_files import refuse_protected_file, write_output
 from snsim.registry import suggest
-from snsim.runs.examples import examples_of, initial_file
+from snsim.runs.examples import SourceFolder, examples_of
 from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options, Say, overridden
+from snsim.runs.run import start_weights
 from snsim.training.choose_engine import build_engine, preferred_engines
 from snsim.training.forward_all import compute_outputs
-from snsim.training.initial import initial_weights
 from snsim.training.initial_files import load_initial
 from snsim.training.prepare import PreparedData, prepare_data
 from snsim.training.spec import Training
@@ -116,11 +117,11 @@ def subject_of_run(run: OpenedRun) -> Subject:
     training = run.training
     return Subject(
         training.name,
-        f"the run {run.name}",
+        f"the run {run.name}" + (f", its best pass, {run.pass_number}" if run.options.best else ""),
         run.net,
         training,
         {p.name: run.weights[p.name] for p in run.net.parameters if p.learns},
-        _start(training, run.program, replace(run.options, initial=_recorded_initial(run)), int(run.settings["seed"])),
+        _start_of_run(run, int(run.settings["seed"])),
         True,
         run.data,
         run.settings["dtype"],
@@ -128,16 +129,34 @@ def subject_of_run(run: OpenedRun) -> Subject:
     )
 
 
-def _recorded_initial(run: OpenedRun) -> Path | None:
+def subject_of_shipped(
+    program: Program, shipped: ShippedWeights, name: str | None, options: Options, say: Say
+) -> Subject:
+    """Return a net of the gallery with its shipped weights; `program` is its file, `name` that of the training.
+
+    SnError if the weights are those of another training, or of the net as it is without `--set`.
+    """
+    if name not in (None, shipped.training):
+        raise fail(
+            f'the weights of the gallery are those of the training {shipped.training}, not of "{name}"',
+            hint=f"leave --training out, or write the path of the file for initial weights: {program.sources[0].name}",
+        )
+    subject = subject_of_program(program, shipped.training, options, say, shipped.seed)
+    if subject.net.digest != shipped.net_digest:
+        raise fail(
+            f"the weights of the gallery do not fit the net {subject.net.name} as it is now",
+            hint=f"leave --set out, or write the path of the file for initial weights: {program.sources[0].name}",
+        )
+    weights = load_initial(shipped.path, subject.net, dtype=options.dtype)
+    return replace(subject, weights=weights, trained=True, origin=f"the gallery, {shipped.summary}")
+
+
+def _start_of_run(run: OpenedRun, seed: int) -> Mapping[str, np.ndarray] | None:
+    """Return the initial weights of a run; None if their file is no longer there."""
     path = run.settings["overrides"].get("initial")
-    return None if path is None else Path(path)
-
-
-def _start(training: Training, program: Program, options: Options, seed: int) -> Mapping[str, np.ndarray] | None:
-    """Return the initial weights; None if their file is no longer there."""
+    options = replace(run.options, initial=None if path is None else Path(path), dtype=run.settings["dtype"])
     try:
-        file = initial_file(program, training, options)
-        return initial_weights(training, seed) if file is None else load_initial(file, training.net)
+        return start_weights(run.training, seed, options, run.source_folder)
     except SnError:
         return None
 
@@ -180,8 +199,7 @@ def subject_of_program(
         if not training.data.names:
             raise
         say(f"no data: {error.faults[0].message}; the export is checked on random inputs")
-    file = initial_file(program, training, options)
-    start = initial_weights(training, seed) if file is None else load_initial(file, training.net, dtype=options.dtype)
+    start = start_weights(training, seed, options, SourceFolder.of(program.sources))
     return Subject(training.name, path, training.net, training, start, start, False, data, options.dtype, seed)
 
 

@@ -41,7 +41,7 @@ def export_torch(subject: Subject, path: Path) -> Exported:
         files[path.with_name(f"{stem}-data.pt")] = tensor_bytes(data)
     for file, content in files.items():
         write_file(file, content)
-    notes = () if page.left_out is None else (f"the page does not train: {page.left_out}",)
+    notes = page.notes if page.left_out is None else (f"the page does not train: {page.left_out}",)
     return Exported(tuple(files), notes, difference, subject.checked_on)
 
 

@@ -23,7 +23,7 @@ from snsim.language.equality import equal
 from snsim.language.forms import NIL, Form, Node, Pair, Symbol, fold, make_list, symbol
 from snsim.language.interpreter import ProgramStoppedError, Word
 from snsim.language.limits import DEFAULT, FREE_MEMORY, LONG_LIST, LimitError, Limits, exceeded
-from snsim.language.printer import brief, printed
+from snsim.language.printer import LARGEST_PRINTED_MATRIX, brief, printed
 from snsim.language.procedures import CallError, Procedure, conversion
 from snsim.language.source_files import FileAccess
 from snsim.language.source_stream import SourceStream
@@ -393,9 +393,13 @@ class Evaluator(Variables):
         newline = text.rfind("\n")
         self.column = self.column + len(text) if newline < 0 else len(text) - newline - 1
 
-    def printed(self, value: Form, column: int = 0) -> str:
-        """Return the value as SN prints it, beginning in a column (from 0)."""
-        text = printed(value, self.limits.list_length, self.limits.output_characters, column)
+    def printed(self, value: Form, column: int = 0, largest_matrix: int | None = None) -> str:
+        """Return the value as SN prints it, beginning in a column (from 0).
+
+        A matrix of more than `largest_matrix` elements (by default 99) becomes a name.
+        """
+        largest = LARGEST_PRINTED_MATRIX if largest_matrix is None else largest_matrix
+        text = printed(value, self.limits.list_length, self.limits.output_characters, column, largest)
         self.step(len(text) // 4)
         return text
 

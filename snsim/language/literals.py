@@ -125,6 +125,22 @@ def string_text(text: str) -> str:
     return '"' + re.sub(r'["\\\x00-\x1f\x7f]', _escape, text) + '"'
 
 
+def printed_string(text: str) -> str:
+    r"""Return a string as SN prints it, with its escapes.
+
+    Control characters are written `\^G`, code 255 `\e`, and other codes from 128 on `\xe1`. A character above code 255
+    is none of SN's, and stays.
+    """
+    return '"' + re.sub(r'["\\\x00-\x1f\x7f-\xff]', _printed_escape, text) + '"'
+
+
+def _printed_escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code == 0xFF:
+        return "\\e"
+    return _NAMED.get(match[0]) or (f"\\^{chr(code ^ 0x40)}" if code < 0x80 else f"\\x{code:02x}")
+
+
 _NAMED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 
 

@@ -45,6 +45,9 @@ class Class:
         return f"::class:{self.name}"
 
 
+OBJECT = Class(symbol("object"), None)  # the class above all classes of a program
+
+
 class Object:
     """An object. `kind` is its class, None once the object is deleted."""
 
@@ -116,20 +119,40 @@ def send(
         )
     method, owner = match
     bound = [*method.parameters.bind(selector.name, arguments), (THIS, receiver)]
+    frame = _enter(interpreter, receiver, owner)
+    try:
+        return interpreter.run_body(bound, method.body)
+    finally:
+        _leave(interpreter, receiver, frame)
+
+
+def evaluate_in(interpreter: Interpreter, receiver: Object, owner: Class, body: Form) -> Form:
+    """Return the value of a body in which the slots of an object are variables."""
+    frame = _enter(interpreter, receiver, owner)
+    try:
+        return interpreter.body(body)
+    finally:
+        _leave(interpreter, receiver, frame)
+
+
+def _enter(interpreter: Interpreter, receiver: Object, owner: Class) -> _Frame:
+    """Bind the slots of an object as variables."""
     receiver.store()
     frame = _Frame(owner, [])
     for name, value in receiver.slots.items():
         bindings = interpreter.bind(name, value)
         frame.variables.append((name, bindings, len(bindings) - 1))
     receiver.running.append(frame)
-    try:
-        return interpreter.run_body(bound, method.body)
-    finally:
-        receiver.store()
-        receiver.running.pop()
-        for name, _, _ in frame.variables:
-            interpreter.unbind(name)
-        receiver.show()
+    return frame
+
+
+def _leave(interpreter: Interpreter, receiver: Object, frame: _Frame) -> None:
+    """Store the slots of an object, and remove the bindings of `_enter`."""
+    receiver.store()
+    receiver.running.pop()
+    for name, _, _ in frame.variables:
+        interpreter.unbind(name)
+    receiver.show()
 
 
 def resolve_scope(interpreter: Interpreter, receiver: Object, name: Symbol) -> Class:

@@ -5,23 +5,22 @@ See docs/reference/sn28.md, section 1.5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from snsim.language.forms import BACKQUOTE, NIL, QUOTE, SPLICE, UNQUOTE, Form, Pair, Symbol
-from snsim.language.literals import MATRIX_TYPES, string_text, symbol_text
+from snsim.language.forms import BACKQUOTE, NIL, QUOTE, SPLICE, UNQUOTE, Form, Pair, Symbol, fold
+from snsim.language.literals import MATRIX_TYPES, printed_string, string_text, symbol_text
 from snsim.language.quasiquote import QuoteContext, argument_of
 
 _PREFIXES = {QUOTE: "'", BACKQUOTE: "`", UNQUOTE: ",", SPLICE: ",@"}
 _LETTERS = {np.dtype(kind): letter for letter, kind in MATRIX_TYPES.items() if letter != "d"}
-_PRINTED_MATRIX = 100  # elements; SN prints larger ones as a name
+LARGEST_PRINTED_MATRIX = 99  # elements; SN prints larger ones as a name
 
 _DEEPEST = 5_000  # nested lists that are printed; deeper ones, and circular ones, are printed as (...)
 _TOGETHER = 100  # atoms of a list that are written in one go
 
-MatrixText = Callable[[np.ndarray, int], str]  # of a matrix that begins in a column
 _Task = str | tuple[Form, QuoteContext]  # a text, or a form that is still to be written
 
 
@@ -31,7 +30,7 @@ def show(form: Form, most: int = 1_000_000, characters: int = 100_000_000) -> st
     After `most` elements (in a circular list, say), or after `characters` characters, it ends with ` ...`.
     A value without a literal (a function, not-a-number) is shown by a name.
     """
-    return _Writer(exact_text, lambda matrix, column: _exact_matrix(matrix, most), most, characters).text(form)
+    return _ExactWriter(most, characters).text(form)
 
 
 def brief(form: Form) -> str:
@@ -40,12 +39,19 @@ def brief(form: Form) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def printed(form: Form, most: int = 1_000_000, characters: int = 100_000_000, column: int = 0) -> str:
-    """Return the form as SN prints it: numbers by `number_text`, matrices of under 100 elements in rows.
+def printed(
+    form: Form,
+    most: int = 1_000_000,
+    characters: int = 100_000_000,
+    column: int = 0,
+    largest_matrix: int = LARGEST_PRINTED_MATRIX,
+) -> str:
+    """Return the form as SN prints it: numbers by `number_text`, small matrices in rows, quotes spelled out.
 
-    `column` is where the text begins (from 0), so that the rows of a matrix are aligned.
+    `column` is where the text begins (from 0), so that the rows of a matrix are aligned. A matrix of more than
+    `largest_matrix` elements becomes a name with its sizes.
     """
-    return _Writer(number_text, printed_matrix, most, characters, column, _DEEPEST).text(form)
+    return _PrintWriter(most, characters, column, _DEEPEST, largest_matrix).text(form)
 
 
 def exact_text(x: float) -> str:
@@ -68,12 +74,11 @@ def number_text(x: float) -> str:
 class _Writer:
     """The state of writing one form. Nested lists wait on a stack, so that no nesting is too deep."""
 
-    number: Callable[[float], str]
-    matrix: MatrixText
     most: int  # elements that may still be written
     characters: int  # characters that may still be written
     column: int = 0
     deepest: int = 1_000_000  # nested lists
+    largest_matrix: int = 1_000_000  # elements
 
     def text(self, form: Form) -> str:
         out: list[str] = []
@@ -85,11 +90,11 @@ class _Writer:
                 continue
             if isinstance(task, str):
                 text = task
-            elif isinstance(task[0], Pair):
-                work.append(self._list(*task) if len(work) < self.deepest else iter(["(...)"]))
+            elif isinstance(task[0], (Pair, np.ndarray)):
+                work.append(self._parts(*task) if len(work) < self.deepest else iter(["(...)"]))
                 continue
             else:
-                text = self.matrix(task[0], self.column) if isinstance(task[0], np.ndarray) else self._atom(task[0])
+                text = self._atom(task[0])
             out.append(text)
             self.characters -= len(text)
             if self.characters < 0:
@@ -97,17 +102,17 @@ class _Writer:
             self.column = self.column + len(text) if "\n" not in text else len(text) - text.rfind("\n") - 1
         return "".join(out)
 
-    def _list(self, pair: Pair, context: QuoteContext) -> Iterator[_Task]:
-        """Yield what a list is written as: texts, and the lists and matrices in it."""
+    def _parts(self, form: Form, context: QuoteContext) -> Iterator[_Task]:
+        """Yield what a list or a matrix is written as: texts, and the lists and matrices in it."""
         if self.most <= 0:
             return iter(["..."])
-        inner = argument_of(pair, *_PREFIXES)
-        if inner is None or not _may_abbreviate(pair.car, context):
-            return self._elements(pair, context)
-        self.most -= 1
-        starts_with_at = isinstance(inner.car, Symbol) and inner.car.name.startswith("@")
-        sign = _PREFIXES[pair.car] + (" " if pair.car is UNQUOTE and starts_with_at else "")  # ,@x would be a splice
-        return iter([sign, (inner.car, context.inside(pair.car))])
+        return self._matrix(form) if isinstance(form, np.ndarray) else self._list(form, context)
+
+    def _list(self, pair: Pair, context: QuoteContext) -> Iterator[_Task]:
+        return self._elements(pair, context)
+
+    def _matrix(self, matrix: np.ndarray) -> Iterator[_Task]:
+        raise NotImplementedError
 
     def _elements(self, pair: Pair, context: QuoteContext) -> Iterator[_Task]:
         atoms = ["("]  # texts of neighbours that need no further work
@@ -135,13 +140,84 @@ class _Writer:
         yield "".join([*atoms, ")"])
 
     def _atom(self, value: Form) -> str:
+        raise NotImplementedError
+
+
+class _ExactWriter(_Writer):
+    """Writes what reads back equal."""
+
+    def _list(self, pair: Pair, context: QuoteContext) -> Iterator[_Task]:
+        inner = argument_of(pair, *_PREFIXES)
+        if inner is None or not _may_abbreviate(pair.car, context):
+            return self._elements(pair, context)
+        self.most -= 1
+        starts_with_at = isinstance(inner.car, Symbol) and inner.car.name.startswith("@")
+        sign = _PREFIXES[pair.car] + (" " if pair.car is UNQUOTE and starts_with_at else "")  # ,@x would be a splice
+        return iter([sign, (inner.car, context.inside(pair.car))])
+
+    def _matrix(self, matrix: np.ndarray) -> Iterator[_Task]:
+        return iter([_exact_matrix(matrix, self.most)])
+
+    def _atom(self, value: Form) -> str:
         if isinstance(value, (int, float)):
-            return self.number(float(value))
+            return exact_text(float(value))
         if value is NIL:
             return "()"
         if isinstance(value, Symbol):
             return symbol_text(value.name)
         return string_text(value) if isinstance(value, str) else str(value)
+
+
+class _PrintWriter(_Writer):
+    """Writes what SN prints."""
+
+    def _matrix(self, matrix: np.ndarray) -> Iterator[_Task]:
+        """Yield a matrix by rows: each row shows the brackets that it opens and closes.
+
+        A row is moved to the right by the width of the brackets that earlier rows opened and left open.
+        """
+        if matrix.size > self.largest_matrix:
+            yield matrix_name(matrix)
+            return
+        if matrix.ndim == 0 and matrix.dtype != object:
+            yield f"[{_LETTERS.get(matrix.dtype, '')}@ {number_text(float(matrix))} ]"
+            return
+        opening, closing = ("#[", "#]") if matrix.dtype == object else ("[" + _LETTERS.get(matrix.dtype, ""), "]")
+        column, size = self.column, matrix.shape[-1] if matrix.ndim else 1
+        values, rows = matrix.ravel(), matrix.size // size
+        for row in range(rows):
+            opened = _brackets(row, matrix.shape)
+            if row:
+                yield "\n" + " " * (column + len(opening) * (matrix.ndim - opened))
+            yield opening * opened
+            for value in values[row * size : (row + 1) * size].tolist():
+                if matrix.dtype == object:
+                    yield " "
+                    yield (value, QuoteContext()) if isinstance(value, (Pair, np.ndarray)) else self._atom(value)
+                else:
+                    yield f" {value:5d}" if isinstance(value, int) else f" {value:5.2f}"
+            yield " " + closing * _brackets(row + 1, matrix.shape)
+        self.most -= matrix.size
+
+    def _atom(self, value: Form) -> str:
+        if isinstance(value, (int, float)):
+            return number_text(float(value))
+        if value is NIL:
+            return "()"
+        if isinstance(value, Symbol):
+            return value.name if fold(value.name) == value.name else f"|{value.name}|"
+        return printed_string(value) if isinstance(value, str) else str(value)
+
+
+def _brackets(row: int, shape: tuple[int, ...]) -> int:
+    """Return how many dimensions begin at a row of a matrix, or end before it."""
+    count, row_count = 1, 1
+    for size in reversed(shape[:-1]):
+        row_count *= size
+        if row % row_count:
+            break
+        count += 1
+    return count if shape else 0
 
 
 def _may_abbreviate(head: Symbol, context: QuoteContext) -> bool:
@@ -152,7 +228,7 @@ def _may_abbreviate(head: Symbol, context: QuoteContext) -> bool:
 def _exact_matrix(matrix: np.ndarray, most: int) -> str:
     """Return the literal of a matrix: `[[1 2] [3 4]]`, `[f 0.5]`, `[@ 3]`."""
     if matrix.dtype == object or matrix.size == 0 or matrix.size > most:
-        return _named(matrix)
+        return matrix_name(matrix)
     letters = _LETTERS.get(matrix.dtype, "")
     values = [exact_text(float(x)) for x in matrix.ravel()]
     if matrix.ndim == 0:
@@ -162,22 +238,6 @@ def _exact_matrix(matrix: np.ndarray, most: int) -> str:
     return values[0] if not letters else f"[{letters}{' ' if values[0][1] != '[' else ''}{values[0][1:]}"
 
 
-def printed_matrix(matrix: np.ndarray, column: int = 0) -> str:
-    """Return a matrix in rows, as SN prints it. `column` (from 0) is that of the first bracket, for alignment."""
-    if matrix.dtype == object or matrix.size >= _PRINTED_MATRIX or matrix.ndim == 0:
-        return _named(matrix) if matrix.ndim else _exact_matrix(matrix, 1)
-    letter = _LETTERS.get(matrix.dtype, "")
-    whole = np.issubdtype(matrix.dtype, np.integer)
-    values = [f"{int(x):5d} " if whole else f"{float(x):5.2f} " for x in matrix.ravel()]
-    rows = ["[" + "".join(values[i : i + matrix.shape[-1]]) + "]" for i in range(0, len(values), matrix.shape[-1])]
-    indent = column + len(letter) + matrix.ndim - 1
-    for size in reversed(matrix.shape[:-1]):
-        between = "\n" + " " * indent
-        rows = ["[" + between.join(rows[i : i + size]) + "]" for i in range(0, len(rows), size)]
-        indent -= 1
-    return rows[0][0] + letter + rows[0][1:]
-
-
-def _named(matrix: np.ndarray) -> str:
-    kind = "ARRAY" if matrix.dtype == object else "MATRIX"
-    return f"::{kind}:{'x'.join(str(size) for size in matrix.shape)}"
+def matrix_name(matrix: np.ndarray) -> str:
+    """Return the name that SN prints for a large matrix: its number of dimensions and its sizes."""
+    return f"::INDEX{matrix.ndim}:<{'x'.join(str(size) for size in matrix.shape)}>"

@@ -330,9 +330,13 @@ class Macro(Procedure):
     replaces: bool = False
     span: Span | None = None
 
-    def call(self, interpreter: Interpreter, form: Pair) -> Form:
+    def expand(self, interpreter: Interpreter, form: Pair) -> Form:
+        """Return the expansion of a call, not evaluated."""
         values = interpreter.elements(form if self.whole_call else form.cdr, self.name)
-        expansion = interpreter.run_body(self.parameters.bind(self.name, values), self.body)
+        return interpreter.run_body(self.parameters.bind(self.name, values), self.body)
+
+    def call(self, interpreter: Interpreter, form: Pair) -> Form:
+        expansion = self.expand(interpreter, form)
         if self.replaces:
             if isinstance(expansion, Pair):
                 form.car, form.cdr = expansion.car, expansion.cdr

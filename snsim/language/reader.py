@@ -34,10 +34,10 @@ Warn = Callable[[Fault], None]
 
 _OBSOLETE = {  # characters that SN gave a meaning, and the remedy
     "^": "SN's short commands (^Pname, ^Lfile) were for its prompt: write the full call",
-    "{": "formatted help of SN's panels is not supported: take it out",
     "#": "a comment goes from ; to the end of its line; #{ C code #} was for SN's compiler: take it out",
 }
 
+_BRACE = re.compile("[{}]")
 _DASHES = {ord(sign): "-" for sign in "\u2010\u2011\u2012\u2013\u2014\u2212"}  # dashes and the minus sign
 
 
@@ -304,6 +304,7 @@ class FormReader:
         self._warn = warn or (lambda fault: None)
         self._at = 0  # the offset after the last token
         self._symbols: dict[str, Form] = {}  # by spelling
+        self._skips_brace_text, self._skipped_brace_text = True, False
 
     def read(self, offset: int = 0) -> tuple[Form, Span, int] | None:
         """Return the next form from `offset` on, its place, and the offset after it; None at the end.
@@ -319,7 +320,7 @@ class FormReader:
 
     def tokens(self) -> Iterator[Token]:
         """Yield all tokens of the text, whether they make forms or not; their values are texts."""
-        self._at = 0
+        self._at, self._skips_brace_text = 0, False
         return self._rest()
 
     def _rest(self) -> Iterator[Token]:
@@ -328,17 +329,39 @@ class FormReader:
 
     def _token(self) -> Token | None:
         text = self._source.text
-        match = _grammar().token.match(text, self._at)
-        if match is None:
+        while (match := _grammar().token.match(text, self._at)) is None:
             ignored = _grammar().ignored.match(text, self._at)
             end = self._at if ignored is None else ignored.end()
-            if end < len(text):
+            if end == len(text):
+                return None
+            if text[end] != "{" or not self._skips_brace_text:
                 raise self._unreadable(end)
-            return None
+            self._at = self._after_brace_text(end)
         kind = match.lastgroup
         assert kind is not None
         start, self._at = match.span(kind)
         return Token(kind, match[kind], Span(self._source, start, self._at))
+
+    def _after_brace_text(self, start: int) -> int:
+        """Return the offset after the brace text at `start`, which SN's help reads; warn at the first one of a text."""
+        depth = 0
+        for match in _BRACE.finditer(self._source.text, start):
+            depth += 1 if match[0] == "{" else -1
+            if depth == 0:
+                if not self._skipped_brace_text:
+                    self._skipped_brace_text = True
+                    self._warn(
+                        Fault(
+                            "the text in braces is skipped, as any other after it: SN's help formatted it",
+                            Span(self._source, start, match.end()),
+                            hint="take it out, or write it as comments: ; text",
+                            severity="warning",
+                        )
+                    )
+                return match.end()
+        raise fail(
+            "this { has no matching }", Span(self._source, start, start + 1), hint="write } at the end of the text"
+        )
 
     def _numbers(self) -> Token | None:
         """Read adjacent numbers of a matrix as one NUMBERS token with their list; None if there is none here."""

@@ -8,7 +8,7 @@ of the text, `\\` before a character that means itself. Of several matches, the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from snsim.language.procedures import CallError
@@ -174,9 +174,23 @@ class Regex:
         """Return whether the pattern matches the whole text."""
         return self._run(text, 0, whole=True) is not None
 
+    def whole_match(self, text: str) -> Match | None:
+        """Return the match of the whole text, or None."""
+        return self._match(text, self._run(text, 0, whole=True))
+
     def search(self, text: str, start: int) -> Match | None:
         """Return the first match that begins at `start` or later, before the end of the text."""
-        saved = self._run(text, start, whole=False)
+        return self._match(text, self._run(text, start, whole=False))
+
+    def all_matches(self, text: str) -> Iterator[Match]:
+        """Yield the matches of at least one character, one after the other, from left to right."""
+        at = 0
+        while (match := self.search(text, at)) is not None:
+            if match.end > match.start:
+                yield match
+            at = max(match.end, match.start + 1)
+
+    def _match(self, text: str, saved: Saved | None) -> Match | None:
         if saved is None:
             return None
         bounds = [(saved[2 * i + 2], saved[2 * i + 3]) for i in range(self._groups)]

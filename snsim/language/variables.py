@@ -10,6 +10,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from snsim.language.forms import Form, Symbol, symbol
+from snsim.language.locked_names import LOCKED
+from snsim.language.objects import OBJECT
 from snsim.language.procedures import TRUE, CallError, Procedure
 from snsim.registry import Shelf
 
@@ -21,7 +23,9 @@ class Variables:
 
     def __init__(self, functions: Shelf[Procedure]):
         self._values: dict[Symbol, list[Form]] = {TRUE: [TRUE]}  # the global binding of a symbol, then the inner ones
-        self._fixed: set[Symbol] = {TRUE}  # variables that a program cannot set
+        self._values[OBJECT.name] = [OBJECT]
+        self._locked: set[Symbol] = {symbol(name) for name in LOCKED}  # only inner variables can have these names
+        self._fixed: set[Symbol] = {TRUE, *self._locked}  # variables that a program cannot set
         self._built_in: dict[Symbol, Procedure] = {symbol(entry.name): entry.value for entry in functions}
 
     def bind(self, variable: Symbol, value: Form) -> list[Form]:
@@ -66,13 +70,17 @@ class Variables:
 
     def assign(self, name: Symbol, value: Form) -> None:
         """Set the current binding of a symbol: the innermost, or the global one if there is no other."""
-        if name in self._fixed:
-            raise _fixed(name)
+        if name in self._fixed and not (name in self._locked and len(self._values.get(name, ())) > 1):
+            raise self._fixed_error(name)
         self._values.setdefault(name, [UNSET])[-1] = value
 
     def assign_global(self, name: Symbol, value: Form) -> None:
         if name in self._fixed:
-            raise _fixed(name)
+            raise self._fixed_error(name)
+        self._values.setdefault(name, [UNSET])[0] = value
+
+    def install(self, name: Symbol, value: Form) -> None:
+        """Set a global variable to a word of snsim's own, which a program may find locked."""
         self._values.setdefault(name, [UNSET])[0] = value
 
     def is_set_globally(self, name: Symbol) -> bool:
@@ -83,10 +91,36 @@ class Variables:
         self._fixed.add(name)
         self._values.setdefault(name, [UNSET])[0] = value
 
+    def lock(self, name: Symbol) -> None:
+        """Forbid assignments to the global variable; parameters and `let` variables of its name are not affected."""
+        if name not in self._fixed:
+            self._fixed.add(name)
+            self._locked.add(name)
 
-def _fixed(name: Symbol) -> CallError:
-    return CallError(
-        "t is always t" if name is TRUE else f"the variable {name.name} is read-only",
-        None,
-        f"choose another name, such as my-{name.name}",
-    )
+    def unlock(self, name: Symbol) -> None:
+        """Allow assignments to a variable that `lock` locked."""
+        if name in self._locked:
+            self._locked.discard(name)
+            self._fixed.discard(name)
+        elif name in self._fixed:
+            raise self._fixed_error(name)
+
+    def _fixed_error(self, name: Symbol) -> CallError:
+        if name in self._locked and name.name not in LOCKED:
+            return CallError(
+                f"locked symbol: the variable {name.name} is locked",
+                None,
+                f"unlock it first: (unlock-symbol {name.name})",
+            )
+        if name in self._locked:
+            return CallError(
+                f"locked symbol: {name.name} is a word of the Lisp",
+                None,
+                f"choose another name, such as my-{name.name}; a parameter or a variable of let may be called "
+                f"{name.name}",
+            )
+        return CallError(
+            "t is always t" if name is TRUE else f"the variable {name.name} is read-only",
+            None,
+            f"choose another name, such as my-{name.name}",
+        )

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from math import prod
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -250,6 +250,10 @@ class Net:
 
     def __repr__(self) -> str:
         return f"<net {self.name}: {self.summary}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle keeps: the fields, without what was computed from them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def summary(self) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -351,6 +352,11 @@ class Wiring:
     build: Callable[[], Table]
     unread: tuple[int, int] = (0, 0)  # rows and columns of each source map (border included) that no window reaches
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what a pickle keeps: the structure, or else the table, whose function may be local."""
+        build = partial(_finished, self.table) if self.structure is None else self.structure.table
+        return Wiring, (self.weight_shape, self.connections, self.structure, build, self.unread)
+
     @cached_property
     def table(self) -> Table:
         return self.build()
@@ -435,6 +441,10 @@ def wire(structure: Structure, unread: tuple[int, int] = (0, 0)) -> Wiring:
         Rows and columns of each source map, border included, that no window reaches. `show` prints them.
     """
     return Wiring(structure.weight_shape, structure.connections, structure, structure.table, unread)
+
+
+def _finished(table: Table) -> Table:
+    return table
 
 
 def wire_table(weight_shape: tuple[int, ...], connections: int, build: Callable[[], Table]) -> Wiring:

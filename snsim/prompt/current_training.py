@@ -20,7 +20,8 @@ from snsim.run_folder import pass_line
 from snsim.runs.examples import examples_of, initial_file
 from snsim.runs.options import Options, Say, overridden
 from snsim.runs.run import choose_engine
-from snsim.training.choose_engine import build_engine
+from snsim.training.best_pass import BestPass
+from snsim.training.choose_engine import build_engine_like
 from snsim.training.criteria import CRITERIA
 from snsim.training.forward_all import compute_outputs
 from snsim.training.initial_files import starting_weights
@@ -54,6 +55,8 @@ class CurrentTraining:
         self.engine.load_parameters(starting_weights(training, seed, file, options.dtype, options.initial is not None))
         self.last = Snapshot(0, self._learning(), self.engine.state(), {})
         self.lines: list[Mapping[str, Any]] = []  # one for each pass, in the format of a run folder
+        self.best = None if training.keep is None else BestPass(training.keep, training.stop_after)
+        self.best_weights: Mapping[str, np.ndarray] = {}  # those of the best pass, with (keep best ...)
         self.at = ("train" if self.data.test is None else "test", 0)
 
     @property
@@ -63,6 +66,11 @@ class CurrentTraining:
     @property
     def passes_left(self) -> int:
         return max(0, self.training.passes - self.last.number)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether (stop-after N) has ended the training: the last N passes were not better than the best."""
+        return self.best is not None and self.best.stops
 
     @property
     def other_data(self) -> str | None:
@@ -75,14 +83,16 @@ class CurrentTraining:
     def learn(self, passes: int) -> Iterator[Progress | PruningResult | PassResult]:
         """Train for a number of further passes, and yield progress. After the declared passes the last rates apply.
 
-        However it is interrupted, `last` and the weights are those after the last pass that was yielded.
+        However it is interrupted, `last` and the weights are those after the last pass that was yielded. It ends early
+        where (stop-after N) says so, unless it had said so before.
         """
+        goes_on = self.is_stopped
         if passes > self.passes_left:
             stages = fit_stages(self.training.stages, self.last.number + passes)
             self.training = replace(self.training, stages=stages)
         stage, _ = stage_of_pass(self.training.stages, self.last.number + 1)
         if self.engine.rule != stage.rule:
-            self.engine = build_engine(self.training, stage, self.engine.name, self.engine.dtype)
+            self.engine = build_engine_like(self.training, stage, self.engine)
         self.engine.load_parameters(self.last.parameters)
         start = self.last if self.last.number else None
         end = self.last.number + passes
@@ -91,8 +101,10 @@ class CurrentTraining:
                 if isinstance(step, PassResult):
                     self.last = replace(step.snapshot, parameters=self._learning(step.snapshot.parameters))
                     self.lines.append(pass_line(step))
+                    if self.best is not None and self.best.add(self.lines[-1]):
+                        self.best_weights = self.last.parameters
                 yield step
-                if self.last.number == end:
+                if self.last.number == end or (self.is_stopped and not goes_on):
                     break
         finally:
             self.engine.load_parameters(self.last.parameters)

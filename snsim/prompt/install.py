@@ -27,5 +27,5 @@ def open_session(port: TextIO, options: Options = Options(), host: Host | None =
 def install(interpreter: Interpreter) -> None:
     """Define the words of the prompt in a session's interpreter; those that SN also has act on the current net."""
     for entry in PROMPT:
-        interpreter.assign_global(symbol(entry.name), entry.value)
+        interpreter.install(symbol(entry.name), entry.value)
     words_shared_with_sn28.install(interpreter)

@@ -12,7 +12,7 @@ from snsim.colour import CYAN, paint, painted_fault, write
 from snsim.errors import Fault, SnError, Source, first_faults, for_terminal
 from snsim.language.forms import NIL, Form, Pair, Symbol
 from snsim.language.procedures import Procedure
-from snsim.language.reader import FormReader
+from snsim.language.reader import FormReader, UnfinishedFormError
 from snsim.plots import block_characters
 from snsim.prompt.prompt_word import PROMPT
 from snsim.prompt.session import Session
@@ -104,7 +104,7 @@ def _report(session: Session, faults: list[Fault] | tuple[Fault, ...], errors: I
 def run_script(session: Session, text: str, name: str = "<stdin>") -> int:
     """Evaluate a text from a pipe, form by form; a fault ends its form only. Return the exit code: 1 after a fault.
 
-    After an unreadable form the rest of the text is not evaluated.
+    After an unreadable form the evaluation continues in the next line, as in SN.
     """
     source, at, good = Source(name, text), 0, True
     reader = FormReader(source, session.interpreter.limits, session.interpreter.warnings.append)
@@ -114,7 +114,12 @@ def run_script(session: Session, text: str, name: str = "<stdin>") -> int:
         except SnError as error:
             _warn(session, sys.stderr)
             _report(session, error.faults, sys.stderr)
-            return 1
+            good = False
+            after = _after_line(text, at, error)
+            if after is None:
+                return 1
+            at = after
+            continue
         if entry is None:
             _warn(session, sys.stderr)
             return 0 if good else 1
@@ -124,6 +129,15 @@ def run_script(session: Session, text: str, name: str = "<stdin>") -> int:
             good = answer(session, form, sys.stderr) and good
         except SystemExit:  # (quit)
             return 0 if good else 1
+
+
+def _after_line(text: str, at: int, error: SnError) -> int | None:
+    """Return the offset of the line after an unreadable place that was met from `at` on; None if there is none."""
+    span = error.faults[0].span
+    if isinstance(error, UnfinishedFormError) or span is None:
+        return None
+    newline = text.find("\n", max(at, span.start))
+    return None if newline < 0 else newline + 1
 
 
 def _blank(text: str) -> str:

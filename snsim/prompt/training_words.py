@@ -47,12 +47,16 @@ def train_now(interpreter: Interpreter, name: Form = ABSENT, passes: Form = ABSE
     """(train-now ['NAME] [n]): trains a declared training, n passes of it or all; it continues where it stopped
 
     Without a name it continues the current training. Ctrl-C stops after the last complete pass, and (train-now) then
-    continues with the same numbers as without the stop. Passes beyond the declared ones use the last rates. Nothing is
-    written to disk: `snsim run` keeps runs. (restart) starts again from the beginning.
+    continues with the same numbers as without the stop. Passes beyond the declared ones use the last rates. With
+    (keep best FIGURE) the weights of the best pass are kept beside the last ones, for (load-best), and (stop-after N)
+    ends the training. Nothing is written to disk: `snsim run` keeps runs. (restart) starts again from the beginning.
     """
     if isinstance(name, float) and passes is ABSENT:
         name, passes = ABSENT, name
     current = current_training(interpreter, "train-now") if name is ABSENT else _chosen(interpreter, name)
+    if passes is ABSENT and current.is_stopped:
+        interpreter.print_text(f"{_stop_sentence(current)}: (train-now 5) trains 5 more, (load-best) loads the best\n")
+        return NIL
     count = current.passes_left if passes is ABSENT else whole("train-now", passes, 0 if name is ABSENT else 1)
     if passes is ABSENT and not count:
         interpreter.print_text(
@@ -67,7 +71,34 @@ def train_now(interpreter: Interpreter, name: Form = ABSENT, passes: Form = ABSE
             "write (train-now 'NAME 3) for three passes",
         )
     _follow(interpreter, current, count)
+    if current.best is not None and current.best.number:
+        best = current.best
+        stopped = f"{_stop_sentence(current)}; " if current.is_stopped else ""
+        interpreter.print_text(
+            f"{stopped}best pass {best.number}: {best.figure} {best.value:g}; (load-best) loads its weights\n"
+        )
     return NIL
+
+
+def _stop_sentence(current: CurrentTraining) -> str:
+    return f"(stop-after {current.training.stop_after}) has ended the training after pass {current.last.number}"
+
+
+@prompt_word("load-best")
+def load_best(interpreter: Interpreter) -> Form:
+    """(load-best): loads the weights of the best pass, of (keep best FIGURE), into the current net; returns its number
+
+    Training continues from them with the update state and the number of the last pass; (restart) starts again.
+    """
+    current = current_training(interpreter, "load-best")
+    if current.best is None:
+        raise CallError(
+            "load-best: this training has no (keep best FIGURE)", None, "add (keep best test-misses) to its (train ...)"
+        )
+    if not current.best.number:
+        raise CallError("load-best: no pass is done yet", None, "train first: (train-now 1)")
+    current.set_weights(current.best_weights)
+    return float(current.best.number)
 
 
 @prompt_word("restart")

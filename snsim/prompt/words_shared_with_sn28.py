@@ -77,7 +77,7 @@ class StateWord(SharedWord):
 def install(interpreter: Interpreter) -> None:
     """Define the shared words in a session's interpreter."""
     for word, name in ((SharedWord, "perf"), (StateWord, "state"), (SharedWord, "test-pattern")):
-        interpreter.assign_global(symbol(name), word(name, PROMPT.get(name), SN28.get(name)))
+        interpreter.install(symbol(name), word(name, PROMPT.get(name), SN28.get(name)))
 
 
 @prompt_word("load")

@@ -26,6 +26,7 @@ from snsim.reports.tables import headings, summary
 from snsim.runs import provenance
 from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import options_of
+from snsim.runs.predictor import Predictor
 from snsim.training.scores import Score
 
 _MOST_ELEMENTS = 64  # of a matrix inside a form
@@ -137,6 +138,7 @@ def as_html(report: RunReport) -> str:
         made=_made(report),
         scores=_score_rows(scores) if scores else None,
         published=published_rows(stated, *scores) if scores else None,
+        outputs=_output_rows(run, scores),
         typed=for_shell(["snsim", *typed]) if typed else "",
         command=command_of(run.settings, str(run.record.main_source)),
         layers=_layers(run),
@@ -210,6 +212,21 @@ def _score_rows(scores: tuple[Score, Score | None]) -> list[tuple[str, ...]]:
         for split, s in zip(("train", "test"), scores)
         if s is not None
     ]
+
+
+def _output_rows(run: OpenedRun, scores: tuple[Score, Score | None] | None) -> _Table | None:
+    """Return the misses of each output, where the criterion judges each of them."""
+    shown = [(split, s) for split, s in zip(("train", "test"), scores or ()) if s is not None and s.output_misses]
+    if not shown:
+        return None
+    names = Predictor.of_run(run).output_names
+    counts = [s.output_misses or () for _, s in shown]
+    rows = [(name, *(_of_patterns(n, s) for n, (_, s) in zip(missed, shown))) for name, *missed in zip(names, *counts)]
+    return _Table(("output", *(f"{split} misses" for split, _ in shown)), rows, "l" + "r" * len(shown))
+
+
+def _of_patterns(misses: int, score: Score) -> str:
+    return f"{misses:,} ({100 * misses / score.patterns:.2f} %)"
 
 
 def _layers(run: OpenedRun) -> _Table:

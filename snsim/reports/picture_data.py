@@ -113,12 +113,13 @@ def maps_of(outputs: SplitOutputs, pattern: int) -> Maps:
     return maps(run.net, {name: x[0] for name, x in states.items()}, title, target, outputs.have_classes)
 
 
-def maps_of_picture(run: OpenedRun, predictor: Predictor, inputs: np.ndarray, name: str) -> Maps:
+def maps_of_picture(predictor: Predictor, inputs: np.ndarray, name: str) -> Maps:
     """Return the states of every layer for a user's own picture, (input units,), that `predictor` has prepared."""
     states = {layer: x[0] for layer, x in predictor.engine.states(inputs[None]).items()}
-    answer = class_label(predictor.class_names, int(states[run.net.layers[-1].name].argmax()))
+    net = predictor.training.net
+    answer = class_label(predictor.class_names, int(states[net.layers[-1].name].argmax()))
     verdict = f": answer {answer}" if predictor.have_classes else ""
-    return maps(run.net, states, f"{for_line(name)}{verdict}\nin {run.title}", None, predictor.have_classes)
+    return maps(net, states, f"{for_line(name)}{verdict}\nin {predictor.title}", None, predictor.have_classes)
 
 
 def misses_of(outputs: SplitOutputs, most: int = MOST) -> Misses:

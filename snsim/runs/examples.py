@@ -10,8 +10,8 @@ from pathlib import Path
 from snsim.data.catalog import find
 from snsim.data.examples import Examples
 from snsim.data.fetch import Search
-from snsim.data.own_data import options_for, read_own, read_path
-from snsim.data.patterns import from_files, from_matrices
+from snsim.data.own_data import options_for, read_matrices, read_own, read_path
+from snsim.data.patterns import from_files
 from snsim.data.progress import Progress as DownloadProgress
 from snsim.data.reader_options import OwnData
 from snsim.data.readers import READERS
@@ -79,7 +79,7 @@ def find_examples(
             f"--data: there is no file or folder {shown(options.moved)}",
             hint="name the file or folder that holds the data of the run",
         )
-    if options.fold is not None and choice.own_data is None:
+    if options.fold is not None and choice.own_data is None and choice.folds is None:
         raise fail(
             f"--fold {options.fold}: the data of this training have no folds",
             choice.span,
@@ -115,7 +115,9 @@ def find_examples(
                 choice.span,
                 hint="leave --data out",
             )
-        examples = from_matrices(choice.inputs, choice.targets, span=choice.span)
+        examples = read_matrices(choice.inputs, choice.targets, choice.options, options.fold, choice.span)
+        for note in examples.notes:
+            say(note)
     return FoundExamples(examples, (examples.name,), 0, ())
 
 

@@ -225,6 +225,11 @@ class OpenedRun:
             )
         return record
 
+    @property
+    def source_folder(self) -> SourceFolder:
+        """The folder that the texts were in, for the files that they name."""
+        return SourceFolder(Path(self.settings["source"]["root"]), (self.folder / run_folder.SOURCES).resolve())
+
     @cached_property
     def found_examples(self) -> FoundExamples:
         """The examples that the run was started with, from where they were. SnError if they are gone or have changed.
@@ -233,12 +238,9 @@ class OpenedRun:
         """
         training, recorded, record = self.training, self.settings["data"], self.data_record
         span = training.span_of("data")
-        source_folder = SourceFolder(
-            Path(self.settings["source"]["root"]), (self.folder / run_folder.SOURCES).resolve()
-        )
         options = with_recorded_places(self.options, self.settings)
         try:
-            found = find_examples(training, options, source_folder, self._say, self._download, record)
+            found = find_examples(training, options, self.source_folder, self._say, self._download, record)
         except SnError as error:
             raise not_found(error, self.folder, options, record, span) from None
         check_unchanged(found.examples, self.folder, self.settings, record, span)
@@ -277,7 +279,8 @@ class OpenedRun:
         for sentence in provenance.differences(self.settings["versions"], provenance.versions(name)):
             self._say(sentence)
         number = min(self.record.snapshot.number + 1, self.training.passes)
-        return engine_for_resume(self.training, number, name, self.settings["dtype"], self.options, data)
+        dtype, portable = self.settings["dtype"], self.settings.get("portable", False)
+        return engine_for_resume(self.training, number, name, dtype, self.options, data, portable)
 
     def outputs(self, split: str | None = None) -> SplitOutputs:
         """Return what the net computes for the patterns of "train" or "test", computed once for each.
@@ -314,9 +317,7 @@ class SplitOutputs:
     @cached_property
     def have_classes(self) -> bool:
         """Whether each pattern has one largest target, among two or more: its label."""
-        targets = self.patterns.targets
-        largest = targets == targets.max(axis=1, keepdims=True)
-        return targets.shape[1] > 1 and bool((largest.sum(axis=1) == 1).all())
+        return have_classes(self.patterns.targets)
 
     @cached_property
     def are_right(self) -> np.ndarray:
@@ -324,6 +325,12 @@ class SplitOutputs:
         name, numbers = self.run.training.criterion
         outputs = np.asarray(self.outputs, np.float64)
         return CRITERIA.get(name).right(outputs, self.patterns.targets, *numbers)
+
+
+def have_classes(targets: np.ndarray) -> bool:
+    """Tell whether each row of targets (patterns, units) has one largest number, among two or more: its label."""
+    largest = targets == targets.max(axis=1, keepdims=True)
+    return targets.shape[1] > 1 and bool((largest.sum(axis=1) == 1).all())
 
 
 @dataclass(frozen=True, eq=False)

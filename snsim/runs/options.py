@@ -21,6 +21,7 @@ class Options:
     """The options of a run. None: as the description says, or the default."""
 
     engine: str | None = None  # default: the first of `default_engines` that can compute the net
+    portable: bool = False  # the same bits on every processor
     device: str | None = None  # of PyTorch, for the torch engine, which it chooses; default: the processor
     dtype: str = "float32"  # as SN's numbers and PyTorch's
     data: tuple[str, ...] = ()  # replaces the (data ...) clause: names in order of preference, or one absolute path
@@ -56,6 +57,7 @@ def options_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the options that repeat a run from its copy of the text, with everything that its run.json records."""
     words = ["--only", settings["name"], "--engine", settings["engine"], "--dtype", settings["dtype"]]
     words += ["--device", settings["device"]] if "device" in settings else []
+    words += ["--portable"] if settings.get("portable") else []
     overrides, data = settings["overrides"], settings["data"]
     record, folders = data.get("record"), data.get("folders", ())
     if record is not None and len(record["files"]) == 1:  # the copy of the text lies elsewhere than the data

@@ -15,17 +15,21 @@ from snsim.array_files import open_arrays, read_npy
 from snsim.data.catalog import DATA_SETS, DataSet
 from snsim.data.own_picture import FULL_BOX, Ink, PictureReport, prepare_picture, prepare_whole_picture
 from snsim.data.pictures import SUFFIXES
-from snsim.data.reader_options import fold_name
+from snsim.data.reader_options import EXAMPLES, fold_name
 from snsim.data.reader_shelf import MOST_BYTES, check_finite, first_bytes
 from snsim.data.readers.csv_table import read_known_columns
 from snsim.data.record import BYTES_TO_GRAY, DataRecord
 from snsim.engines.protocol import Engine
-from snsim.errors import SnError, fail
+from snsim.errors import SnError, fail, for_line
+from snsim.gallery import Named, names_with_weights
 from snsim.input_files import foreign_format, is_folder, open_file, shown
+from snsim.program import read_program
 from snsim.registry import listed
 from snsim.runs.opened_run import OpenedRun
+from snsim.runs.options import Options, overridden
 from snsim.training.choose_engine import build_engine
 from snsim.training.forward_all import compute_outputs
+from snsim.training.initial_files import load_initial
 from snsim.training.memory_need import PatternCounts, check_memory
 from snsim.training.prepare import prepare_inputs
 from snsim.training.schedule import stage_of_pass
@@ -65,6 +69,10 @@ class Predictor:
         What was recorded of a user's own data.
     memory : int or None
         Bytes that may be needed; None: those of this machine.
+    name : str
+        The run or the net of the gallery.
+    pass_number : int
+        The pass after which the weights were taken.
     """
 
     training: Training
@@ -73,18 +81,68 @@ class Predictor:
     data_name: str
     record: DataRecord | None = None
     memory: int | None = None
+    name: str = ""
+    pass_number: int = 0
+
+    @classmethod
+    def of_named(cls, named: Named, options: Options = Options()) -> Predictor:
+        """Return the predictor of a run, or of a net of the gallery with the weights that come with it.
+
+        SnError for a damaged run, and for a net that comes without weights.
+        """
+        if named.kind != "net":
+            return cls.of_run(OpenedRun.open(named.path, options))
+        shipped = named.weights
+        if shipped is None:
+            raise fail(
+                f"the net {for_line(named.word)} of the gallery comes without trained weights",
+                hint=f"train it: snsim run {for_line(named.word)}; or take one with weights: "
+                + ", ".join(names_with_weights()),
+            )
+        if options.best:
+            raise fail(
+                f"the net {for_line(named.word)} of the gallery keeps no best pass, only its last weights",
+                hint="leave --best out",
+            )
+        program = read_program(named.path, port=io.StringIO())
+        training = overridden(program.trainings.get(shipped.training), Options(data=(shipped.data,)))
+        weights = load_initial(shipped.path, training.net)
+        return cls(
+            training,
+            weights,
+            shipped.dtype,
+            shipped.data,
+            None,
+            options.memory,
+            named.word,
+            shipped.passes,
+        )
 
     @classmethod
     def of_run(cls, run: OpenedRun) -> Predictor:
-        """Return the predictor of a run with the weights after its last pass. SnError for a damaged run."""
-        record: DataRecord | None = getattr(run, "data_record", None)
-        if record is None and run.training.data.own_data is not None:
+        """Return the predictor of a run with the weights that it was opened with. SnError for a damaged run."""
+        record = run.data_record
+        if record is None and (run.training.data.own_data is not None or run.training.data.options.are_stated):
             raise fail(
                 f"the run {run.folder} did not record how its data were prepared",
                 hint="train it again: `snsim predict` needs the scaling and the names of the classes",
             )
         settings = run.settings
-        return cls(run.training, run.weights, settings["dtype"], settings["data"]["name"], record, run.options.memory)
+        return cls(
+            run.training,
+            run.weights,
+            settings["dtype"],
+            settings["data"]["name"],
+            record,
+            run.options.memory,
+            run.name,
+            run.pass_number,
+        )
+
+    @property
+    def title(self) -> str:
+        """The name and the number of the pass, for the head of a picture."""
+        return f"{for_line(self.name)}, pass {self.pass_number}"
 
     @cached_property
     def engine(self) -> Engine:
@@ -123,11 +181,18 @@ class Predictor:
         return () if self.data_set is None else self.data_set.class_names
 
     @property
+    def classes(self) -> int | None:
+        """The number of classes of the data of the training; None if it is not known, or if they have targets."""
+        if self.record is not None:
+            return len(self.record.class_names) or None
+        return None if self.data_set is None else self.data_set.classes
+
+    @property
     def have_classes(self) -> bool:
         """Whether the largest output stands for a class."""
         if self.training.net.layers[-1].units < 2:
             return False
-        if self.record is not None:
+        if self.record is not None and (self.record.class_names or self.record.reader != EXAMPLES):
             return bool(self.record.class_names)
         if self.data_set is not None:
             return self.data_set.classes is not None
@@ -182,6 +247,11 @@ class Predictor:
         self, path: Path, ink: Ink | None = None, as_is: bool = False
     ) -> tuple[np.ndarray, PictureReport]:
         """Return a picture as the net takes it, (input units,), and a report. SnError if the net takes no pictures."""
+        cells, report = self.picture(path, ink, as_is)
+        return self._as_inputs(cells[None], shown(path.name))[0], report
+
+    def picture(self, path: Path, ink: Ink | None = None, as_is: bool = False) -> tuple[np.ndarray, PictureReport]:
+        """Return a picture as the data of the run have it, (*shape), and a report. SnError as `prepare_picture`."""
         shape, name = self.shape, shown(path.name)
         if len(shape) < 2 or (len(shape) == 3 and shape[0] > 1):
             takes = f"{shape[0]:,} numbers" if len(shape) == 1 else f"{shape[0]} maps of {shape[1]}x{shape[2]}"
@@ -201,7 +271,7 @@ class Predictor:
                     hint="leave --ink out; give a picture with the same paper and ink as the training pictures",
                 )
             cells, report = prepare_whole_picture(path, (shape[-2], shape[-1]), self.record.scaling, as_is)
-        return self._as_inputs(cells.reshape(1, *shape), name)[0], report
+        return cells.reshape(shape), report
 
     def scaled(self, inputs: np.ndarray) -> np.ndarray:
         """Return inputs (patterns, *shape) with the scaling of the run; bytes as the data set has them."""

@@ -18,7 +18,11 @@ def machine() -> dict[str, str | int | None]:
 
 def versions(engine: str) -> dict[str, str]:
     """Return the versions of Python, snsim and the packages that the engine computes with, by name."""
-    names = ["snsim", "numpy", *{"torch": ["torch"], "native": ["llvmlite"]}.get(engine, [])]
+    names = [
+        "snsim",
+        "numpy",
+        *{"torch": ["torch"], "native": ["llvmlite"], "wasm": ["llvmlite", "wasmtime"]}.get(engine, []),
+    ]
     return {"python": platform.python_version(), **{name: _version(name) for name in names}}
 
 

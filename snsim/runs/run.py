@@ -28,12 +28,13 @@ from snsim.runs.examples import FoundExamples, SourceFolder, data_folders, find_
 from snsim.runs.interrupts import Interrupts
 from snsim.runs.options import Options, Say, overridden, run_name
 from snsim.training.best_pass import BestPass
-from snsim.training.choose_engine import build_engine, build_engine_for_pass, device_of, preferred_engines
+from snsim.training.choose_engine import build_engine, build_engine_for_pass, build_engine_like, preferred_engines
 from snsim.training.initial import INITIALISERS
 from snsim.training.initial_files import starting_weights
 from snsim.training.loop import PassResult, Progress, PruningResult, Snapshot, training_events, without_fixed
 from snsim.training.memory_need import PatternCounts, check_memory
 from snsim.training.prepare import PreparedData, prepare_data
+from snsim.training.schedule import stage_of_pass
 from snsim.training.spec import Training
 
 
@@ -245,7 +246,7 @@ def _save_yielded_passes(
         if start.number == wanted:  # the interrupt came just after it was saved
             return
         # A new engine: the old one may hold the sums of a batch that was interrupted.
-        fresh = build_engine_for_pass(training, start.number + 1, engine.name, engine.dtype, device_of(engine))
+        fresh = build_engine_like(training, stage_of_pass(training.stages, start.number + 1)[0], engine)
         for step in training_events(training, data, fresh, seed, start):
             if isinstance(step, PassResult) and step.number == wanted:
                 recorder.save(step.snapshot)
@@ -261,7 +262,8 @@ def choose_engine(training: Training, options: Options, data: PreparedData, besi
     the options allow: this is checked before any array of the net is made. `besides` are bytes that other objects
     need at the same time.
     """
-    default = preferred_engines(training) if options.device is None else ("torch",)
+    default = ("native",) if options.portable else preferred_engines(training)
+    default = default if options.device is None else ("torch",)
     names = default if options.engine is None else (options.engine,)
     instead = ""
     for name, other in pairwise(names):
@@ -273,15 +275,22 @@ def choose_engine(training: Training, options: Options, data: PreparedData, besi
         except SnError as error:
             instead = f"{error.faults[0].message}: the {other} engine runs instead"
     check_memory(training, names[-1], options.dtype, options.memory, PatternCounts.of(data), besides=besides)
-    return build_engine(training, training.stages[0], names[-1], options.dtype, options.device), instead
+    engine = build_engine(training, training.stages[0], names[-1], options.dtype, options.device, options.portable)
+    return engine, instead
 
 
 def engine_for_resume(
-    training: Training, number: int, name: str, dtype: str, options: Options, data: PreparedData
+    training: Training,
+    number: int,
+    name: str,
+    dtype: str,
+    options: Options,
+    data: PreparedData,
+    portable: bool = False,
 ) -> Engine:
     """Return the engine for pass `number` of a run whose checkpoint is in memory. SnError as for `choose_engine`."""
     check_memory(training, name, dtype, options.memory, PatternCounts.of(data), resumed=True)
-    return build_engine_for_pass(training, number, name, dtype, options.device)
+    return build_engine_for_pass(training, number, name, dtype, options.device, portable)
 
 
 def start_weights(
@@ -374,6 +383,7 @@ def _settings(
             **({} if options.fold is None else {"fold": options.fold}),
         },
         **({} if options.device is None else {"device": options.device}),
+        **({"portable": True} if options.portable else {}),
         "presets": dict(options.presets),
         "command": list(options.command),
         "versions": provenance.versions(engine.name),

@@ -15,7 +15,7 @@ from snsim.sn28.codebooks import (
     nearest_neighbours,
     radial,
 )
-from snsim.sn28.graphics import drawing_words, hinton, plots, training_plots
+from snsim.sn28.graphics import curve_words, drawing_words, hinton, outline_words, plots, training_plots
 from snsim.sn28.learning import (
     classification_tests,
     costs,
@@ -58,6 +58,7 @@ __all__ = [
     "connections",
     "costs",
     "curvature",
+    "curve_words",
     "display_hooks",
     "drawing_words",
     "euclidean",
@@ -75,6 +76,7 @@ __all__ = [
     "multiedit_condense",
     "nearest_neighbours",
     "nlf_words",
+    "outline_words",
     "performance",
     "plots",
     "propagation",

@@ -37,6 +37,7 @@ LIBRARIES = (  # built in: loading them does nothing more
     "math-env",
     "netenv",
     "nettool",
+    "oldplotenv",
     "perf-file",
     "plot-nlf",
     "plotenv",

@@ -158,10 +158,10 @@ def _examples(
 
 def _folds(training: Training, options: Options) -> list[Options]:
     """Return the options of the runs of a training: one for each fold, where its data have folds and none is chosen."""
-    own = overridden(training, options).data.own_data
-    if own is None or own.options.folds is None or options.fold is not None:
+    folds = overridden(training, options).data.folds
+    if folds is None or options.fold is not None:
         return [options]
-    return [replace(options, fold=fold) for fold in range(1, own.options.folds + 1)]
+    return [replace(options, fold=fold) for fold in range(1, folds + 1)]
 
 
 def _row(

@@ -25,14 +25,20 @@ def preferred_engines(training: Training) -> tuple[str, ...]:
 
 
 def build_engine(
-    training: Training, stage: Stage, name: str, dtype: np.dtype | type | str, device: str | None = None
+    training: Training,
+    stage: Stage,
+    name: str,
+    dtype: np.dtype | type | str,
+    device: str | None = None,
+    portable: bool = False,
 ) -> Engine:
     """Build the engine of this name for the rule of a stage, with all weights 0, on a device if one is given.
 
+    A portable engine computes the same bits on every processor.
     Raise SnError if there is no such engine or device, it is not installed, or it cannot run the training.
     """
     engine = engines.build(
-        name, plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage)
+        name, plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage), portable
     )
     if device is not None:
         if not hasattr(engine, "move_to"):
@@ -44,11 +50,26 @@ def build_engine(
     return engine
 
 
+def build_engine_like(training: Training, stage: Stage, engine: Engine) -> Engine:
+    """Build an engine for the rule of a stage that computes as another one does: name, type, device, portable."""
+    return build_engine(training, stage, engine.name, engine.dtype, device_of(engine), is_portable(engine))
+
+
 def build_engine_for_pass(
-    training: Training, number: int, name: str, dtype: np.dtype | type | str, device: str | None = None
+    training: Training,
+    number: int,
+    name: str,
+    dtype: np.dtype | type | str,
+    device: str | None = None,
+    portable: bool = False,
 ) -> Engine:
     """Build an engine as `build_engine` does, for the stage of a pass of the training (counted from 1)."""
-    return build_engine(training, stage_of_pass(training.stages, number)[0], name, dtype, device)
+    return build_engine(training, stage_of_pass(training.stages, number)[0], name, dtype, device, portable)
+
+
+def is_portable(engine: Engine) -> bool:
+    """Tell whether an engine computes the same bits on every processor."""
+    return bool(getattr(engine, "portable", False))
 
 
 def device_of(engine: Engine) -> str | None:
@@ -57,14 +78,16 @@ def device_of(engine: Engine) -> str | None:
     return None if device is None else str(device)
 
 
-def native_code(training: Training, stage: Stage, dtype: np.dtype | type | str, assembly: bool = False) -> str:
+def native_code(
+    training: Training, stage: Stage, dtype: np.dtype | type | str, assembly: bool = False, portable: bool = False
+) -> str:
     """Return the code with which the native engine trains in a stage: LLVM IR, or assembly of this processor.
 
     Raise SnError if llvmlite is not installed.
     """
     native = engines.native_package()
     write = native.asm_text if assembly else native.ir_text
-    text: str = write(plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage))
+    text: str = write(plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage), portable)
     return text
 
 

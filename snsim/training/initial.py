@@ -183,21 +183,28 @@ def draw_weights(net: Net, training: Training, draw: np.random.Generator) -> dic
         if parameter.kind == "gain":
             weights[parameter.name] = initial_gains(net, parameter, weights)
         elif parameter.learns:
-            scoped = stated.most_specific(parameter)
-            if scoped is None:
-                raise ValueError(f"no initial weights are stated for {parameter.name}")
-            value = scoped.value.numbers[0] if scoped.value.numbers else float("nan")
-            weights[parameter.name] = INITIALISERS.get(scoped.family)(
-                WeightsToDraw(
-                    value,
-                    fan_in_of(parameter, training.fan_in),
-                    parameter.shape,
-                    draw,
-                    partial(_fans, net, parameter),
-                    parameter.kind == "bias",
-                )
-            )
+            weights[parameter.name] = draw_parameter(net, training, stated, parameter, draw)
     return weights
+
+
+def draw_parameter(
+    net: Net, training: Training, stated: StatementsByScope, parameter: Parameter, draw: np.random.Generator
+) -> np.ndarray:
+    """Draw a parameter from the distribution of the most specific of the scopes `stated` that covers it."""
+    scoped = stated.most_specific(parameter)
+    if scoped is None:
+        raise ValueError(f"no initial weights are stated for {parameter.name}")
+    value = scoped.value.numbers[0] if scoped.value.numbers else float("nan")
+    return INITIALISERS.get(scoped.family)(
+        WeightsToDraw(
+            value,
+            fan_in_of(parameter, training.fan_in),
+            parameter.shape,
+            draw,
+            partial(_fans, net, parameter),
+            parameter.kind == "bias",
+        )
+    )
 
 
 def _fans(net: Net, weights: Parameter) -> Fans:

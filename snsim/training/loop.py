@@ -13,7 +13,7 @@ from snsim.engines.protocol import Engine, Settings
 from snsim.errors import fail
 from snsim.network.net import Net
 from snsim.training import conjugate_gradient
-from snsim.training.choose_engine import build_engine, device_of
+from snsim.training.choose_engine import build_engine_like
 from snsim.training.initial import CURVATURE, GATES, NOISE, ORDER, THETA, layer_generator, stream_generator
 from snsim.training.parameter_scopes import decays_of, rates_in_pass
 from snsim.training.prepare import Patterns, PreparedData
@@ -211,7 +211,7 @@ def _start_stage(
         weights, masks = zero_pruned(weights, now), now
     ready = engine
     if engine.rule != stage.rule:
-        ready = build_engine(training, stage, engine.name, engine.dtype, device_of(engine))
+        ready = build_engine_like(training, stage, engine)
     ready.load_parameters(weights)
     new_state = {name: np.zeros_like(value) for name, value in ready.state().items()}
     if before is not None and _keeps_update_state(before, stage):

@@ -75,6 +75,8 @@ def run_memory(
             memory.working + _rates_bytes(training, rule, number), _pruning_bytes(training, rule), memory.copied
         )
         peak = max(peak, resident + max(memory.making, started + learning))
+    if training.keep is not None:  # the weights of the best pass, until they are written, beside a checkpoint
+        peak += number * n
     if resumed:
         peak += max(number * n * (1 + len(rule.states)) for rule in by_rule)
     return max(memory.base for memory in by_rule.values()) + peak + _data_bytes(net, patterns.count, number)

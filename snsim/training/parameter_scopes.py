@@ -53,14 +53,21 @@ def learning_rates(scoped: ScopedValue, parameter: Parameter, value: float, coun
     """
     if scoped.family == "epsilon":
         return value
+    rates = np.asarray(value / rate_divisor(scoped, parameter, counting))
+    return float(rates.flat[0]) if np.all(rates == rates.flat[0]) else rates
+
+
+def rate_divisor(scoped: ScopedValue, parameter: Parameter, counting: str) -> np.ndarray:
+    """Return the divisor of V in the learning rates of a parameter; with no dimension if F and sharers are equal."""
+    if scoped.family == "epsilon":
+        return np.asarray(1.0)
     lines = fan_in_of(parameter, counting)
     divisors: dict[str, Callable[[], np.ndarray]] = {
         "epsi-sqrt": lambda: np.sqrt(lines),
         "epsi-inv": lambda: lines,
         "mask-epsi": lambda: np.sqrt(lines * parameter.sharers.reshape(parameter.shape)),
     }
-    rates = np.asarray(value / divisors[scoped.family]())
-    return float(rates.flat[0]) if np.all(rates == rates.flat[0]) else rates
+    return np.asarray(divisors[scoped.family]())
 
 
 def rates_in_pass(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from snsim.data.reader_options import OwnData
+from snsim.data.reader_options import OwnData, ReaderOptions
 from snsim.engines.protocol import Cost, UpdateRule
 from snsim.errors import Span
 from snsim.network.clauses import Clause
@@ -55,7 +55,13 @@ class DataChoice:
     targets: np.ndarray | None = None
     patterns: tuple[str, str] | None = None
     own_data: OwnData | None = None
+    options: ReaderOptions = field(default_factory=ReaderOptions)  # of the form of `inputs` and `targets`
     span: Span | None = None
+
+    @property
+    def folds(self) -> int | None:
+        """The number of folds, of (folds N)."""
+        return self.options.folds if self.own_data is None else self.own_data.options.folds
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,18 +17,17 @@ from snsim.engines.torch.module import SnModule
 from snsim.errors import fail
 from snsim.registry import suggest
 from snsim.training.conjugate_gradient import curvature_along, finish_step, next_direction
-from snsim.training.parameter_scopes import rates_in_pass
+from snsim.training.parameter_scopes import decays_of, rates_in_pass
 from snsim.training.schedule import stage_of_pass, value_at
 from snsim.training.spec import Stage, Training
-
-_TOGETHER = 1024  # patterns whose curvature is computed at once, as in the torch engine
 
 
 class TrainingOptimizer(torch.optim.Optimizer):
     """An optimizer with the update rule, the rates and the schedule of a training.
 
     It begins with pass 1; `next_pass` moves to the next one. The `lr` of each group is the rate of its parameter (a
-    tensor where its weights have rates of their own), and may be changed. How a step is taken depends on the rule:
+    tensor where its weights have rates of their own), its `decay` the weight decay. Both may be changed. How a step is
+    taken depends on the rule:
 
     - Rules of first order (`sgd`, `adamw` ...): `loss.backward(); opt.step()`.
     - Rules that use curvature (`lm`, `newton`): `opt.step(x, d)`. The step computes states, gradients and second
@@ -116,17 +115,20 @@ class TrainingOptimizer(torch.optim.Optimizer):
         stage, inside = stage_of_pass(self._training.stages, self.number)
         rates = rates_in_pass(stage, self._training.net, inside, self._training.fan_in)
         options = {name: value_at(value, inside, stage.passes) for name, value in stage.options.items()}
+        decays = decays_of(stage, self._training.net)
         for group in self.param_groups:
             rate = rates.get(group["name"], 0.0)
             group["lr"] = float(rate) if np.ndim(rate) == 0 else torch.from_numpy(np.asarray(rate, np.float64))
             group.update(options)
+            if decays is not None:
+                group["decay"] = decays[group["name"]]
 
     def _settings(self) -> Settings:
         """Return the settings of a step. They are the same object until a rate or an option changes."""
         stage, groups = self._stage, self.param_groups
         key = (
             *(group["lr"] if isinstance(group["lr"], float) else id(group["lr"]) for group in groups),
-            *(groups[0][name] for name in stage.options),
+            *(group[name] for group in groups for name in stage.options),
             id(self._held),
             id(self._weights),
         )
@@ -136,7 +138,9 @@ class TrainingOptimizer(torch.optim.Optimizer):
                 for group in groups
             }
             options = {name: float(groups[0][name]) for name in stage.options}
-            self._now = Settings(rates, options, stage.batch or 1, stage.batch_mean, self._held)
+            decays = {group["name"]: float(group["decay"]) for group in groups if "decay" in stage.options}
+            own_decays = decays if stage.decays or len(set(decays.values())) > 1 else None
+            self._now = Settings(rates, options, stage.batch or 1, stage.batch_mean, self._held, own_decays)
             self._key = key
         return self._now
 
@@ -215,13 +219,8 @@ class TrainingOptimizer(torch.optim.Optimizer):
                 f"training {self._training.name} holds no curvature", hint="write (curvature N) in its update rule"
             )
         rows, targets = self._patterns(x, d)
-        total = np.zeros(self._weights.size, self._dtype)
         with torch.enable_grad(), np.errstate(all="ignore"):
-            for start in range(0, len(rows), _TOGETHER):
-                piece = slice(start, start + _TOGETHER)
-                h = self._backward(rows[piece], targets[piece], [("h", kind)])[1]["h"]
-                total = h if start == 0 else total + h
-        self._held = self._weights.shaped(total / self._dtype.type(len(rows)))
+            self._held = self._weights.shaped(self._backward.mean_curvature(rows, targets, kind))
 
     def _step_with_curvature(self, x: Any, d: Any) -> None:
         stage = self._stage

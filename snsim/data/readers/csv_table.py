@@ -280,7 +280,13 @@ class _Table:
         numbered = [f"column {place + 1}" for place in range(width)]
         if has_heading and not set(columns) <= set(numbered):
             inputs = self._named(columns, names)
-            wanted = () if answers is None else self._named(answers, names) if answers else (width - 1,)
+            wanted = (
+                ()
+                if answers is None
+                else self._named(answers, names, "with the answers")
+                if answers
+                else self._last(inputs, width)
+            )
         elif columns and (width > count or answers) and {*columns, *(answers or ())} <= set(numbered):
             inputs = tuple(numbered.index(name) for name in columns)
             wanted = tuple(numbered.index(name) for name in answers or ())
@@ -290,12 +296,20 @@ class _Table:
                 behind = f", and {more} more after them" if more else ""
                 raise self.fault(
                     f"it has {width:,} columns; the net takes {count:,} numbers{behind}",
-                    f"give rows of {count + more:,} columns" + (", without a label" if width == count + 1 else ""),
+                    f"give rows of {count + more:,} columns"
+                    + (", without a label" if answers is None and width == count + 1 else "")
+                    + ("; for rows without answers use snsim predict" if more and width == count else ""),
                 )
             inputs, wanted = tuple(range(count)), tuple(range(count, width))
         return _Plan(names, has_heading, inputs, wanted, is_class and answers is not None)
 
-    def _named(self, wanted: Sequence[str], names: Sequence[str]) -> tuple[int, ...]:
+    def _last(self, inputs: Sequence[int], width: int) -> tuple[int, ...]:
+        """Return the place of the last column, for the label. SnError if it is an input."""
+        if width - 1 in inputs:
+            raise self.fault("no column is left for the label", "write the label in the last column")
+        return (width - 1,)
+
+    def _named(self, wanted: Sequence[str], names: Sequence[str], what: str = "that the net takes") -> tuple[int, ...]:
         """Return the places of columns: of the same name, else of one that differs in case and `_` only."""
         folded = [fold_name(name) for name in names]
         places, missing = [], []
@@ -308,9 +322,10 @@ class _Table:
                 missing.append(name)
         if missing:
             raise self.fault(
-                f"the column{'s' if len(missing) > 1 else ''} {quoted(missing)} that the net takes "
+                f"the column{'s' if len(missing) > 1 else ''} {quoted(missing)} {what} "
                 f"{'are' if len(missing) > 1 else 'is'} missing; it has {quoted(names)}",
-                f"name the columns as the run does: {','.join(wanted[:12])}",
+                f"name the columns as the run does: {','.join(wanted[:12])}"
+                + ("; for rows without answers use snsim predict" if "answers" in what else ""),
             )
         return tuple(places)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from snsim.data.pictures import SUFFIXES, read_gray, shown_in
-from snsim.data.reader_options import PICTURE_OPTIONS
+from snsim.data.reader_options import PICTURE_OPTIONS, ReaderOptions
 from snsim.data.reader_shelf import MOST_BYTES, RawData, RawPart, ReadRequest, add_reader, class_order, name_in
 from snsim.data.record import FileRecord
 from snsim.errors import SnError, fail
@@ -63,6 +63,17 @@ class _Listing:
     classes: tuple[str, ...]
     files: tuple[tuple[str, Path], ...]
     notes: tuple[str, ...]
+
+
+def list_pictures(folder: Path, split: str) -> tuple[str, list[tuple[str, Path]]]:
+    """Return class and path of each picture of a folder, of one part: the part's name, "" if it has no parts.
+
+    `split` is the part that is wanted, "train" or "test", if the folder has it. SnError as for `read_image_folder`.
+    """
+    request = ReadRequest((folder,), ReaderOptions(), folder.parent)
+    parts = {part.name.lower(): part for part in _part_folders(folder)}
+    name = split if split in parts else "train" if parts else ""
+    return name, list(_list_pictures(parts.get(name, folder), folder, request).files)
 
 
 def _folders(folder: Path) -> list[Path]:

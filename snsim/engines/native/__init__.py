@@ -14,7 +14,9 @@ import numpy as np
 from snsim.engines.native import jit
 from snsim.engines.native.engine import NativeEngine
 from snsim.engines.native.net_code import NetCode
+from snsim.engines.native.target import portable_machine
 from snsim.engines.native.update_rules import CodeVariant
+from snsim.engines.native.wasm import ModuleHost
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import Cost, UpdateRule
 
@@ -25,9 +27,30 @@ def build(
     rule: UpdateRule,
     dtype: np.dtype | type | str = np.float32,
     options: Mapping[str, float] | None = None,
+    portable: bool = False,
 ) -> NativeEngine:
-    """Return an engine with all weights 0. `options` of the rule stay constant for the whole run."""
-    return NativeEngine(plan, cost, rule, dtype, options)
+    """Return an engine with all weights 0. `options` of the rule stay constant for the whole run.
+
+    A portable engine computes the same bits on every processor: it uses vectors of 16 bytes and rounds every operation.
+    """
+    return NativeEngine(
+        plan, cost, rule, dtype, options, jit.ProcessHost(portable_machine(dtype)) if portable else None
+    )
+
+
+def module_engine(
+    plan: Plan,
+    cost: Cost,
+    rule: UpdateRule,
+    dtype: np.dtype | type | str = np.float32,
+    options: Mapping[str, float] | None = None,
+) -> tuple[NativeEngine, ModuleHost]:
+    """Return an engine that compiles to WebAssembly and runs nothing here, with its host.
+
+    The host has the block and the tables to copy into a page; the code of the engine is the bytes of modules.
+    """
+    host = ModuleHost(portable_machine(dtype))
+    return NativeEngine(plan, cost, rule, dtype, options, host), host
 
 
 def ir_text(
@@ -36,12 +59,13 @@ def ir_text(
     rule: UpdateRule,
     dtype: np.dtype | type | str = np.float32,
     options: Mapping[str, float] | None = None,
+    portable: bool = False,
 ) -> str:
     """Return the LLVM IR that learns pattern by pattern, with one rate for each parameter.
 
     `options` are those of `build`; without them the defaults of the rule are used.
     """
-    net = NetCode(plan, cost, jit.machine(dtype))
+    net = NetCode(plan, cost, portable_machine(dtype) if portable else jit.machine(dtype))
     constants = dict(rule.options) if options is None else options
     rates = tuple((name, "number") for name, p in plan.parameters.items() if p.learns)
     updates = net.updates(rule, CodeVariant(rates, tuple(sorted(constants.items()))))
@@ -54,6 +78,7 @@ def asm_text(
     rule: UpdateRule,
     dtype: np.dtype | type | str = np.float32,
     options: Mapping[str, float] | None = None,
+    portable: bool = False,
 ) -> str:
     """Return `ir_text` as assembly for this processor."""
-    return jit.assembly(ir_text(plan, cost, rule, dtype, options))
+    return jit.assembly(ir_text(plan, cost, rule, dtype, options, portable))

@@ -3,11 +3,13 @@
 It satisfies `snsim.engines.protocol.Engine`. Code is compiled when it is first needed, and again when the variant of
 the settings changes (a rate becomes an array, a batch), not when their numbers change. Learning and evaluation run
 without Python's global lock, on a block of numbers that belongs to this engine alone.
+
+A `CodeHost` compiles the code and runs it: in this process (`jit.ProcessHost`), or as WebAssembly
+(`wasmtime_host.WasmtimeHost`).
 """
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from snsim.engines.native import jit
+from snsim.engines.native.code_host import CodeHost, Result
 from snsim.engines.native.forward_mode import TangentCode, tangent_weights
-from snsim.engines.native.layout import ParameterCells, aligned_block, state_region
+from snsim.engines.native.layout import ParameterCells, state_region
 from snsim.engines.native.net_code import NetCode
 from snsim.engines.native.update_rules import CodeVariant, UpdateCode
 from snsim.engines.parameter_state import WeightShapes, check_gates, check_patterns
@@ -27,32 +30,23 @@ from snsim.network.expressions import variable
 
 _CURVATURES = {"gauss-newton": "h", "full": "h-full"}
 _SUMS_ONLY = UpdateRule("none, sums only", (), (), ((("w", variable("g")),),))
-_POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
 _PIECE = 1000  # patterns of a batch in one call of compiled code
 GatedAndNoisy = tuple[tuple[int, ...], tuple[int, ...]]  # the layers with gates, and those with noise
 
 
 @dataclass(frozen=True, eq=False)
-class _CompiledCode:
-    """Linked code with the update code and the channels that it was compiled for."""
+class CompiledCode:
+    """Compiled code of the host, with the update code and the channels that it was compiled for."""
 
-    code: jit.Code
+    code: Any
     updates: UpdateCode | None
     channels: tuple[str, ...]
-
-    def run(self, name: str, *arguments: tuple[Any, Any]) -> None:
-        """Call a function; arguments are (ctypes type, value)."""
-        _call(self.code, name, *arguments)
-
-
-def _call(code: jit.Code, name: str, *arguments: tuple[Any, Any]) -> None:
-    function = ctypes.CFUNCTYPE(None, *(ctype for ctype, _ in arguments))(code.address(name))
-    function(*(value for _, value in arguments))
 
 
 class NativeEngine:
     """The engine of this module.
 
+    `host` compiles and runs the code; without one, it runs in this process with the vectors of this processor.
     `options` are numbers of the update rule that stay constant for the life of the engine. They are compiled in. States
     on which no weight can then depend (momentum 0) are not kept: `state` returns what was loaded for them, or 0.
     """
@@ -66,19 +60,21 @@ class NativeEngine:
         rule: UpdateRule,
         dtype: np.dtype | type | str = np.float32,
         options: Mapping[str, float] | None = None,
+        host: CodeHost | None = None,
     ):
         self.plan, self.cost, self.rule = plan, cost, rule
         self.dtype = np.dtype(dtype)
         self._constants = {name: float(value) for name, value in (options or {}).items()}
         self._weights = WeightShapes(plan.parameters, rule, self.dtype)  # checks values from callers
-        self._net = NetCode(plan, cost, jit.machine(self.dtype))
-        self._tables = self._net.tables.joined()
-        self._memory = aligned_block(0, self.dtype)
+        self._host: CodeHost = jit.ProcessHost(jit.machine(self.dtype)) if host is None else host
+        self._net = NetCode(plan, cost, self._host.machine)
         self._filled = 0
         self._updates = 0
-        self._compiled: dict[object, _CompiledCode] = {}
+        self._compiled: dict[object, CompiledCode] = {}
+        self.portable = self._host.machine.strict
         self._tangents: TangentCode | None = None  # made on first use
-        self._last: tuple[Settings, GatedAndNoisy, _CompiledCode, np.ndarray] | None = None
+        self._last: tuple[Settings, GatedAndNoisy, CompiledCode, np.ndarray] | None = None
+        self._host.set_tables(self._net.tables.joined())
         self._grow()
         for name, parameter in plan.parameters.items():
             if parameter.fixed is not None:
@@ -89,19 +85,16 @@ class NativeEngine:
     def _grow(self) -> None:
         """Enlarge the block for regions allocated since, and write their initial contents."""
         block = self._net.block
-        if block.size > len(self._memory):
-            larger = aligned_block(block.size, self.dtype)
-            larger[: len(self._memory)] = self._memory
-            self._memory = larger
+        self._host.grow(block.size)
         for place, numbers in block.fills[self._filled :]:
-            self._memory[place.offset : place.offset + len(numbers)] = numbers
+            self._host.state[place.offset : place.offset + len(numbers)] = numbers
         self._filled = len(block.fills)
 
     def _pack(self, cells: ParameterCells, values: np.ndarray, what: str | None = None) -> None:
         if what is not None:
             cells.beside(what)
             self._grow()
-        cells.pack(self._memory, values, what)
+        cells.pack(self._host.state, values, what)
 
     def _pack_checked(self, name: str, value: np.ndarray, what: str | None = None) -> None:
         """Pack a checked value of a parameter: a number, or an array of its shape."""
@@ -110,7 +103,7 @@ class NativeEngine:
 
     def _unpack(self, name: str, what: str | None = None) -> np.ndarray:
         parameter = self.plan.parameters[name]
-        return self._net.cells[name].unpack(self._memory, parameter.size, what).reshape(parameter.shape)
+        return self._net.cells[name].unpack(self._host.state, parameter.size, what).reshape(parameter.shape)
 
     @property
     def _learning(self) -> list[str]:
@@ -144,16 +137,27 @@ class NativeEngine:
                 if self._net.cells[name].has(state_region(state)) or value.any():
                     self._pack_checked(name, value, state_region(state))
 
+    @property
+    def net_code(self) -> NetCode:
+        """The layout of the net in the block."""
+        return self._net
+
+    @property
+    def kept_states(self) -> tuple[str, ...]:
+        """The states of the rule that the code keeps; the others are 0, and no weight depends on them."""
+        cells = [self._net.cells[name] for name in self._learning]
+        return tuple(s for s in self.rule.states if any(each.has(state_region(s)) for each in cells))
+
     # ---- Compiling -----------------------------------------------------------------------------------------------
 
     def _compile(
         self, key: object, text: str, exported: tuple[str, ...], updates: UpdateCode | None, channels: tuple[str, ...]
-    ) -> _CompiledCode:
+    ) -> CompiledCode:
         self._grow()
-        compiled = self._compiled[key] = _CompiledCode(jit.Code(text, exported), updates, channels)
+        compiled = self._compiled[key] = CompiledCode(self._host.compile(text, exported), updates, channels)
         return compiled
 
-    def _learning_code(self, variant: CodeVariant) -> _CompiledCode:
+    def _learning_code(self, variant: CodeVariant) -> CompiledCode:
         if variant in self._compiled:
             return self._compiled[variant]
         updates = self._net.updates(self.rule, variant)
@@ -161,12 +165,16 @@ class NativeEngine:
         exported = (*(("gather", "apply") if variant.batched else ("learn",)), "evaluate", "states")
         return self._compile(variant, self._net.learning_module(updates, channels), exported, updates, channels)
 
-    def _evaluation_code(self) -> _CompiledCode:
+    def _evaluation_code(self) -> CompiledCode:
         for compiled in self._compiled.values():
             return compiled
         return self._compile("forward", self._net.forward_module(), ("evaluate", "states"), None, ())
 
-    def _gathering_code(self, channels: tuple[str, ...]) -> _CompiledCode:
+    def prepare(self, settings: Settings, drawn: GatedAndNoisy) -> CompiledCode:
+        """Return the code that learns with these settings, with gates and noise for these layers."""
+        return self._code_and_numbers(settings, drawn)[0]
+
+    def gathering_code(self, channels: tuple[str, ...]) -> CompiledCode:
         """Return the code that adds up derivatives by all weights and updates none."""
         if ("gathered", channels) in self._compiled:
             return self._compiled["gathered", channels]
@@ -212,7 +220,7 @@ class NativeEngine:
             rates[name] = float(rate.flat[0]) if (entries == entries[0]).all() else entries
         return rates
 
-    def _code_and_numbers(self, settings: Settings, drawn: GatedAndNoisy) -> tuple[_CompiledCode, np.ndarray]:
+    def _code_and_numbers(self, settings: Settings, drawn: GatedAndNoisy) -> tuple[CompiledCode, np.ndarray]:
         """Return the code for these settings, and their numbers in the form that it reads."""
         if self._last is not None and self._last[0] is settings and self._last[1] == drawn:
             return self._last[2:]
@@ -252,9 +260,6 @@ class NativeEngine:
         cells = self._net.layers[layer]
         return np.ascontiguousarray(rows if cells.is_plain else rows[:, cells.unit_of_cell])
 
-    def _base(self) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-        return (_POINTER, self._memory.ctypes.data), (_POINTER, self._tables.ctypes.data)
-
     def learn(
         self,
         inputs: np.ndarray,
@@ -277,22 +282,17 @@ class NativeEngine:
         )
         compiled, numbers = self._code_and_numbers(settings, drawn)
         if settings.batch == 1:
-            compiled.run(
-                "learn", *self._patterns(x, d, rows), (_POINTER, numbers.ctypes.data), (_COUNT, self._updates + 1)
-            )
+            self._host.run(compiled.code, "learn", x, d, len(x), rows, numbers, self._updates + 1)
             self._updates += len(x)
             return
-        number_type = ctypes.c_float if self.dtype == np.float32 else ctypes.c_double
         for start in range(0, len(x), settings.batch):
             batch = slice(start, min(start + settings.batch, len(x)))
             self._gather(compiled, x[batch], d[batch], rows[batch])
             self._updates += 1
             factor = 1 / (batch.stop - start) if settings.batch_mean else 1.0
-            compiled.run(
-                "apply", *self._base(), (_POINTER, numbers.ctypes.data), (_COUNT, self._updates), (number_type, factor)
-            )
+            self._host.run(compiled.code, "apply", numbers, self._updates, factor)
 
-    def _gather(self, compiled: _CompiledCode, x: np.ndarray, d: np.ndarray, gates: np.ndarray) -> None:
+    def _gather(self, compiled: CompiledCode, x: np.ndarray, d: np.ndarray, gates: np.ndarray) -> None:
         """Add up the derivatives of the patterns, in pieces, so that an interrupt is noticed between them.
 
         After an interrupt, the sums are cleared.
@@ -300,25 +300,16 @@ class NativeEngine:
         try:
             for start in range(0, len(x), _PIECE):
                 piece = slice(start, start + _PIECE)
-                compiled.run("gather", *self._patterns(x[piece], d[piece], gates[piece]))
+                patterns = x[piece]
+                self._host.run(compiled.code, "gather", patterns, d[piece], len(patterns), gates[piece])
         except BaseException:
             self._clear_sums(compiled)
             raise
 
-    def _clear_sums(self, compiled: _CompiledCode) -> None:
+    def _clear_sums(self, compiled: CompiledCode) -> None:
         for name in self._learning:
             for channel in compiled.channels:
                 self._pack(self._net.cells[name], np.zeros(self.plan.parameters[name].size), f"sum {channel}")
-
-    def _patterns(self, x: np.ndarray, d: np.ndarray, gates: np.ndarray) -> tuple[tuple[Any, Any], ...]:
-        """Return the first arguments of `learn` and `gather`."""
-        return (
-            *self._base(),
-            (_POINTER, x.ctypes.data),
-            (_POINTER, d.ctypes.data),
-            (_COUNT, len(x)),
-            (_POINTER, gates.ctypes.data),
-        )
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
         rows = self._evaluate("evaluate", inputs, self.plan.output_units)
@@ -341,8 +332,7 @@ class NativeEngine:
         x = self._inputs(inputs)
         rows = np.empty((len(x), width), self.dtype)
         if len(x):
-            places = (_POINTER, x.ctypes.data), (_POINTER, rows.ctypes.data)
-            self._evaluation_code().run(function, *self._base(), *places, (_COUNT, len(x)))
+            self._host.run(self._evaluation_code().code, function, x, Result(rows), len(x))
         return rows
 
     def curvature(self, inputs: np.ndarray, targets: np.ndarray, kind: str) -> dict[str, np.ndarray]:
@@ -364,7 +354,7 @@ class NativeEngine:
 
     def _summed(self, x: np.ndarray, d: np.ndarray, channels: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Return the last channel summed over the patterns, by parameter name."""
-        compiled = self._gathering_code(channels)
+        compiled = self.gathering_code(channels)
         self._gather(compiled, x, d, x[:, :0])
         sums = {name: self._unpack(name, f"sum {channels[-1]}") for name in self._learning}
         self._clear_sums(compiled)
@@ -375,8 +365,8 @@ class NativeEngine:
         flat = self._weights.flat(direction, "direction")
         if self._tangents is None:
             self._tangents = TangentCode(self._net)
-            self._tangent_code = jit.Code(self._tangents.module(), ("tangents",))
-            self._tables = self._net.tables.joined()
+            self._tangent_code = self._host.compile(self._tangents.module(), ("tangents",))
+            self._host.set_tables(self._net.tables.joined())
             self._grow()
         weights, along = tangent_weights(
             {name: self._unpack(name).ravel() for name in self.plan.parameters},
@@ -388,6 +378,5 @@ class NativeEngine:
                 self._pack(cells, values[name])
         rows = np.empty((len(x), 2 * units), self.dtype)
         if len(x):
-            places = (_POINTER, x.ctypes.data), (_POINTER, rows.ctypes.data)
-            _call(self._tangent_code, "tangents", *self._base(), *places, (_COUNT, len(x)))
+            self._host.run(self._tangent_code, "tangents", x, Result(rows), len(x))
         return self._in_units(rows[:, :units], -1), self._in_units(rows[:, units:], -1)

@@ -14,14 +14,18 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import struct
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
 
 from snsim.cache_folder import UnsafeCacheError, cache_folder, read_entry, warn_once, write_entry
+from snsim.engines.native.code_host import Result
+from snsim.engines.native.layout import aligned_block
 from snsim.engines.native.target import Machine
 from snsim.errors import SnError, fail
 from snsim.operating_system import c_library
@@ -117,22 +121,32 @@ def assembly(text: str) -> str:
     return text_of_code
 
 
-def object_key(text: str) -> str:
-    """Return the sha256 of everything that an object depends on."""
-    parts = (text, *_host(), llvmlite.__version__, str(llvm.llvm_version_info), str(OPTIMISATION))
+def object_key(text: str, target: tuple[str, str, str] | None = None) -> str:
+    """Return the sha256 of everything that an object depends on: the target is this machine unless one is given."""
+    parts = (text, *(target or _host()), llvmlite.__version__, str(llvm.llvm_version_info), str(OPTIMISATION))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def object_code(text: str) -> bytes:
-    """Return the object of a module, from the cache or newly compiled and cached.
+    """Return the object of a module for this machine, from the cache or newly compiled and cached."""
 
-    If the cache cannot be used, the module is compiled each time.
+    def compiled() -> bytes:
+        image: bytes = _target_machine().emit_object(_parse(text))
+        return image
+
+    return cached_object(object_key(text), compiled)
+
+
+def cached_object(key: str, compiled: Callable[[], bytes]) -> bytes:
+    """Return the object of this key from the cache, or compile it and put it there.
+
+    If the cache cannot be used, it is compiled each time.
     """
-    path = _object_path(object_key(text))
+    path = _object_path(key)
     cached = None if path is None else _read_object(path)
     if cached is not None:
         return cached
-    image: bytes = _target_machine().emit_object(_parse(text))
+    image = compiled()
     if path is not None:
         _write_object(path, image)
     return image
@@ -207,3 +221,38 @@ class Code:
     def address(self, name: str) -> int:
         address: int = self._library[name]
         return address
+
+
+class ProcessHost:
+    """A `CodeHost` that runs code in this process, on arrays of NumPy."""
+
+    def __init__(self, machine: Machine):
+        self.machine = machine
+        self.state = aligned_block(0, machine.dtype)
+        self._tables = np.zeros(0, np.int32)
+        self._number = ctypes.c_float if machine.dtype == np.float32 else ctypes.c_double
+
+    def grow(self, size: int) -> None:
+        if size > len(self.state):
+            larger = aligned_block(size, self.machine.dtype)
+            larger[: len(self.state)] = self.state
+            self.state = larger
+
+    def set_tables(self, tables: np.ndarray) -> None:
+        self._tables = tables
+
+    def compile(self, text: str, exported: tuple[str, ...]) -> Code:
+        return Code(text, exported)
+
+    def run(self, code: Code, name: str, *arguments: np.ndarray | Result | int | float) -> None:
+        every = [self._argument(argument) for argument in (self.state, self._tables, *arguments)]
+        function = ctypes.CFUNCTYPE(None, *(type for type, _ in every))(code.address(name))
+        function(*(value for _, value in every))
+
+    def _argument(self, argument: np.ndarray | Result | int | float) -> tuple[Any, Any]:
+        """Return the type and the value for ctypes."""
+        if isinstance(argument, Result):
+            argument = argument.array
+        if isinstance(argument, np.ndarray):
+            return ctypes.c_void_p, argument.ctypes.data
+        return (ctypes.c_int64, argument) if isinstance(argument, int) else (self._number, argument)

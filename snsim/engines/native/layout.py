@@ -141,6 +141,10 @@ class ParameterCells:
                 self._beside[what] = self.block.take(len(self.index))
         return self._beside[what].offset - self.value.offset
 
+    def regions(self) -> dict[str, int]:
+        """Return the offset of every region in the block, by name; the weights are "value"."""
+        return {"value": self.value.offset, **{what: place.offset for what, place in self._beside.items()}}
+
     def has(self, what: str) -> bool:
         """Return whether there is a region for `what`."""
         return what in self._beside

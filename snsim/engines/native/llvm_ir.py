@@ -13,6 +13,7 @@ from typing import Any, Union
 from snsim.engines.native.target import Address, Machine, number_text, pieces, plain_text
 
 Number = Union["Value", float, int]
+_INEXACT = ("contract", "arcp")  # flags that let a processor round differently
 
 
 class Value:
@@ -140,6 +141,7 @@ class Function:
             assert isinstance(b, Value)
             a = self._lift(a, b)
         b = self._lift(b, a)
+        flags = "" if self.machine.strict and flags in _INEXACT else flags
         return self.instruction(f"{name} {flags + ' ' if flags else ''}{a.type} {a.text}, {b.text}", a.type)
 
     def call(self, intrinsic: str, *args: Value) -> Value:
@@ -151,9 +153,11 @@ class Function:
         return self.instruction(f"call {type} {name}({', '.join(f'{a.type} {a.text}' for a in args)})", type)
 
     def fma(self, a: Value, b: Value, c: Value) -> Value:
-        """Emit a * b + c, rounded once where the processor can."""
+        """Emit a * b + c, rounded once where the processor can, unless the machine is strict."""
         if c.text == "zeroinitializer":
             return a * b
+        if self.machine.strict:
+            return a * b + c
         return self.call("fmuladd", a, b, c)
 
     def run(self, function: Function, *args: Value | str) -> None:

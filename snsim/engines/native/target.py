@@ -13,11 +13,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Machine:
-    """The processor: `lanes` numbers of `dtype` in a vector, and its number of vector registers."""
+    """The processor: `lanes` numbers of `dtype` in a vector, and its number of vector registers.
+
+    With `strict`, the code rounds every operation as IEEE 754 says: no fused multiply-add, no division by an estimated
+    reciprocal. Its results are then the same bits on every processor.
+    """
 
     dtype: np.dtype
     lanes: int
     registers: int
+    strict: bool = False
 
     @property
     def scalar(self) -> str:
@@ -47,6 +52,12 @@ class Machine:
     def padded(self, count: int) -> int:
         """Return the smallest multiple of the lanes that holds `count` numbers."""
         return -(-count // self.lanes) * self.lanes
+
+
+def portable_machine(dtype: np.dtype | type | str) -> Machine:
+    """Return vectors that every processor and WebAssembly have: 16 bytes, 16 registers, strict rounding."""
+    number = np.dtype(dtype)
+    return Machine(number, 16 // number.itemsize, 16, strict=True)
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ a rate for each parameter.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from snsim.engines.folding import fold_rule, is_idle
 from snsim.engines.native.layout import Block, ParameterCells, state_region
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Address, Machine
+from snsim.engines.native.target import Address
 from snsim.engines.native.vector_math import VectorOperations
 from snsim.engines.protocol import UpdateRule
 from snsim.network.expressions import Expression, compile_expressions, substitute, variable
@@ -188,7 +188,7 @@ class UpdateCode:
         """
         if not self._uniform_places:
             return
-        narrow, wide = f.machine, Machine(np.dtype(np.float64), 2, f.machine.registers)
+        narrow, wide = f.machine, replace(f.machine, dtype=np.dtype(np.float64), lanes=2)
         f.machine = wide
         env = {"n": f.splat(f.cast(updates, "double", "sitofp"))}
         for k, name in enumerate(self.settings):

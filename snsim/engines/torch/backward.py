@@ -18,6 +18,7 @@ from snsim.engines.torch.operations import TORCH
 from snsim.network.expressions import compile_expressions
 
 NONE: Gates = MappingProxyType({})
+TOGETHER = 1024  # patterns computed at once
 CURVATURES = {"h": "gauss-newton", "h-full": "full"}  # variable of an update rule -> kind
 
 
@@ -80,6 +81,12 @@ class BackwardPass:
             ]
             curvatures[name] = np.concatenate(h) / self._dtype.type(divisor)
         return g, curvatures
+
+    def mean_curvature(self, x: Tensor, d: Tensor, kind: str) -> np.ndarray:
+        """Return the curvature, "gauss-newton" or "full", as a mean over the patterns."""
+        pieces = [self(*piece, [("h", kind)])[1]["h"] for piece in zip(x.split(TOGETHER), d.split(TOGETHER))]
+        mean: np.ndarray = sum(pieces[1:], pieces[0]) / self._dtype.type(len(x))
+        return mean
 
     def summed_cost(self, x: Tensor, d: Tensor) -> Tensor:
         """Return E summed over the patterns."""

@@ -11,11 +11,9 @@ from torch import Tensor
 from snsim.engines.parameter_state import FreeWeights, WeightAccess, check_gates, check_patterns
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
-from snsim.engines.torch.backward import CURVATURES, BackwardPass, curvature_kinds, threads
+from snsim.engines.torch.backward import CURVATURES, TOGETHER, BackwardPass, curvature_kinds, threads
 from snsim.engines.torch.module import build_module
 from snsim.errors import fail
-
-_TOGETHER = 1024  # patterns evaluated at once
 
 
 def _as_tensor(array: np.ndarray) -> Tensor:
@@ -113,7 +111,7 @@ class TorchEngine(WeightAccess):
         """Return the states of every layer, (patterns, units)."""
         x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype)).to(self.device)
         with torch.no_grad():
-            chunks = [self.module._states(x[start : start + 1024]) for start in range(0, max(len(x), 1), 1024)]
+            chunks = [self.module._states(piece) for piece in x.split(TOGETHER)]
         return [torch.cat(layer).cpu().numpy() for layer in zip(*chunks)]
 
     def curvature(self, inputs: np.ndarray, targets: np.ndarray, kind: str) -> dict[str, np.ndarray]:
@@ -124,17 +122,13 @@ class TorchEngine(WeightAccess):
             raise fail(
                 "the curvature is a mean over patterns, and no pattern was given", hint="pass at least one pattern"
             )
-        pieces = [
-            self._backward(x[start : start + _TOGETHER], d[start : start + _TOGETHER], [("h", kind)])[1]["h"]
-            for start in range(0, len(x), _TOGETHER)
-        ]
-        return self._weights.shaped(sum(pieces[1:], pieces[0]) / self.dtype.type(len(x)))
+        return self._weights.shaped(self._backward.mean_curvature(x, d, kind))
 
     def gradient(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
         x, d = self._patterns(inputs, targets)
         total = np.zeros_like(self._weights.w)
-        for start in range(0, len(x), _TOGETHER):
-            total += self._backward(x[start : start + _TOGETHER], d[start : start + _TOGETHER], ())[0]
+        for start in range(0, len(x), TOGETHER):
+            total += self._backward(x[start : start + TOGETHER], d[start : start + TOGETHER], ())[0]
         return self._weights.shaped(total)
 
     def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -150,7 +144,7 @@ class TorchEngine(WeightAccess):
 
         chunks = [
             torch.func.jvp(lambda weights, chunk=chunk: outputs(weights, chunk), (at,), (along,))
-            for chunk in x.split(_TOGETHER)
+            for chunk in x.split(TOGETHER)
         ]
         values, tangents = (torch.cat(part).detach().cpu().numpy() for part in zip(*chunks))
         return values, tangents

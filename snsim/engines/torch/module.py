@@ -326,6 +326,8 @@ class SnModule(nn.Module):
     scaling : function or None
         How the inputs of the data were scaled: from an array (patterns, ...) to an array of the same shape. None if
         they were not.
+    scales_rows : bool
+        Whether `predict` scales all numbers, not only bytes: those of a table, which are given as in its file.
     """
 
     def __init__(self, plan: Plan, dtype: torch.dtype = torch.float32):
@@ -335,6 +337,7 @@ class SnModule(nn.Module):
         self.make_optimizer: Callable[[SnModule, str | None], torch.optim.Optimizer] | None = None
         self.classes = tuple(str(number) for number in range(plan.output_units))
         self.scaling: Callable[[np.ndarray], np.ndarray] | None = None
+        self.scales_rows = False
         self.parameter_names = {p.described_name: p.name for p in plan.parameters.values()}
         self.layer_names = plan.layer_names
         self._order: list[tuple[str, list[tuple[tuple[int, ...], str]]]] = []
@@ -379,8 +382,9 @@ class SnModule(nn.Module):
         Parameters
         ----------
         images : array or tensor
-            (patterns, ...shape) or (patterns, units), or one pattern; of any type and on any device. Numbers as the net
-            was trained on them, as `snsim.load_data` returns them. Bytes (uint8) are scaled as the data were.
+            (patterns, ...shape) or (patterns, units), or one pattern; of any type and on any device, as
+            `snsim.load_data` returns them. Rows of a table, and pictures in bytes (uint8), are scaled as the data of
+            the run were. Other pictures are numbers as the net was trained on them.
 
         Returns
         -------
@@ -396,7 +400,8 @@ class SnModule(nn.Module):
                 "this net has one output, so it has no classes",
                 hint="call the module itself: net(images) returns the output for each pattern",
             )
-        if self.scaling is not None and str(images.dtype).removeprefix("torch.") == "uint8":
+        is_bytes = str(images.dtype).removeprefix("torch.") == "uint8"
+        if self.scaling is not None and (is_bytes or self.scales_rows):
             values = images.cpu().numpy() if isinstance(images, Tensor) else images
             units, whole = int(np.prod(self.input_shape)), self.input_shape
             rows = values.reshape(-1, *whole) if values.size % units == 0 else values

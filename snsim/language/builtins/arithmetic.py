@@ -134,9 +134,13 @@ def _add_functions_of_one_number() -> None:
         "sin": (math.sin, "the sine"),
         "cos": (math.cos, "the cosine"),
         "tan": (math.tan, "the tangent"),
+        "asin": (math.asin, "the arc sine, from -pi/2 to pi/2"),
+        "acos": (math.acos, "the arc cosine, from 0 to pi"),
         "atan": (math.atan, "the arc tangent"),
         "exp": (math.exp, "e to the power x"),
         "log": (math.log, "the natural logarithm"),
+        "sinh": (math.sinh, "the hyperbolic sine"),
+        "cosh": (math.cosh, "the hyperbolic cosine"),
         "tanh": (math.tanh, "the hyperbolic tangent"),
         "sgn": (lambda x: 1.0 if x >= 0 else -1.0, "1 if x is 0 or more, else -1"),
     }
@@ -186,8 +190,8 @@ def differs(interpreter: Interpreter, a: Form, b: Form) -> bool:
 
 @function("==")
 def same(a: Form, b: Form) -> bool:
-    """(== a b): t if both are the same object, or equal numbers or strings, else ()"""
-    return a is b or (isinstance(a, (float, str)) and type(a) is type(b) and a == b)
+    """(== a b): t if both are the same object, else (); two equal numbers or strings are different objects"""
+    return a is b and not (isinstance(a, str) and len(a) < 2)  # Python has one object for all "a"
 
 
 def _add_comparisons() -> None:

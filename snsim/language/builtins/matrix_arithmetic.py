@@ -1,6 +1,7 @@
-"""Define arithmetic on matrices (docs/reference/sn28.md, section 1.6). SN's own operations use single precision.
+"""Define arithmetic on matrices (docs/reference/sn28.md, section 1.6).
 
-The optional last argument of `m+m` and similar words receives the result. One dimension is a column.
+SN's own operations compute in the type of their arguments. The optional last argument of `m+m` and similar words
+receives the result. Without it the result is a new matrix in single precision, that of `m*m` in double precision.
 """
 
 from __future__ import annotations
@@ -22,17 +23,22 @@ if TYPE_CHECKING:
 Arithmetic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def _single(a: np.ndarray) -> np.ndarray:
-    return a.astype(np.float32)
-
-
 def _result(
-    interpreter: Interpreter, name: str, operation: Arithmetic, a: np.ndarray, b: np.ndarray, target: Form
+    interpreter: Interpreter,
+    name: str,
+    operation: Arithmetic,
+    a: np.ndarray,
+    b: np.ndarray,
+    target: Form,
+    kind: type[np.floating] = np.float32,
 ) -> np.ndarray:
-    """Return operation(a, b) in single precision, stored in the target if there is one."""
+    """Return operation(a, b), stored in the target if there is one, else in a matrix of this kind of numbers."""
     interpreter.budget.compute(a.size)
+    whole_numbers = np.issubdtype(a.dtype, np.integer)
     with np.errstate(all="ignore"):
-        result = operation(_single(a), _single(b))
+        result = operation(a.astype(np.float64) if whole_numbers else a, b.astype(np.float64) if whole_numbers else b)
+        if target is ABSENT:
+            result = result.astype(kind)
     if not np.isfinite(result).all() and np.isfinite(a).all() and np.isfinite(b).all():
         division = operation is np.divide and not b.all()
         raise CallError(
@@ -45,17 +51,27 @@ def _result(
     if target is ABSENT:
         return result
     destination = matrix(name, target, 2)
-    _check_equal_shapes(name, result, destination, 2)
+    check_equal_shapes(name, result, destination, 2)
     put(destination, result)
     return destination
 
 
-def _check_equal_shapes(name: str, a: np.ndarray, b: np.ndarray, argument: int) -> None:
+def check_equal_shapes(name: str, a: np.ndarray, b: np.ndarray, argument: int) -> None:
+    """Raise CallError if two matrices differ in shape."""
     if a.shape != b.shape:
         raise CallError(
             f"{name}: the shapes differ: {_sizes(a)} and {_sizes(b)}",
             argument,
             f"pass a matrix of {_sizes(a)} elements, created with ({' '.join(['matrix', *map(str, a.shape)])})",
+        )
+
+
+def _check_equal_types(name: str, a: np.ndarray, b: np.ndarray) -> None:
+    if a.dtype != b.dtype:
+        raise CallError(
+            f"{name}: Input idxs must be of the same type: one matrix is of {a.dtype} numbers, the other of {b.dtype}",
+            1,
+            "copy one: (copy-matrix a (matrix n)) makes doubles, (copy-matrix a (float-matrix n)) floats",
         )
 
 
@@ -81,7 +97,8 @@ def _add_elementwise() -> None:
             operation: Arithmetic = operation,
         ) -> np.ndarray:
             x, y = matrix(name, a), matrix(name, b, 1)
-            _check_equal_shapes(name, x, y, 1)
+            _check_equal_types(name, x, y)
+            check_equal_shapes(name, x, y, 1)
             return _result(interpreter, name, operation, x, y, target)
 
         CORE.add(
@@ -99,7 +116,14 @@ def _add_elementwise() -> None:
             name: str = name,
             operation: Arithmetic = operation,
         ) -> np.ndarray:
-            return _result(interpreter, name, operation, matrix(name, a), np.array(number(name, x, 1)), target)
+            elements = matrix(name, a)
+            if elements.dtype != np.float64:
+                raise CallError(
+                    f"{name}: expected a matrix of doubles, as [1 2] and (matrix n) make it",
+                    0,
+                    "copy it: (copy-matrix m (matrix n))",
+                )
+            return _result(interpreter, name, operation, elements, np.array(number(name, x, 1)), target)
 
         doc = f"({name} a x [c]): {what}, stored in c"
         CORE.add(name, Primitive(name, call_with_number, 2, 3, True, makes=True), doc)
@@ -110,8 +134,10 @@ _add_elementwise()
 
 @function("m*m", interpreter=True, makes=True)
 def matrix_product(interpreter: Interpreter, a: Form, b: Form, target: Form = ABSENT) -> np.ndarray:
-    """(m*m a b [c]): the product of two matrices, stored in c"""
+    """(m*m a b [c]): the product of two matrices, stored in c; a vector b gives a vector"""
     x, y = _as_two_dimensions("m*m", a, 0), _as_two_dimensions("m*m", b, 1)
+    _check_equal_types("m*m", x, y)
+    is_vector = isinstance(b, np.ndarray) and b.ndim == 1
     if x.shape[1] != y.shape[0]:
         raise CallError(
             f"m*m: the shapes {_sizes(x)} and {_sizes(y)} do not match",
@@ -123,9 +149,9 @@ def matrix_product(interpreter: Interpreter, a: Form, b: Form, target: Form = AB
 
     def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         result: np.ndarray = left @ right
-        return result[:, 0].copy() if y.shape[1] == 1 else result
+        return result[:, 0].copy() if is_vector else result
 
-    return _result(interpreter, "m*m", product, x, y, target)
+    return _result(interpreter, "m*m", product, x, y, target, np.float64)
 
 
 def _as_two_dimensions(name: str, x: Form, argument: int) -> np.ndarray:
@@ -164,21 +190,19 @@ _add_measures()
 
 def _sum_of_products(interpreter: Interpreter, name: str, a: Form, b: Form) -> float:
     x, y = matrix(name, a), matrix(name, b, 1)
-    _check_equal_shapes(name, x, y, 1)
+    check_equal_shapes(name, x, y, 1)
     interpreter.budget.compute(x.size)
     with np.errstate(all="ignore"):
         return finite(name, float(np.sum(x.astype(np.float64) * y.astype(np.float64))))
 
 
-def _put_number(name: str, value: float, target: Form, argument: int) -> float:
-    if target is not ABSENT:
-        destination = matrix(name, target, argument)
-        if destination.ndim:
-            raise CallError(
-                f"{name}: the result needs a matrix without dimensions", argument, "create it with (matrix)"
-            )
-        put(destination, np.array(value))
-    return value
+def _single_value(name: str, value: float, kind: np.dtype, target: Form, argument: int) -> np.ndarray:
+    """Return a value in a matrix without dimensions: the target, or a new one."""
+    destination = np.zeros((), kind) if target is ABSENT else matrix(name, target, argument)
+    if destination.ndim:
+        raise CallError(f"{name}: the result needs a matrix without dimensions", argument, "create it with (matrix)")
+    put(destination, np.array(value))
+    return destination
 
 
 @function("dot-product", interpreter=True)
@@ -194,24 +218,25 @@ def dot_product(interpreter: Interpreter, a: Form, b: Form) -> float:
     return _sum_of_products(interpreter, "dot-product", a, b)
 
 
-@function("idx-dot", interpreter=True)
-def idx_dot(interpreter: Interpreter, a: Form, b: Form, target: Form = ABSENT) -> float:
-    """(idx-dot a b [c]): the sum of the products of all elements, stored in the matrix c without dimensions"""
-    return _put_number("idx-dot", _sum_of_products(interpreter, "idx-dot", a, b), target, 2)
+@function("idx-dot", interpreter=True, makes=True)
+def idx_dot(interpreter: Interpreter, a: Form, b: Form, target: Form = ABSENT) -> np.ndarray:
+    """(idx-dot a b [c]): the sum of the products of all elements, as a matrix without dimensions (c, or a new one)"""
+    value = _sum_of_products(interpreter, "idx-dot", a, b)
+    return _single_value("idx-dot", value, matrix("idx-dot", a).dtype, target, 2)
 
 
-@function("idx-sum", interpreter=True)
-def idx_sum(interpreter: Interpreter, a: Form, target: Form = ABSENT) -> float:
-    """(idx-sum a [c]): the sum of all elements, stored in the matrix c without dimensions"""
+@function("idx-sum", interpreter=True, makes=True)
+def idx_sum(interpreter: Interpreter, a: Form, target: Form = ABSENT) -> np.ndarray:
+    """(idx-sum a [c]): the sum of all elements, as a matrix without dimensions (c, or a new one)"""
     x = matrix("idx-sum", a)
     interpreter.budget.compute(x.size)
     with np.errstate(all="ignore"):
-        return _put_number("idx-sum", finite("idx-sum", float(np.sum(x, dtype=np.float64))), target, 1)
+        return _single_value("idx-sum", finite("idx-sum", float(np.sum(x, dtype=np.float64))), x.dtype, target, 1)
 
 
 def _scaled(interpreter: Interpreter, name: str, a: Form, c: Form, b: Form, add: bool) -> np.ndarray:
     x, factor, destination = matrix(name, a), number(name, c, 1), matrix(name, b, 2)
-    _check_equal_shapes(name, x, destination, 2)
+    check_equal_shapes(name, x, destination, 2)
     interpreter.budget.compute(x.size)
     with np.errstate(all="ignore"):
         put(destination, factor * x.astype(np.float64) + (destination if add else 0.0))

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.language.builtins.control import is_pair_of_two, rest_of
-from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
-from snsim.language.objects import Class, Object, delete, resolve_scope, send
+from snsim.language.builtins.hash_tables import HashTable
+from snsim.language.forms import NIL, Form, Pair, Symbol, make_list, symbol
+from snsim.language.objects import OBJECT, Class, Object, delete, evaluate_in, resolve_scope, send
+from snsim.language.printer import brief
 from snsim.language.procedures import TRUE, CallError, Function, Parameters, Procedure, check_name, function, special
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-_OBJECT = symbol("object")
+_OBJECT = OBJECT.name
 
 
 @special("defclass")
@@ -29,10 +31,10 @@ def defclass(interpreter: Interpreter, form: Pair) -> Form:
             "write (defclass name object slot...)",
         )
     check_name(name, 0)
-    parent = None if above is _OBJECT else interpreter.lookup(above)
+    parent = OBJECT if above is _OBJECT else interpreter.lookup(above)
     if parent is not None and not isinstance(parent, Class):
         raise CallError(f"defclass: {above} is not a class", 1, "the parent must be a class, or object")
-    if above is not _OBJECT and parent is None:
+    if parent is None:
         raise CallError(
             f"defclass: there is no class {above}",
             1,
@@ -147,6 +149,7 @@ def _class_of(x: Form) -> Form:
     if isinstance(x, Object):
         return x.kind
     kinds: tuple[tuple[type, str], ...] = (
+        (HashTable, "htable"),
         (float, "number"),
         (str, "string"),
         (Symbol, "symbol"),
@@ -162,3 +165,46 @@ def _class_of(x: Form) -> Form:
 def classp(x: Form) -> Form:
     """(classp x): x if it is a class, else ()"""
     return x if isinstance(x, Class) else NIL
+
+
+# Classes as data
+
+
+def _class(name: str, x: Form) -> Class:
+    if isinstance(x, Class):
+        return x
+    raise CallError(f"{name}: {brief(x)} is not a class", 0, "write (classof x) for the class of an object")
+
+
+@function("slots", interpreter=True)
+def slots(interpreter: Interpreter, kind: Form) -> Form:
+    """(slots class): the slots that the class itself declares: name, or (name value) for a slot with a value"""
+    own = _class("slots", kind).slots.items()
+    return interpreter.new_list([name if value is NIL else make_list([name, value]) for name, value in own], "slots")
+
+
+@function("methods", interpreter=True)
+def methods(interpreter: Interpreter, kind: Form) -> Form:
+    """(methods class): the messages for which the class itself has a method, the last defined first"""
+    return interpreter.new_list(reversed(_class("methods", kind).methods), "methods")
+
+
+@function("super")
+def super_(kind: Form) -> Form:
+    """(super class): the class above it; () above object"""
+    return _class("super", kind).parent
+
+
+@function("classname")
+def classname(kind: Form) -> Form:
+    """(classname class): its name, a symbol"""
+    return _class("classname", kind).name
+
+
+@special("letslot")
+def letslot(interpreter: Interpreter, form: Pair) -> Form:
+    """(letslot object form...): evaluates the forms with the slots of the object as variables; setq changes them"""
+    cell = rest_of(form, 1, "(letslot object form...)")
+    receiver = _receiver(interpreter, interpreter.evaluate(cell.car, cell.at), "letslot")
+    assert receiver.kind is not None
+    return evaluate_in(interpreter, receiver, receiver.kind, cell.cdr)

@@ -9,32 +9,37 @@ from typing import TYPE_CHECKING
 
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.strings import text
-from snsim.language.forms import NIL, Form, Symbol
+from snsim.language.forms import NIL, Form, Pair
 from snsim.language.limits import exceeded
 from snsim.language.pretty import pretty
 from snsim.language.printer import brief, number_text
-from snsim.language.procedures import ABSENT, CallError, function
+from snsim.language.procedures import ABSENT, CallError, function, special
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 
-@function("print", interpreter=True)
-def print_(interpreter: Interpreter, *values: Form) -> Form:
+@special("print", applies=True)
+def print_(interpreter: Interpreter, form: Pair) -> Form:
     """(print x...): prints the values separated by spaces, and a newline; the last value"""
-    prin(interpreter, *values)
+    value = prin(interpreter, form)
     interpreter.print_text("\n")
-    return values[-1] if values else NIL
+    return value
 
 
-@function("prin", interpreter=True)
-def prin(interpreter: Interpreter, *values: Form) -> Form:
-    """(prin x...): prints the values separated by spaces; the last value"""
-    for i, value in enumerate(values):
-        if i:
+@special("prin", applies=True)
+def prin(interpreter: Interpreter, form: Pair) -> Form:
+    """(prin x...): evaluates and prints one argument after the other, separated by spaces; the last value"""
+    value: Form = NIL
+    cell = form.cdr
+    while isinstance(cell, Pair):
+        interpreter.step()
+        value = interpreter.evaluate(cell.car, cell.at)
+        if cell is not form.cdr:
             interpreter.print_text(" ")
         interpreter.print_text(interpreter.printed(value, interpreter.column))
-    return values[-1] if values else NIL
+        cell = cell.cdr
+    return value
 
 
 @function("pretty", interpreter=True)
@@ -74,6 +79,7 @@ def sprintf(interpreter: Interpreter, pattern: Form, *values: Form) -> str:
 
 
 _DIRECTIVE = re.compile(r"%(-?)([0-9]*)(\.[0-9]*)?([a-zA-Z%]?)")
+_TAKES = {"d": 2, "s": 2, "f": 3, "e": 3, "g": 3, "l": 0, "p": 0, "%": 0}  # 2: - and a width, 3: a precision too
 
 
 def _formatted(interpreter: Interpreter, name: str, pattern: str, values: tuple[Form, ...], column: int = 0) -> str:
@@ -126,11 +132,19 @@ def _directive(
     interpreter: Interpreter, name: str, match: re.Match[str], remaining: Iterator[tuple[int, Form]], column: int
 ) -> str:
     """Return the text of one directive, for the next of the remaining values."""
-    aligned_left, width, _precision, letter = match.groups()
+    precision, letter = match[3], match[4]
+    if len(match[0]) > 2 and _TAKES.get(letter, 0) < (3 if precision else 2):
+        raise CallError(
+            f"{name}: bad format string: {match[0]} is not a directive",
+            0,
+            "%d and %s take a width, %f %e %g a width and a precision; %l, %p and %% take none",
+        )
+    if letter not in _TAKES:
+        raise CallError(
+            f"{name}: bad format string: {match[0]} is not a directive", 0, "directives: %d %s %f %e %g %l %p %%"
+        )
     if letter == "%":
         return "%"
-    if letter not in tuple("dsfeglp"):
-        raise CallError(f"{name}: {match[0]} is not a directive", 0, "directives: %d %s %f %e %g %l %p %%")
     argument, value = next(remaining, (0, NIL))
     if argument == 0:
         raise CallError(
@@ -139,21 +153,23 @@ def _directive(
             f"add the value after the format; for a percent sign itself write %{match[0]}",
         )
     if letter in "lp":
-        shown = interpreter.printed(value, column) if letter == "l" else pretty(value, interpreter.printed)
-        return shown.ljust(int(width or 0)) if aligned_left else shown.rjust(int(width or 0))
+        if letter == "p":
+            return pretty(value, interpreter.printed)
+        largest = interpreter.limits.matrix_elements if name == "printf" else -1
+        return interpreter.printed(value, column, largest)
     if letter == "s":
-        if not isinstance(value, (str, Symbol)):
+        if not isinstance(value, str):
             raise CallError(
-                f"{name}: %s takes a string or a name, not {interpreter.describe(value)}",
+                f"{name}: %s takes a string, not {interpreter.describe(value)}",
                 argument,
-                "write %l for any value, or %g for a number",
+                "write %l for any value, %g for a number, or (nameof x) for a name",
             )
-        return str(match[0] % (value if isinstance(value, str) else value.name))
+        return str(match[0] % value)
     if not isinstance(value, float):
         raise CallError(
             f"{name}: %{letter} takes a number, not {interpreter.describe(value)}",
             argument,
-            "write %s for a string or a name, %l for any value",
+            "write %s for a string, %l for any value",
         )
     return _number(value, match[0], letter)
 

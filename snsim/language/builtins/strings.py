@@ -93,6 +93,58 @@ def upcase1(string: Form) -> str:
     return s[:1].upper() + s[1:]
 
 
+@function("downcase", makes=True)
+def downcase(string: Form) -> str:
+    """(downcase string): in small letters"""
+    return text("downcase", string).lower()
+
+
+@function("strip", makes=True)
+def strip(string: Form) -> str:
+    """(strip string): without the blanks at both ends; tabs and newlines stay"""
+    return text("strip", string).strip(" ")
+
+
+@function("isprint")
+def isprint(string: Form) -> bool:
+    """(isprint string): t if the string is not empty and all its characters can be printed, else ()"""
+    s = text("isprint", string)
+    return s != "" and s.isprintable()
+
+
+@function("strins", interpreter=True, makes=True)
+def strins(interpreter: Interpreter, string: Form, n: Form, part: Form) -> str:
+    """(strins string n part): with the part after the first n characters; at the end if there is no such place"""
+    s, at, new = text("strins", string), whole("strins", n, 1), text("strins", part, 2)
+    interpreter.budget.check_string(len(s) + len(new), "strins")
+    at = at if 0 <= at <= len(s) else len(s)
+    return s[:at] + new + s[at:]
+
+
+@function("strdel", makes=True)
+def strdel(string: Form, start: Form, n: Form = ABSENT) -> str:
+    """(strdel string start [n]): without n characters from position start on, or without all of them"""
+    s, first = text("strdel", string), whole("strdel", start, 1)
+    if first < 1:
+        raise CallError(
+            f"strdel: positions in a string count from 1, {first} given",
+            1,
+            "write 1 for the first character: (strdel string 1 [n])",
+        )
+    return s[: first - 1] + ("" if n is ABSENT else s[first - 1 + _count("strdel", n, 2) :])
+
+
+@function("strsubst", interpreter=True, makes=True)
+def strsubst(interpreter: Interpreter, string: Form, old: Form, new: Form) -> str:
+    """(strsubst string old new): with new for every old, from left to right; old is plain text"""
+    s, before, after = (text("strsubst", x, i) for i, x in enumerate((string, old, new)))
+    if not before:
+        return s
+    interpreter.budget.walk(len(s))
+    interpreter.budget.check_string(len(s) + s.count(before) * (len(after) - len(before)), "strsubst")
+    return s.replace(before, after)
+
+
 @function("str", makes=True)
 def str_(x: Form) -> str:
     """(str x): the number as a string"""
@@ -152,28 +204,29 @@ def namedclean(string: Form) -> Symbol:
     return _symbol("namedclean", s[1:].removesuffix("|") if s.startswith("|") else fold(s))
 
 
-def _regex(interpreter: Interpreter, name: str, pattern: Form) -> Regex:
+def compile_regex(interpreter: Interpreter, name: str, pattern: Form) -> Regex:
+    """Return a compiled regular expression whose work counts as steps of the program."""
     return Regex(text(name, pattern), lambda threads: interpreter.step(1 + threads // 4))
 
 
 @function("regex-match", interpreter=True)
 def regex_match(interpreter: Interpreter, pattern: Form, string: Form) -> bool:
     """(regex-match regex string): t if the regular expression matches the whole string, else ()"""
-    return _regex(interpreter, "regex-match", pattern).matches(text("regex-match", string, 1))
+    return compile_regex(interpreter, "regex-match", pattern).matches(text("regex-match", string, 1))
 
 
 @function("regex-seek", interpreter=True)
 def regex_seek(interpreter: Interpreter, pattern: Form, string: Form, start: Form = 1.0) -> Form:
     """(regex-seek regex string [start]): the position and length of the first match, from start on; () if none"""
     s, first = text("regex-seek", string, 1), max(whole("regex-seek", start, 2), 1)
-    match = _regex(interpreter, "regex-seek", pattern).search(s, first - 1)
+    match = compile_regex(interpreter, "regex-seek", pattern).search(s, first - 1)
     return NIL if match is None else make_list([float(match.start + 1), float(match.end - match.start)])
 
 
 @function("regex-subst", interpreter=True, makes=True)
 def regex_subst(interpreter: Interpreter, pattern: Form, replacement: Form, string: Form) -> str:
     """(regex-subst regex new string): the string with new for each match; %0 to %9 in new are the groups, %% is %"""
-    regex, new = _regex(interpreter, "regex-subst", pattern), text("regex-subst", replacement, 1)
+    regex, new = compile_regex(interpreter, "regex-subst", pattern), text("regex-subst", replacement, 1)
     s = text("regex-subst", string, 2)
     if "%" in _GROUP.sub("", new):
         raise CallError(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from snsim.language.builtins.arithmetic import finite
-from snsim.language.forms import Form
+from snsim.language.builtins.arithmetic import finite, whole
+from snsim.language.forms import Form, make_list
 from snsim.language.procedures import ABSENT, CallError, alias, conversion, function
 
 if TYPE_CHECKING:
@@ -160,6 +160,62 @@ def add_lists(interpreter: Interpreter, a: Form, b: Form) -> Form:
 def diff_lists(interpreter: Interpreter, a: Form, b: Form) -> Form:
     """(diff-lists a b): the list of the differences"""
     return interpreter.new_list([x - y for x, y in _two(interpreter, "diff-lists", a, b)], "diff-lists")
+
+
+@function("ksmallest", interpreter=True)
+def ksmallest(interpreter: Interpreter, values: Form, k: Form) -> float:
+    """(ksmallest list k): the k-th smallest of the numbers; k counts from 1"""
+    x, place = sorted(_numbers(interpreter, "ksmallest", values)), whole("ksmallest", k, 1)
+    if not 1 <= place <= len(x):
+        raise CallError(
+            f"ksmallest: {place} is out of range: the list has {len(x)} numbers",
+            1,
+            f"write 1 for the smallest, {len(x)} for the largest" if x else "write a list that is not empty",
+        )
+    return x[place - 1]
+
+
+@function("sort-index", interpreter=True)
+def sort_index(interpreter: Interpreter, values: Form) -> Form:
+    """(sort-index list): the positions, from 0, of the numbers in ascending order"""
+    x = _numbers(interpreter, "sort-index", values)
+    return interpreter.new_list(map(float, sorted(range(len(x)), key=x.__getitem__)), "sort-index")
+
+
+def _covariance(name: str, x: list[float], y: list[float]) -> float:
+    """Return the mean of the products less the product of the means."""
+    n = len(x)
+    return finite(name, sum(a * b for a, b in zip(x, y)) / n - (sum(x) / n) * (sum(y) / n))
+
+
+def _two_lists(interpreter: Interpreter, name: str, a: Form, b: Form) -> tuple[list[float], list[float]]:
+    """Return the numbers of two lists of one length that are not empty."""
+    pairs = _two(interpreter, name, a, b)
+    if not pairs:
+        raise CallError(f"{name}: the lists are empty", None, f"test the list first: (if a ({name} a b) 0)")
+    return [x for x, _ in pairs], [y for _, y in pairs]
+
+
+@function("cov", interpreter=True)
+def cov(interpreter: Interpreter, a: Form, b: Form) -> float:
+    """(cov a b): the covariance of two lists: the mean of the products less the product of the means"""
+    return _covariance("cov", *_two_lists(interpreter, "cov", a, b))
+
+
+@function("regression", interpreter=True)
+def regression(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
+    """(regression xs ys): (slope intercept correlation) of the line of least squares; the correlation has no sign"""
+    x, y = _two_lists(interpreter, "regression", xs, ys)
+    across, down, both = (_covariance("regression", a, b) for a, b in ((x, x), (y, y), (x, y)))
+    if across <= 0 or down <= 0:
+        which = "xs" if across <= 0 else "ys"
+        raise CallError(
+            f"regression: the numbers of {which} are all equal",
+            0 if across <= 0 else 1,
+            "write numbers that differ: (cov x x) is 0 where they are equal",
+        )
+    slope = both / across
+    return make_list([slope, (sum(y) - slope * sum(x)) / len(x), abs(both) / math.sqrt(across * down)])
 
 
 alias("find-interval", "rank")

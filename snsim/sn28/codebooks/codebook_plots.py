@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _CORNERS = (-1.0, -1.0, 1.0, 1.0)
 _DEMO_SIZE = 400.0  # side of the window in pixels
 _MARGIN = 5  # around the question in the window, in pixels
+_FULL_CIRCLE = 6.28  # radians, as SN has it
 _GRID_SIDE, _GRID_SWEEPS, _GRID_RATE = 8, 30, 0.3
 
 
@@ -117,7 +118,7 @@ def bidim_display_2d(
 def bidim_init_ring(interpreter: Interpreter, data: Form, n: Form) -> Codebook:
     """(bidim-init-ring data n): n nodes on a circle around the mean of the data, with twice their variance as radius
 
-    The variance is the mean of the variances of the two coordinates.
+    The variance is that of all coordinates taken together. SN takes 6.28 for the full circle.
     """
     points, count = _points(interpreter, "bidim-init-ring", data), whole("bidim-init-ring", n, 1)
     if count < 1 or not len(points):
@@ -126,10 +127,17 @@ def bidim_init_ring(interpreter: Interpreter, data: Form, n: Form) -> Codebook:
             1,
             "write 1 node or more, and a codebook with words",
         )
+    width = expect_codebook(interpreter, "bidim-init-ring", data).width
+    if width != 2:
+        raise CallError(
+            f"bidim-init-ring: the words have {width} numbers, and a circle needs 2",
+            0,
+            "make a codebook of the first two numbers of each word: (new-codebook n 2)",
+        )
     nodes = make_codebook(interpreter, "bidim-init-ring", count, 2)
-    angles = math.tau * np.arange(count) / count
-    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    nodes.words[:] = points.mean(axis=0) + 2 * points.var(axis=0).mean() * circle
+    angles = np.add.accumulate(np.array([0.0] + [_FULL_CIRCLE / count] * (count - 1)))
+    circle = np.array([(math.cos(angle), math.sin(angle)) for angle in angles.tolist()])
+    nodes.words[:] = points.mean(axis=0) + 2 * points.var() * circle
     return nodes
 
 
@@ -145,7 +153,8 @@ def bidim_init_2d(interpreter: Interpreter, data: Form, n: Form, m: Form) -> Cod
             1,
             "write (bidim-init-2d data 2 2) or more, with a codebook that has words",
         )
-    nodes = make_codebook(interpreter, "bidim-init-2d", rows * columns, 2)
+    width = expect_codebook(interpreter, "bidim-init-2d", data).width
+    nodes = make_codebook(interpreter, "bidim-init-2d", rows * columns, width)
     middle, half_width = points.mean(axis=0), 2 * points.var(axis=0)
     xs, ys = (
         np.linspace(middle[i] - half_width[i], middle[i] + half_width[i], steps)

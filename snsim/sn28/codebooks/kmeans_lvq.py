@@ -54,13 +54,13 @@ Pair = tuple[int, int]  # indices of a reference of a wrong class and of one of 
 
 
 def k_means(interpreter: Interpreter, data: Codebook, k: int) -> Codebook:
-    """Return k references found by k-means, all with label 0.
+    """Return k references found by k-means, with the labels of the first k words.
 
     They start as copies of the first k words, with n = 1 each, and n grows over all sweeps. A word at distance 0 moves
     nothing and is not counted. Learning ends when a sweep decreases the distortion by at most the fraction 1e-4, or
     when the distortion is at most 1e-5.
     """
-    references = Codebook.unlabelled(data.words[:k].copy())
+    references = Codebook(data.words[:k].copy(), data.labels[:k].copy())
     counts = np.ones(k, np.float32)
     previous = np.float32(np.inf)
     while True:
@@ -136,8 +136,9 @@ class LvqTraining:
     rate: float
 
     def rate_in(self, sweep: int) -> np.float32:
-        """Return the rate a = a0 (1 - t/T) of sweep t, counted from 0."""
-        return np.float32(self.rate * (1 - sweep / self.sweeps))
+        """Return the rate a = a0 (1 - t/T) of sweep t, counted from 0, in single precision."""
+        part = np.float32(sweep) / np.float32(self.sweeps)
+        return np.float32(np.float32(self.rate) * (_ONE - part))
 
     def move(self, index: int, x: np.ndarray, share: np.float32) -> None:
         """Move a reference to r + share (x - r): towards x for a positive share, away for a negative one."""

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 _LARGEST_GRID = 1_000_000  # nodes
-_ONE = np.float32(1)
 
 
 @word("learn-tmap")
@@ -72,7 +71,7 @@ def learn_tmap(
             interpreter.apply(topology, [float(nearest(x, net.words)), distances])
             near, steps = neighbourhood.steps_at(distances)
             with np.errstate(over="ignore", invalid="ignore"):
-                net.words[near] = (_ONE - steps) * net.words[near] + steps * x
+                net.words[near] = (1 - steps).astype(np.float32) * net.words[near] + steps.astype(np.float32) * x
         if display is not NIL:
             interpreter.apply(display, [data, nodes, float(t)])
     return NIL
@@ -86,12 +85,12 @@ class Neighbourhood:
         self._steps: dict[float, float] = {}
 
     def steps_at(self, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the indices of the nodes that move, and their steps, shape (moving nodes, 1), float32."""
+        """Return the indices of the nodes that move, and their steps, shape (moving nodes, 1), float64."""
         self._interpreter.budget.compute(len(distances))
         unique_distances, inverse = np.unique(distances, return_inverse=True)
         steps = np.array([self._at(d) for d in unique_distances.tolist()])[inverse]
         near = np.flatnonzero(~np.isnan(steps))
-        return near, steps[near, np.newaxis].astype(np.float32)
+        return near, steps[near, np.newaxis]
 
     def _at(self, distance: float) -> float:
         if distance not in self._steps:

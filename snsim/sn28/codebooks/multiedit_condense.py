@@ -8,6 +8,7 @@ words that are needed.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,13 +50,14 @@ def multiedit(interpreter: Interpreter, cb: Form, parts: Form = 3.0, verbose: Fo
                 (f"write 3 to {len(remaining)} parts, or " if len(remaining) >= _LEAST_PARTS else "")
                 + "add words to the codebook",
             )
-        stretches = np.array_split(remaining, n)
+        if verbose is not NIL:
+            interpreter.print_text(f"restarting with {len(remaining)} elements\n")
+        starts = [part * len(remaining) // n for part in range(n + 1)]
+        stretches = [remaining[start:end] for start, end in itertools.pairwise(starts)]
         judges = stretches[1:] + stretches[:1]
         kept = [_correctly_classified(interpreter, book, part, judge) for part, judge in zip(stretches, judges)]
         dropped = len(remaining) - sum(map(len, kept))
         remaining = np.concatenate(kept)
-        if verbose is not NIL:
-            interpreter.print_text(f"multiedit: {dropped} dropped, {len(remaining)} of {len(book)} left\n")
     return _copy_words(interpreter, "multiedit", book, remaining)
 
 
@@ -88,6 +90,8 @@ def condense(interpreter: Interpreter, cb: Form, verbose: Form = NIL) -> Codeboo
     store, size_before = [0], 0
     while size_before < len(store):
         size_before = len(store)
+        if verbose is not NIL:
+            interpreter.print_text(f"restarting with {len(store)} element(s)\n")
         for i, (x, label) in enumerate(zip(book.words, book.labels)):
             stored = Codebook(book.words[store], book.labels[store])
             count_distances(interpreter, 1, stored)
@@ -100,8 +104,6 @@ def condense(interpreter: Interpreter, cb: Form, verbose: Form = NIL) -> Codeboo
                     "drop such words first with (multiedit cb)",
                 )
             store.append(i)
-        if verbose is not NIL:
-            interpreter.print_text(f"condense: {len(store) - size_before} added, {len(store)} of {len(book)} kept\n")
     return _copy_words(interpreter, "condense", book, np.array(store))
 
 

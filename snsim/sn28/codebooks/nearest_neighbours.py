@@ -192,9 +192,9 @@ def perf_knn(interpreter: Interpreter, data: Form, references: Form, k: Form = 1
     """(perf-knn data ref [k [flag]]): the percentage of data classified correctly; with flag, a list (errors ties)"""
     items, _, classes_found = _answers(interpreter, "perf-knn", data, references, k)
     right, ties = int((classes_found == items.labels).sum()), int((classes_found == NO_CLASS).sum())
-    wrong = len(items) - right - ties
-    percent = [100.0 * count / len(items) for count in (right, wrong, ties)]
-    return percent[0] if both is NIL else make_list(percent[1:])
+    count, hundred = np.float32(len(items)), np.float32(100)  # SN computes in single precision
+    wrong, rejected = (hundred * np.float32(n) / count for n in (len(items) - right - ties, ties))
+    return float(hundred - wrong - rejected) if both is NIL else make_list([float(wrong), float(rejected)])
 
 
 @word("confusion-knn", makes=True)

@@ -7,7 +7,7 @@ class applies the default non-linearity to a weighted sum of all bells and a bia
 `learn-rbf` learns v and the output weights by on-line gradient descent.
 
 The net is built and trained by the same words that a program would call, looked up by name, so it can be drawn, saved
-and measured like any other net. Its layers are `distance-layer`, `bell-layer` and `class-layer`.
+and measured like any other net. Its layers are `input-layer`, `bell-layer` and `output-layer`.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ def init_rbf(interpreter: Interpreter, data: Form, centres: Form) -> Form:
     else:
         k = neighbour_count("init-rbf", centres, items, 1)
         book = k_means_of_classes(interpreter, "init-rbf", items, k, items.classes())
-    initial_weight = _initial_bell_weight(interpreter, items, book)
-    classes = max(items.class_count(), book.class_count())
-    for name, value in (("rbf-codebook", book), ("rbf-classes", float(classes)), ("age", 0.0)):
+    initial_weight = _initial_bell_weight(interpreter, items)
+    labels = make_list(map(float, items.classes()))
+    for name, value in (("rbf-codebook", book), ("rbf-classes", labels), ("age", 0.0)):
         interpreter.assign(symbol(name), value)
-    _make_net(interpreter, len(book), classes)
+    _make_net(interpreter, len(book), len(items.classes()))
     for unit, bell in _distance_bell_pairs(interpreter):
         interpreter.call("sval", unit, bell, initial_weight)
     return TRUE
@@ -73,22 +73,22 @@ def _make_net(interpreter: Interpreter, bells: int, classes: int) -> None:
     interpreter.call("alloc-net", float(units), float(bells + classes * (bells + 1)))
     layers = make_list(
         [
-            code("distance-layer", float(bells)),
+            code("input-layer", float(bells)),
             code("bell-layer", float(bells), code("nlf-bell")),
-            code("class-layer", float(classes)),
+            code("output-layer", float(classes)),
         ]
     )
     interpreter.call("build-net-nobias", layers, NIL)
     for unit, bell in _distance_bell_pairs(interpreter):
         interpreter.call("connect", unit, bell)
-    outputs = interpreter.lookup("class-layer")
+    outputs = interpreter.lookup("output-layer")
     interpreter.call("connect", 0.0, outputs)
     interpreter.call("connect", interpreter.lookup("bell-layer"), outputs)
 
 
 def _distance_bell_pairs(interpreter: Interpreter) -> list[tuple[Form, Form]]:
     """Return pairs of a distance unit and its bell unit. Raise CallError if the net is not one of `init-rbf`."""
-    layers = [interpreter.elements(interpreter.lookup(name), name) for name in ("distance-layer", "bell-layer")]
+    layers = [interpreter.elements(interpreter.lookup(name), name) for name in ("input-layer", "bell-layer")]
     if not layers[0] or len(layers[0]) != len(layers[1]):
         raise CallError(
             "the current net is not a net of radial basis functions", None, "build one with (init-rbf data k)"
@@ -96,13 +96,18 @@ def _distance_bell_pairs(interpreter: Interpreter) -> list[tuple[Form, Form]]:
     return list(zip(*layers))
 
 
-def _initial_bell_weight(interpreter: Interpreter, items: Codebook, centres: Codebook) -> float:
-    """Return 0.5 divided by the mean squared distance to the centres of 100 words, drawn with `rand`."""
+def _initial_bell_weight(interpreter: Interpreter, items: Codebook) -> float:
+    """Return 0.5 divided by the mean squared distance of 100 words, drawn with `rand`, to all words.
+
+    The distance of a word to itself counts as the largest of its distances.
+    """
     randomness, total = interpreter.part(RandomGenerator), 0.0
-    count_distances(interpreter, _SAMPLED_WORDS, centres)
+    count_distances(interpreter, _SAMPLED_WORDS, items)
     for _ in range(_SAMPLED_WORDS):
         index = min(int(randomness.rand() * len(items)), len(items) - 1)  # rand may be 1
-        total += float(squared_distances(items.words[index], centres.words).mean(dtype=np.float64))
+        distances = squared_distances(items.words[index], items.words)
+        distances[index] = distances.max()
+        total += float(distances.mean(dtype=np.float64))
     if not 0.0 < total < np.inf:
         raise CallError(
             "init-rbf: all words are equal" if total == 0.0 else "init-rbf: the distances are too large",
@@ -128,8 +133,8 @@ def rbf_present_pattern(interpreter: Interpreter, layer: Form, i: Form) -> Form:
 def rbf_present_desired(interpreter: Interpreter, layer: Form, i: Form) -> Form:
     """(rbf-present-desired layer i): sets a layer to 1 for the label of word i of rbf-cbdata, and to -1 elsewhere"""
     label = _presented_word(interpreter, "rbf-present-desired", i)[1]
-    count = len(interpreter.elements(layer, "rbf-present-desired"))
-    return interpreter.call("state", layer, make_list(1.0 if c == label else -1.0 for c in range(count)))
+    labels = interpreter.elements(interpreter.lookup("rbf-classes"), "rbf-present-desired: rbf-classes")
+    return interpreter.call("state", layer, make_list(1.0 if c == label else -1.0 for c in labels))
 
 
 def _presented_word(interpreter: Interpreter, name: str, i: Form) -> tuple[np.ndarray, int]:
@@ -160,9 +165,11 @@ def _codebook_as_patterns(interpreter: Interpreter, name: str, data: Form) -> It
             0,
             "build the net for these words: (init-rbf data k)",
         )
-    if items.class_count() > number(name, interpreter.lookup("rbf-classes"), None):
+    outputs = interpreter.elements(interpreter.lookup("rbf-classes"), f"{name}: rbf-classes")
+    unknown = [label for label in items.classes() if label not in outputs]
+    if unknown:
         raise CallError(
-            f"{name}: the net has no output for label {items.class_count() - 1}",
+            f"{name}: the net has no output for label {unknown[0]}",
             0,
             "build the net with data of all classes: (init-rbf data k)",
         )
@@ -198,7 +205,7 @@ def learn_rbf(
             "bell-layer": _RATE * sum(weights) / len(weights)
             if bell_rate is NIL
             else number("learn-rbf", bell_rate, 2),
-            "class-layer": _RATE / len(weights) ** 0.5 if class_rate is NIL else number("learn-rbf", class_rate, 3),
+            "output-layer": _RATE / len(weights) ** 0.5 if class_rate is NIL else number("learn-rbf", class_rate, 3),
         }
         for sweep in range(count):
             for layer, rate in rates.items():

@@ -27,7 +27,18 @@ _MOST_WINDOWS = 200
 _MOST_MARKS = 50_000  # in one window
 _MIN_COVERING_PART = 0.05  # only marks that fill this part of the window remove what they cover
 
+# Lengths in pixels of the parts of a dashed line, drawn and not drawn in turn, for each number of the word `linestyle`
+DASHES: tuple[tuple[int, ...], ...] = ((), (2, 2), (4, 4), (8, 4), (8, 3, 2, 3))
+
 Bounds = tuple[float, float, float, float]  # left, top, right, bottom
+Rectangle = tuple[int, int, int, int]  # left, top, width, height
+
+
+def intersection(a: Rectangle, b: Rectangle) -> Rectangle:
+    """Return the part that two rectangles have in common; its width and height are 0 or more."""
+    left, top = max(a[0], b[0]), max(a[1], b[1])
+    right, bottom = min(a[0] + a[2], b[0] + b[2]), min(a[1] + a[3], b[1] + b[3])
+    return left, top, max(right - left, 0), max(bottom - top, 0)
 
 
 class Mark(ABC):
@@ -65,10 +76,24 @@ class Line(Shape):
     y1: int
     x2: int
     y2: int
+    dash: int = 0  # number of its pattern in DASHES
 
     @property
     def bounds(self) -> Bounds:
         return min(self.x1, self.x2), min(self.y1, self.y2), max(self.x1, self.x2) + 1, max(self.y1, self.y2) + 1
+
+
+@dataclass(frozen=True)
+class Curve(Shape):
+    """Lines from point to point, one pixel wide."""
+
+    points: tuple[tuple[float, float], ...]
+    dash: int = 0  # number of its pattern in DASHES
+
+    @property
+    def bounds(self) -> Bounds:
+        across, down = [x for x, _ in self.points], [y for _, y in self.points]
+        return min(across), min(down), max(across) + 1, max(down) + 1
 
 
 @dataclass(frozen=True)
@@ -200,13 +225,49 @@ class Squares(Mark):
         return blocks
 
 
+@dataclass(frozen=True)
+class Clipped(Mark):
+    """The part of a mark inside a rectangle."""
+
+    mark: Mark
+    rectangle: Rectangle
+
+    @property
+    def key(self) -> object:
+        return self.rectangle, self.mark.key
+
+    @property
+    def bounds(self) -> Bounds:
+        left, top, width, height = self.rectangle
+        a, b, c, d = self.mark.bounds
+        return max(a, left), max(b, top), min(c, left + width), min(d, top + height)
+
+
+def clipped(mark: Mark, rectangle: Rectangle) -> Mark | None:
+    """Return the part of a mark inside a rectangle; the mark itself if all of it is there, None if nothing is."""
+    left, top, width, height = rectangle
+    a, b, c, d = mark.bounds
+    if a >= left and b >= top and c <= left + width and d <= top + height:
+        return mark
+    if isinstance(mark, Block):
+        part = intersection((mark.x, mark.y, mark.width, mark.height), rectangle)
+        return Block(mark.color, *part) if part[2] and part[3] else None
+    outside = a >= left + width or b >= top + height or c <= left or d <= top
+    return None if outside or not width or not height else Clipped(mark, rectangle)
+
+
 class Window:
-    """A window of a program: its size in pixels, its marks, and the color and font of the next mark."""
+    """A window of a program: its size in pixels, its marks, and the color, font, dashes and clipping of the next mark.
+
+    `clip` is the rectangle to which drawing is limited, None for the whole window.
+    """
 
     def __init__(self, number: int, width: int, height: int, title: str):
         self.number, self.width, self.height, self.title = number, width, height, title
         self.color: Color = BLACK
         self.font, self.font_size = "", 10.0
+        self.dash = 0  # number in DASHES
+        self.clip: Rectangle | None = None
         self.overflowed = False  # whether old marks were dropped because there were too many
         self._marks: dict[object, Mark] = {}
 
@@ -221,8 +282,11 @@ class Window:
     def clear(self) -> None:
         self._marks.clear()
 
-    def put(self, mark: Mark) -> None:
-        """Draw a mark on top of the others; marks outside the window are dropped."""
+    def put(self, whole: Mark) -> None:
+        """Draw a mark on top of the others; marks outside the window or the clipping rectangle are dropped."""
+        mark = whole if self.clip is None else clipped(whole, self.clip)
+        if mark is None:
+            return
         left, top, right, bottom = mark.bounds
         if right <= 0 or bottom <= 0 or left >= self.width or top >= self.height:
             return

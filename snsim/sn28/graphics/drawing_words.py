@@ -20,6 +20,7 @@ from snsim.sn28.graphics.canvas import (
     WHITE,
     Block,
     Color,
+    Curve,
     Disc,
     Frame,
     Line,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _FOREGROUND, _BACKGROUND, _MIDDLE = -1, -2, -3  # color numbers for the word `color`
 _LARGEST_PIXEL = 1e6
+_DEFAULT_TITLE = "Lush Graphics"
 _FONT_SIZES = (4.0, 96.0)
 
 
@@ -77,17 +79,15 @@ def draw(interpreter: Interpreter, window: Window, mark: Mark) -> None:
 @word("new-window")
 def new_window(interpreter: Interpreter, *arguments: Form) -> Window:
     """(new-window [[x y] w h] ["title"]): opens a window of w x h pixels (512 x 512) and makes it current"""
-    if len(arguments) not in (0, 1, 2, 3, 5):
-        raise CallError(
-            f"new-window takes 0, 1, 2, 3 or 5 arguments; {len(arguments)} given",
-            None,
-            'write (new-window x y w h "title")',
-        )
-    numbers, title = list(arguments), ""
+    numbers, title = list(arguments), _DEFAULT_TITLE
     if numbers and isinstance(numbers[-1], str):
         title = numbers.pop()
     if len(numbers) not in (0, 2, 4):
-        raise CallError("new-window takes 0, 2 or 4 numbers, then a title", 0, 'write (new-window x y w h "title")')
+        raise CallError(
+            f"new-window takes 0, 2 or 4 numbers and then a title; {len(numbers)} given",
+            0,
+            'write (new-window x y w h "title")',
+        )
     sizes = [whole("new-window", x, i) for i, x in enumerate(numbers)]
     width, height = sizes[-2:] if sizes else (DEFAULT_SIZE, DEFAULT_SIZE)
     window = interpreter.part(Screen).open(width, height, title)
@@ -138,11 +138,12 @@ def color(interpreter: Interpreter, c: Form = ABSENT) -> float:
     """(color [c]): the number of the color; c sets it: a number of alloccolor, or -1 black, -2 white, -3 gray"""
     window = current_window(interpreter, "color")
     if c is not ABSENT:
-        window.color = _color_of("color", whole("color", c))
-    return _number_of(window.color)
+        window.color = color_of("color", whole("color", c))
+    return color_number(window.color)
 
 
-def _color_of(name: str, code: int) -> Color:
+def color_of(name: str, code: int) -> Color:
+    """Return the color of a number. Raise CallError if there is none."""
     special = {_FOREGROUND: BLACK, _BACKGROUND: WHITE, _MIDDLE: GRAY}
     if code in special:
         return special[code]
@@ -153,7 +154,8 @@ def _color_of(name: str, code: int) -> Color:
     return code >> 16, code >> 8 & 255, code & 255
 
 
-def _number_of(c: Color) -> float:
+def color_number(c: Color) -> float:
+    """Return the number of a color, which the word `color` takes."""
     return float(c[0] << 16 | c[1] << 8 | c[2])
 
 
@@ -169,7 +171,7 @@ def alloccolor(interpreter: Interpreter, r: Form, g: Form, b: Form) -> float:
                 f"write {part / 255:g} for {part:g} of 255" if 1 < part <= 255 else "write a number such as 0.5",
             )
     red, green, blue = (round(255 * part) for part in parts)
-    return _number_of((red, green, blue))
+    return color_number((red, green, blue))
 
 
 @word("color-rgb")
@@ -196,7 +198,8 @@ def font(interpreter: Interpreter, name: Form = ABSENT) -> str:
 def draw_line(interpreter: Interpreter, x1: Form, y1: Form, x2: Form, y2: Form) -> Form:
     """(draw-line x1 y1 x2 y2): draws a line from one point to another"""
     window = current_window(interpreter, "draw-line")
-    draw(interpreter, window, Line(window.color, *pixels("draw-line", x1, y1, x2, y2)))
+    left, top, right, bottom = pixels("draw-line", x1, y1, x2, y2)
+    draw(interpreter, window, Line(window.color, left, top, right, bottom, window.dash))
     return NIL
 
 
@@ -204,7 +207,13 @@ def draw_line(interpreter: Interpreter, x1: Form, y1: Form, x2: Form, y2: Form) 
 def draw_rect(interpreter: Interpreter, x: Form, y: Form, w: Form, h: Form) -> Form:
     """(draw-rect x y w h): draws the outline of a rectangle"""
     window = current_window(interpreter, "draw-rect")
-    draw(interpreter, window, Frame(window.color, *pixels("draw-rect", x, y, w, h)))
+    left, top, width, height = pixels("draw-rect", x, y, w, h)
+    if window.dash:
+        right, bottom = left + width, top + height
+        corners = ((left, top), (right, top), (right, bottom), (left, bottom), (left, top))
+        draw(interpreter, window, Curve(window.color, corners, window.dash))
+    else:
+        draw(interpreter, window, Frame(window.color, left, top, width, height))
     return NIL
 
 
@@ -303,19 +312,20 @@ def rect_text(interpreter: Interpreter, x: Form, y: Form, string: Form) -> Form:
 @word("point-in-rect")
 def point_in_rect(interpreter: Interpreter, x: Form, y: Form, rectangle: Form) -> bool:
     """(point-in-rect x y (x y w h)): whether a point is in a rectangle"""
-    left, top, width, height = _rectangle(interpreter, "point-in-rect", rectangle, 2)
+    left, top, width, height = rectangle_of(interpreter, "point-in-rect", rectangle, 2)
     return (left <= number("point-in-rect", x) < left + width) and (top <= number("point-in-rect", y, 1) < top + height)
 
 
 @word("bounding-rect")
 def bounding_rect(interpreter: Interpreter, first: Form, second: Form) -> Form:
     """(bounding-rect r s): the smallest rectangle (x y w h) around two rectangles"""
-    a, b = (_rectangle(interpreter, "bounding-rect", r, i) for i, r in enumerate((first, second)))
+    a, b = (rectangle_of(interpreter, "bounding-rect", r, i) for i, r in enumerate((first, second)))
     left, top = min(a[0], b[0]), min(a[1], b[1])
     return make_list([left, top, max(a[0] + a[2], b[0] + b[2]) - left, max(a[1] + a[3], b[1] + b[3]) - top])
 
 
-def _rectangle(interpreter: Interpreter, name: str, rectangle: Form, argument: int) -> list[float]:
+def rectangle_of(interpreter: Interpreter, name: str, rectangle: Form, argument: int) -> list[float]:
+    """Return the four numbers of a rectangle. Raise CallError for another list."""
     items = interpreter.elements(rectangle, name)
     if len(items) != 4:
         raise CallError(
@@ -345,10 +355,10 @@ def graphics_batch(interpreter: Interpreter, form: Pair) -> Form:
 
 @special_word("gsave")
 def gsave(interpreter: Interpreter, form: Pair) -> Form:
-    """(gsave body...): evaluates the body, then restores the color and font of the window; returns its value"""
+    """(gsave body...): evaluates the body, then restores color, font, dashes and clipping of the window; its value"""
     window = current_window(interpreter, "gsave")
-    saved = window.color, window.font, window.font_size
+    saved = window.color, window.font, window.font_size, window.dash, window.clip
     try:
         return interpreter.body(form.cdr)
     finally:
-        window.color, window.font, window.font_size = saved
+        window.color, window.font, window.font_size, window.dash, window.clip = saved

@@ -7,7 +7,8 @@ the range are not drawn, and lines are clipped at the border of the box.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,12 +39,14 @@ class Port:
     """A plot port: a box (left, bottom, right, top) in pixels, its range of data, the marker and the pen.
 
     `marker` is a function of a position in the window, or (). `pen` is the last point of the curve, None if lifted.
+    `color` is that of its curve, None for the color of the window.
     """
 
     box: Rectangle
     range: Rectangle  # xmin, ymin, xmax, ymax
     marker: Form
     pen: tuple[float, float] | None = None
+    color: Color | None = None
 
     def __str__(self) -> str:
         return "::PLOT-PORT:" + "x".join(number_text(x) for x in self.range)
@@ -63,20 +66,39 @@ class Port:
         """Move the pen to a point; a point that is not finite, such as the error of a diverged net, lifts it."""
         self.pen = (x, y) if math.isfinite(x) and math.isfinite(y) else None
 
+    @contextmanager
+    def colored(self, window: Window) -> Iterator[None]:
+        """Draw in the color of the port inside the `with` block."""
+        before = window.color
+        window.color = self.color or before
+        try:
+            yield
+        finally:
+            window.color = before
+
+    def clipped(
+        self, start: tuple[float, float], end: tuple[float, float]
+    ) -> tuple[tuple[float, float], tuple[float, float]] | None:
+        """Return the part of a line inside the range of the port, or None."""
+        return _clip(start, end, self.range)
+
     def draw(self, window: Window, x: float, y: float, interpreter: Interpreter) -> None:
         """Draw a line from the pen to a point, and move the pen there; only move it if it was lifted."""
         if self.pen is not None and math.isfinite(x) and math.isfinite(y):
-            ends = _clip(self.pen, (x, y), self.range)
+            ends = self.clipped(self.pen, (x, y))
             if ends is not None:
                 (x1, y1), (x2, y2) = (self.at(*end) for end in ends)
-                draw(interpreter, window, Line(window.color, round(x1), round(y1), round(x2), round(y2)))
+                with self.colored(window):
+                    mark = Line(window.color, round(x1), round(y1), round(x2), round(y2), window.dash)
+                    draw(interpreter, window, mark)
         self.move(x, y)
 
     def mark(self, window: Window, x: float, y: float, interpreter: Interpreter) -> None:
         """Draw the marker at a point, if the range contains it."""
         if self.marker is not NIL and self.contains(x, y):
             across, down = self.at(x, y)
-            interpreter.apply(self.marker, [float(round(across)), float(round(down))])
+            with self.colored(window):
+                interpreter.apply(self.marker, [float(round(across)), float(round(down))])
 
 
 def _clip(
@@ -159,7 +181,8 @@ def round_range(low: float, high: float) -> tuple[float, float, float]:
 # Words for plot ports
 
 
-def _current_port(interpreter: Interpreter, name: str) -> tuple[Port, Window]:
+def current_port(interpreter: Interpreter, name: str) -> tuple[Port, Window]:
+    """Return the value of `plot-port` and the current window. Raise CallError if one of them is missing."""
     port = interpreter.lookup("plot-port")
     if not isinstance(port, Port):
         raise CallError(f"{name}: there is no plot port", None, "make one: (setup-axes xmin ymin xmax ymax)")
@@ -199,20 +222,20 @@ def copy_plot_port(interpreter: Interpreter, port: Form, marker: Form = ABSENT) 
             0,
             "make one with (new-plot-port ...) or (setup-axes xmin ymin xmax ymax)",
         )
-    return Port(port.box, port.range, port.marker if marker is ABSENT else marker)
+    return Port(port.box, port.range, port.marker if marker is ABSENT else marker, color=port.color)
 
 
 @word("plt-move")
 def plt_move(interpreter: Interpreter, x: Form, y: Form) -> Form:
     """(plt-move x y): moves the pen to a point of the data"""
-    _current_port(interpreter, "plt-move")[0].move(number("plt-move", x), number("plt-move", y, 1))
+    current_port(interpreter, "plt-move")[0].move(number("plt-move", x), number("plt-move", y, 1))
     return NIL
 
 
 @word("plt-draw")
 def plt_draw(interpreter: Interpreter, x: Form, y: Form) -> Form:
     """(plt-draw x y): draws a line from the pen to a point of the data; a lifted pen only moves there"""
-    port, window = _current_port(interpreter, "plt-draw")
+    port, window = current_port(interpreter, "plt-draw")
     port.draw(window, number("plt-draw", x), number("plt-draw", y, 1), interpreter)
     return NIL
 
@@ -220,7 +243,7 @@ def plt_draw(interpreter: Interpreter, x: Form, y: Form) -> Form:
 @word("plt-plot")
 def plt_plot(interpreter: Interpreter, x: Form, y: Form) -> Form:
     """(plt-plot x y): draws the marker at a point of the data"""
-    port, window = _current_port(interpreter, "plt-plot")
+    port, window = current_port(interpreter, "plt-plot")
     port.mark(window, number("plt-plot", x), number("plt-plot", y, 1), interpreter)
     return NIL
 
@@ -228,7 +251,7 @@ def plt_plot(interpreter: Interpreter, x: Form, y: Form) -> Form:
 @word("plt-clear")
 def plt_clear(interpreter: Interpreter) -> Form:
     """(plt-clear): lifts the pen, so that the next plt-draw starts a new curve"""
-    _current_port(interpreter, "plt-clear")[0].pen = None
+    current_port(interpreter, "plt-clear")[0].pen = None
     return NIL
 
 
@@ -304,19 +327,25 @@ def setup_axes(
 @word("plot-lists")
 def plot_lists(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
     """(plot-lists xs ys): plots a curve through the points, with the marker at each"""
-    port, window = _current_port(interpreter, "plot-lists")
-    across, down = (interpreter.elements(values, "plot-lists") for values in (xs, ys))
-    if len(across) != len(down):
-        raise CallError(
-            f"plot-lists: xs has {len(across)} elements but ys has {len(down)}",
-            1,
-            "write two lists of equal length",
-        )
+    port, window = current_port(interpreter, "plot-lists")
     port.pen = None
-    for x, y in zip(across, down):
-        port.draw(window, number("plot-lists", x), number("plot-lists", y, 1), interpreter)
+    for x, y in numbers_of_lists(interpreter, "plot-lists", xs, ys):
+        port.draw(window, x, y, interpreter)
         port.mark(window, x, y, interpreter)
     return NIL
+
+
+def numbers_of_lists(interpreter: Interpreter, name: str, *lists: Form) -> list[tuple[float, ...]]:
+    """Return the points of a curve from the lists of their coordinates. Raise CallError for lists of other kinds."""
+    columns = [interpreter.elements(values, name) for values in lists]
+    for i, column in enumerate(columns):
+        if len(column) != len(columns[0]):
+            raise CallError(
+                f"{name}: {['xs', 'ys', 'vs'][i]} has {len(column)} elements but xs has {len(columns[0])}",
+                i,
+                "write lists of equal length",
+            )
+    return [tuple([number(name, x, i) for i, x in enumerate(point)]) for point in zip(*columns)]
 
 
 # Markers

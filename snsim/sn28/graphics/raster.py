@@ -9,11 +9,27 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 
 import numpy as np
 
 from snsim.optional_packages import needing
-from snsim.sn28.graphics.canvas import WHITE, Block, Color, Disc, Frame, Line, Mark, Polygon, Squares, Text, Window
+from snsim.sn28.graphics.canvas import (
+    DASHES,
+    WHITE,
+    Block,
+    Clipped,
+    Color,
+    Curve,
+    Disc,
+    Frame,
+    Line,
+    Mark,
+    Polygon,
+    Squares,
+    Text,
+    Window,
+)
 from snsim.sn28.graphics.stroke_font import ADVANCE, BASE, strokes
 
 SCALE = 2
@@ -44,7 +60,11 @@ def _draw(picture: np.ndarray, mark: Mark, scale: int) -> None:
         for block in mark.blocks():
             _fill(picture, block.bounds, block.color, scale)
     elif isinstance(mark, Line):
-        _stroke(picture, (mark.x1 * scale, mark.y1 * scale), (mark.x2 * scale, mark.y2 * scale), scale, mark.color)
+        _draw_curve(picture, Curve(mark.color, ((mark.x1, mark.y1), (mark.x2, mark.y2)), mark.dash), scale)
+    elif isinstance(mark, Curve):
+        _draw_curve(picture, mark, scale)
+    elif isinstance(mark, Clipped):
+        _draw_clipped(picture, mark, scale)
     elif isinstance(mark, Frame):
         _draw_frame(picture, mark, scale)
     elif isinstance(mark, Disc):
@@ -68,14 +88,48 @@ def _fill(picture: np.ndarray, bounds: tuple[float, float, float, float], color:
     picture[_part(picture, bounds, scale)] = color
 
 
+def _draw_clipped(picture: np.ndarray, mark: Clipped, scale: int) -> None:
+    """Draw a mark on a copy of the part of the picture around it, and take over the pixels inside its rectangle."""
+    left, top, right, bottom = mark.mark.bounds
+    around = _part(picture, (left - 2, top - 2, right + 2, bottom + 2), scale)
+    inside = _part(picture, mark.bounds, scale)
+    before = picture[around].copy()
+    _draw(picture, mark.mark, scale)
+    part = picture[inside].copy()
+    picture[around] = before
+    picture[inside] = part
+
+
+def _draw_curve(picture: np.ndarray, curve: Curve, scale: int) -> None:
+    drawn = 0.0  # length so far, which the dashes go on from
+    pattern = tuple(length * scale for length in DASHES[curve.dash])
+    for (x1, y1), (x2, y2) in itertools.pairwise(curve.points):
+        start, end = (x1 * scale, y1 * scale), (x2 * scale, y2 * scale)
+        _stroke(picture, start, end, scale, curve.color, pattern, drawn)
+        drawn += math.hypot(end[0] - start[0], end[1] - start[1])
+
+
 def _stroke(
-    picture: np.ndarray, start: tuple[float, float], end: tuple[float, float], width: int, color: Color
+    picture: np.ndarray,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    width: int,
+    color: Color,
+    pattern: tuple[int, ...] = (),
+    drawn: float = 0.0,
 ) -> None:
-    """Draw a line with a square pen, in pixels of the picture; positions are the upper left corner of the pen."""
+    """Draw a line with a square pen, in pixels of the picture; positions are the upper left corner of the pen.
+
+    `pattern` has the lengths of the dashes and gaps, and `drawn` is where in the pattern the line begins.
+    """
     count = int(max(abs(end[0] - start[0]), abs(end[1] - start[1]))) + 1
     shares = np.linspace(0.0, 1.0, min(count, 4 * max(picture.shape)))
     across = np.rint(start[0] + (end[0] - start[0]) * shares).astype(int)
     down = np.rint(start[1] + (end[1] - start[1]) * shares).astype(int)
+    if pattern:
+        places = (drawn + shares * math.hypot(end[0] - start[0], end[1] - start[1])) % sum(pattern)
+        shown = np.searchsorted(np.cumsum(pattern), places, side="right") % 2 == 0
+        across, down = across[shown], down[shown]
     for dx in range(width):
         for dy in range(width):
             x, y = across + dx, down + dy

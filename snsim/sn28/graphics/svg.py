@@ -6,7 +6,22 @@ from itertools import groupby
 from xml.sax.saxutils import escape
 
 from snsim.errors import for_terminal
-from snsim.sn28.graphics.canvas import WHITE, Block, Color, Disc, Frame, Line, Mark, Polygon, Squares, Text, Window
+from snsim.sn28.graphics.canvas import (
+    DASHES,
+    WHITE,
+    Block,
+    Clipped,
+    Color,
+    Curve,
+    Disc,
+    Frame,
+    Line,
+    Mark,
+    Polygon,
+    Squares,
+    Text,
+    Window,
+)
 
 
 def svg(window: Window) -> str:
@@ -28,12 +43,19 @@ def _elements(mark: Mark) -> list[str]:
         return [_path([mark])]
     if isinstance(mark, Squares):  # one path for each run of equal colors
         return [_path(list(run)) for _, run in groupby(mark.blocks(), key=lambda block: block.color)]
+    if isinstance(mark, Clipped):
+        x, y, width, height = mark.rectangle
+        box = f'x="{x}" y="{y}" width="{width}" height="{height}" viewBox="{x} {y} {width} {height}"'
+        return [f"<svg {box}>", *_elements(mark.mark), "</svg>"]
+    if isinstance(mark, Curve):
+        points = " ".join(f"{x + 0.5:g},{y + 0.5:g}" for x, y in mark.points)
+        return [f'<polyline points="{points}" fill="none" stroke="{_hex(mark.color)}"{_dashes(mark)}/>']
     if isinstance(mark, Line):
         if (mark.x1, mark.y1) == (mark.x2, mark.y2):
             return [_path([Block(mark.color, mark.x1, mark.y1, 1, 1)])]
         return [
             f'<line x1="{mark.x1 + 0.5}" y1="{mark.y1 + 0.5}" x2="{mark.x2 + 0.5}" y2="{mark.y2 + 0.5}" '
-            f'stroke="{_hex(mark.color)}"/>'
+            f'stroke="{_hex(mark.color)}"{_dashes(mark)}/>'
         ]
     if isinstance(mark, Frame):
         left, top, right, bottom = mark.bounds
@@ -51,6 +73,11 @@ def _elements(mark: Mark) -> list[str]:
         points = " ".join(f"{x + 0.5},{y + 0.5}" for x, y in mark.points)
         return [f'<polygon points="{points}" fill="{_hex(mark.color)}" fill-rule="evenodd"/>']
     return _text(mark) if isinstance(mark, Text) else []
+
+
+def _dashes(mark: Line | Curve) -> str:
+    """Return the attribute for the gaps of a dashed line, or ""."""
+    return f' stroke-dasharray="{" ".join(map(str, DASHES[mark.dash]))}"' if mark.dash else ""
 
 
 def _path(blocks: list[Block]) -> str:

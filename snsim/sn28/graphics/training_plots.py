@@ -25,7 +25,7 @@ from snsim.sn28.graphics.plots import (
     round_range,
 )
 from snsim.sn28.runtime.file_lookup import ProgramFiles
-from snsim.sn28.runtime.settings import number_in, training_range
+from snsim.sn28.runtime.settings import OUTPUT, layer_in, number_in, training_range
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _WIDTH, _HEIGHT = 512, 380  # of a window with curves, in pixels
 _ERRORS = "Average NMSE"  # SN's name for half the mean squared error of an output
 _PERCENT = "Performance (%)"
 _POINTS = 100  # per plotted function
+_LEGEND_RULE = "-" * 30
 _MARKERS = ("open-circle", "closed-circle", "open-square", "closed-square")
 
 
@@ -235,7 +236,8 @@ def disp_net(interpreter: Interpreter, n: Form) -> Form:
 
 @word("disp-everything")
 def disp_everything(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-everything n): displays text, error and net for the pattern that was just presented"""
+    """(disp-everything n): displays output layer, text, error and net for the pattern that was just presented"""
+    interpreter.call("print-layer", layer_in(interpreter, OUTPUT))
     for display in ("disp-text", "disp-error", "disp-net"):
         interpreter.call(display, n)
     return NIL
@@ -292,12 +294,14 @@ def plot_perf_file(interpreter: Interpreter, name: Form) -> Form:
             1,
         ),
     ]
+    interpreter.print_text(f"\nLegend\n{_LEGEND_RULE}\n")
     for i, (patterns, curve) in enumerate(measured.items()):
         name_of_marker = _MARKERS[i % len(_MARKERS)]
-        interpreter.print_text(f"{name_of_marker}: {patterns}\n")
+        interpreter.print_text(f"{patterns:>16s} {name_of_marker}\n")
         marker = marker_named(interpreter, name_of_marker)
         for window, port, field in plots:
             _plot_curve(interpreter, window, Port(port.box, port.range, marker), curve, field)
+    interpreter.print_text(f"{_LEGEND_RULE}\n")
     return NIL
 
 

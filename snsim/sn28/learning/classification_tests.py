@@ -117,9 +117,9 @@ def _choose(interpreter: Interpreter, test: str, *numbers: float) -> Form:
     interpreter.part(Settings)
     if not numbers:
         interpreter.assign(symbol("classify"), interpreter.procedure(symbol(test)))
-        return TRUE
-    define(interpreter, "classify", code("pn"), Pair(symbol(test), code("pn", *numbers)))
-    return TRUE
+    else:
+        define(interpreter, "classify", code("pn"), Pair(symbol(test), code("pn", *numbers)))
+    return symbol(test)
 
 
 @word("set-class-quadrant")
@@ -158,4 +158,4 @@ def set_class_nil(interpreter: Interpreter) -> Form:
     """(set-class-nil): every answer is good"""
     interpreter.part(Settings)
     define(interpreter, "classify", code("pn"), TRUE)
-    return TRUE
+    return NIL

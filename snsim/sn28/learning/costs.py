@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 def set_lms(interpreter: Interpreter) -> Form:
     """(set-cost-lms): makes the cost half the sum of the squared errors"""
     interpreter.part(Settings)
-    function = interpreter.procedure(symbol("init-grad-lms"))
-    interpreter.assign(symbol("init-grad"), function)
-    return function
+    interpreter.assign(symbol("init-grad"), interpreter.procedure(symbol("init-grad-lms")))
+    return symbol("init-grad-lms")
 
 
 @word("set-cost-thlms")
@@ -31,9 +30,10 @@ def set_thlms(interpreter: Interpreter, threshold: Form) -> Form:
     """(set-cost-thlms th): like set-cost-lms, but an output beyond its target, away from th, has no error"""
     interpreter.part(Settings)
     limit = number("set-cost-thlms", threshold)
-    return define(
+    define(
         interpreter,
         "init-grad",
         symbol("layers"),
         code("apply", code("quote", "init-grad-thlms"), code("append", "layers", code("list", limit))),
     )
+    return symbol("init-grad-thlms")

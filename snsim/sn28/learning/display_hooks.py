@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snsim.language.forms import NIL, Form, symbol
-from snsim.language.procedures import TRUE
+from snsim.language.forms import NIL, Form, Pair, symbol
 from snsim.sn28.net.connections import all_connections
 from snsim.sn28.net.layer_fields import field_values
 from snsim.sn28.net.net_word import net_word
-from snsim.sn28.net.netspace import BACKSUM, EPSILON, GRAD, SUM, VAL, Netspace
-from snsim.sn28.runtime.settings import Settings, number_in
+from snsim.sn28.net.netspace import GRAD, VAL, Netspace
+from snsim.sn28.runtime.settings import NET, Settings, layer_in, number_in
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
@@ -46,12 +45,17 @@ def disp_text(interpreter: Interpreter, n: Form) -> Form:
     )
 
 
+_WITH_ERROR_CURVE = ("disp-error", "disp-everything")
+
+
 def _add_setter(name: str, learning: str, measuring: str) -> None:
     def choose(interpreter: Interpreter) -> Form:
         interpreter.part(Settings)
+        if learning in _WITH_ERROR_CURVE:
+            interpreter.call("init-disp-error")
         for variable, function in (("disp-basic-iteration", learning), ("disp-perf-iteration", measuring)):
             interpreter.assign(symbol(variable), interpreter.procedure(symbol(function)))
-        return TRUE
+        return symbol(learning)
 
     choose.__doc__ = f"({name}): calls {learning} for each pattern learned and {measuring} for each pattern measured"
     word(name)(choose)
@@ -74,20 +78,20 @@ for _setter in (
 
 @net_word("print-layer")
 def print_layer(interpreter: Interpreter, layer: Form) -> Form:
-    """(print-layer layer): prints the states of a layer, ten per line"""
-    states = field_values(interpreter, "print-layer", VAL, layer)
-    for i in range(0, len(states), 10):
-        interpreter.print_text("".join(f"{x:8.4f}" for x in states[i : i + 10]) + "\n")
+    """(print-layer layer): prints a rule, a line of the states of a layer, and a line of its gradients"""
+    rows = [("X", VAL), ("Y", GRAD)]
+    values = [field_values(interpreter, "print-layer", field, layer) for _, field in rows]
+    lines = [f"{name}  :" + "".join(f" {x:6.3f}" for x in row) for (name, _), row in zip(rows, values)]
+    interpreter.print_text("\n".join(["-" * 7 * len(values[0]), *lines]) + "\n")
     return NIL
 
 
 @net_word("prneur")
 def prneur(interpreter: Interpreter) -> Form:
-    """(prneur): prints the fields of every unit"""
-    interpreter.print_text("unit     val       sum      grad   backsum   epsilon\n")
-    columns = [field_values(interpreter, "prneur", number) for number in (VAL, SUM, GRAD, BACKSUM, EPSILON)]
-    for unit, values in enumerate(zip(*columns)):
-        interpreter.print_text(f"{unit:4d}" + "".join(f"{x:10.5f}" for x in values) + "\n")
+    """(prneur): prints every layer from the input to the output, as print-layer does"""
+    net = layer_in(interpreter, NET)
+    for layer in interpreter.elements(net.car if isinstance(net, Pair) else NIL, "prneur"):
+        interpreter.call("print-layer", layer)
     return NIL
 
 
@@ -95,18 +99,18 @@ def prneur(interpreter: Interpreter) -> Form:
 def prsyn(interpreter: Interpreter) -> Form:
     """(prsyn): prints the weight and the last change of every connection"""
     net = interpreter.part(Netspace)
-    interpreter.print_text("from   to       val     delta\n")
     for connection in all_connections(net).tolist():
         weight = net.weight.array[connection]
         interpreter.print_text(
-            f"{net.pre.array[connection]:4d} {net.post.array[connection]:4d}"
-            f"{net.weight_val.array[weight]:10.5f}{net.delta.array[weight]:10.5f}\n"
+            f"{net.pre.array[connection]:04d}->{net.post.array[connection]:04d} "
+            f"val{net.weight_val.array[weight]:6.3f} delta{net.delta.array[weight]:6.3f}\n"
         )
     return NIL
 
 
 @net_word("prnet")
 def prnet(interpreter: Interpreter) -> Form:
-    """(prnet): prints every unit and every connection"""
+    """(prnet): prints the age, every layer and every connection"""
+    interpreter.call("printf", "Age %d\n", number_in(interpreter, "age", 0.0))
     interpreter.call("prneur")
     return interpreter.call("prsyn")

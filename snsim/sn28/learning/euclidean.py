@@ -3,7 +3,7 @@
 See docs/reference/sn28.md, section 3.15.
 
 Two errors of SN are kept on purpose. The back sum uses the weighted sum of the lower unit where the derivative has its
-state. The factor 2 in the derivative with respect to a weight is missing from every step and every curvature.
+state. The factor 2 in the derivative with respect to a weight is missing from every step.
 """
 
 from __future__ import annotations
@@ -73,21 +73,20 @@ def update_nn_ggradient(
 ) -> None:
     """Compute s and h of the units, then update sigma of their incoming connections.
 
-    s = sum of 4 (w - x)^2 h - 2 g over the units that a unit feeds, h = s f'^2 - y f'', and sigma is the running mean
-    of h (w - x)^2. Without `ddnlf` (Gauss-Newton) the terms - 2 g and - y f'' are omitted.
+    s = 2 sum of (2 (a - w)^2 h - g) over the units that a unit feeds, where a is its own weighted sum, as in the back
+    sum. h = s f'^2 - y f'', without `ddnlf` (Gauss-Newton) s f'^2. sigma becomes (1 - gamma) sigma
+    + (2 gamma h (w - x)^2 - gamma g).
     """
-    w, x, h, g = (m.array for m in (space.weight_val, space.unit[VAL], space.unit[GGRAD], space.unit[GRAD]))
+    w, a, h, g = (m.array for m in (space.weight_val, space.unit[SUM], space.unit[GGRAD], space.unit[GRAD]))
 
     def curved(here: np.ndarray, other: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        difference = w[weight] - x[here]
-        terms: np.ndarray = _F(4) * (difference * difference) * h[other]
-        if ddnlf is not None:
-            terms = terms - _F(2) * g[other]
+        difference = a[here] - w[weight]
+        terms: np.ndarray = _F(2) * (difference * difference) * h[other] - g[other]
         return terms
 
     connected = space.outgoing.counts[units.array] > 0
     s = space.unit[SQBACKSUM].array
-    s[units.array[connected]] = _sums(units, space.outgoing, curved)[connected]
+    s[units.array[connected]] = _F(2) * _sums(units, space.outgoing, curved)[connected]
     total = space.unit[SUM].array[units.index]
     slope = dnlf.values(total)
     curvature = s[units.index] * (slope * slope)
@@ -96,7 +95,8 @@ def update_nn_ggradient(
     h[units.index] = curvature
     unit, difference, connection = _incoming(space, units)
     sigma, share = space.sigma.array, _F(gamma)
-    sigma[connection] = (_F(1) - share) * sigma[connection] + (share * h[unit]) * (difference * difference)
+    step = (_F(2) * share * h[unit]) * (difference * difference) - share * g[unit]
+    sigma[connection] = (_F(1) - share) * sigma[connection] + step
 
 
 def _incoming(space: Netspace, units: Units) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -241,7 +241,7 @@ def word_nn_ggradient(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-lmggradient", "newton")
 def word_nn_lmggradient(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-lmggradient [dnlf] [gamma] layer...): like update-nn-ggradient, without the terms in f'' and g"""
+    """(update-nn-lmggradient [dnlf] [gamma] layer...): like update-nn-ggradient, without the term in f''"""
     args = Arguments(interpreter, "update-nn-lmggradient", arguments)
     dnlf, gamma = args.function("dnlf"), args.number("gamma")
     for units in args.layers():

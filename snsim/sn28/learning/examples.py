@@ -15,7 +15,7 @@ from snsim.errors import Fault
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form, Symbol, symbol
 from snsim.language.printer import number_text
-from snsim.language.procedures import TRUE, CallError
+from snsim.language.procedures import CallError
 from snsim.sn28.learning.performance import log_line
 from snsim.sn28.runtime.random_numbers import RandomGenerator
 from snsim.sn28.runtime.settings import Settings, number_in, training_range
@@ -66,7 +66,7 @@ def ensemble(interpreter: Interpreter, first: Form, last: Form) -> Form:
     if not a <= number_in(interpreter, "current-pattern", 0.0) <= b:
         interpreter.assign(symbol("current-pattern"), a)
     log_line(interpreter, f";;; (ensemble {number_text(a)} {number_text(b)})")
-    return interpreter.new_list([a, b], "ensemble")
+    return NIL
 
 
 @word("test-set")
@@ -83,7 +83,7 @@ def test_set(interpreter: Interpreter, first: Form, last: Form) -> Form:
         f"+-{half_width:.2f}%.\n"
     )
     log_line(interpreter, f";;; (test-set {number_text(a)} {number_text(b)})")
-    return interpreter.new_list([a, b], "test-set")
+    return NIL
 
 
 @word("hoeffding")
@@ -176,7 +176,7 @@ def next_when_learned(interpreter: Interpreter, n: Form) -> Form:
 def _choose(interpreter: Interpreter, variable: str, function: str) -> Form:
     interpreter.part(Settings)
     interpreter.assign(symbol(variable), interpreter.procedure(symbol(function)))
-    return TRUE
+    return symbol(function)
 
 
 @word("set-nextcho-seq")

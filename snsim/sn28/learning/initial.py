@@ -14,7 +14,7 @@ import numpy as np
 from snsim.language.builtins.arithmetic import finite, number
 from snsim.language.forms import NIL, Form, Pair, symbol
 from snsim.sn28.learning.performance import log_line
-from snsim.sn28.learning.rates import layer_and_number
+from snsim.sn28.learning.rates import layer_and_number, log_layer
 from snsim.sn28.net.connections import all_connections
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import Netspace
@@ -65,7 +65,7 @@ def forget(interpreter: Interpreter, x: Form) -> Form:
     """(forget x): draws every weight from -x to x, and sets the last changes of the weights to 0"""
     _forget(interpreter, "forget", x, _unscaled)
     log_line(interpreter, f";;; (forget {interpreter.printed(x)})")
-    return x
+    return NIL
 
 
 @net_word("forget-inv")
@@ -73,7 +73,7 @@ def forget_inv(interpreter: Interpreter, x: Form) -> Form:
     """(forget-inv x): draws the weights into a unit with n connections from -x/n to x/n"""
     _forget(interpreter, "forget-inv", x, _fan_in)
     log_line(interpreter, f";;; (forget-inv {interpreter.printed(x)})")
-    return x
+    return NIL
 
 
 @net_word("forget-sqrt")
@@ -81,7 +81,7 @@ def forget_sqrt(interpreter: Interpreter, x: Form) -> Form:
     """(forget-sqrt x): draws the weights into a unit with n connections from -x/sqrt(n) to x/sqrt(n)"""
     _forget(interpreter, "forget-sqrt", x, _root_fan_in)
     log_line(interpreter, f";;; (forget-sqrt {interpreter.printed(x)})")
-    return x
+    return NIL
 
 
 @net_word("smartforget")
@@ -111,5 +111,5 @@ def forget_sqrt_layer(interpreter: Interpreter, form: Pair) -> Form:
 def _forget_layer(interpreter: Interpreter, form: Pair, caller: str, scale: Scale) -> Form:
     x, layer, name = layer_and_number(interpreter, form, caller)
     _forget(interpreter, caller, x, scale, layer)
-    log_line(interpreter, f";;; ({caller} {interpreter.printed(x)} {name})")
-    return x
+    log_layer(interpreter, caller, x, layer, name)
+    return NIL

@@ -62,7 +62,7 @@ def test_pattern(interpreter: Interpreter, n: Form) -> Form:
 
 @word("performance")
 def performance(interpreter: Interpreter, first: Form, last: Form) -> Form:
-    """(performance a b): measures patterns a to b; sets global-error (the mean), good-an-num and good-an-percent"""  # noqa: D401
+    """(performance a b): the mean error of patterns a to b, also in global-error; sets good-an-num, good-an-percent"""  # noqa: D401
     a, b = whole("performance", first), whole("performance", last, 1)
     if b < a:
         raise CallError(
@@ -89,7 +89,7 @@ def performance(interpreter: Interpreter, first: Form, last: Form) -> Form:
         ("good-an-percent", 100.0 * good / count),
     ):
         interpreter.assign(symbol(name), float(value))
-    return interpreter.lookup("good-an-percent")
+    return interpreter.lookup("global-error")
 
 
 @word("perf")
@@ -100,13 +100,14 @@ def perf(interpreter: Interpreter, first: Form = ABSENT, last: Form = ABSENT) ->
             "perf takes two arguments, the first and the last pattern, or none", 0, "write (perf) or (perf a b)"
         )
     a, b = training_range(interpreter) if first is ABSENT else (whole("perf", first), whole("perf", last, 1))
+    interpreter.call("printf", _RULE + "\n")
     with binding(interpreter, "input-noise", 0.0):
         interpreter.call("performance", float(a), float(b))
     age = number_in(interpreter, "age", 0.0)
     error, percent = number_in(interpreter, "global-error"), number_in(interpreter, "good-an-percent")
     interpreter.call(
         "printf",
-        _RULE + "\npatterns{%d-%d}, age=%d, error=%g, performance=%g\n",
+        "patterns{%d-%d}, age=%d, error=%g, performance=%g\n",
         float(a),
         float(b),
         age,

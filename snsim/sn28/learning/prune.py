@@ -18,7 +18,7 @@ from snsim.sn28.net.connections import all_connections
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import Netspace
 from snsim.sn28.runtime.lisp_definitions import binding
-from snsim.sn28.runtime.settings import NET, number_in, test_range
+from snsim.sn28.runtime.settings import NET, number_in, test_range, training_range
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -75,50 +75,73 @@ def obd_prune(interpreter: Interpreter, fraction: Form) -> float:
 
 
 @net_word("netenv-auto-train", "iterative")
-def netenv_auto_train(interpreter: Interpreter) -> float:
-    """(netenv-auto-train): trains new weights by conjugate gradient; keeps the best on the test set; returns its error
+def netenv_auto_train(interpreter: Interpreter, check: Form = NIL) -> float:
+    """(netenv-auto-train [check]): trains new weights by conjugate gradient; keeps the best; returns their test error
 
-    It trains for int(n) sweeps at a time, and n grows by sqrt(2) with each improvement. It ends at twice the age of the
-    best weights. Only a decrease of 1 % counts, because otherwise a net that learns its examples perfectly never ends.
+    It trains for int(n) sweeps at a time, first 2, and n grows by sqrt(2) with each improvement of the error of the
+    test set. It ends at twice the age of the best weights, or when (check) returns ().
     """
-    first, last = map(float, test_range(interpreter))
     interpreter.call("forget-sqrt", 1.0)
-    burst, best_error, weights, best_age = 1.0, math.inf, NIL, 0.0
-    while weights is NIL or number_in(interpreter, "age") < 2 * best_age:
-        interpreter.call("run-batch-cg", float(int(burst)), 1.0)
-        interpreter.call("perf", first, last)
-        error = number_in(interpreter, "global-error")
-        if weights is NIL or error < 0.99 * best_error:
+    _measure(interpreter, "test")
+    _measure(interpreter, "training")
+    burst, best_error, weights, best_age = 2.0, math.inf, NIL, 0.0
+    while (weights is NIL or number_in(interpreter, "age") < 2 * best_age) and _goes_on(interpreter, check):
+        interpreter.call("learn-batch-cg", float(int(burst)))
+        error = _measure(interpreter, "test")
+        if weights is NIL or error < best_error:
             best_error, best_age, burst = error, number_in(interpreter, "age"), burst * math.sqrt(2.0)
+            _measure(interpreter, "training")
             weights = interpreter.call("weight-to-matrix")
-    interpreter.call("matrix-to-weight", weights)
+    if weights is not NIL:
+        interpreter.call("matrix-to-weight", weights)
+        interpreter.assign(symbol("age"), best_age)
+    _measure(interpreter, "training")
+    _measure(interpreter, "test")
     return best_error
+
+
+def _measure(interpreter: Interpreter, patterns: str) -> float:
+    """Call perf for the "training" or the "test" patterns, and return their error."""
+    first, last = training_range(interpreter) if patterns == "training" else test_range(interpreter)
+    interpreter.call("perf", float(first), float(last))
+    return number_in(interpreter, "global-error")
+
+
+def _goes_on(interpreter: Interpreter, check: Form) -> bool:
+    return check is NIL or interpreter.apply(check, []) is not NIL
 
 
 @net_word("netenv-auto-arch", "iterative")
 def netenv_auto_arch(
-    interpreter: Interpreter, check: Form = ABSENT, inputs: Form = ABSENT, outputs: Form = ABSENT
+    interpreter: Interpreter, check: Form = NIL, inputs: Form = ABSENT, outputs: Form = ABSENT
 ) -> float:
     """(netenv-auto-arch [check in out]): trains nets with one hidden layer of growing size; returns the best size
 
-    `check` is a function of a size and its test error; it ends the search by returning (). `in` and `out` are the sizes
-    of the input and output layers, by default those of the patterns. At the end, the net of the best size is built and
-    trained again.
+    The search ends when (check) returns (). `in` and `out` are the sizes of the input and output layers, by default
+    those of the patterns. At the end, the net of the best size is built again, with its best weights and their age.
     """
     sizes = [
         _layer_size(interpreter, size, matrix, i)
         for i, (size, matrix) in enumerate(((inputs, "pattern-matrix"), (outputs, "desired-matrix")), 1)
     ]
-    hidden, best, best_error = 0, 0, math.inf
-    while hidden < 10 + 2 * best:
+    first, last = training_range(interpreter)
+    hidden, best, best_error, weights, best_age = 0, 0, math.inf, NIL, 0.0
+    while True:
         hidden = int(hidden + 1 + 0.2 * hidden)
-        error = _train_net(interpreter, sizes[0], hidden, sizes[1])
-        if error < best_error:
-            best_error, best = error, hidden
-        if check is not ABSENT and check is not NIL and interpreter.apply(check, [float(hidden), error]) is NIL:
+        most = 10 + min(2 * best, sum(sizes) * (last - first + 1))
+        if hidden >= most or not _goes_on(interpreter, check):
             break
-    if best != hidden:
-        _train_net(interpreter, sizes[0], best, sizes[1])
+        interpreter.print_text(f"\n-------- trying architecture with {hidden} hidden units --------\n")
+        _build_net(interpreter, sizes[0], hidden, sizes[1])
+        error = _train_net(interpreter, check)
+        if error < best_error:
+            best_error, best, best_age = error, hidden, number_in(interpreter, "age")
+            weights = interpreter.call("weight-to-matrix")
+    if weights is not NIL:
+        interpreter.print_text(f"\n-------- back to architecture with {best} hidden units --------\n\n")
+        _build_net(interpreter, sizes[0], best, sizes[1])
+        interpreter.call("matrix-to-weight", weights)
+        interpreter.assign(symbol("age"), best_age)
     return float(best)
 
 
@@ -135,15 +158,19 @@ def _layer_size(interpreter: Interpreter, size: Form, variable: str, argument: i
     return int(matrix.shape[1])
 
 
-def _train_net(interpreter: Interpreter, inputs: int, hidden: int, outputs: int) -> float:
-    """Build and train a net of these sizes, and return its error on the test set."""
+def _build_net(interpreter: Interpreter, inputs: int, hidden: int, outputs: int) -> None:
+    """Build a net of these sizes."""
     connections = (inputs + 1) * hidden + (hidden + 1) * outputs
     interpreter.call("alloc-net", float(1 + inputs + hidden + 2 * outputs), float(connections))
     names = [symbol(name) for name in ("input", "hidden", "output")]
     layers = make_list(make_list([name, float(size)]) for name, size in zip(names, (inputs, hidden, outputs)))
     links = make_list([make_list(names[:2]), make_list(names[1:])])
     interpreter.call("build-net", layers, links)
-    error = interpreter.call("netenv-auto-train")
+
+
+def _train_net(interpreter: Interpreter, check: Form) -> float:
+    """Train the present net, and return its error on the test set."""
+    error = interpreter.call("netenv-auto-train", *([] if check is NIL else [check]))
     if not isinstance(error, float):
         raise CallError(
             f"netenv-auto-train returned {interpreter.describe(error)}, not an error",

@@ -31,9 +31,8 @@ Scale = Callable[[int], float]  # from the fan-in of a unit, bias included, to t
 def epsilon(interpreter: Interpreter, *arguments: Form) -> Form:
     """(epsilon [layer] [x]): the learning rates of a layer or of all units; a number or list x sets them"""
     value = read_or_set_field(interpreter, "epsilon", EPSILON, arguments)
-    if len(arguments) == 1 and isinstance(arguments[0], float):
-        log_line(interpreter, f";;; (epsilon {interpreter.printed(value)})")
-    return value
+    reads = not arguments or (len(arguments) == 1 and not isinstance(arguments[0], float))
+    return value if reads else NIL
 
 
 def _set_rates(interpreter: Interpreter, caller: str, x: Form, scale: Scale, layer: Form = NIL) -> None:
@@ -52,7 +51,7 @@ def epsi(interpreter: Interpreter, x: Form) -> Form:
     _set_rates(interpreter, "epsi", x, float)
     interpreter.assign(symbol("eps"), x)
     log_line(interpreter, f";;; (epsi {interpreter.printed(x)})")
-    return x
+    return NIL
 
 
 @net_word("epsi-sqrt")
@@ -61,7 +60,7 @@ def epsi_sqrt(interpreter: Interpreter, x: Form) -> Form:
     _set_rates(interpreter, "epsi-sqrt", x, math.sqrt)
     interpreter.assign(symbol("eps"), x)
     log_line(interpreter, f";;; (epsi-sqrt {interpreter.printed(x)})")
-    return x
+    return NIL
 
 
 @special_word("epsi-layer")
@@ -79,8 +78,13 @@ def epsi_sqrt_layer(interpreter: Interpreter, form: Pair) -> Form:
 def _layer_rates(interpreter: Interpreter, form: Pair, caller: str, scale: Scale) -> Form:
     x, layer, name = layer_and_number(interpreter, form, caller)
     _set_rates(interpreter, caller, x, scale, layer)
-    log_line(interpreter, f";;; ({caller} {interpreter.printed(x)} {name})")
-    return x
+    log_layer(interpreter, caller, x, layer, name)
+    return NIL
+
+
+def log_layer(interpreter: Interpreter, caller: str, x: Form, layer: Form, name: str) -> None:
+    """Log a word for a layer as SN does, with its units and one bracket too many."""
+    log_line(interpreter, f";;; ({caller} {interpreter.printed(x)} {name}) with {interpreter.printed(layer)})")
 
 
 def layer_and_number(interpreter: Interpreter, form: Pair, caller: str) -> tuple[Form, Form, str]:
@@ -110,8 +114,8 @@ def mask_epsi(interpreter: Interpreter, x: Form) -> Form:
             sharers = int(net.sharers[net.incoming.weight.array[positions[-1]]])
             rate = interpreter.call("nepsilon", float(unit))
             interpreter.call("nepsilon", float(unit), rate / math.sqrt(sharers))
-    log_line(interpreter, f";;; (mask-epsi {interpreter.printed(x)})")
-    return x
+    log_line(interpreter, f";;; (epsi-sqrt {interpreter.printed(x)})")
+    return NIL
 
 
 @net_word("new-mu", "newton")
@@ -123,7 +127,7 @@ def new_mu(interpreter: Interpreter, x: Form) -> Form:
         if net.incoming.counts[unit]:
             interpreter.call("nepsilon", float(unit), interpreter.call("nepsilon", float(unit)))
     log_line(interpreter, f";;; (mu {interpreter.printed(x)})")
-    return x
+    return NIL
 
 
 @net_word("real-epsilon")

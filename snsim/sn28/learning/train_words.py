@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snsim.language.builtins.arithmetic import whole
-from snsim.language.forms import Form, Pair, symbol
+from snsim.language.forms import NIL, Form, Pair, symbol
 from snsim.language.procedures import ABSENT, TRUE, CallError
 from snsim.sn28.learning.conjugate_gradient import learn_batch_cg
 from snsim.sn28.learning.performance import judge, log_line, propagate
@@ -246,23 +246,22 @@ def _run(interpreter: Interpreter, name: str, learning: str, n: Form, times: For
     interpreter.call("reset-training-ports")
     if tests:
         interpreter.call("reset-test-ports")
-    result = _measure(interpreter, tests)
+    _measure(interpreter, tests)
     arguments: Form = Pair(n)
     for _ in range(count):
         arguments = interpreter.apply(symbol(learning), interpreter.elements(arguments, name))
-        result = _measure(interpreter, tests)
-    return result
+        _measure(interpreter, tests)
+    return NIL
 
 
-def _measure(interpreter: Interpreter, tests: bool) -> Form:
-    """Measure the training patterns, and with `tests` the test patterns; return the percentage of the last."""
-    result = interpreter.call("perf")
+def _measure(interpreter: Interpreter, tests: bool) -> None:
+    """Measure the training patterns, and with `tests` the test patterns."""
+    interpreter.call("perf")
     interpreter.call("auto-plot-training")
     if tests:
         first, last = test_range(interpreter)
-        result = interpreter.call("perf", float(first), float(last))
+        interpreter.call("perf", float(first), float(last))
         interpreter.call("auto-plot-test")
-    return result
 
 
 def _add_runs(suffix: str, modes: tuple[str, ...], unit: str, method: str) -> None:

@@ -18,7 +18,7 @@ from snsim.sn28.learning.propagation import add_noise
 from snsim.sn28.net.adjacency import Units
 from snsim.sn28.net.arguments import Arguments
 from snsim.sn28.net.net_word import net_word
-from snsim.sn28.net.netspace import SPARE1, SPARE2, VAL, Netspace
+from snsim.sn28.net.netspace import SPARE1, SPARE2, SUM, VAL, Netspace
 from snsim.sn28.runtime.random_numbers import RandomGenerator
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ def _extreme_unit(interpreter: Interpreter, caller: str, layer: Form, largest: b
             f"{caller}: the layer is empty", 0, "write a layer with units, such as output-layer of (build-net ...)"
         )
     states = space.unit[VAL].array[units.index]
-    return float(units.array[np.argmax(states) if largest else np.argmin(states)])
+    last = units.count - 1
+    return float(units.array[np.argmax(states) if largest else last - np.argmin(states[::-1])])
 
 
 @net_word("find-winner")
@@ -115,7 +116,7 @@ def find_winner(interpreter: Interpreter, layer: Form) -> float:
 
 @net_word("find-loser")
 def find_loser(interpreter: Interpreter, layer: Form) -> float:
-    """(find-loser layer): the first unit with the smallest state"""
+    """(find-loser layer): the last unit with the smallest state"""
     return _extreme_unit(interpreter, "find-loser", layer, False)
 
 
@@ -127,10 +128,11 @@ _ACTIVATION = "al be ga min max rest dec"
 def _update_activation(
     interpreter: Interpreter, caller: str, layer: Form, numbers: tuple[Form, ...], separate: bool
 ) -> Form:
-    """Do one step of interactive activation.
+    """Do one step of interactive activation on the weighted sums a; the states x stay.
 
-    x += net (max - x) if net > 0, else net (x - min), minus dec (x - rest); net = ga x + al spare1 + be spare2. With
-    `separate`, the excitation ga x + al spare1 multiplies max - x and the inhibition be spare2 multiplies x - min.
+    net = ga x + (al spare1 + be spare2); a += net (max - a) if net > 0, else net (a - min), minus dec (a - rest). With
+    `separate`, al spare1 multiplies max - a and be spare2 multiplies a - min; ga x joins the first if x > 0, else the
+    second.
     """
     if len(numbers) != 7:
         raise CallError(
@@ -141,15 +143,17 @@ def _update_activation(
     al, be, ga, low, high, rest, dec = (_F(number(caller, x, i)) for i, x in enumerate(numbers, 1))
     space = interpreter.part(Netspace)
     units = space.units(layer, caller)
-    x = space.unit[VAL].array[units.index].copy()
-    up = ga * x + al * space.unit[SPARE1].array[units.index]
-    down = be * space.unit[SPARE2].array[units.index]
+    x = space.unit[VAL].array[units.index]
+    a = space.unit[SUM].array[units.index].copy()
+    up, down = al * space.unit[SPARE1].array[units.index], be * space.unit[SPARE2].array[units.index]
+    outside = ga * x
     if separate:
-        change = up * (high - x) + down * (x - low)
+        up, down = np.where(x > 0, up + outside, up), np.where(x > 0, down, down + outside)
+        change = up * (high - a) + down * (a - low)
     else:
-        net = up + down
-        change = np.where(net > 0, net * (high - x), net * (x - low))
-    space.unit[VAL].array[units.index] = x + (change - dec * (x - rest))
+        net = outside + (up + down)
+        change = np.where(net > 0, net * (high - a), net * (a - low))
+    space.unit[SUM].array[units.index] = a + (change - dec * (a - rest))
     return NIL
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from snsim.errors import Fault
 from snsim.language.forms import NIL, Form, Pair
 from snsim.language.procedures import CallError
 from snsim.sn28.net.adjacency import Units
@@ -72,12 +73,15 @@ class Arguments:
         return self.space.units(self._arguments[self._position - 1], self.caller)
 
     def layers(self) -> list[Units]:
-        """Consume the remaining arguments as layers. Raise CallError if there are none."""
+        """Consume the remaining arguments as layers. Without one the word does nothing, as in SN: warn."""
         if self._position >= len(self._arguments):
-            raise CallError(
-                f"{self.caller}: no layer is given",
-                None,
-                f"write one or more layers, as in ({self.caller} output-layer)",
+            self.interpreter.warnings.append(
+                Fault(
+                    f"{self.caller}: no layer is given, so nothing happens; a bare number is no layer",
+                    self.interpreter.place(),
+                    hint=f"write one or more lists of units, as in ({self.caller} output-layer)",
+                    severity="warning",
+                )
             )
         return self.rest()
 

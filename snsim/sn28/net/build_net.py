@@ -82,7 +82,7 @@ def _build(interpreter: Interpreter, caller: str, layers: Form, links: Form, wit
         interpreter.call("connect", 0.0, layer)
     for source, target in link_entries:
         interpreter.call("connect", interpreter.evaluate(source), interpreter.evaluate(target))
-    return interpreter.lookup("net-struc")
+    return NIL
 
 
 def _entries(interpreter: Interpreter, caller: str, value: Form, argument: int, syntax: str) -> list[list[Form]]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snsim.errors import Fault
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import Form
 from snsim.language.procedures import CallError
@@ -82,14 +83,24 @@ class _Builder:
         return numbers
 
     def layer(self, layer: Form, *sizes: int) -> np.ndarray:
-        """Return the units of a layer, shape `sizes`."""
+        """Return the units of a layer, shape `sizes`, with -1 for units that it lacks. Units beyond the sizes drop out.
+
+        SN builds such nets without a word, so this only warns.
+        """
         units = self.net.units(layer, self.caller).array
-        if len(units) != math.prod(sizes):
-            raise CallError(
-                f"{self.caller}: the sizes {' x '.join(map(str, sizes))} do not match a layer of {len(units)} units",
-                None,
-                f"write sizes whose product is {len(units)}",
+        count = math.prod(sizes)
+        if len(units) != count:
+            self.interpreter.budget.check_matrix(count, self.caller)
+            written = " x ".join(map(str, sizes))
+            self.interpreter.warnings.append(
+                Fault(
+                    f"{self.caller}: the sizes {written} do not match a layer of {len(units)} units",
+                    self.interpreter.place(),
+                    hint=f"write sizes whose product is {len(units)}",
+                    severity="warning",
+                )
             )
+            units = np.concatenate([units[:count], np.full(max(count - len(units), 0), -1)])
         shaped: np.ndarray = units.reshape(sizes)
         return shaped
 
@@ -127,6 +138,13 @@ class _Builder:
         pres, posts, weight_offsets = (
             np.ascontiguousarray(end).reshape(-1) for end in np.broadcast_arrays(pre, post, weights)
         )
+        exist = (pres >= 0) & (posts >= 0)
+        if not exist.all():
+            pres, posts = pres[exist], posts[exist]
+            _, first, numbers = np.unique(weight_offsets[exist], return_index=True, return_inverse=True)
+            weight_offsets = np.argsort(np.argsort(first))[numbers]  # numbered in the order in which they occur
+            if not len(pres):
+                return 0.0
         self.net.join(pres, posts, weight_offsets, self.caller, new_weights=int(weight_offsets.max()) + 1)
         return float(len(pres))
 

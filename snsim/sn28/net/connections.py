@@ -74,6 +74,12 @@ def clear_net(interpreter: Interpreter) -> Form:
     return NIL
 
 
+@net_word("clear_net")
+def clear_net_(interpreter: Interpreter) -> Form:
+    """(clear_net): removes all units except the bias, like clear-net; the original has this name, as |clear_net|"""
+    return clear_net(interpreter)
+
+
 @net_word("newneurons")
 def newneurons(interpreter: Interpreter, count: Form) -> Form:
     """(newneurons n): makes n new units; returns the list of them"""
@@ -142,18 +148,15 @@ def _set_rate(space: Netspace, new: slice, rate: Form, caller: str, argument: in
 
 @net_word("cut-connection")
 def word_cut_connection(interpreter: Interpreter, pre: Form, post: Form) -> Form:
-    """(cut-connection pre post): removes the connections from each unit of pre to each unit of post"""
+    """(cut-connection pre post): removes the connection from unit pre to unit post"""
     space = interpreter.part(Netspace)
-    targets = space.units(post, "cut-connection").array.tolist()
-    for source in space.units(pre, "cut-connection").array.tolist():
-        for target in targets:
-            interpreter.step()
-            if not space.cut(source, target):
-                raise CallError(
-                    f"cut-connection: there is no connection from unit {source} to unit {target}",
-                    None,
-                    f"(amont {target}) lists the units that feed unit {target}",
-                )
+    source, target = space.number(pre, "cut-connection", 0), space.number(post, "cut-connection", 1)
+    if not space.cut(source, target):
+        raise CallError(
+            f"cut-connection: Synapse not found: unit {source} does not feed unit {target}",
+            None,
+            f"(amont {target}) lists the units that feed unit {target}",
+        )
     return NIL
 
 

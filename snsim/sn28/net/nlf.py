@@ -99,7 +99,7 @@ class Piecewise(FourConstants):
     name = "nlf-f-piecewise"
 
     def values(self, x: np.ndarray) -> np.ndarray:
-        return self.c * x + (self.a * np.clip(self.b * x, _F(-1), _F(1)) + self.d)
+        return (self.a * np.clip(self.b * x, _F(-1), _F(1)) + self.c * x) + self.d
 
 
 class Threshold(FourConstants):
@@ -108,7 +108,7 @@ class Threshold(FourConstants):
     name = "nlf-f-threshold"
 
     def values(self, x: np.ndarray) -> np.ndarray:
-        return self.c * x + (self.a * np.where(self.b * x >= 0, _F(1), _F(-1)) + self.d)
+        return (self.a * np.where(self.b * x >= 0, _F(1), _F(-1)) + self.c * x) + self.d
 
 
 class Zero(NonLinearity):
@@ -127,7 +127,7 @@ class Bell(NonLinearity):
 
     def values(self, x: np.ndarray) -> np.ndarray:
         y = _F(1) - x * x
-        return np.where(np.abs(x) < 1, y * y * y, _F(0))
+        return np.where(np.abs(x) < 1, y * (y * y), _F(0))
 
 
 class BellDerivative(NonLinearity):
@@ -137,7 +137,7 @@ class BellDerivative(NonLinearity):
 
     def values(self, x: np.ndarray) -> np.ndarray:
         y = _F(1) - x * x
-        return np.where(np.abs(x) < 1, _F(-6) * x * (y * y), _F(0))
+        return np.where(np.abs(x) < 1, _F(-6) * ((y * y) * x), _F(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +162,7 @@ class SecondDifference(NonLinearity):
 
     def values(self, x: np.ndarray) -> np.ndarray:
         h = _SECOND_STEP
-        curvature: np.ndarray = ((self.f.values(x + h) + self.f.values(x - h)) - _F(2) * self.f.values(x)) / (h * h)
+        curvature: np.ndarray = ((self.f.values(x - h) + self.f.values(x + h)) - _F(2) * self.f.values(x)) / (h * h)
         return curvature
 
 

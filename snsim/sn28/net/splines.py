@@ -44,7 +44,7 @@ class Knots:
             pivot = part * second[i - 1] + _F(2)
             second[i] = (part - _F(1)) / pivot
             slope_change = (y[i + 1] - y[i]) / (x[i + 1] - x[i]) - (y[i] - y[i - 1]) / (x[i] - x[i - 1])
-            rest[i] = (_F(6) * slope_change / (x[i + 1] - x[i - 1]) - part * rest[i - 1]) / pivot
+            rest[i] = ((_F(6) * slope_change) / (x[i + 1] - x[i - 1]) - part * rest[i - 1]) / pivot
         for i in range(count - 2, -1, -1):
             second[i] = second[i] * second[i + 1] + rest[i]
         return second
@@ -58,7 +58,8 @@ class Knots:
         """Return for each x the index of the knot below, the width of the interval and the weights of both knots."""
         low = np.clip(np.searchsorted(self.x, x, side="right") - 1, 0, len(self.x) - 2)
         width = self.x[low + 1] - self.x[low]
-        return low, width, (self.x[low + 1] - x) / width, (x - self.x[low]) / width
+        a = (self.x[low + 1] - x) / width
+        return low, width, a, _F(1) - a
 
     def with_outside(
         self, x: np.ndarray, inside: np.ndarray, below: np.ndarray | np.float32, above: np.ndarray | np.float32
@@ -77,8 +78,9 @@ class Spline(NonLinearity):
     def values(self, x: np.ndarray) -> np.ndarray:
         k = self.knots
         low, width, a, b = k.locate(x)
-        cubic_terms = (a * a * a - a) * k.second_derivatives[low] + (b * b * b - b) * k.second_derivatives[low + 1]
-        inside = a * k.y[low] + b * k.y[low + 1] + cubic_terms * (width * width) / _F(6)
+        z, sixth = k.second_derivatives, width * width / _F(6)
+        bend = (a * (a * a) - a) * sixth * z[low] + (b * (b * b) - b) * sixth * z[low + 1]
+        inside = (a * k.y[low] + b * k.y[low + 1]) + bend
         return k.with_outside(
             x, inside, k.y[0] + (x - k.x[0]) * k.chord_slope(0), k.y[-1] + (x - k.x[-1]) * k.chord_slope(-2)
         )
@@ -94,12 +96,9 @@ class SplineDerivative(NonLinearity):
     def values(self, x: np.ndarray) -> np.ndarray:
         k = self.knots
         low, width, a, b = k.locate(x)
-        three, six, one = _F(3), _F(6), _F(1)
-        inside = (
-            (k.y[low + 1] - k.y[low]) / width
-            - (three * a * a - one) / six * width * k.second_derivatives[low]
-            + (three * b * b - one) / six * width * k.second_derivatives[low + 1]
-        )
+        three, one, sixth, z = _F(3), _F(1), width / _F(6), k.second_derivatives
+        bend = (three * (b * b) - one) * sixth * z[low + 1] - (three * (a * a) - one) * sixth * z[low]
+        inside = (k.y[low + 1] - k.y[low]) / width + bend
         return k.with_outside(x, inside, k.chord_slope(0), k.chord_slope(-2))
 
 

@@ -19,7 +19,6 @@ from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, make_list, symbol
 from snsim.language.printer import number_text
 from snsim.language.procedures import ABSENT, CallError
-from snsim.sn28.net.connections import all_connections
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import EPSILON, Netspace
 from snsim.sn28.runtime.file_lookup import ProgramFiles
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 SUFFIX = ".wei"
 _MATRIX, _MERGE, _OLD_MERGE = 0x1E3D4C51, 0x2D4F1C93, 0x2D4F1C91
 _TEXT_MERGE = b".WEI"
+_C_COLUMN = 65  # a number that ends beyond it is the last of its line
 
 Records = np.ndarray  # fields pre, post (positions in the list of units, 0 the bias), weight and rate (nan: none)
 _RECORD = np.dtype([("pre", np.int64), ("post", np.int64), ("weight", np.float64), ("rate", np.float64)])
@@ -88,9 +88,17 @@ def save_weights_as_c(interpreter: Interpreter, name: Form, array: Form = ABSENT
             "write letters, digits and _, such as net_1",
         )
     weights = _all_weights(interpreter).astype(float).tolist()
-    rows = ["  " + ", ".join(map(number_text, weights[i : i + 8])) for i in range(0, len(weights), 8)]
-    lines = [f"float {array_name}[{len(weights)}] = {{", ",\n".join(rows), "};"]
-    return _write(interpreter, "save-weights-as-c", name, _as_text(lines), ".c")
+    parts = [f"/*** Here are the weights */\n\nfloat {array_name}[{len(weights)}] = {{\n  "]
+    column = 2
+    for i, weight in enumerate(weights):
+        number_written = number_text(weight)
+        column += len(number_written)
+        is_last, is_full = i == len(weights) - 1, column > _C_COLUMN
+        separator = " };\n" if is_last else ",\n  " if is_full else ", "
+        parts += [number_written, separator]
+        column = 2 if is_full else column + 2
+    _write(interpreter, "save-weights-as-c", name, "".join(parts).encode(), ".c")
+    return NIL
 
 
 def _all_weights(interpreter: Interpreter) -> np.ndarray:
@@ -108,7 +116,7 @@ def _records_between(interpreter: Interpreter, caller: str, layers: tuple[Form, 
     position = np.full(net.nnum, -1)
     position[:1] = 0
     position[units] = np.arange(1, len(units) + 1)
-    connections = all_connections(net)
+    connections = np.flatnonzero(net.alive[: net.snum])  # in the order in which they were made
     pre, post = position[net.pre.array[connections]], position[net.post.array[connections]]
     inside = (pre >= 0) & (post >= 0)
     records = np.empty(int(inside.sum()), _RECORD)
@@ -170,13 +178,17 @@ def load_net(interpreter: Interpreter, name: Form) -> Form:
 
 @net_word("merge-net")
 def merge_net(interpreter: Interpreter, name: Form, units: Form = ABSENT) -> Form:
-    """(merge-net "f"): the number of units in a merge file, () for other files; (merge-net "f" units): loads it"""
-    merge = _read_merge(_read_named(interpreter, "merge-net", name), text("merge-net", name))
+    """(merge-net "f"): the number of units in a merge file, () for other files; (merge-net "f" units): loads it
+
+    Like SN on a little-endian machine, it does not recognise the text form, which load-net reads.
+    """
+    content = _read_named(interpreter, "merge-net", name)
+    merge = None if content[:4] == _TEXT_MERGE else _read_merge(content, text("merge-net", name))
     if units is ABSENT:
         return NIL if merge is None else float(merge[0])
     if merge is None:
-        raise CallError(f'"{name}" is not a merge file: it does not list units', 0, 'load it with (load-net "f")')
-    count, _, records = merge
+        return NIL
+    count, age, records = merge
     units_listed = interpreter.part(Netspace).units(units, "merge-net").array
     if len(units_listed) < count:
         raise CallError(
@@ -185,6 +197,7 @@ def merge_net(interpreter: Interpreter, name: Form, units: Form = ABSENT) -> For
             f"list {count} units, or save these units again with (save-net/merge file layer...)",
         )
     _set_weights(interpreter, "merge-net", units_listed, records)
+    interpreter.assign(symbol("age"), float(age))
     return name
 
 

@@ -49,6 +49,7 @@ class ProgramFiles:
         self._warned: set[str] = set()
         self._sizes: dict[Path, int] = {}  # size in bytes of each file and folder that the program wrote
         self._total = 0
+        self._folder = ""  # the folder to which chdir changed, relative to those that are searched
 
     def readable_path(self, name: str, *suffixes: str, argument: int | None = 0) -> Path:
         """Return the path of a file to read, under its name or its name with one of the suffixes (".mat").
@@ -84,12 +85,58 @@ class ProgramFiles:
 
     def _candidates(self, name: str, suffixes: Sequence[str], argument: int | None) -> Iterator[tuple[str, Path]]:
         """Yield each possible path of a file, with the part of its name that was searched for."""
-        for shortened in _without_parents(name):
+        changed = [self._in_changed_folder(name)] if self._folder else []
+        for shortened in (*changed, *_without_parents(name)):
             for folder in self._search_folders():
                 for suffix in ("", *suffixes):
                     path = _inside(folder, shortened + suffix, argument)
                     if path is not None:
-                        yield shortened, path
+                        yield name if shortened in changed else shortened, path
+
+    def _in_changed_folder(self, name: str) -> str:
+        """Return a name relative to the searched folders for one relative to the folder of `change_folder`."""
+        return os.path.normpath(f"{self._folder}/{name}") if self._folder and not name.startswith("/") else name
+
+    def folders(self, name: str, argument: int | None = 0) -> list[Path]:
+        """Return the folders of a name that the program can read: in the run folder and in the folders of the program.
+
+        If these have none, return those in the data folders.
+        """
+        for searched in (self._program_folders(), self._data_folders()):
+            paths = [_inside(folder, self._in_changed_folder(name), argument) for folder in searched]
+            existing = {resolve(path): path for path in paths if path is not None and is_folder(path)}
+            if existing:
+                return list(existing.values())
+        return []
+
+    def readable_folders(self, name: str, argument: int | None = 0) -> list[Path]:
+        """Return what `folders` returns, but raise CallError if there is none."""
+        paths = self.folders(name, argument)
+        if paths:
+            return paths
+        raise CallError(
+            f'there is no folder "{shown(name)}" that this program can read',
+            argument,
+            "write a folder below that of the program, or name a data folder with --data-dir or SNSIM_DATA",
+        )
+
+    def change_folder(self, name: str, argument: int | None = 0) -> Path:
+        """Make names relative to a folder, and return its path. Raise CallError if the program may not read it."""
+        path = resolve(self.readable_folders(name, argument)[0])
+        base = next(base for base in map(resolve, self._search_folders()) if path.is_relative_to(base))
+        relative = path.relative_to(base).as_posix()
+        self._folder = "" if relative == "." else relative
+        return path
+
+    def make_folder(self, name: str, argument: int | None = 0) -> None:
+        """Make a folder in the run folder. Raise CallError if that fails, or if there is one of this name."""
+        path = self.writable_path(name, argument=argument)
+        self.record_size(path, 0)
+        try:
+            path.mkdir()
+        except (OSError, ValueError) as error:
+            sentence, remedy = unwritable(name, error)
+            raise CallError(sentence, argument, remedy) from None
 
     def writable_path(self, name: str, *suffixes: str, argument: int | None = 0) -> Path:
         """Return the path in the run folder of a file to write, and make the run folder if it does not exist yet.
@@ -104,6 +151,7 @@ class ProgramFiles:
                 argument,
                 "start the program with snsim run, which makes a run folder for its files",
             )
+        name = self._in_changed_folder(name)
         _check_relative(name, argument)
         _inside(Path(), name, argument)  # checks the name before the run folder is made
         if suffixes and not PurePosixPath(name).suffix:
@@ -128,6 +176,7 @@ class ProgramFiles:
 
     def written_path(self, name: str) -> Path | None:
         """Return the path of a file in the run folder, or None if there is none. Raise CallError if it is outside."""
+        name = self._in_changed_folder(name)
         _check_relative(name)
         path = None if self._output is None else _inside(self._output, name, 0)
         return path if path is not None and is_file(path) else None
@@ -200,6 +249,11 @@ class ProgramFiles:
 
     def _search_folders(self) -> Iterator[Path]:
         """Yield the folders in which a name is searched, in order."""
+        yield from self._program_folders()
+        yield from self._data_folders()
+
+    def _program_folders(self) -> Iterator[Path]:
+        """Yield the run folder, the folder of the running text and the folder of the program."""
         access, place = self._interpreter.files, self._interpreter.place()
         if self._output is not None:
             yield self._output
@@ -208,6 +262,9 @@ class ProgramFiles:
             if resolve(beside).is_relative_to(access.root):
                 yield beside
             yield access.root
+
+    def _data_folders(self) -> Iterator[Path]:
+        """Yield the folders of data, in which a name is searched last."""
         try:
             for origin, folder in Search.usual(self._interpreter.part(host_of).data_dir).folders():
                 yield folder

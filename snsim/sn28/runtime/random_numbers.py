@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.language.builtins.arithmetic import finite, number
-from snsim.language.forms import Form
+from snsim.language.forms import NIL, Form
 from snsim.language.procedures import ABSENT
 from snsim.sn28.runtime.vocabulary import word
 
@@ -99,9 +99,9 @@ class RandomGenerator:
 
 @word("seed")
 def seed(interpreter: Interpreter, n: Form) -> Form:
-    """(seed n): starts the sequence of random numbers that belongs to n, truncated to a whole number"""
+    """(seed n): starts the sequence of random numbers that belongs to n, truncated to a whole number; ()"""
     interpreter.part(RandomGenerator).seed(finite("seed", number("seed", n)))
-    return n
+    return NIL
 
 
 @word("rand")
@@ -115,9 +115,11 @@ def rand(interpreter: Interpreter, a: Form = ABSENT, b: Form = ABSENT) -> float:
 
 
 @word("gauss")
-def gauss(interpreter: Interpreter, mean: Form = ABSENT, deviation: Form = ABSENT) -> float:
-    """(gauss [m] [s]): a random number from a normal distribution of mean m (0) and standard deviation s (1)"""
+def gauss(interpreter: Interpreter, first: Form = ABSENT, second: Form = ABSENT) -> float:
+    """(gauss [[m] s]): a random number from a normal distribution of mean m (0) and standard deviation s (1)"""
     drawn = interpreter.part(RandomGenerator).gauss()
-    if mean is ABSENT:
+    if first is ABSENT:
         return drawn
-    return number("gauss", mean) + drawn * (1.0 if deviation is ABSENT else number("gauss", deviation, 1))
+    if second is ABSENT:
+        return drawn * number("gauss", first)
+    return number("gauss", first) + drawn * number("gauss", second, 1)

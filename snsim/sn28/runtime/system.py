@@ -5,6 +5,12 @@ They are refused, or confined to the run folder.
 
 from __future__ import annotations
 
+import os
+import posixpath
+import re
+import time
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -33,11 +39,15 @@ def sys(interpreter: Interpreter, command: Form) -> Form:
 
 @word("unlink")
 def unlink(interpreter: Interpreter, name: Form) -> Form:
-    """(unlink "file"): removes a file that this program wrote; returns t, or () if there is no such file"""
+    """(unlink "file"): removes a file that this program wrote"""
     files = interpreter.part(ProgramFiles)
     path = files.written_path(text("unlink", name))
     if path is None:
-        return NIL
+        raise CallError(
+            f"unlink: {interpreter.describe(name)} is no file that this program wrote",
+            0,
+            "test it first: (when (filep name) (unlink name))",
+        )
     try:
         path.unlink()
         files.refresh_size(path)
@@ -79,6 +89,108 @@ def concat_fname(interpreter: Interpreter, folder: Form, name: Form = ABSENT) ->
 def filep(interpreter: Interpreter, name: Form) -> Form:
     """(filep "file"): t if this program can read such a file, else ()"""
     return TRUE if interpreter.part(ProgramFiles).find(text("filep", name)) is not None else NIL
+
+
+@word("dirp")
+def dirp(interpreter: Interpreter, name: Form) -> Form:
+    """(dirp "folder"): t if this program can read such a folder, else ()"""
+    return TRUE if interpreter.part(ProgramFiles).folders(text("dirp", name)) else NIL
+
+
+@word("files")
+def files(interpreter: Interpreter, folder: Form) -> Form:
+    """(files "folder"): the names in a folder that this program can read, with . and .., in alphabetical order"""
+    names: set[str] = {".", ".."}
+    for path in interpreter.part(ProgramFiles).readable_folders(text("files", folder)):
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    names.add(os.fsencode(entry.name).decode("utf-8", "replace"))
+                    interpreter.step()
+        except OSError as error:
+            raise CallError(
+                f"cannot read {path}: {error.strerror or error}", 0, "write the name of another folder"
+            ) from None
+    return interpreter.new_list(sorted(names), "files")
+
+
+@word("mkdir")
+def mkdir(interpreter: Interpreter, name: Form) -> Form:
+    """(mkdir "folder"): makes a folder in the run folder; returns ()"""
+    interpreter.part(ProgramFiles).make_folder(text("mkdir", name))
+    return NIL
+
+
+@word("chdir", makes=True)
+def chdir(interpreter: Interpreter, name: Form) -> str:
+    """(chdir "folder"): makes the names of files relative to a folder that this program can read; returns its path"""
+    return str(interpreter.part(ProgramFiles).change_folder(text("chdir", name)))
+
+
+@word("relative-fname", makes=True)
+def relative_fname(interpreter: Interpreter, folder: Form, name: Form) -> Form:
+    """(relative-fname "folder" "path"): the part of the path below the folder; () if the path leads elsewhere"""
+    above = PurePosixPath(posixpath.normpath(text("relative-fname", folder)))
+    path = PurePosixPath(posixpath.normpath(text("relative-fname", name, 1)))
+    return str(path.relative_to(above)) if path.is_relative_to(above) else NIL
+
+
+# Part of the name of a variable that may hold a password
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|SESSION", re.IGNORECASE)
+
+
+@word("getenv", makes=True)
+def getenv(interpreter: Interpreter, name: Form) -> str:
+    """(getenv "NAME"): the text of a variable of the environment; "" if it is not set"""
+    variable = text("getenv", name)
+    if _SECRET.search(variable):
+        raise CallError(
+            f"getenv: the variable {interpreter.describe(variable)} may hold a password, which a program may not read",
+            0,
+            "write the value into the program, or give it with --set: (defvar x ...)",
+        )
+    try:
+        content = os.fsencode(os.environ.get(variable, ""))
+    except ValueError:  # no variable has such a name
+        return ""
+    return content.decode("utf-8", "replace")
+
+
+@word("time")
+def time_(interpreter: Interpreter) -> float:
+    """(time): the seconds since the beginning of 1970, with their fraction"""
+    return time.time()
+
+
+@dataclass(frozen=True)
+class Date:
+    """A date and a time of day."""
+
+    moment: datetime
+
+    def __str__(self) -> str:
+        return f"::DATE:{self.moment:%Y-%m-%d %H:%M:%S}"
+
+
+@word("today")
+def today(interpreter: Interpreter) -> Date:
+    """(today): the date and the time of day, as a date object"""
+    return Date(datetime.now())
+
+
+@word("flush")
+def flush(interpreter: Interpreter) -> Form:
+    """(flush): writes out everything that was printed; returns ()"""
+    interpreter.port.flush()
+    return NIL
+
+
+@word("beep")
+def beep(interpreter: Interpreter) -> str:
+    """(beep): rings the bell of the terminal, if there is one; returns the text "beep" itself"""
+    if interpreter.port.isatty():
+        interpreter.port.write("\a")
+    return "beep"
 
 
 @word("sleep")

@@ -85,7 +85,10 @@ def open_append(interpreter: Interpreter, name: Form, suffix: Form = ABSENT) -> 
 
 
 def _suffixes(name: str, suffix: Form) -> list[str]:
-    return [] if suffix is ABSENT else [text(name, suffix, 1)]
+    """Return the suffix of a call, which a program may write with or without its dot."""
+    if suffix is ABSENT or suffix == "":
+        return []
+    return ["." + text(name, suffix, 1).removeprefix(".")]
 
 
 @special_word("reading")

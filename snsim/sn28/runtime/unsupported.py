@@ -63,8 +63,6 @@ UNSUPPORTED: dict[str, str] = {
     **dict.fromkeys(("imagetool", "matrixtool"), _PANEL),
     "x11-configure": "windows need no preparation: remove the call",
     "class-ext-to-int": f"{_TOOL}; codebook-label sets the label of an item to a whole number",
-    "clip": f"{_TOOL}; (max low (min high x)) limits a number to a range",
     "mean-sdev-normalization": f"{_TOOL}; compute it from mean-mat and sdev-mat (which returns a variance)",
-    "sublist": "NetTool writes calls of it, but SN never defined it: define it, or connect the units yourself",
     "quick-sort": "(sort-list l >) sorts a list upwards",
 }

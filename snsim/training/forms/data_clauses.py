@@ -23,9 +23,10 @@ from snsim.network.net import Net
 from snsim.registry import Shelf, suggest
 from snsim.training.best_pass import FIGURES
 from snsim.training.criteria import CRITERIA
-from snsim.training.forms.reader_clauses import read_reader
+from snsim.training.forms.reader_clauses import read_example_options, read_reader
 from snsim.training.spec import DataChoice
 
+EXAMPLES_SYNTAX = "(examples INPUTS TARGETS option ...), two matrices with one row per pattern"
 DATA = '(data SET ...), (data (examples M M)), (data (patterns "a" "b")) or (data (READER "FILE" ... option ...))'
 
 
@@ -66,8 +67,11 @@ def read_data(node: Node, sets: Shelf[Any], net: Net | None, faults: Faults) -> 
 
 
 def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | None:
-    args = read_arguments(node, 2, 2, "(examples INPUTS TARGETS), two matrices with one row per pattern", faults)
-    if args is None:
+    before = len(faults.found)
+    options = read_example_options(node, faults)
+    bare = Node(tuple(item for item in node.items if item is node.items[0] or not item.head), node.span)
+    args = read_arguments(bare, 2, 2, EXAMPLES_SYNTAX, faults)
+    if args is None or len(faults.found) > before:
         return None
     for item, what in zip(args, ("inputs", "targets")):
         if not isinstance(item.value, np.ndarray):
@@ -111,7 +115,7 @@ def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | 
                     item.span,
                     f"write {layer.units} numbers in each row, or (layer {layer.name} {matrix.shape[1]})",
                 )
-    return DataChoice(inputs=inputs, targets=targets, span=node.span)
+    return DataChoice(inputs=inputs, targets=targets, options=options, span=node.span)
 
 
 def _read_patterns(node: Node, faults: Faults) -> DataChoice | None:

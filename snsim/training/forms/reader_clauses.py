@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from snsim.data.reader_options import NamePattern, OwnData, ReaderOptions, field_name
+from snsim.data.reader_options import (
+    COMMON_OPTIONS,
+    EXAMPLES,
+    PICTURE_OPTIONS,
+    TABLE_OPTIONS,
+    NamePattern,
+    OwnData,
+    ReaderOptions,
+    field_name,
+)
 from snsim.data.reader_shelf import DataReader
 from snsim.errors import Span
 from snsim.language.forms import Node
@@ -200,7 +209,7 @@ def read_reader(node: Node, reader: DataReader, faults: Faults) -> OwnData | Non
     """Read `(csv "FILE" ... option ...)`. None after faults."""
     before = len(faults.found)
     files = _files(node, reader, faults)
-    options = _options(node, reader, faults)
+    options = _options(node, reader.all_options, faults)
     if len(faults.found) > before or files is None:
         return None
     return OwnData(node.head, files, options)
@@ -223,17 +232,28 @@ def _files(node: Node, reader: DataReader, faults: Faults) -> tuple[str, ...] | 
     return tuple(files)
 
 
-def _options(node: Node, reader: DataReader, faults: Faults) -> ReaderOptions:
+def read_example_options(node: Node, faults: Faults) -> ReaderOptions:
+    """Read the options of `(examples INPUTS TARGETS option ...)`: those that do not concern columns or pictures."""
+    return _options(node, COMMON_OPTIONS, faults)
+
+
+def _why_not(word: str) -> str:
+    """Return the remedy for an option that (examples ...) does not take."""
+    if word in PICTURE_OPTIONS:
+        return "the inputs are rows of numbers, not pictures: write the numbers as you need them"
+    return "the columns of a matrix have no names: leave those out that are not wanted"
+
+
+def _options(node: Node, known: Sequence[str], faults: Faults) -> ReaderOptions:
     options, spans = ReaderOptions(), dict[str, Span]()
     for item in node.items[1:]:
         word = item.head
         if not word:
             continue
-        if word not in reader.all_options:
-            known = list(reader.all_options)
-            faults.add(
-                f'{node.head} has no option "{word}"', item.items[0].span, partial(suggest, word, known, "options")
-            )
+        if word not in known:
+            is_example = node.head == EXAMPLES and word in (*TABLE_OPTIONS, *PICTURE_OPTIONS)
+            hint = _why_not(word) if is_example else partial(suggest, word, list(known), "options")
+            faults.add(f'{node.head} has no option "{word}"', item.items[0].span, hint)
             continue
         if word in spans:
             faults.add(f"({word} ...) is stated twice in this form", item.span, "leave one of them out")

@@ -1,0 +1,47 @@
+"""What a native engine needs of its host: memory for its numbers, a compiler, and calls of compiled functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from snsim.engines.native.target import Machine
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """An argument that a compiled function fills."""
+
+    array: np.ndarray
+
+
+class CodeHost(Protocol):
+    """The host of the code of one engine.
+
+    Attributes
+    ----------
+    machine : Machine
+        The vectors that the code is generated for.
+    state : array
+        The block of numbers of the engine. `grow` replaces it, so it must not be kept.
+    """
+
+    machine: Machine
+    state: np.ndarray
+
+    def grow(self, size: int) -> None:
+        """Enlarge the block to this many numbers if it has fewer; new numbers are 0."""
+
+    def set_tables(self, tables: np.ndarray) -> None:
+        """Set the index tables (int32) of the code."""
+
+    def compile(self, text: str, exported: tuple[str, ...]) -> Any:
+        """Compile LLVM IR for `run`. SnError if LLVM cannot."""
+
+    def run(self, code: Any, name: str, *arguments: np.ndarray | Result | int | float) -> None:
+        """Call a function of compiled code with the block, the tables and these arguments.
+
+        Arrays are contiguous and of the type that the function expects. An int is a count (i64), a float a number.
+        """

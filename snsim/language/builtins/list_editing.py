@@ -1,0 +1,144 @@
+"""Define the words that insert, delete and select elements of lists (docs/reference/sn28.md, section 1.11)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snsim.language.builtins.arithmetic import whole
+from snsim.language.builtins.indexing import selection
+from snsim.language.forms import NIL, Form, Pair
+from snsim.language.literals import MOST_DIMENSIONS
+from snsim.language.procedures import CallError, function
+
+if TYPE_CHECKING:
+    from snsim.language.interpreter import Interpreter
+
+
+def _cell(interpreter: Interpreter, name: str, values: Form, n: int, length: int) -> Pair:
+    """Return cell n of a list of this length, counted from 0."""
+    if not 0 <= n < length:
+        raise CallError(
+            f"{name}: the list is too short: it has {length} elements, and {n + (name == 'list-insert')} is the place",
+            1,
+            "places count from 0: write (length list) for the number of elements",
+        )
+    cell = values
+    interpreter.budget.walk(n)
+    for _ in range(n):
+        cell = cell.cdr
+    assert isinstance(cell, Pair)
+    return cell
+
+
+@function("list-insert", interpreter=True)
+def list_insert(interpreter: Interpreter, values: Form, n: Form, x: Form) -> Form:
+    """(list-insert list n x): the list with x at place n, counted from 0; changes the list itself unless n is 0"""
+    length, at = len(interpreter.elements(values, "list-insert")), whole("list-insert", n, 1)
+    interpreter.budget.make_list(1, "list-insert")
+    if at == 0:
+        return Pair(x, values)
+    cell = _cell(interpreter, "list-insert", values, at - 1, length)
+    interpreter.rewritten += 1
+    cell.cdr = Pair(x, cell.cdr)
+    return values
+
+
+@function("list-delete", interpreter=True)
+def list_delete(interpreter: Interpreter, values: Form, n: Form) -> Form:
+    """(list-delete list n): the list without element n, counted from 0; changes the list itself unless n is 0"""
+    length, at = len(interpreter.elements(values, "list-delete")), whole("list-delete", n, 1)
+    gone = _cell(interpreter, "list-delete", values, at, length)
+    if at == 0:
+        return gone.cdr
+    before = _cell(interpreter, "list-delete", values, at - 1, length)
+    interpreter.rewritten += 1
+    before.cdr = gone.cdr
+    return values
+
+
+@function("list-merge", interpreter=True)
+def list_merge(interpreter: Interpreter, values: Form, more: Form) -> Form:
+    """(list-merge list more): appends the elements of more that are not in the list; () if the last one was in it"""
+    members = interpreter.elements(values, "list-merge")
+    new = interpreter.elements(more, "list-merge")
+    if not members and new:  # the first element begins the list, and only the rest is merged
+        members, new, values = [new[0]], new[1:], Pair(new[0])
+        interpreter.budget.make_list(1, "list-merge")
+    end = values
+    while isinstance(end, Pair) and isinstance(end.cdr, Pair):
+        end = end.cdr
+    result: Form = NIL
+    for x in new:
+        interpreter.step(1 + len(members) // 4)
+        result = NIL
+        if not any(interpreter.equal(x, member) for member in members):
+            members.append(x)
+            interpreter.budget.make_list(1, "list-merge")
+            interpreter.rewritten += 1
+            end.cdr = Pair(x)
+            end, result = end.cdr, values
+    return result
+
+
+@function("alist-add", interpreter=True)
+def alist_add(interpreter: Interpreter, key: Form, value: Form, alist: Form) -> Form:
+    """(alist-add key x list): the list of pairs with x for the key; changes an old pair, or adds a new one in front"""
+    for item in interpreter.elements(alist, "alist-add"):
+        if isinstance(item, Pair) and interpreter.equal(key, item.car):
+            interpreter.rewritten += 1
+            item.cdr = value
+            return alist
+    interpreter.budget.make_list(2, "alist-add")
+    return Pair(Pair(key, value), alist)
+
+
+@function("nfirst", interpreter=True)
+def nfirst(interpreter: Interpreter, n: Form, values: Form) -> Form:
+    """(nfirst n list): its first n elements; all of them if there are fewer"""
+    count = max(whole("nfirst", n), 0)
+    return interpreter.new_list(interpreter.elements(values, "nfirst", None)[:count], "nfirst")
+
+
+@function("nth%", interpreter=True)
+def nth_modulo(interpreter: Interpreter, n: Form, values: Form) -> Form:
+    """(nth% n list): element n, counted from 0 and modulo the length; () for an empty list"""
+    items = interpreter.elements(values, "nth%")
+    return items[whole("nth%", n) % len(items)] if items else NIL
+
+
+@function("sublist", interpreter=True)
+def sublist(interpreter: Interpreter, values: Form, n: Form, rows: Form = NIL, columns: Form = NIL) -> Form:
+    """(sublist list n [rows [columns]]): the elements of a rectangle of a list in rows of n; i, (a b) or () for all"""
+    items, width = interpreter.elements(values, "sublist"), whole("sublist", n, 1)
+    if width < 1 or len(items) % width:
+        raise CallError(
+            f"sublist: a list of {len(items)} elements has no rows of {width}",
+            1,
+            "write the length of a row, such as the number of columns of the layer",
+        )
+    places = np.arange(len(items)).reshape(-1, width)
+    chosen = [selection(interpreter, r, size, 2 + i) for i, (r, size) in enumerate(zip((rows, columns), places.shape))]
+    return interpreter.new_list([items[i] for i in places[tuple(chosen)].ravel().tolist()], "sublist")
+
+
+@function("list-to-array", interpreter=True, makes=True)
+def list_to_array(interpreter: Interpreter, values: Form) -> np.ndarray:
+    """(list-to-array list): the array of the elements; a list of lists of one length has two dimensions, and so on"""
+    items = interpreter.elements(values, "list-to-array")
+    shape = [len(items)]
+    if not items:
+        raise CallError("list-to-array: the list is empty", 0, "write a list of one element or more")
+    while len(shape) < MOST_DIMENSIONS and all(isinstance(item, Pair) for item in items):
+        rows = [interpreter.elements(item, "list-to-array") for item in items]
+        width = len(rows[0])
+        if any(len(row) != width for row in rows):
+            break
+        interpreter.budget.make_list(width * len(rows), "list-to-array")
+        items = [item for row in rows for item in row]
+        shape.append(width)
+    array = np.empty(len(items), object)
+    for i, item in enumerate(items):  # one by one, because NumPy would look into matrices
+        array[i] = item
+    return array.reshape(shape)

@@ -1,0 +1,98 @@
+"""Compile texts in processes of their own, so that a hostile text ends at most its own process.
+
+One process is always ready with its imports done. It compiles one text and ends, and the next one is started: nothing
+of one text reaches another.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from snsim.errors import fail
+
+SECONDS = 30.0  # that a text may take until its page is there, on the clock
+_FAULT = "this text ended the process that compiled it"
+
+
+class Compiler:
+    """The processes that compile texts, one text at a time. A new text ends the one that is being compiled.
+
+    `seconds` is how long a text may take on the clock. Close it to end the process that waits.
+    """
+
+    def __init__(self, seconds: float = SECONDS):
+        self._seconds = seconds
+        self._turn = threading.Lock()  # one text at a time
+        self._change = threading.Lock()  # of the three below
+        self._busy: subprocess.Popen[bytes] | None = None
+        self._ready: subprocess.Popen[bytes] | None = _start()
+        self._newest = 0
+
+    def compile(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the reply of a worker to a request (see `worker`), or None if a newer request has ended it."""
+        with self._change:
+            self._newest += 1
+            number = self._newest
+            if self._busy is not None:
+                self._busy.kill()
+        with self._turn:
+            with self._change:
+                if number != self._newest or self._ready is None:
+                    return None
+                worker, self._ready = self._ready, None
+                self._busy = worker
+            try:
+                reply = self._ask(worker, request)
+            finally:
+                with self._change:
+                    self._busy = None
+                    self._ready = _start()
+            with self._change:
+                return reply if number == self._newest else None
+
+    def _ask(self, worker: subprocess.Popen[bytes], request: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            out, _ = worker.communicate(json.dumps(request).encode(), timeout=self._seconds)
+        except subprocess.TimeoutExpired:
+            return _failed(
+                f"this text is not compiled after {self._seconds:g} seconds",
+                "make it smaller: fewer connections or patterns",
+            )
+        finally:
+            worker.kill()
+            worker.wait()
+        try:
+            reply = json.loads(out)
+        except ValueError:
+            return _failed(_FAULT, "it needs too much memory or time: make the net or the data smaller")
+        return reply if isinstance(reply, dict) else _failed(_FAULT, "make the net or the data smaller")
+
+    def close(self) -> None:
+        """End all processes. A request that waits gets None."""
+        with self._change:
+            self._newest += 1
+            for worker in (self._busy, self._ready):
+                if worker is not None:
+                    worker.kill()
+                    if worker is self._ready:
+                        worker.communicate()
+            self._ready = None
+
+
+def _failed(message: str, hint: str) -> dict[str, Any]:
+    fault = fail(message, hint=hint).faults[0]
+    return {"faults": [{**fault.as_json(), "text": str(fail(message, hint=hint))}], "printed": "", "page": None}
+
+
+def _start() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "snsim.page.play.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )

@@ -1,0 +1,108 @@
+"""Follow a run folder while another process writes it, and start the process that trains."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from snsim import run_folder
+from snsim.errors import SnError
+from snsim.input_files import is_file, read_file
+from snsim.protected_files import PASSES
+from snsim.tensor_file import tensor_file
+
+_MOST_OF_A_LOG = 1 << 28  # bytes of passes.jsonl
+
+
+class WatchedRun:
+    """The passes and the weights of a run folder, as far as they are written.
+
+    `trainer` is the process that writes it, if this server has started it.
+    """
+
+    def __init__(self, folder: Path, trainer: Trainer | None = None):
+        self.folder, self._trainer = folder, trainer
+        self._is_over = False
+
+    def passes_after(self, number: int) -> list[dict[str, Any]]:
+        """Return the lines of the passes after `number`, in order. A line that is not complete is left out."""
+        path = self.folder / PASSES
+        if not is_file(path):
+            return []
+        lines = read_file(path, _MOST_OF_A_LOG).split(b"\n")[:-1]
+        return [json.loads(line) for line in lines[number:]]
+
+    def weights(self) -> bytes:
+        """Return the weights of the newest checkpoint as a safetensors file. SnError if the folder is damaged."""
+        return b"".join(tensor_file(run_folder.open_run(self.folder).snapshot.parameters))
+
+    def end(self) -> None:
+        """Tell that no pass will come: the process of this server has written the last one."""
+        self._is_over = True
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no process writes the folder any more."""
+        if self._is_over:
+            return True
+        if self._trainer is not None:
+            return self._trainer.has_ended
+        try:
+            with run_folder.lock_run(self.folder):
+                return True
+        except SnError:
+            return False
+
+
+class Trainer:
+    """A process that trains a description natively and writes a run folder (see `trainer`)."""
+
+    def __init__(self, request: Mapping[str, Any], out: Path):
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "snsim.page.play.trainer"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({**request, "out": str(out)}).encode() + b"\n")
+        self._process.stdin.flush()
+        self._begun = threading.Event()
+        self.folder: Path | None = None
+        self.data = ""  # the name of the data set
+        self.faults: list[dict[str, Any]] = []
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            reply = json.loads(line)
+            if "run" in reply:
+                self.folder, self.data = Path(reply["run"]), reply["data"]
+            self.faults = reply.get("faults", self.faults)
+            self._begun.set()
+        self._begun.set()
+
+    def wait_for_folder(self, seconds: float) -> Path | None:
+        """Return the run folder once it is there; None if the training failed or takes longer to begin."""
+        self._begun.wait(seconds)
+        return self.folder
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.poll() is not None
+
+    def stop(self) -> None:
+        """Interrupt the training. Its passes are saved, and it can be resumed."""
+        if not self.has_ended:
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()

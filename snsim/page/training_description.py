@@ -1,0 +1,432 @@
+"""Describe a training so that `snsim/page/engine/training.js` repeats it in a browser, with the same numbers.
+
+`describe_training` compiles every WebAssembly module that the training needs, and returns values for JSON and blobs of
+bytes. The interface of the modules is that of `snsim.engines.native.wasm`.
+
+The values
+----------
+A name that ends with `_blob` holds the name of a blob; every blob is little-endian, without a header.
+
+    format      1
+    dtype       "float32" or "float64": REAL in the list below
+    seed        the seed that `weights_blob` and the weights at the start belong to
+    passes      of the whole training
+    shape       of an input picture, for shifts
+    inputs, outputs   the numbers of units
+    patterns    {"train": N, "test": N or 0}
+    cost        {"softmax": bool, "steps": [[op, [step, ...], number, name], ...], "result": step}; the steps of E
+    criterion   [name, number, ...]
+    parameters  [{"name", "size", "shape", "kind", "initial"}]: those that learn, in order. `initial` is
+                {"draw": "uniform" or "normal" or "constant", "factor": number or "factor_blob": f64},
+                {"draw": "gain", "of": the parameter normalized, "owners_blob": i32}, or {"draw": "given", "blob": REAL}
+    weights     {parameter: name of a blob, REAL} or null: trained weights that the page starts with
+    normal      {"blob": f64} or null: the table of NumPy's normal distribution, if a stage needs it
+    nets        one for each update rule: see below
+    stages      one for each stage: see below
+    adjustable  [{"net", "module"}] for each stage: the code with no option compiled in, for options that are changed by
+                hand; or null
+
+A net
+    block       how many numbers
+    block_blob  REAL: the block before weights are loaded
+    tables_blob i32
+    layers      [{"name", "units", "x", "slope", "error", "unit_of_cell_blob": i32 or null where cells are units}]
+    parameters  {name: {"index_blob": i32, "regions": {"value": offset, "state NAME": offset, ...}}}
+    states      the names of the states of the rule that are kept
+    modules     [{"blob", "functions", "options", "arrays", "gated": [layer], "noisy": [layer]}]; `options` are those
+                that `numbers` begins with, `arrays` the parameters whose rates are an array in the block
+    curvature   {"blob", "channel"} or null: gathers g and "h" or "h-full"
+
+A stage
+    passes, net, batch, batch_mean, order, shift ([cells, fill or null] or null), dropout ([[layer, P], ...])
+    modules     the number of the module for each pass
+    options     {name: value}; a value is {"kind", "numbers", "lengths"}, as `snsim.training.schedule.value_at` reads it
+    rates       {parameter: {"value": value, "divisor": number, or "divisor_blob": f64}}; empty for a rule without rates
+    input_noise, theta   a value or null
+    curvature_patterns   N or null: h is the mean over N patterns, held during a pass
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from snsim import engines
+from snsim.engines.plan import plan
+from snsim.engines.protocol import Cost, Settings
+from snsim.errors import fail
+from snsim.network.net import Parameter
+from snsim.page.normal_table import normal_table
+from snsim.training.choose_engine import constant_options
+from snsim.training.initial import draw_parameter, initial_weights
+from snsim.training.parameter_scopes import StatementsByScope, decays_of, rate_divisor
+from snsim.training.prepare import Patterns, PreparedData
+from snsim.training.schedule import constant_value, value_at
+from snsim.training.spec import Stage, Training, Value
+
+_CURVATURES = {"gauss-newton": "h", "full": "h-full"}
+_CRITERIA = ("max", "quadrant", "lms", "sgn", "hamming", "labels")
+
+
+@dataclass(frozen=True, eq=False)
+class PageTraining:
+    """A training for a page: `values` for JSON, and `blobs` by name."""
+
+    values: dict[str, Any]
+    blobs: dict[str, bytes]
+
+
+def describe_training(
+    training: Training,
+    data: PreparedData,
+    seed: int,
+    initial: Mapping[str, np.ndarray] | None = None,
+    weights: Mapping[str, np.ndarray] | None = None,
+    dtype: np.dtype | type | str = np.float32,
+    adjustable: bool = True,
+) -> PageTraining:
+    """Return the description of a training with its data.
+
+    Parameters
+    ----------
+    initial : mapping of str to array, optional
+        The initial weights for `seed`, where they do not all come from the seed.
+    weights : mapping of str to array, optional
+        Trained weights that the page starts with.
+    adjustable : bool
+        Whether to compile modules in which the options of the update rule can be changed too.
+
+    Raises
+    ------
+    SnError
+        If a page cannot do what the training asks for.
+    """
+    return _Describer(training, data, seed, np.dtype(dtype), adjustable).describe(initial, weights)
+
+
+class _Blobs:
+    """Blobs by name; equal contents share one."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, bytes] = {}
+        self._names: dict[bytes, str] = {}
+
+    def add(self, name: str, content: bytes) -> str:
+        if content not in self._names:
+            free = name if name not in self.by_name else f"{name} {len(self.by_name)}"
+            self.by_name[free] = content
+            self._names[content] = free
+        return self._names[content]
+
+    def array(self, name: str, values: np.ndarray, dtype: str | np.dtype) -> str:
+        return self.add(name, np.ascontiguousarray(values, np.dtype(dtype).newbyteorder("<")).tobytes())
+
+
+@dataclass(eq=False)
+class _NetInPage:
+    """A net compiled for one rule: the engine that lays it out, and its modules by the code that they are."""
+
+    engine: Any
+    host: Any
+    modules: list[dict[str, Any]] = field(default_factory=list)
+    numbers: dict[Any, int] = field(default_factory=dict)
+    curvature: dict[str, str] | None = None
+
+
+class _Describer:
+    def __init__(self, training: Training, data: PreparedData, seed: int, dtype: np.dtype, adjustable: bool):
+        self._training, self._data, self._seed, self._dtype = training, data, seed, dtype
+        self._adjustable = adjustable
+        self._blobs = _Blobs()
+        self._nets: list[_NetInPage] = []
+        self._plan = plan(training.net)
+        self._learning = [p for p in training.net.parameters if p.learns]
+
+    def describe(
+        self, initial: Mapping[str, np.ndarray] | None, weights: Mapping[str, np.ndarray] | None
+    ) -> PageTraining:
+        training, data = self._training, self._data
+        self._check()
+        for name, patterns in (("train", data.train), ("test", data.test)):
+            if patterns is not None:
+                self._add_patterns(name, patterns)
+        stages = self._stages()
+        adjustable = self._adjustable_nets() if self._adjustable else None
+        noisy = any(stage.input_noise is not None or stage.theta is not None for stage in training.stages)
+        drawn = [self._initial(parameter, initial) for parameter in self._learning]
+        values = {
+            "format": 1,
+            "dtype": str(self._dtype),
+            "seed": self._seed,
+            "passes": training.passes,
+            "shape": list(data.shape),
+            "inputs": self._plan.input_units,
+            "outputs": self._plan.output_units,
+            "patterns": {"train": len(data.train), "test": 0 if data.test is None else len(data.test)},
+            "cost": _cost(training.cost),
+            "criterion": [training.criterion[0], *training.criterion[1]],
+            "parameters": [
+                {"name": p.name, "size": p.size, "shape": list(p.shape), "kind": p.kind, "initial": how}
+                for p, how in zip(self._learning, drawn)
+            ],
+            "weights": None
+            if weights is None
+            else {p.name: self._array(f"weights {p.name}", weights[p.name], self._dtype) for p in self._learning},
+            "normal": {"blob": self._array("normal", normal_table(), "f8")}
+            if noisy or any(how["draw"] == "normal" for how in drawn)
+            else None,
+            "nets": [self._net(number, net) for number, net in enumerate(self._nets)],
+            "stages": stages,
+            "adjustable": adjustable,
+        }
+        return PageTraining(values, self._blobs.by_name)
+
+    def _array(self, name: str, values: np.ndarray, dtype: str | np.dtype) -> str:
+        return self._blobs.array(name, values, dtype)
+
+    def _check(self) -> None:
+        """Raise SnError if a page cannot do what the training asks for."""
+        training = self._training
+        if training.criterion[0] not in _CRITERIA:
+            raise fail(
+                f'a page cannot judge by the criterion "{training.criterion[0]}"',
+                training.span_of("correct"),
+                hint=f"write (correct ...) with one of {', '.join(_CRITERIA)}",
+            )
+        for stage in training.stages:
+            if stage.rule.conjugate:
+                raise fail(
+                    f"a page cannot learn by conjugate gradient, and the training {training.name} asks for it",
+                    training.span_of("update", "stage", "repeat"),
+                    hint="write another (update ...), or run it with snsim run",
+                )
+            if stage.prune is not None:
+                raise fail(
+                    f"a page cannot prune, and the training {training.name} asks for it",
+                    training.span_of("stage", "repeat"),
+                    hint="remove (prune ...), or run it with snsim run",
+                )
+
+    def _add_patterns(self, name: str, patterns: Patterns) -> None:
+        """Add inputs in the type of the engine, and targets in float64 where float32 would change them."""
+        self._blobs.by_name[f"{name}.inputs"] = np.ascontiguousarray(patterns.inputs, self._dtype).tobytes()
+        self._blobs.by_name[f"{name}.targets"] = np.ascontiguousarray(patterns.targets, np.float32).tobytes()
+        exact = patterns.targets.astype(np.float32).astype(np.float64)
+        if not np.array_equal(exact, patterns.targets):
+            self._blobs.by_name[f"{name}.exact targets"] = np.ascontiguousarray(patterns.targets, "<f8").tobytes()
+
+    # ---- Initial weights ------------------------------------------------------------------------------------------
+
+    def _initial(self, parameter: Parameter, given: Mapping[str, np.ndarray] | None) -> dict[str, Any]:
+        """Return how a parameter is drawn; the values themselves where the seed does not give them."""
+        how = self._drawn(parameter)
+        if given is None and how is not None:
+            return how
+        values = self._by_seed()[parameter.name] if given is None else np.asarray(given[parameter.name])
+        if how is not None and np.array_equal(values, self._by_seed()[parameter.name]):
+            return how
+        return {"draw": "given", "blob": self._array(f"initial {parameter.name}", values, self._dtype)}
+
+    def _by_seed(self) -> dict[str, np.ndarray]:
+        if not hasattr(self, "_seeded"):
+            self._seeded = initial_weights(self._training, self._seed)
+        return self._seeded
+
+    def _drawn(self, parameter: Parameter) -> dict[str, Any] | None:
+        """Return how the seed gives a parameter; None if a distribution draws in a way that a page does not know."""
+        if parameter.kind == "gain":
+            net = self._training.net
+            connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
+            return {
+                "draw": "gain",
+                "of": f"{net.attribute(connection)}.weight",
+                "owners_blob": self._array(f"owners {parameter.name}", connection.wiring.owners(), "i4"),
+            }
+        recorder = _Recorder()
+        stated = StatementsByScope(self._training.initial)
+        factor = draw_parameter(self._training.net, self._training, stated, parameter, recorder)  # type: ignore[arg-type]
+        if len(recorder.draws) > 1 or any(shape != parameter.shape for _, shape in recorder.draws):
+            return None
+        how: dict[str, Any] = {"draw": recorder.draws[0][0] if recorder.draws else "constant"}
+        flat = np.asarray(factor, np.float64).reshape(-1)
+        if flat.size and (flat == flat[0]).all():
+            return {**how, "factor": float(flat[0])}
+        return {**how, "factor_blob": self._array(f"factor {parameter.name}", flat, "f8")}
+
+    # ---- Stages and nets ------------------------------------------------------------------------------------------
+
+    def _stages(self) -> list[dict[str, Any]]:
+        training = self._training
+        stages: list[dict[str, Any]] = []
+        for k, stage in enumerate(training.stages):
+            same = next((j for j in range(k) if training.stages[j].rule == stage.rule), None)
+            number = self._new_net(stage, constant_options(training, stage)) if same is None else stages[same]["net"]
+            modules = [self._module(self._nets[number], stage, inside) for inside in range(1, stage.passes + 1)]
+            stages.append(self._stage(stage, number, modules))
+        return stages
+
+    def _adjustable_nets(self) -> list[dict[str, Any]]:
+        """Return for each stage the net and the module in which every option is a number."""
+        found: list[dict[str, Any]] = []
+        for k, stage in enumerate(self._training.stages):
+            same = next((j for j in range(k) if self._training.stages[j].rule == stage.rule), None)
+            number = found[same]["net"] if same is not None else self._new_net(stage, {})
+            inside = next((p for p in range(1, stage.passes + 1) if self._all_learn(stage, p)), 1)
+            module = self._module(self._nets[number], stage, inside, {name: 1.0 for name in stage.options})
+            found.append({"net": number, "module": module})
+        return found
+
+    def _new_net(self, stage: Stage, constants: Mapping[str, float]) -> int:
+        native = engines.native_package()
+        engine, host = native.module_engine(self._plan, self._training.cost, stage.rule, self._dtype, constants)
+        self._nets.append(_NetInPage(engine, host))
+        return len(self._nets) - 1
+
+    def _module(self, net: _NetInPage, stage: Stage, inside: int, options: Mapping[str, float] | None = None) -> int:
+        """Return the number of the module for a pass of a stage; it is compiled if it is new."""
+        training = self._training
+        theta = 0.0 if stage.theta is None else value_at(stage.theta, inside, stage.passes)
+        rates = {}
+        for name, (value, divisor) in self._rates(stage).items():
+            rates[name] = value_at(value, inside, stage.passes) / divisor
+        held = stage.curvature_patterns is not None and stage.rule.curvature is not None
+        settings = Settings(
+            rates=rates,
+            options=options or {name: value_at(v, inside, stage.passes) for name, v in stage.options.items()},
+            batch=min(stage.batch or len(self._data.train), len(self._data.train)),
+            batch_mean=stage.batch_mean,
+            held_curvature={p.name: np.zeros(p.shape) for p in self._learning} if held else None,
+            decays=decays_of(stage, training.net),
+        )
+        names = [layer.name for layer in training.net.layers]
+        gated = tuple(sorted(names.index(layer) for layer, _ in stage.dropout if layer != names[0]))
+        noisy = tuple(range(1, len(names))) if theta else ()
+        compiled = net.engine.prepare(settings, (gated, noisy))
+        if held and net.curvature is None:
+            assert stage.rule.curvature is not None
+            channel = _CURVATURES[stage.rule.curvature]
+            code = net.engine.gathering_code(("g", channel)).code
+            net.curvature = {"blob": self._blobs.add("curvature.wasm", code), "channel": channel}
+        if compiled not in net.numbers:
+            net.numbers[compiled] = len(net.modules)
+            batched = settings.batch > 1
+            net.modules.append(
+                {
+                    "blob": self._blobs.add("module.wasm", compiled.code),
+                    "functions": [*(("gather", "apply") if batched else ("learn",)), "evaluate", "states"],
+                    "options": list(compiled.updates.options),
+                    "arrays": [name for name, kind in compiled.updates.variant.rates if kind == "array"],
+                    "gated": list(gated),
+                    "noisy": list(noisy),
+                }
+            )
+        return net.numbers[compiled]
+
+    def _all_learn(self, stage: Stage, inside: int) -> bool:
+        """Tell whether no rate is 0 in a pass."""
+        return all(value_at(value, inside, stage.passes) for value, _ in self._rates(stage).values())
+
+    def _rates(self, stage: Stage) -> dict[str, tuple[Value, np.ndarray]]:
+        """Return the value and the divisor of the rates of each parameter; empty for a rule without rates."""
+        if "rate" not in stage.rule.mentions:
+            return {p.name: (constant_value(1.0), np.asarray(1.0)) for p in self._learning}
+        stated = StatementsByScope(stage.rates)
+        found = {}
+        for parameter in self._learning:
+            scoped = stated.most_specific(parameter)
+            assert scoped is not None, f"no rate for {parameter.name}"
+            found[parameter.name] = (scoped.value, rate_divisor(scoped, parameter, self._training.fan_in))
+        return found
+
+    def _stage(self, stage: Stage, net: int, modules: list[int]) -> dict[str, Any]:
+        rates = {
+            name: {"value": _value(value), **self._divisor(name, divisor)}
+            for name, (value, divisor) in self._rates(stage).items()
+        }
+        return {
+            "passes": stage.passes,
+            "net": net,
+            "modules": modules,
+            "batch": min(stage.batch or len(self._data.train), len(self._data.train)),
+            "batch_mean": stage.batch_mean,
+            "order": stage.order,
+            "shift": None if stage.shift is None else list(stage.shift),
+            "dropout": [[layer, chance] for layer, chance in stage.dropout],
+            "options": {name: _value(value) for name, value in stage.options.items()},
+            "rates": rates,
+            "input_noise": None if stage.input_noise is None else _value(stage.input_noise),
+            "theta": None if stage.theta is None else _value(stage.theta),
+            "curvature_patterns": stage.curvature_patterns if stage.rule.curvature is not None else None,
+        }
+
+    def _divisor(self, name: str, divisor: np.ndarray) -> dict[str, Any]:
+        if np.ndim(divisor) == 0:
+            return {"divisor": float(divisor)}
+        return {"divisor_blob": self._array(f"divisor {name}", divisor, "f8")}
+
+    def _net(self, number: int, net: _NetInPage) -> dict[str, Any]:
+        code, kept = net.engine.net_code, net.engine.kept_states
+        layers = [
+            {
+                "name": cells.name,
+                "units": cells.units,
+                "x": cells.x.offset,
+                "slope": cells.slope.offset,
+                "error": cells.delta["g"].offset,
+                "unit_of_cell_blob": None
+                if cells.is_plain
+                else self._array(f"cells {cells.name}", cells.unit_of_cell, "i4"),
+            }
+            for cells in code.layers
+        ]
+        parameters = {
+            p.name: {
+                "index_blob": self._array(f"index {p.name}", code.cells[p.name].index, "i4"),
+                "regions": code.cells[p.name].regions(),
+            }
+            for p in self._learning
+        }
+        return {
+            "block": len(net.host.state),
+            "block_blob": self._array(f"block {number}", net.host.state, self._dtype),
+            "tables_blob": self._array(f"tables {number}", net.host.tables, "i4"),
+            "layers": layers,
+            "parameters": parameters,
+            "states": list(kept),
+            "modules": net.modules,
+            "curvature": net.curvature,
+        }
+
+
+class _Recorder:
+    """Stands for a generator: it notes what is drawn, and draws 1, so that the result is the factor of each number."""
+
+    def __init__(self) -> None:
+        self.draws: list[tuple[str, tuple[int, ...]]] = []
+
+    def uniform(self, low: float, high: float, shape: tuple[int, ...]) -> np.ndarray:
+        self.draws.append(("uniform" if (low, high) == (-1.0, 1.0) else f"uniform {low} {high}", tuple(shape)))
+        return np.ones(shape)
+
+    def standard_normal(self, shape: tuple[int, ...]) -> np.ndarray:
+        self.draws.append(("normal", tuple(shape)))
+        return np.ones(shape)
+
+
+def _value(value: Value) -> dict[str, Any]:
+    return {"kind": value.kind, "numbers": list(value.numbers), "lengths": list(value.lengths)}
+
+
+def _cost(cost: Cost) -> dict[str, Any]:
+    """Return the cost as a straight-line program."""
+    if cost.e is None:
+        return {"softmax": True, "steps": [], "result": 0}
+    program = cost.e.program
+    return {
+        "softmax": False,
+        "steps": [[op, list(args), number, name] for op, args, number, name in program.steps],
+        "result": program.results[0],
+    }

@@ -1,0 +1,81 @@
+"""Small trainings that together use everything that a training may ask of an engine, with random patterns."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+
+import numpy as np
+
+from snsim.data.examples import Examples, Split
+from snsim.errors import Source
+from snsim.program import read_program
+from snsim.training.prepare import PreparedData, prepare_data
+from snsim.training.spec import Training
+
+_NETS = """
+(net maps (default (nlf sn-tanh) (bias map))
+  (layer input (2 8 8)) (layer h1 (5 6 6)) (layer h2 (3 3 3)) (layer h3 9 (bias unit)) (layer output 4 (bias unit))
+  (connect input h1 (mask 3 3)) (connect h1 h2 (mask 2 2) (step 2)) (connect h2 h3 (full) (weight-norm))
+  (connect (h3 input) output (full)))
+(net dense (layer input (8 8)) (layer h1 11) (layer output 4) (connect input h1 (full)) (connect h1 output (full)))
+(net softmax (like dense) (layer output (nlf linear)))
+"""
+_OWN = "(define-update counted () (seen) (setq seen (+ seen 1)) (setq w (- w (/ (* rate g) n))))"
+
+# By name: the net and the clauses. Every one of them runs in a page too, unless its name begins with "run".
+_TRAININGS = {
+    "plain": ("dense", "(update sgd) (epsilon 0.02)"),
+    "momentum": ("maps", "(update sgd (alpha 0.9) (decay 0.001)) (epsi-sqrt 0.05) (order shuffled)"),
+    "batches": ("maps", "(update sgd (alpha 0.5)) (epsilon 0.02) (order shuffled once) (batch 7 mean)"),
+    "whole-set": ("dense", "(update sgd) (epsilon 0.005) (batch all sum)"),
+    "random-order": ("dense", "(update sgd) (mask-epsi 0.1) (order random) (he)"),
+    "adamw": ("maps", "(update adamw (decay 0.01)) (epsilon (linear 1e-3 1e-4)) (batch 4 mean) (glorot)"),
+    "cross-entropy": ("softmax", "(cost cross-entropy) (update sgd) (epsi-inv 0.5)"),
+    "newton": ("maps", "(update lm (mu 0.02)) (epsilon 0.01)"),
+    "full-curvature": ("dense", "(update newton (mu 0.1)) (epsilon 0.01)"),
+    "held-curvature": (
+        "maps",
+        "(update lm (mu 0.02) (curvature 20)) (epsilon (steps (0.01 1) (0.005))) (order shuffled)",
+    ),
+    "held-in-batches": ("dense", "(update lm (mu 0.02) (curvature 300)) (epsilon 0.01) (batch 5 sum)"),
+    "dropout": ("maps", "(update sgd) (epsilon 0.02) (dropout 0.25 h3 input h1)"),
+    "noise": ("maps", "(update sgd) (epsilon 0.02) (input-noise (linear 0.3 0)) (theta 0.1) (dropout 0.5 h2)"),
+    "shift": ("maps", "(update sgd) (epsilon 0.02) (augment (shift 2 0.5)) (order shuffled) (input-noise 0.1)"),
+    "wrapped": ("dense", "(update sgd) (epsilon 0.02) (augment (shift 1 wrap))"),
+    "decays": ("maps", "(update sgd) (epsilon 0.02) (epsilon 0 h1) (decay 0.01 h2) (decay 0.1 biases)"),
+    "own-rule": ("dense", "(update counted) (epsilon (steps (0 1) (0.5))) (constant 0.1 biases)"),
+    "stages": (
+        "maps",
+        "(stage (passes 1) (update sgd (alpha 0.5)) (epsilon 0.02))"
+        "(stage (passes 2) (update lm (mu 0.1)) (epsilon (linear 0.01 0.001)) (order shuffled))"
+        "(stage (passes 1) (update sgd (alpha 0)) (epsilon 0.01) (theta 0.1))",
+    ),
+    "run-pruning": (
+        "dense",
+        "(update sgd (alpha 0.5)) (epsi-sqrt 0.05) (stage (passes 1)) (stage (prune 0.3 connections) (passes 1))"
+        "(stage (prune 0.2 weights) (update lm) (epsilon 0.01) (passes 1))",
+    ),
+    "run-conjugate": ("dense", "(update conjugate-gradient (mu 1))"),
+}
+FEATURES = list(_TRAININGS)
+PAGE_FEATURES = [name for name in FEATURES if not name.startswith("run")]
+
+
+@cache
+def program_of(name: str) -> tuple[Training, PreparedData]:
+    """The training of this name, of 3 passes or its stages, and its data."""
+    net, clauses = _TRAININGS[name]
+    shape = (2, 8, 8) if net == "maps" else (8, 8)
+    draw = np.random.default_rng(5)
+    kinds = draw.integers(0, 4, 460)
+    prototypes = draw.normal(0, 0.5, (4, *shape))
+    x = (prototypes[kinds] + draw.normal(0, 0.3, (460, *shape))).round(3)
+    passes = "" if "(stage" in clauses else "(passes 3)"
+    off = 0 if "cross-entropy" in clauses else -1
+    d = np.where(np.eye(4)[kinds] > 0, 1.0, off)
+    row = f"[[{'0 ' * x[0].size}]] [[1 0 0 0]]"
+    text = f"{_NETS}{_OWN}(train t (net {net}) (data (examples {row})) {clauses} {passes})"
+    training = read_program(Source("features.sn", text), port=io.StringIO()).trainings.get("t")
+    train, test = (Split(x[part], None, d[part]) for part in (slice(0, 303), slice(303, 460)))
+    return training, prepare_data(training, Examples("features", train, test, "", ""), "float32")

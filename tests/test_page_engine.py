@@ -1,0 +1,187 @@
+"""The engine of a page in Node: every pass has the losses, misses and weights of the engine wasm, to the bit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from every_feature import PAGE_FEATURES, program_of
+from page_node import ENGINE, call_training, needs_node, run_node, write_description
+from test_wasm import FEW, NETS, cut, prepared
+
+from snsim.engines.plan import plan
+from snsim.errors import SnError
+from snsim.page.training_description import describe_training
+from snsim.training.choose_engine import build_engine
+from snsim.training.initial import initial_weights, layer_generator, stream_generator
+from snsim.training.loop import train
+
+pytestmark = needs_node
+
+
+def expected_passes(training, data, seed: int = 1, dtype: str = "float32", name: str = "native"):
+    """The passes of the portable native engine, whose bits are those of the engine wasm (tests/test_wasm.py)."""
+    engine = build_engine(training, training.stages[0], name, dtype, portable=True)
+    engine.load_parameters(initial_weights(training, seed))
+    return list(train(training, data, engine, seed))
+
+
+def assert_same_passes(training, data, folder: Path, seed: int = 1, dtype: str = "float32") -> None:
+    write_description(describe_training(training, data, seed, dtype=dtype), folder)
+    expected = expected_passes(training, data, seed, dtype)
+    *passes, weights = call_training(folder, *([("pass",)] * training.passes), ("weights",))
+    for one, other in zip(expected, passes, strict=True):
+        for score, found in ((one.train, other["train"]), (one.test, other["test"])):
+            if score is None:
+                assert found is None
+                continue
+            assert found["misses"] == score.misses and found["mse"] == score.mse
+            # The logarithm of JavaScript may differ from NumPy's in the last bit.
+            assert found["loss"] == (pytest.approx(score.loss, rel=1e-14) if training.cost.softmax else score.loss)
+    for name, values in expected[-1].snapshot.parameters.items():
+        assert np.array_equal(np.array(weights[name], dtype), values.ravel()), name
+
+
+@pytest.mark.parametrize("feature", PAGE_FEATURES)
+def test_everything_that_a_page_can_do_has_the_same_bits(feature: str, tmp_path: Path) -> None:
+    assert_same_passes(*program_of(feature), tmp_path)
+
+
+def test_float64_has_the_same_bits(tmp_path: Path) -> None:
+    training, data = program_of("stages")
+    assert_same_passes(training, data, tmp_path, dtype="float64")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(path.stem, marks=() if path.stem in FEW else pytest.mark.slow) for path in sorted(NETS.glob("*.sn"))],
+)
+def test_every_net_has_the_same_bits_in_a_page(name: str, tmp_path: Path) -> None:
+    training, data = next(iter(prepared(NETS / f"{name}.sn")))
+    assert_same_passes(training, data, tmp_path, seed=3)
+
+
+@pytest.mark.slow
+def test_lecun89_learns_the_digits_in_23_passes_with_the_same_bits(tmp_path: Path) -> None:
+    training, data = next(iter(prepared(NETS / "lecun89.sn", 23, most=None)))
+    assert len(data.train) > 1000 and training.passes == 23
+    assert_same_passes(training, data, tmp_path)
+
+
+# ---- Random numbers ----------------------------------------------------------------------------------------------
+
+
+def test_random_numbers_are_those_of_numpy(tmp_path: Path) -> None:
+    from snsim.page.normal_table import normal_table
+
+    script = tmp_path / "draw.mjs"
+    script.write_text(
+        f"""import {{ Pcg64, Philox }} from "{(ENGINE / "random.js").as_uri()}";
+const table = Float64Array.from({json.dumps(normal_table().ravel().tolist())});
+const say = (values) => console.log(JSON.stringify(Array.from(values)));
+const many = (count, draw) => Array.from({{ length: count }}, draw);
+for (const entropy of [[1, 1], [2 ** 40 + 7, 3], [0, 0]]) {{
+  const draw = new Pcg64(entropy);
+  say(many(1000, () => draw.double()));
+  say(draw.permutation(1001));
+  say(draw.integers(7, 999));
+  say(draw.integers(2 ** 31 - 5, 99));
+  say(many(200000, () => draw.normal(table)));
+  const counted = new Philox([...entropy, 5, 6]);
+  say(many(1001, () => counted.double()));
+  say(many(1000, () => counted.normal(table)));
+}}
+"""
+    )
+    results = iter(run_node(script))
+    for seed, stream in ((1, 1), (2**40 + 7, 3), (0, 0)):
+        draw, counted = stream_generator(seed, stream), layer_generator(seed, stream, 5, 6)
+        assert next(results) == draw.random(1000).tolist()
+        assert next(results) == draw.permutation(1001).tolist()
+        assert next(results) == draw.integers(0, 7, 999).tolist()
+        assert next(results) == draw.integers(0, 2**31 - 5, 99).tolist()
+        assert next(results) == pytest.approx(draw.standard_normal(200000).tolist(), rel=1e-14)
+        assert next(results) == counted.random(1001).tolist()
+        assert next(results) == pytest.approx(counted.standard_normal(1000).tolist(), rel=1e-14)
+
+
+# ---- What a page asks for ----------------------------------------------------------------------------------------
+
+
+def test_steps_of_any_size_and_looks_between_them_change_nothing(tmp_path: Path) -> None:
+    training, data = program_of("batches")
+    write_description(describe_training(training, data, 1), tmp_path)
+    look = ("look", {"set": "train", "index": 3, "weights": ["h1.bias"], "errors": True})
+    whole = call_training(tmp_path, ("pass",), ("weights",))
+    calls = [("step", 1), look, ("step", 100), look, ("step", 13), ("score",), ("step", 1000), ("passIsOver",)]
+    *_, over, end, weights = call_training(tmp_path, *calls, ("endPass",), ("weights",))
+    assert over and [end, weights] == whole
+
+
+def test_a_look_has_the_states_of_the_engine_and_the_errors_of_the_gradient(tmp_path: Path) -> None:
+    training, data = program_of("stages")
+    write_description(describe_training(training, data, 1), tmp_path)
+    _, look, place = call_training(tmp_path, ("step", 0), ("look", {"index": 3, "errors": True}), ("place",))
+    engine = build_engine(training, training.stages[0], "wasm", "float32")
+    engine.load_parameters(initial_weights(training, 1))
+    for name, states in engine.states(data.train.inputs[3:4]).items():
+        assert np.array_equal(np.array(look["states"][name], "float32"), states[0]), name
+    gradient = engine.gradient(data.train.inputs[3:4], data.train.targets[3:4])
+    biases = {p.layer: p.name for p in training.net.parameters if p.kind == "bias"}
+    for layer in ("h3", "output"):  # a bias a unit: its gradient is dE/da
+        np.testing.assert_allclose(look["errors"][layer], gradient[biases[layer]].ravel(), rtol=1e-6)
+    assert place["presentations"] == 0 and place["patterns"] == len(data.train)
+
+
+def test_another_seed_is_another_run(tmp_path: Path) -> None:
+    training, data = program_of("noise")
+    write_description(describe_training(training, data, 1), tmp_path)
+    _, end = call_training(tmp_path, ("step", 20), ("restart", 9), ("pass",))[-2:]
+    assert end["train"]["mse"] == expected_passes(training, data, 9)[0].train.mse
+
+
+def test_trained_weights_come_first_and_a_restart_gives_initial_ones(tmp_path: Path) -> None:
+    training, data = program_of("plain")
+    trained = {p.name: np.full(p.shape, 0.25) for p in training.net.parameters}
+    write_description(describe_training(training, data, 1, weights=trained), tmp_path)
+    first, _, second = call_training(tmp_path, ("weights",), ("restart", 1), ("weights",))
+    assert {value for values in first.values() for value in values} == {0.25}
+    for name, values in initial_weights(training, 1).items():
+        assert np.array_equal(np.array(second[name], "float32"), values.ravel().astype("float32"))
+
+
+def test_an_option_can_be_changed_while_the_net_learns(tmp_path: Path) -> None:
+    """With alpha 0.9 turned to 0 before the first pass, momentum learns as plain gradient descent, up to rounding."""
+    training, data = program_of("momentum")
+    plain = replace(training.stages[0], options={**training.stages[0].options, "alpha": _constant(0.0)})
+    expected = expected_passes(replace(training, stages=(plain,)), data)
+    write_description(describe_training(training, data, 1), tmp_path)
+    *_, changed = call_training(tmp_path, ("set", {"option-alpha": 0}), ("pass",))
+    assert changed["train"]["loss"] == pytest.approx(expected[0].train.loss, rel=1e-3)
+    _, first, _, second = call_training(tmp_path, ("set", {"rate": 0}), ("pass",), ("set", {"rate": None}), ("pass",))
+    assert first["train"]["loss"] > second["train"]["loss"]
+
+
+def _constant(number: float):
+    from snsim.training.schedule import constant_value
+
+    return constant_value(number)
+
+
+@pytest.mark.parametrize(("feature", "what"), [("run-conjugate", "conjugate gradient"), ("run-pruning", "prune")])
+def test_what_a_page_cannot_do_is_refused_with_a_sentence(feature: str, what: str) -> None:
+    training, data = program_of(feature)
+    with pytest.raises(SnError, match=f"a page cannot .*{what}"):
+        describe_training(training, cut(data), 1)
+
+
+def test_a_layer_of_maps_is_described_in_cells() -> None:
+    training, data = program_of("plain")
+    values = describe_training(training, data, 1).values
+    assert [layer["units"] for layer in values["nets"][0]["layers"]] == [
+        plan(training.net).input_units,
+        *(stage.units for stage in plan(training.net).stages),
+    ]
