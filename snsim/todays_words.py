@@ -105,6 +105,12 @@ TERMS = (
     Term(("theta",), ("activation noise",), "Noise on the weighted sums during training."),
     Term(("run",), ("train", "fit", "learn"), "The command that trains."),
     Term(("predict",), ("infer", "inference", "classify", "apply"), "The command that applies a trained net."),
+    Term(
+        ("test",),
+        ("evaluate", "evaluation", "score", "validation"),
+        "The command that tests a trained net on data with answers.",
+    ),
+    Term(("play",), ("playground", "live"), "The command that shows a text beside the net that learns."),
     Term(("check",), ("validate", "lint", "verify"), "The command that reports every fault of a file."),
     Term(("show",), ("summary", "describe", "inspect"), "The command that shows a net completely."),
     Term(("plot",), ("draw", "visualize", "visualise"), "The command that draws."),

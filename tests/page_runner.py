@@ -7,7 +7,7 @@ A page shows three kinds of blocks that do something:
     ```{code-block} lisp     with `:caption: NAME`: a file that the reader writes under this name
 
 The output of a `console` block is compared word by word. Numbers may differ by rounding between processors: 2 percent,
-or 3 for whole numbers. `...` stands for any words of a line, and alone on a line for any
+or 3 for whole numbers; the first word of a line may not. `...` stands for any words of a line, and alone on a line for any
 lines.
 
     python tests/page_runner.py docs/tutorial/xor.md      prints what the commands of `console` blocks print here
@@ -129,7 +129,7 @@ def _same_line(want: str, line: str) -> bool:
         pattern = ".*".join(re.escape(" ".join(part.split())) for part in want.split("..."))
         return re.fullmatch(pattern.replace(r"\ ", " *"), " ".join(line.split())) is not None
     wanted, words = want.split(), line.split()
-    return len(wanted) == len(words) and all(map(_same_word, wanted, words))
+    return wanted[:1] == words[:1] and len(wanted) == len(words) and all(map(_same_word, wanted, words))
 
 
 def _same_word(want: str, word: str) -> bool:

@@ -109,7 +109,7 @@ def test_links_outside_the_site_lead_somewhere(page: str) -> None:
         ("a\n", "a\nb\n", False),
         ("a\nb\n", "a\n", False),
         ("12 in ... s\n", "12 in 0.5 (3 per second) s\n", True),
-        ("7,291 train\n", "8,291 train\n", False),
+        ("  7,291 train\n", "8,291 train\n", False),
     ],
 )
 def test_how_outputs_are_compared(shown: str, printed: str, same: bool) -> None:

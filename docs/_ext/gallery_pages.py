@@ -217,7 +217,10 @@ def _live_page(name: str) -> bytes:
         out, sys.stdout = sys.stdout, io.StringIO()
         err, sys.stderr = sys.stderr, io.StringIO()
         try:
-            code = main(["page", str(gallery_file(name)), "-o", str(place), "--offline"])
+            file = gallery_folder() / f"{name}.sn"
+            trainings = read_program(file, port=io.StringIO()).own_trainings
+            only = ["--only", trainings[-1].name] if len(trainings) > 1 else []
+            code = main(["page", str(file), "-o", str(place), "--offline", *only])
         finally:
             sys.stdout, sys.stderr = out, err
         return place.read_bytes() if code == 0 and place.exists() else b""
