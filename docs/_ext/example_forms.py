@@ -70,9 +70,14 @@ def _text(span: Span, file: Path) -> Example:
     return Example("\n".join(line.removeprefix(indent) for line in lines), file.name)
 
 
-def _shortest(examples: list[Example]) -> Example | None:
-    """The shortest, of docs/_examples if it has one."""
-    return min(examples, key=lambda one: (not (DOCS / "_examples" / one.source).exists(), len(one.text)), default=None)
+def _best(examples: list[Example]) -> Example | None:
+    """The example that shows most on one line; if all take more, the shortest one."""
+
+    def rank(one: Example) -> tuple[bool, int]:
+        is_long = "\n" in one.text or len(one.text) > 90
+        return is_long, len(one.text) if is_long else -len(one.text)
+
+    return min(examples, key=rank, default=None)
 
 
 _INSIDE = {"layer": ("layer", "default"), "connect": ("connect",), "data": ("data",)}
@@ -80,7 +85,7 @@ _INSIDE = {"layer": ("layer", "default"), "connect": ("connect",), "data": ("dat
 
 def of_word(name: str) -> Example | None:
     """Return a whole form with this head."""
-    return _shortest([_text(p.spans[0], p.file) for p in _places() if len(p.heads) == 1 and p.heads[0] == name])
+    return _best([_text(p.spans[0], p.file) for p in _places() if len(p.heads) == 1 and p.heads[0] == name])
 
 
 def of_clause(name: str, inside: str) -> Example | None:
@@ -98,7 +103,7 @@ def of_clause(name: str, inside: str) -> Example | None:
             if head in _INSIDE[inside]:
                 found.append(_text(span, place.file))
                 break
-    return _shortest(found)
+    return _best(found)
 
 
 def of_part(name: str, clause: str) -> Example | None:
@@ -110,12 +115,12 @@ def of_part(name: str, clause: str) -> Example | None:
     ]
     if clause == "data":
         found += [_text(p.spans[-2], p.file) for p in _places() if p.heads[-2:] == ("data", name)]
-    return _shortest(found)
+    return _best(found)
 
 
 def of_scheme(name: str) -> Example | None:
     """Return a connection by the scheme."""
-    return _shortest([_text(p.spans[-2], p.file) for p in _places() if p.heads[-2:] == ("connect", name)])
+    return _best([_text(p.spans[-2], p.file) for p in _places() if p.heads[-2:] == ("connect", name)])
 
 
 @cache
