@@ -6,9 +6,9 @@ A page shows three kinds of blocks that do something:
     ```console               `$ command` lines, each followed by what it prints
     ```{code-block} lisp     with `:caption: NAME`: a file that the reader writes under this name
 
-The output of a `console` block is compared word by word. Numbers may differ by rounding between processors: 2 percent,
-or 3 for whole numbers; the first word of a line may not. `...` stands for any words of a line, and alone on a line for any
-lines.
+The output of a `console` block is compared word by word. Processors round differently, so numbers may differ: by 2
+percent, or by 3 for whole numbers, but not the first word of a line. `...` stands for any words of a line, and alone on
+a line for any lines.
 
     python tests/page_runner.py docs/tutorial/xor.md      prints what the commands of `console` blocks print here
 """
