@@ -12,7 +12,7 @@ import click
 from snsim.cli.errors import WrongUseError
 from snsim.cli.exit_codes import FAULT
 from snsim.cli.options import Whole, memory_option, presets
-from snsim.cli.reading import read_and_report
+from snsim.cli.reading import named_path, read_and_report
 from snsim.colour import BOLD, GREEN, RED, echo, paint
 from snsim.escaping import for_json, for_line
 
@@ -87,7 +87,7 @@ def compare(file: str, module: str | None, **options: Any) -> int:
         )
     set_values = presets(options["settings"])
     chosen = options_from({**options, "passes": None, "out": None}, set_values)
-    program = read_and_report(file, set_values)
+    program = read_and_report(named_path(file, "net"), set_values)
     return compare_file(program, module, chosen, options, bool(options["as_json"]))
 
 

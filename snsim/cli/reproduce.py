@@ -19,7 +19,7 @@ import click
 from snsim.cli.errors import WrongUseError
 from snsim.cli.exit_codes import FAULT, INTERRUPTED
 from snsim.cli.options import Whole, of_runs, presets
-from snsim.cli.reading import read_and_report
+from snsim.cli.reading import named_path, read_and_report
 from snsim.colour import DIM, GREEN, RED, echo, is_terminal, paint, painted_fault
 from snsim.errors import SnError, fail
 from snsim.escaping import for_json, for_line, for_shell
@@ -76,7 +76,7 @@ def reproduce(files: Sequence[str], **options: Any) -> int:
         )
     values = presets(options["settings"])
     run_options, reproduction, say = read_options(options, values)
-    programs = [read_and_report(file, values) for file in dict.fromkeys(files)]
+    programs = [read_and_report(named_path(file, "net"), values) for file in dict.fromkeys(files)]
     return reproduce_files(programs, run_options, reproduction, say)
 
 

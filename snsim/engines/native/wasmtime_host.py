@@ -15,7 +15,7 @@ from snsim.engines.native.target import Machine, portable_machine
 from snsim.engines.native.wasm import MEMORY, module_bytes
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import Cost, UpdateRule
-from snsim.errors import fail
+from snsim.errors import SnError, fail
 
 _PAGE = 65536  # bytes
 _START = 1024  # of the block, in bytes
@@ -31,7 +31,10 @@ class WasmtimeHost:
     def __init__(self, machine: Machine):
         self.machine = machine
         self._store = wasmtime.Store()
-        self._memory = wasmtime.Memory(self._store, wasmtime.MemoryType(wasmtime.Limits(1, _MOST_PAGES)))
+        try:
+            self._memory = wasmtime.Memory(self._store, wasmtime.MemoryType(wasmtime.Limits(1, _MOST_PAGES)))
+        except wasmtime.WasmtimeError:  # it reserves addresses for 4 GiB, which a limit of addresses may not allow
+            raise _no_memory(_MOST_PAGES * _PAGE) from None
         self._linker = wasmtime.Linker(self._store.engine)
         self._linker.define(self._store, *MEMORY, self._memory)
         self._numbers = 0  # in the block
@@ -55,7 +58,10 @@ class WasmtimeHost:
                 f"the net and its patterns need {end:,} bytes, and a WebAssembly memory has at most 4 GiB",
                 hint="use the native engine, or present fewer patterns at a time",
             )
-        self._memory.grow(self._store, missing)
+        try:
+            self._memory.grow(self._store, missing)
+        except wasmtime.WasmtimeError:
+            raise _no_memory(end) from None
         self.state = self._view(_START, self.machine.dtype, self._numbers)  # the memory may have moved
 
     def grow(self, size: int) -> None:
@@ -96,6 +102,13 @@ class WasmtimeHost:
         code[name](self._store, *values)
         for array, start in results:
             array.reshape(-1)[:] = self._view(start, array.dtype, array.size)
+
+
+def _no_memory(size: int) -> SnError:
+    return fail(
+        f"a WebAssembly memory of {size:,} bytes is more than this process can get",
+        hint="use the native engine, or raise the limit of the shell: ulimit -v",
+    )
 
 
 def _aligned(bytes_before: int) -> int:

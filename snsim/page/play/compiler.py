@@ -6,6 +6,7 @@ of one text reaches another.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -32,6 +33,7 @@ class Compiler:
         self._busy: subprocess.Popen[bytes] | None = None
         self._ready: subprocess.Popen[bytes] | None = _start()
         self._newest = 0
+        self._is_closed = False
 
     def compile(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the reply of a worker to a request (see `worker`), or None if a newer request has ended it."""
@@ -51,7 +53,8 @@ class Compiler:
             finally:
                 with self._change:
                     self._busy = None
-                    self._ready = _start()
+                    if not self._is_closed:
+                        self._ready = _start()
             with self._change:
                 return reply if number == self._newest else None
 
@@ -59,13 +62,13 @@ class Compiler:
         try:
             out, _ = worker.communicate(json.dumps(request).encode(), timeout=self._seconds)
         except subprocess.TimeoutExpired:
+            worker.kill()
+            worker.communicate()
+            _close_input(worker)
             return _failed(
                 f"this text is not compiled after {self._seconds:g} seconds",
                 "make it smaller: fewer connections or patterns",
             )
-        finally:
-            worker.kill()
-            worker.wait()
         try:
             reply = json.loads(out)
         except ValueError:
@@ -76,12 +79,20 @@ class Compiler:
         """End all processes. A request that waits gets None."""
         with self._change:
             self._newest += 1
-            for worker in (self._busy, self._ready):
-                if worker is not None:
-                    worker.kill()
-                    if worker is self._ready:
-                        worker.communicate()
-            self._ready = None
+            if self._busy is not None:
+                self._busy.kill()  # who asked it closes its streams
+            ready, self._ready, self._is_closed = self._ready, None, True
+        if ready is not None:
+            ready.kill()
+            ready.communicate()
+            _close_input(ready)
+
+
+def _close_input(worker: subprocess.Popen[bytes]) -> None:
+    """Close the input of a process that has ended; what it did not read is lost."""
+    with contextlib.suppress(BrokenPipeError):
+        if worker.stdin is not None:
+            worker.stdin.close()
 
 
 def _failed(message: str, hint: str) -> dict[str, Any]:

@@ -359,13 +359,12 @@ def _gallery_text(name: str) -> str:
 
 def _events(watched: WatchedRun) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield `("pass", line)` for each pass of a run as it is written, and `("end", {})` when no more will come."""
-    number = 0
+    place = 0
     while True:
         ended = watched.has_ended  # before the passes are read: none comes after it
-        lines = watched.passes_after(number)
+        lines, place = watched.passes_from(place)
         for line in lines:
             yield "pass", line
-        number += len(lines)
         if ended:
             yield "end", {}
             return

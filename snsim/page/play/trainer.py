@@ -17,7 +17,7 @@ from snsim.runs.run import RunStarted, run
 
 
 def main() -> None:
-    """Train until the end, or until standard input is closed: then the run can be resumed."""
+    """Train until the end, or until SIGTERM: then the run can be resumed."""
     request = json.loads(sys.stdin.readline())
     replies, sys.stdout = sys.stdout, sys.stderr
     try:

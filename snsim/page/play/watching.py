@@ -12,11 +12,9 @@ from typing import Any
 
 from snsim import run_folder
 from snsim.errors import SnError
-from snsim.input_files import is_file, read_file
+from snsim.input_files import open_file
 from snsim.protected_files import PASSES
 from snsim.tensor_file import tensor_file
-
-_MOST_OF_A_LOG = 1 << 28  # bytes of passes.jsonl
 
 
 class WatchedRun:
@@ -29,13 +27,12 @@ class WatchedRun:
         self.folder, self._trainer = folder, trainer
         self._is_over = False
 
-    def passes_after(self, number: int) -> list[dict[str, Any]]:
-        """Return the lines of the passes after `number`, in order. A line that is not complete is left out."""
-        path = self.folder / PASSES
-        if not is_file(path):
-            return []
-        lines = read_file(path, _MOST_OF_A_LOG).split(b"\n")[:-1]
-        return [json.loads(line) for line in lines[number:]]
+    def passes_from(self, place: int) -> tuple[list[dict[str, Any]], int]:
+        """Return the complete lines of the log from the byte `place` on, and the place after them."""
+        with open_file(self.folder / PASSES) as file:
+            file.seek(place)
+            complete, newline, _ = file.read().rpartition(b"\n")
+        return [json.loads(line) for line in complete.splitlines()], place + len(complete) + len(newline)
 
     def weights(self) -> bytes:
         """Return the weights of the newest checkpoint as a safetensors file. SnError if the folder is damaged."""
@@ -71,7 +68,7 @@ class Trainer:
         )
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({**request, "out": str(out)}).encode() + b"\n")
-        self._process.stdin.flush()
+        self._process.stdin.close()
         self._begun = threading.Event()
         self.folder: Path | None = None
         self.data = ""  # the name of the data set
@@ -87,6 +84,8 @@ class Trainer:
             self.faults = reply.get("faults", self.faults)
             self._begun.set()
         self._begun.set()
+        self._process.stdout.close()
+        self._process.wait()
 
     def wait_for_folder(self, seconds: float) -> Path | None:
         """Return the run folder once it is there; None if the training failed or takes longer to begin."""
