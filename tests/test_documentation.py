@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from snsim.cli.main import COMMANDS
+from snsim.errors import Source
 from snsim.gallery import gallery_names
 from snsim.glossary.names import kinds
 from snsim.program import read_program
@@ -20,6 +23,35 @@ EXAMPLES = sorted((ROOT / "docs" / "_examples").glob("*.sn"))
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
 def test_examples_are_programs_without_a_fault(file: Path) -> None:
     assert read_program(file).own_trainings
+
+
+def test_the_examples_of_contributing_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are put where the page says, and a net learns the data set through the scheme, in every engine alike."""
+    from snsim.data import catalog
+    from snsim.network import schemes
+    from snsim.runs.options import Options
+    from snsim.runs.run import run_unrecorded
+
+    scheme, data = re.findall(r"^```python\n(.*?)^```", (ROOT / "CONTRIBUTING.md").read_text(), re.M | re.S)
+    monkeypatch.setattr(schemes.SCHEMES, "_entries", dict(schemes.SCHEMES._entries))
+    monkeypatch.setattr(catalog.DATA_SETS, "_entries", dict(catalog.DATA_SETS._entries))
+    exec(scheme, dict(vars(schemes)))
+    exec(data, {"np": np, **vars(catalog)})
+    program = read_program(
+        Source(
+            "chain.sn",
+            "(net chain (layer input 4) (layer h 4) (layer output 2) (connect input h (skip-one))"
+            " (connect h output (full)) (expect (connections 17) (weights 17)))"
+            "(train chain (data parity) (epsilon 0.05) (passes 3))",
+        )
+    )
+    (training,) = program.own_trainings
+    losses = []
+    for engine in ("native", "reference", "torch"):
+        passes = run_unrecorded(program, training, 1, Options(engine=engine, dtype="float64"))
+        losses.append([done.train.loss for done in passes])
+    assert len(losses[0]) == 3 and losses[0][2] < losses[0][0]
+    assert losses[0] == pytest.approx(losses[1]) and losses[0] == pytest.approx(losses[2])
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,6 @@ ELSEWHERE = {  # pages whose commands a test of their own runs
     "docs/reference/gallery.md": "test_gallery.py",
     "docs/reference/predict.md": "test_predict.py",
     "docs/reference/python.md": "test_from_python.py",
-    "docs/reference/page.md": "test_page.py",
     "docs/reference/sn28-dialect.md": "test_sn28_dialect.py",
     "docs/how-to/plugins.md": "test_compat.py",
 }
