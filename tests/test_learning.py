@@ -120,8 +120,8 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
         BASE + " (update conjugate-gradient) (order shuffled) (theta 1)",
         [
             "(epsilon 0.1) | (epsilon ...) has no effect: the update rule conjugate-gradient has",
-            "(order shuffled) | (order ...) has no effect: a pass of conjugate-gradient",
-            "(theta 1) | (theta ...) has no effect: a pass of conjugate-gradient",
+            "(order shuffled) | (order ...) has no effect: each pass of conjugate-gradient",
+            "(theta 1) | (theta ...) has no effect: each pass of conjugate-gradient",
         ],
     ),
     (BASE + " (epsi 1)", ["epsi | in SN (epsi x) divides x by the fan-in;"]),
@@ -210,7 +210,7 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
     (
         BASE + " (stage (epsilon 1) (passes 2))",
         [
-            "(passes 3) | (passes ...) has no effect: the first stage states its",
+            "(passes 3) | (passes ...) has no effect: the first stage has its own",
             "(epsilon 0.1) | (epsilon ...) has no effect: the first stage states its",
         ],
     ),

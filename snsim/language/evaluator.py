@@ -21,10 +21,11 @@ from snsim.language.budget import Budget
 from snsim.language.builtins.indexing import call_of, index_matrix
 from snsim.language.equality import equal
 from snsim.language.forms import NIL, Form, Node, Pair, Symbol, fold, make_list, symbol
+from snsim.language.hot_code import translate_body, translate_function, translate_loop
 from snsim.language.interpreter import ProgramStoppedError, Word
 from snsim.language.limits import DEFAULT, FREE_MEMORY, LONG_LIST, LimitError, Limits, exceeded
 from snsim.language.printer import LARGEST_PRINTED_MATRIX, brief, printed
-from snsim.language.procedures import CallError, Procedure, conversion
+from snsim.language.procedures import CallError, Function, Procedure, conversion
 from snsim.language.source_files import FileAccess
 from snsim.language.source_stream import SourceStream
 from snsim.language.variables import UNSET, Variables
@@ -32,6 +33,7 @@ from snsim.registry import Shelf, suggest
 
 Part = TypeVar("Part")
 
+_OFTEN, _MOST_OFTEN = 60, 10_000  # see `Interpreter.often`
 _FRAMES_PER_LEVEL = 12  # Python frames that one level of evaluation may need
 _ENDLESS = "does a function call itself without end? Give it a condition that ends it, or write a loop: (while ...)"
 _HINTS, _NEIGHBOURS = 20, 1_000  # how often the nearest name is searched, and among how many names: it takes time
@@ -69,13 +71,16 @@ class Evaluator(Variables):
         self.warnings: list[Fault] = []
         self.budget = Budget(limits, self.place, lambda: self.acted)
         self.step = self.budget.step  # counts one evaluation, or one round of a loop
-        self.rewritten = 0  # how often a list was changed in place
+        self._rewritten = 0
         self.column = 0  # where the next character is printed, from 0
         self.used_presets: set[str] = set()
         self.preset_names: list[str] = []  # the names of every defvar, in order
         self._unset: set[Symbol] = set()  # unset symbols that have been warned about
         self._hints = 0
-        self._calls: list[Pair] = []  # the calls being evaluated, outermost first
+        self.calls: list[Pair] = []  # the calls being evaluated, outermost first
+        self.often = _OFTEN  # evaluations of a body, and rounds of a loop, before it is translated
+        self._loops: dict[int, Callable[..., Form]] = {}  # translations, by the identity of the form, which they keep
+        self._translations: dict[tuple[int, tuple[Form, ...]], Callable[..., Form]] = {}  # of functions, by their body
         self._top: Span | None = None  # the top-level form being evaluated
         self._parts: dict[Callable[[Evaluator], Any], Any] = {}
         self._kept = 0  # parts that existed before the program ran
@@ -198,10 +203,12 @@ class Evaluator(Variables):
         budget.steps += 1  # `Budget.step` inlined: this is the hottest place
         if budget.steps > budget.due:
             budget.check_steps()
-        calls = self._calls
+        calls = self.calls
         calls.append(form)
         if len(calls) > self.limits.depth:
-            raise exceeded("calls are nested too deeply", self.limits.depth, self.place(), _ENDLESS)
+            place = self.place()
+            calls.pop()
+            raise exceeded("calls are nested too deeply", self.limits.depth, place, _ENDLESS)
         try:
             head = form.car
             procedure = self.procedure(head) if type(head) is Symbol else self._computed_head(form)
@@ -209,13 +216,23 @@ class Evaluator(Variables):
                 return procedure.call(self, form)
             return self._declare(form) if procedure is None else index_matrix(self, procedure, self.arguments(form))
         except CallError as call_error:
-            raise fail(
-                call_error.message,
-                self._argument_place(form, call_error.argument),
-                hint=call_error.hint or self.usage(form.car),
-            ) from None
+            raise self._error_of_call(form, call_error) from None
         finally:
             calls.pop()
+
+    def _error_of_call(self, form: Pair, call_error: CallError) -> SnError:
+        return fail(
+            call_error.message,
+            self._argument_place(form, call_error.argument),
+            hint=call_error.hint or self.usage(form.car),
+        )
+
+    def located(self, error: CallError, base: int, frames: tuple[Pair, ...]) -> SnError:
+        """Return the error of an inlined call, the last of `frames`, with its place; only `base` calls are left."""
+        self.calls.extend(frames)
+        fault = self._error_of_call(self.calls[-1], error)
+        del self.calls[base:]
+        return fault
 
     def arguments(self, form: Pair) -> list[Form]:
         """Return the values of the arguments of a call, evaluated from left to right."""
@@ -246,6 +263,20 @@ class Evaluator(Variables):
 
     def body(self, forms: Form) -> Form:
         """Evaluate forms in order; return the last value."""
+        if type(forms) is Pair:
+            code = forms.code
+            if code is None:
+                forms.code = 1
+            elif type(code) is not int:
+                value: Form = code()
+                return value
+            elif code < self.often:
+                forms.code = code + 1
+            else:
+                return self._translate_body(forms)()
+        return self._walk(forms)
+
+    def _walk(self, forms: Form) -> Form:
         value: Form = NIL
         while type(forms) is Pair:
             if type(forms.car) is not Pair:
@@ -258,18 +289,109 @@ class Evaluator(Variables):
         """Evaluate a body with some variables bound; restore their previous bindings afterwards."""
         values = self._values
         for variable, value in bound:
-            values.setdefault(variable, [UNSET]).append(value)
+            values[variable].append(value)
         try:
             return self.body(body)
         finally:
             for variable, _ in bound:
                 values[variable].pop()
 
+    def enter(self, function: Function, values: list[Form]) -> Form:
+        """Return the value of a function of the program for as many arguments as it accepts."""
+        if function.code is not None:
+            return function.code(*values)
+        function.calls += 1
+        if function.calls == 1 or function.calls > self.often:
+            self._translate_function(function, function.calls > self.often)
+            if function.code is not None:
+                return function.code(*values)
+        return self.run_body(list(zip(function.parameters.required, values)), function.body)
+
+    # Translations of what runs often (hot_code.py)
+
+    def changed(self, cell: Pair) -> None:
+        """Note that a cell of a list is being changed in place."""
+        self._rewritten += 1
+        if cell.code is not None:
+            self._forget_translations()
+
+    def _forget_translations(self) -> None:
+        self.version[0] += 1
+        self.often = min(2 * self.often, _MOST_OFTEN)  # a program that changes itself is rather walked
+        self._translations.clear()
+        self._loops.clear()
+
+    @property
+    def rewritten(self) -> int:
+        """How often a list was changed in place. A word that cannot name the cell adds 1; others call `changed`."""
+        return self._rewritten
+
+    @rewritten.setter
+    def rewritten(self, count: int) -> None:
+        self._rewritten = count
+        self._forget_translations()
+
+    def _translate_body(self, first: Pair) -> Callable[[], Form]:
+        version = self.version[0]
+
+        def otherwise() -> Form:
+            if self.version[0] == version:
+                return self._walk(first)
+            first.code = 0
+            return self.body(first)
+
+        first.code = translate_body(self, first, otherwise) or otherwise
+        code: Callable[[], Form] = first.code
+        return code
+
+    def _translate_function(self, function: Function, translates: bool) -> None:
+        """Find the translation of a function that shares its body, or translate it."""
+        required, body = function.parameters.required, function.body
+        key = (id(body), required)
+        code = self._translations.get(key)
+        if code is None and translates:
+            version = self.version[0]
+
+            def otherwise(*values: Form) -> Form:
+                if self.version[0] != version:
+                    function.code, function.calls = None, 0
+                return self.run_body(list(zip(required, values)), body)
+
+            code = translate_function(self, function, otherwise) or otherwise
+            self._translations[key] = code
+        function.code = code
+
+    def translated_loop(
+        self, form: Pair, kind: str, rounds: Callable[..., Form], now: bool = False
+    ) -> Callable[..., Form] | None:
+        """Return the translation of the remaining rounds of a loop, which takes the arguments of `rounds`.
+
+        None if there is none: with `now` it is translated, if that is possible.
+        """
+        code = self._loops.get(id(form))
+        if code is None and now:
+            version = self.version[0]
+
+            def otherwise(*values: Form) -> Form:
+                if self.version[0] != version:
+                    self._loops.pop(id(form), None)
+                return rounds(self, form, *values)
+
+            code = translate_loop(self, form, kind, otherwise)
+            if code is not None:
+                self._loops[id(form)] = code
+        return code
+
     def apply(self, function: Form, arguments: list[Form]) -> Form:
         """Return the value of a function for arguments; a symbol or lambda form may stand for the function."""
-        self.step()
+        budget = self.budget
+        budget.steps += 1
+        if budget.steps > budget.due:
+            budget.check_steps()
         if len(arguments) > 8:
-            self.budget.make_list(len(arguments), "apply")
+            budget.make_list(len(arguments), "apply")
+        if type(function) is Function and function.code is not None and function.accepts == len(arguments):
+            return function.code(*arguments)
         procedure = self._to_procedure(function)
         if procedure is None:
             raise CallError(f"{self.describe(function)} is not a function", None, self._nearest_function(function))
@@ -361,14 +483,14 @@ class Evaluator(Variables):
 
     def place(self) -> Span | None:
         """Return the place of the current evaluation: of the innermost call that was read and not computed."""
-        for call in reversed(self._calls):
+        for call in reversed(self.calls):
             if call.span is not None:
                 return call.span
         return self._top
 
     def written(self, argument: int) -> Form:
         """Return an argument of the innermost call as written, not evaluated; () if there is none."""
-        cell: Form = self._calls[-1].cdr if self._calls else NIL
+        cell: Form = self.calls[-1].cdr if self.calls else NIL
         for _ in range(argument):
             cell = cell.cdr if isinstance(cell, Pair) else NIL
         return cell.car if isinstance(cell, Pair) else NIL

@@ -49,15 +49,20 @@ def python_name(name: str) -> str:
 
 
 class Pair:
-    """One cell of a list: `car`, `cdr` (a Pair, NIL, or an atom for a dotted end), and its places if it was read."""
+    """One cell of a list: `car`, `cdr` (a Pair, NIL, or an atom for a dotted end), and its places if it was read.
 
-    __slots__ = ("at", "car", "cdr", "span")
+    `code` is the evaluator's: how often the forms from this cell on were evaluated as a body, then their translation
+    (hot_code.py). A number is also the mark of a cell that a translation has read.
+    """
+
+    __slots__ = ("at", "car", "cdr", "code", "span")
 
     def __init__(self, car: Form, cdr: Form = NIL, at: Span | None = None, span: Span | None = None):
         self.car = car
         self.cdr = cdr
         self.at = at
         self.span = span
+        self.code: Any = None
 
     def __iter__(self) -> Iterator[Form]:
         """Yield the elements, without a dotted end."""

@@ -204,8 +204,10 @@ def _without(interpreter: Interpreter, value: Form, gone: Object, seen: set[int]
         interpreter.budget.walk(20)
         seen.add(id(part))
         if isinstance(part, Pair):
-            part.car = NIL if part.car is gone else part.car
-            part.cdr = NIL if part.cdr is gone else part.cdr
+            if part.car is gone or part.cdr is gone:
+                interpreter.changed(part)
+                part.car = NIL if part.car is gone else part.car
+                part.cdr = NIL if part.cdr is gone else part.cdr
             work += [part.car, part.cdr]
         else:
             for slot, content in part.slots.items():

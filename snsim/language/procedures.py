@@ -7,7 +7,7 @@ the unevaluated call. Both raise `CallError`, to which the evaluator adds the pl
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -97,9 +97,8 @@ class Primitive(Procedure):
         result = self.function(interpreter, *arguments) if self.wants_interpreter else self.function(*arguments)
         if type(result) is float:
             return result
-        if isinstance(result, (int, np.number, np.bool_)):
-            return float(result) if not isinstance(result, (bool, np.bool_)) else TRUE if result else NIL
-        if self.makes and not any(result is argument for argument in arguments):
+        result = lisp_value(result)
+        if self.makes and type(result) is not float and not any(result is argument for argument in arguments):
             interpreter.budget.make(result, self.name)
         return result
 
@@ -125,6 +124,13 @@ class Special(Procedure):
 
     def __str__(self) -> str:
         return f"::DY:{self.name}"
+
+
+def lisp_value(result: object) -> Form:
+    """Return the Lisp value for the result of a Python function: a number is a float, a truth value t or ()."""
+    if isinstance(result, (int, np.number, np.bool_)):
+        return float(result) if not isinstance(result, (bool, np.bool_)) else TRUE if result else NIL
+    return result
 
 
 def wrong_count(name: str, least: int, most: int | None, count: int) -> str:
@@ -294,21 +300,36 @@ def check_pattern(pattern: Form) -> Form:
     return _pattern(pattern)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Function(Procedure):
-    """A function of the program: SN's `de` (arguments evaluated) or `df` (not evaluated)."""
+    """A function of the program: SN's `de` (arguments evaluated) or `df` (not evaluated).
+
+    `accepts` is the number of arguments if all parameters are names, evaluated and required, else -1. `calls` counts
+    the calls until there is a translation, `code` (hot_code.py).
+    """
 
     name: str
     parameters: Parameters
     body: Form
     evaluates: bool = True
     span: Span | None = None
+    accepts: int = field(default=-1, init=False)
+    calls: int = field(default=0, init=False)
+    code: Callable[..., Form] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        if self.parameters.plain and self.evaluates:
+            self.accepts = len(self.parameters.required)
 
     def call(self, interpreter: Interpreter, form: Pair) -> Form:
-        values = interpreter.arguments(form) if self.evaluates else interpreter.elements(form.cdr, self.name)
+        if self.evaluates:
+            return self.apply(interpreter, interpreter.arguments(form))
+        values = interpreter.elements(form.cdr, self.name)
         return interpreter.run_body(self.parameters.bind(self.name, values), self.body)
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
+        if len(arguments) == self.accepts:
+            return interpreter.enter(self, arguments)
         return interpreter.run_body(self.parameters.bind(self.name, arguments), self.body)
 
     def __str__(self) -> str:
@@ -338,6 +359,7 @@ class Macro(Procedure):
     def call(self, interpreter: Interpreter, form: Pair) -> Form:
         expansion = self.expand(interpreter, form)
         if self.replaces:
+            interpreter.changed(form)
             if isinstance(expansion, Pair):
                 form.car, form.cdr = expansion.car, expansion.cdr
             else:

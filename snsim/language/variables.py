@@ -18,21 +18,75 @@ from snsim.registry import Shelf
 UNSET = object()
 
 
+class _Bindings(dict[Symbol, list[Form]]):
+    """The bindings by symbol. The first binding of a name whose built-in meaning was inlined changes the version."""
+
+    def __init__(self, inlined: set[Symbol], version: list[int]):
+        super().__init__()
+        self.inlined, self.version = inlined, version
+
+    def __missing__(self, name: Symbol) -> list[Form]:
+        stack = self[name] = [UNSET]
+        return stack
+
+    def setdefault(self, name: Symbol, default: list[Form]) -> list[Form]:
+        if name not in self:
+            self[name] = default
+        return self[name]
+
+    def __setitem__(self, name: Symbol, stack: list[Form]) -> None:
+        if name in self.inlined:
+            self.version[0] += 1
+        super().__setitem__(name, stack)
+
+
+class _FixedNames(set[Symbol]):
+    """Names of variables that a program cannot set; a new one changes the version, as a translation may set it."""
+
+    def __init__(self, version: list[int], names: Iterable[Symbol]):
+        super().__init__(names)
+        self.version = version
+
+    def add(self, name: Symbol) -> None:
+        if name not in self:
+            self.version[0] += 1
+        super().add(name)
+
+
 class Variables:
-    """The bindings of each symbol, the global one first. Built-in functions are below all bindings."""
+    """The bindings of each symbol, the global one first. Built-in functions are below all bindings.
+
+    `version` holds one number, which changes when translations of parts of the program become invalid. `inlined` are
+    the names that translations take for their built-in meanings.
+    """
 
     def __init__(self, functions: Shelf[Procedure]):
-        self._values: dict[Symbol, list[Form]] = {TRUE: [TRUE]}  # the global binding of a symbol, then the inner ones
+        self.version = [0]
+        self.inlined: set[Symbol] = set()
+        self._values = _Bindings(self.inlined, self.version)  # the global binding of a symbol, then the inner ones
+        self._values[TRUE] = [TRUE]
         self._values[OBJECT.name] = [OBJECT]
         self._locked: set[Symbol] = {symbol(name) for name in LOCKED}  # only inner variables can have these names
-        self._fixed: set[Symbol] = {TRUE, *self._locked}  # variables that a program cannot set
+        self._fixed = _FixedNames(self.version, {TRUE, *self._locked})
         self._built_in: dict[Symbol, Procedure] = {symbol(entry.name): entry.value for entry in functions}
 
     def bind(self, variable: Symbol, value: Form) -> list[Form]:
         """Add an inner binding, which `unbind` removes. Return all bindings of the variable, the new one last."""
-        stack = self._values.setdefault(variable, [UNSET])
+        stack = self._values[variable]
         stack.append(value)
         return stack
+
+    def stack_of(self, variable: Symbol) -> list[Form]:
+        """Return the list of all bindings of a variable, which stays the same object: the global one is first."""
+        return self._values[variable]
+
+    def has_bindings(self, name: Symbol) -> bool:
+        """Return whether the program has ever bound a name; until then it has its built-in meaning."""
+        return name in self._values
+
+    def is_fixed(self, name: Symbol) -> bool:
+        """Return whether the program cannot set a variable."""
+        return name in self._fixed
 
     def unbind(self, variable: Symbol) -> None:
         self._values[variable].pop()
@@ -72,16 +126,16 @@ class Variables:
         """Set the current binding of a symbol: the innermost, or the global one if there is no other."""
         if name in self._fixed and not (name in self._locked and len(self._values.get(name, ())) > 1):
             raise self._fixed_error(name)
-        self._values.setdefault(name, [UNSET])[-1] = value
+        self._values[name][-1] = value
 
     def assign_global(self, name: Symbol, value: Form) -> None:
         if name in self._fixed:
             raise self._fixed_error(name)
-        self._values.setdefault(name, [UNSET])[0] = value
+        self._values[name][0] = value
 
     def install(self, name: Symbol, value: Form) -> None:
         """Set a global variable to a word of snsim's own, which a program may find locked."""
-        self._values.setdefault(name, [UNSET])[0] = value
+        self._values[name][0] = value
 
     def is_set_globally(self, name: Symbol) -> bool:
         return self._values.get(name, [UNSET])[0] is not UNSET
@@ -89,7 +143,7 @@ class Variables:
     def fix(self, name: Symbol, value: Form) -> None:
         """Set a variable that the program can read and not set, such as a counter of the simulator."""
         self._fixed.add(name)
-        self._values.setdefault(name, [UNSET])[0] = value
+        self._values[name][0] = value
 
     def lock(self, name: Symbol) -> None:
         """Forbid assignments to the global variable; parameters and `let` variables of its name are not affected."""

@@ -29,8 +29,7 @@ def module_texts() -> dict[str, str]:
     root = files("snsim.page")
     return {
         f"{folder.name}/{file.name}": file.read_text("utf-8")
-        for folder in root.iterdir()
-        if folder.is_dir()
+        for folder in map(root.joinpath, ("app", "engine"))
         for file in sorted(folder.iterdir(), key=lambda each: each.name)
         if file.name.endswith(".js")
     }

@@ -148,11 +148,22 @@ def or_(interpreter: Interpreter, form: Pair) -> Form:
 @special("while")
 def while_(interpreter: Interpreter, form: Pair) -> Form:
     """(while condition form...): repeats the forms while the condition is not (); the last value"""
-    condition = rest_of(form, 1, "(while condition form...)")
-    value: Form = NIL
+    rest_of(form, 1, "(while condition form...)")
+    loop = interpreter.translated_loop(form, "while", while_rounds)
+    return while_rounds(interpreter, form, NIL, interpreter.often) if loop is None else loop(NIL)
+
+
+def while_rounds(interpreter: Interpreter, form: Pair, value: Form, rounds: int = -1) -> Form:
+    """Do the remaining rounds of a `while`. `value` is that of the round before; after `rounds` it is translated."""
+    condition = form.cdr
     while interpreter.evaluate(condition.car, condition.at) is not NIL:
         interpreter.step()
         value = interpreter.body(condition.cdr)
+        rounds -= 1
+        if rounds == 0:
+            loop = interpreter.translated_loop(form, "while", while_rounds, now=True)
+            if loop is not None:
+                return loop(value)
     return value
 
 
@@ -171,67 +182,104 @@ def do_while(interpreter: Interpreter, form: Pair) -> Form:
 def repeat(interpreter: Interpreter, form: Pair) -> Form:
     """(repeat n form...): evaluates the forms n times; the last value"""
     count = rest_of(form, 1, "(repeat n form...)")
-    times = interpreter.evaluate(count.car, count.at)
+    times = repeat_count(interpreter, interpreter.evaluate(count.car, count.at))
+    loop = interpreter.translated_loop(form, "repeat", repeat_rounds)
+    return repeat_rounds(interpreter, form, NIL, 0, times, interpreter.often) if loop is None else loop(NIL, 0, times)
+
+
+def repeat_count(interpreter: Interpreter, times: Form) -> float:
+    """Return the number of rounds of a `repeat`; raise CallError if it is none."""
     if not isinstance(times, float) or not times >= 0:
         raise CallError(
             f"repeat: {interpreter.describe(times)} is not a number of times", 0, "write (repeat n form...)"
         )
-    value: Form = NIL
-    done = 0
+    return times
+
+
+def repeat_rounds(interpreter: Interpreter, form: Pair, value: Form, done: int, times: float, rounds: int = -1) -> Form:
+    """Do the remaining rounds of a `repeat` of which `done` are done; see `while_rounds`."""
+    body = form.cdr.cdr
     while done + 1 <= times:
         interpreter.step()
-        value = interpreter.body(count.cdr)
+        value = interpreter.body(body)
         done += 1
+        rounds -= 1
+        if rounds == 0:
+            loop = interpreter.translated_loop(form, "repeat", repeat_rounds, now=True)
+            if loop is not None:
+                return loop(value, done, times)
     return value
 
 
-def _for_values(interpreter: Interpreter, form: Pair, name: str) -> tuple[Symbol, Iterator[float], Form]:
-    """Return the variable of `for` or `mapfor`, its values one by one, and the body."""
+def _for_header(interpreter: Interpreter, form: Pair, name: str) -> tuple[Symbol, float, float, float]:
+    """Return the variable of `for` or `mapfor`, its first value, the bound and the step."""
     syntax = f"({name} (i from to [step]) form...)"
     header = rest_of(form, 1, syntax).car
     parts = interpreter.elements(header, name) if isinstance(header, Pair) else []
     if not 3 <= len(parts) <= 4 or not isinstance(parts[0], Symbol):
         raise CallError(f"{name}: expected a variable and its bounds", 0, f"write {syntax}")
     bounds = [interpreter.evaluate(cell.car, cell.at) for cell in header.cdr.cells()]
+    return parts[0], *for_bounds(interpreter, name, bounds)
+
+
+def for_bounds(interpreter: Interpreter, name: str, bounds: list[Form]) -> tuple[float, float, float]:
+    """Return the first value, the bound and the step of a `for`; raise CallError if they are no numbers."""
     for bound in bounds:
         if not isinstance(bound, float):
-            raise CallError(f"{name}: {interpreter.describe(bound)} is not a number", 0, f"write {syntax}")
+            raise CallError(
+                f"{name}: {interpreter.describe(bound)} is not a number",
+                0,
+                f"write ({name} (i from to [step]) form...)",
+            )
     start, end, step = (*bounds, 1.0)[:3]
     if step == 0:
         raise CallError(f"{name}: a step of 0 never ends", 0, "write a step such as 1, or -1 to count down")
-
-    def values() -> Iterator[float]:
-        i = start
-        while (i <= end) if step > 0 else (i >= end):
-            yield i
-            i += step
-
-    return parts[0], values(), form.cdr.cdr
+    return start, end, step
 
 
 @special("for")
 def for_(interpreter: Interpreter, form: Pair) -> Form:
     """(for (i from to [step]) form...): sets i to each number from one bound to the other, inclusive; the last value"""
-    variable, values, body = _for_values(interpreter, form, "for")
-    value: Form = NIL
-    bindings = interpreter.bind(variable, NIL)
+    variable, start, end, step = _for_header(interpreter, form, "for")
+    interpreter.bind(variable, NIL)
     try:
-        for i in values:
-            interpreter.step()
-            bindings[-1] = i
-            value = interpreter.body(body)
+        loop = interpreter.translated_loop(form, "for", for_rounds)
+        return (
+            for_rounds(interpreter, form, NIL, start, end, step, interpreter.often)
+            if loop is None
+            else loop(NIL, start, end, step)
+        )
     finally:
         interpreter.unbind(variable)
+
+
+def for_rounds(
+    interpreter: Interpreter, form: Pair, value: Form, i: float, end: float, step: float, rounds: int = -1
+) -> Form:
+    """Do the remaining rounds of a `for`, from i on, whose variable is bound; see `while_rounds`."""
+    bindings, body = interpreter.stack_of(form.cdr.car.car), form.cdr.cdr
+    while (i <= end) if step > 0 else (i >= end):
+        interpreter.step()
+        bindings[-1] = i
+        value = interpreter.body(body)
+        i += step
+        rounds -= 1
+        if rounds == 0:
+            loop = interpreter.translated_loop(form, "for", for_rounds, now=True)
+            if loop is not None:
+                return loop(value, i, end, step)
     return value
 
 
 @special("mapfor")
 def mapfor(interpreter: Interpreter, form: Pair) -> Form:
     """(mapfor (i from to [step]) form...): like for; the list of the values"""
-    variable, values, body = _for_values(interpreter, form, "mapfor")
+    variable, i, end, step = _for_header(interpreter, form, "mapfor")
+    body = form.cdr.cdr
     results: list[Form] = []
-    for i in values:
+    while (i <= end) if step > 0 else (i >= end):
         _collect(interpreter, results, interpreter.run_body([(variable, i)], body))
+        i += step
     return interpreter.new_list(results, "mapfor")
 
 

@@ -264,6 +264,11 @@ def incr(interpreter: Interpreter, form: Pair) -> Form:
         value = interpreter.evaluate(target, cell.at)
     else:
         raise CallError("incr: expected a variable", 0, "write (incr variable [n])")
+    return add_to(interpreter, target, value, by)
+
+
+def add_to(interpreter: Interpreter, target: Form, value: Form, by: Form) -> float:
+    """Set a variable or a slot, of this value, to the value plus `by`, and return the sum."""
     if not isinstance(value, float) or not isinstance(by, float):
         wrong, argument = (value, 0) if isinstance(by, float) else (by, 1)
         raise CallError(

@@ -40,7 +40,7 @@ def list_insert(interpreter: Interpreter, values: Form, n: Form, x: Form) -> For
     if at == 0:
         return Pair(x, values)
     cell = _cell(interpreter, "list-insert", values, at - 1, length)
-    interpreter.rewritten += 1
+    interpreter.changed(cell)
     cell.cdr = Pair(x, cell.cdr)
     return values
 
@@ -53,7 +53,7 @@ def list_delete(interpreter: Interpreter, values: Form, n: Form) -> Form:
     if at == 0:
         return gone.cdr
     before = _cell(interpreter, "list-delete", values, at - 1, length)
-    interpreter.rewritten += 1
+    interpreter.changed(before)
     before.cdr = gone.cdr
     return values
 
@@ -76,7 +76,7 @@ def list_merge(interpreter: Interpreter, values: Form, more: Form) -> Form:
         if not any(interpreter.equal(x, member) for member in members):
             members.append(x)
             interpreter.budget.make_list(1, "list-merge")
-            interpreter.rewritten += 1
+            interpreter.changed(end)
             end.cdr = Pair(x)
             end, result = end.cdr, values
     return result
@@ -87,7 +87,7 @@ def alist_add(interpreter: Interpreter, key: Form, value: Form, alist: Form) -> 
     """(alist-add key x list): the list of pairs with x for the key; changes an old pair, or adds a new one in front"""
     for item in interpreter.elements(alist, "alist-add"):
         if isinstance(item, Pair) and interpreter.equal(key, item.car):
-            interpreter.rewritten += 1
+            interpreter.changed(item)
             item.cdr = value
             return alist
     interpreter.budget.make_list(2, "alist-add")

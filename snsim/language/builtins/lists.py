@@ -216,7 +216,7 @@ def nconc(interpreter: Interpreter, *lists: Form) -> Form:
         if end is None:
             result = values
         else:
-            interpreter.rewritten += 1
+            interpreter.changed(end)
             end.cdr = values
     return result
 
@@ -227,7 +227,7 @@ def nconc1(interpreter: Interpreter, values: Form, x: Form) -> Form:
     end = _last_pair(interpreter, "nconc1", values)
     if end is None:
         return Pair(x)
-    interpreter.rewritten += 1
+    interpreter.changed(end)
     end.cdr = Pair(x)
     return values
 
@@ -237,7 +237,7 @@ def rplaca(interpreter: Interpreter, cell: Form, x: Form) -> Form:
     """(rplaca list x): replaces the first element by x"""
     if not isinstance(cell, Pair):
         raise CallError(f"rplaca: {brief(cell)} is not a list", 0)
-    interpreter.rewritten += 1
+    interpreter.changed(cell)
     cell.car, cell.at = x, None
     return cell
 
@@ -247,7 +247,7 @@ def rplacd(interpreter: Interpreter, cell: Form, x: Form) -> Form:
     """(rplacd list x): replaces all but the first element by x"""
     if not isinstance(cell, Pair):
         raise CallError(f"rplacd: {brief(cell)} is not a list", 0)
-    interpreter.rewritten += 1
+    interpreter.changed(cell)
     cell.cdr = x
     return cell
 

@@ -15,7 +15,7 @@ lies in a window around the plane between them; they differ in the choice of the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,13 +24,14 @@ import numpy as np
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import ABSENT, CallError
+from snsim.sn28.codebooks.codebook_loops import codebook_loops
 from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook, expect_two_codebooks, merge_codebooks
 from snsim.sn28.codebooks.nearest_neighbours import (
     count_distances,
     distortion,
     nearest,
-    nearest_k,
     nearest_two,
+    nearest_words,
     neighbour_count,
     squared_distances,
 )
@@ -65,14 +66,24 @@ def k_means(interpreter: Interpreter, data: Codebook, k: int) -> Codebook:
     previous = np.float32(np.inf)
     while True:
         count_distances(interpreter, 2 * len(data), references)
-        for x in data.words:
-            _move_nearest_mean(references.words, counts, x)
+        _move_nearest_means(references.words, counts, data.words)
         after = distortion(data, references)
         if not (
             after > _DISTORTION_LIMIT and (previous - after) / after > _RELATIVE_DECREASE
         ):  # written so that a distortion that is not a number ends it too
             return references
         previous = after
+
+
+def _move_nearest_means(means: np.ndarray, counts: np.ndarray, data: np.ndarray) -> None:
+    """Update the nearest mean with each word in order."""
+    loops, state = codebook_loops(len(data), data, means), np.zeros(1, np.int64)
+    while state[0] < len(data):
+        if loops is not None:
+            loops.k_means_sweep(data, means, counts, state)
+        if state[0] < len(data):
+            _move_nearest_mean(means, counts, data[state[0]])
+            state[0] += 1
 
 
 def _move_nearest_mean(means: np.ndarray, counts: np.ndarray, x: np.ndarray) -> None:
@@ -113,8 +124,8 @@ def assign_labels(interpreter: Interpreter, data: Codebook, references: Codebook
     interpreter.budget.check_matrix(len(references) * len(labels), "codebook-assign-labels")
     votes = np.zeros((len(references), len(labels)), np.int64)
     count_distances(interpreter, len(data), references)
-    for x, column in zip(data.words, of_item):
-        votes[nearest_k(x, references.words, k), column] += 1
+    indices, _ = nearest_words(data.words, references.words, k)
+    np.add.at(votes, (indices, of_item[:, None]), 1)
     for i, row in enumerate(votes):
         leading = labels[row == row.max()]
         drawn = 0
@@ -152,16 +163,25 @@ def learn_lvq1(training: LvqTraining, interpreter: Interpreter) -> None:
     As in SN-2.8, the rate is updated only when a reference moves away, and starts at 0: it learns from right answers
     only after the first wrong one.
     """
-    references, current_rate = training.references, np.float32(0)
+    data, references, current_rate = training.data, training.references, np.zeros(1, np.float32)
+    loops = codebook_loops(training.sweeps * len(data), data.words, references.words)
     for sweep in range(training.sweeps):
-        count_distances(interpreter, len(training.data), references)
-        for x, label in zip(training.data.words, training.data.labels):
-            index = nearest(x, references.words)
-            if references.labels[index] == label:
-                training.move(index, x, current_rate)
-            else:
-                current_rate = training.rate_in(sweep)
-                training.move(index, x, -current_rate)
+        count_distances(interpreter, len(data), references)
+        rate, state = training.rate_in(sweep), np.zeros(1, np.int64)
+        while state[0] < len(data):
+            if loops is not None:
+                loops.lvq1_sweep(
+                    data.words, data.labels, references.words, references.labels, rate, current_rate, state
+                )
+            if state[0] < len(data):
+                x, label = data.words[state[0]], data.labels[state[0]]
+                index = nearest(x, references.words)
+                if references.labels[index] == label:
+                    training.move(index, x, current_rate[0])
+                else:
+                    current_rate[0] = rate
+                    training.move(index, x, -rate)
+                state[0] += 1
 
 
 def learn_lvq_pairs(
@@ -177,14 +197,31 @@ def learn_lvq_pairs(
     for sweep in range(training.sweeps):
         rate = training.rate_in(sweep)
         count_distances(interpreter, len(training.data), training.references)
-        for x, label in zip(training.data.words, training.data.labels):
-            pair = pair_for(x, training.references, int(label))
-            if pair is None:
-                continue
-            wrong, right = pair
+        for x, (wrong, right) in _pairs(training, pair_for):
             if in_window(x, training.references.words[wrong], training.references.words[right], np.float32(window)):
                 training.move(wrong, x, -rate)
                 training.move(right, x, rate)
+
+
+def _pairs(
+    training: LvqTraining, pair_for: Callable[[np.ndarray, Codebook, int], Pair | None]
+) -> Iterator[tuple[np.ndarray, Pair]]:
+    """Yield the words of one sweep that have a pair, and the pair, each after the moves for the one before."""
+    data, references = training.data, training.references
+    loops = codebook_loops(len(data), data.words, references.words)
+    state = np.zeros(3, np.int64)
+    while state[0] < len(data):
+        state[1] = -1
+        if loops is not None:
+            name = "next_lvq2" if pair_for is lvq2_pair else "next_lvq3"
+            loops.find(name, data.words, data.labels, references.words, references.labels, state)
+            if state[0] >= len(data):
+                return
+        i, wrong, right = state.tolist()
+        pair = (wrong, right) if wrong >= 0 else pair_for(data.words[i], references, int(data.labels[i]))
+        if pair is not None:
+            yield data.words[i], pair
+        state[0] += 1
 
 
 def lvq2_pair(x: np.ndarray, references: Codebook, label: int) -> Pair | None:

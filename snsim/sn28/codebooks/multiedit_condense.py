@@ -9,6 +9,7 @@ words that are needed.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +17,9 @@ import numpy as np
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import CallError
+from snsim.sn28.codebooks.codebook_loops import codebook_loops
 from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook
-from snsim.sn28.codebooks.nearest_neighbours import count_distances, nearest
+from snsim.sn28.codebooks.nearest_neighbours import count_distances, nearest, nearest_words
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ def _correctly_classified(
     """Return those of the `indices` whose words have the label of the nearest word among the `judges`."""
     judge_book = Codebook(book.words[judges], book.labels[judges])
     count_distances(interpreter, len(indices), judge_book)
-    nearest_labels = [judge_book.labels[nearest(x, judge_book.words)] for x in book.words[indices]]
+    nearest_labels = judge_book.labels[nearest_words(book.words[indices], judge_book.words, 1)[0][:, 0]]
     correct: np.ndarray = indices[book.labels[indices] == nearest_labels]
     return correct
 
@@ -92,11 +94,7 @@ def condense(interpreter: Interpreter, cb: Form, verbose: Form = NIL) -> Codeboo
         size_before = len(store)
         if verbose is not NIL:
             interpreter.print_text(f"restarting with {len(store)} element(s)\n")
-        for i, (x, label) in enumerate(zip(book.words, book.labels)):
-            stored = Codebook(book.words[store], book.labels[store])
-            count_distances(interpreter, 1, stored)
-            if stored.labels[nearest(x, stored.words)] == label:
-                continue
+        for i in _misclassified(interpreter, book, store):
             if i in store:  # an equal word with another label comes first in the store
                 raise CallError(
                     f"condense: word {i} occurs in the codebook with two labels",
@@ -105,6 +103,29 @@ def condense(interpreter: Interpreter, cb: Form, verbose: Form = NIL) -> Codeboo
                 )
             store.append(i)
     return _copy_words(interpreter, "condense", book, np.array(store))
+
+
+def _misclassified(interpreter: Interpreter, book: Codebook, store: list[int]) -> Iterator[int]:
+    """Yield the words that the nearest word of the store misclassifies, in order; the caller adds them to the store."""
+    words, labels = np.zeros_like(book.words), np.zeros_like(book.labels)
+    words[: len(store)], labels[: len(store)] = book.words[store], book.labels[store]
+    size, state = len(store), np.zeros(2, np.int64)
+    while state[0] < len(book):
+        if len(store) > size:
+            words[size], labels[size] = book.words[store[-1]], book.labels[store[-1]]
+            size += 1
+        first = int(state[0])
+        stored = Codebook(words[:size], labels[:size])
+        loops = codebook_loops(1, book.words, stored.words)
+        if loops is not None:
+            loops.find("next_wrong", book.words, book.labels, words, labels, state, size)
+        i = int(state[0])
+        count_distances(interpreter, min(i + 1, len(book)) - first, stored)
+        if i < len(book) and (
+            (loops is not None and state[1] >= 0) or labels[nearest(book.words[i], stored.words)] != book.labels[i]
+        ):
+            yield i
+        state[0] += 1
 
 
 def _copy_words(interpreter: Interpreter, name: str, book: Codebook, indices: np.ndarray) -> Codebook:

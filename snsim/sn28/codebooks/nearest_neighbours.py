@@ -16,6 +16,7 @@ from snsim.language.builtins.indexing import put
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import NIL, Form, make_list
 from snsim.language.procedures import ABSENT, CallError
+from snsim.sn28.codebooks.codebook_loops import codebook_loops
 from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook, expect_two_codebooks, expect_vector, word_index
 from snsim.sn28.runtime.vocabulary import word
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 NO_CLASS = -1  # result of a tied vote
+_MOST_COLUMNS = 1_000  # of a table of votes
 
 
 def squared_distances(x: np.ndarray, words: np.ndarray) -> np.ndarray:
@@ -30,6 +32,9 @@ def squared_distances(x: np.ndarray, words: np.ndarray) -> np.ndarray:
 
     `x` has shape (width,), `words` (words, width), both float32.
     """
+    loops = codebook_loops(1, words) if x.dtype == np.float32 and x.flags.c_contiguous and len(words) else None
+    if loops is not None:
+        return loops.distances(x, words)
     with np.errstate(over="ignore", invalid="ignore"):  # too large a distance becomes infinite
         squares = np.square(words - x)
         sums: np.ndarray = np.add.accumulate(squares, axis=1)[:, -1]  # np.sum would add in another order
@@ -53,6 +58,29 @@ def nearest_k(x: np.ndarray, words: np.ndarray, k: int) -> list[int]:
     return indices
 
 
+def nearest_words(data: np.ndarray, words: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each row of `data` the indices of the k nearest words, nearest first, and the least distance.
+
+    Shapes (rows, k), int64, and (rows,), float32.
+    """
+    loops = codebook_loops(len(data), data, words) if len(words) else None
+    if loops is None:
+        indices, least = np.empty((len(data), k), np.int64), np.empty(len(data), np.float32)
+        rows = list(range(len(data)))
+    else:
+        indices, distances = loops.nearest_words(data, words, k)
+        least = distances[:, 0].copy()
+        rows = np.flatnonzero(indices[:, 0] < 0).tolist()
+    for row in rows:
+        distances = squared_distances(data[row], words)
+        least[row] = distances.min()
+        if k == 1:
+            indices[row] = distances.argmin()
+        else:
+            indices[row] = np.argsort(distances, kind="stable")[:k]
+    return indices, least
+
+
 def vote(labels: np.ndarray, indices: list[int], classes: int) -> int:
     """Return the most frequent label, below `classes`, of the words at `indices`, or -1 for a tie."""
     counts = np.bincount(labels[indices], minlength=classes)
@@ -67,9 +95,26 @@ def classify(x: np.ndarray, references: Codebook, k: int) -> int:
     return vote(references.labels, nearest_k(x, references.words, k), references.class_count())
 
 
+def classify_all(data: np.ndarray, references: Codebook, k: int) -> np.ndarray:
+    """Return what `classify` returns for each row of `data`, shape (rows,)."""
+    indices, _ = nearest_words(data, references.words, k)
+    labels = references.labels[indices]
+    if k == 1:
+        first: np.ndarray = labels[:, 0]
+        return first
+    classes = references.class_count()
+    if classes > _MOST_COLUMNS:
+        return np.array([vote(references.labels, row, classes) for row in indices.tolist()])
+    counts = np.zeros((len(data), classes), np.int64)
+    np.add.at(counts, (np.arange(len(data))[:, None], labels), 1)
+    ties = (counts == counts.max(axis=1, keepdims=True)).sum(axis=1) > 1
+    classes_found: np.ndarray = np.where(ties, NO_CLASS, counts.argmax(axis=1))
+    return classes_found
+
+
 def distortion(data: Codebook, references: Codebook) -> np.float32:
     """Return the mean squared distance of the data to their nearest references, float32, added in order."""
-    least = np.array([squared_distances(x, references.words).min() for x in data.words], np.float32)
+    _, least = nearest_words(data.words, references.words, 1)
     with np.errstate(over="ignore"):
         mean: np.float32 = np.add.accumulate(least)[-1] / np.float32(len(least))
     return mean
@@ -184,7 +229,7 @@ def _answers(
         )
     count = neighbour_count(name, k, book, 2)
     count_distances(interpreter, len(items), book)
-    return items, book, np.array([classify(x, book, count) for x in items.words])
+    return items, book, classify_all(items.words, book, count)
 
 
 @word("perf-knn")

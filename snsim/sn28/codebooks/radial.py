@@ -24,6 +24,7 @@ from snsim.language.procedures import TRUE, CallError
 from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook
 from snsim.sn28.codebooks.kmeans_lvq import k_means_of_classes
 from snsim.sn28.codebooks.nearest_neighbours import count_distances, neighbour_count, squared_distances
+from snsim.sn28.learning.fused_sweeps import FusedSweeps
 from snsim.sn28.runtime.lisp_definitions import binding, code
 from snsim.sn28.runtime.random_numbers import RandomGenerator
 from snsim.sn28.runtime.vocabulary import word
@@ -181,6 +182,7 @@ def _codebook_as_patterns(interpreter: Interpreter, name: str, data: Form) -> It
         "present-pattern": interpreter.procedure(symbol("rbf-present-pattern")),
         "present-desired": interpreter.procedure(symbol("rbf-present-desired")),
     }
+    interpreter.part(FusedSweeps).forget()  # it tabulates the distances
     with ExitStack() as stack:
         for variable, value in values.items():
             stack.enter_context(binding(interpreter, variable, value))

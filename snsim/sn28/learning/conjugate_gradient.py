@@ -16,6 +16,7 @@ import numpy as np
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import NIL, Form, Pair
 from snsim.language.procedures import ABSENT, CallError
+from snsim.sn28.learning.fused_sweeps import FusedSweeps, Pass
 from snsim.sn28.net.layer_fields import set_field
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import EPSILON, GRAD, Netspace
@@ -24,6 +25,7 @@ from snsim.sn28.runtime.settings import INPUT, NET, OUTPUT, layer_in, number_in,
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
+_TANGENT = Pass(desired=False, tangent=True)
 Vector = np.ndarray  # one element for each weight, in order of creation, float32
 
 
@@ -90,11 +92,20 @@ def batch_cg2_iteration(interpreter: Interpreter, first: Form, last: Form) -> fl
     inputs, outputs = layer_in(interpreter, INPUT), layer_in(interpreter, OUTPUT)
     net.unit[GRAD].array[0] = 0
     curvature = 0.0
-    for n in range(a, b + 1):
-        interpreter.call("present-pattern", inputs, float(n))
-        interpreter.call("forward-prop", interpreter.lookup(NET))
-        set_field(interpreter, "batch-cg2-iteration", GRAD, 0.0, inputs)
-        interpreter.call("forward-2-prop", interpreter.lookup(NET))
+    sweeps, n = interpreter.part(FusedSweeps), a
+    while n <= b:
+        done, squares, _ = sweeps.run(_TANGENT, range(n, b + 1))
+        if done:
+            n += done
+            for square in squares.tolist():
+                curvature += square
+            continue
+        with sweeps.word_by_word(_TANGENT):
+            interpreter.call("present-pattern", inputs, float(n))
+            interpreter.call("forward-prop", interpreter.lookup(NET))
+            set_field(interpreter, "batch-cg2-iteration", GRAD, 0.0, inputs)
+            interpreter.call("forward-2-prop", interpreter.lookup(NET))
         changes = net.unit[GRAD].array[net.units(outputs, "batch-cg2-iteration").index].astype(float)
         curvature += float(np.cumsum(changes * changes, dtype=np.float64)[-1])
+        n += 1
     return curvature

@@ -7,6 +7,8 @@ redefining `present-pattern` and `present-desired`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,13 +21,15 @@ from snsim.language.procedures import CallError
 from snsim.sn28.learning.performance import log_line
 from snsim.sn28.runtime.random_numbers import RandomGenerator
 from snsim.sn28.runtime.settings import Settings, number_in, training_range
-from snsim.sn28.runtime.vocabulary import word
+from snsim.sn28.runtime.vocabulary import SN28, word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 _PATTERNS, _DESIRED, _NOISE = symbol("pattern-matrix"), symbol("desired-matrix"), symbol("input-noise")
 _GET = symbol("get-pattern")
+_NEXT_PATTERN, _NEXT_CHOICE = symbol("next-pattern"), symbol("next-choice")
+_CURRENT_PATTERN = symbol("current-pattern")
 
 
 @word("load-patterns")
@@ -171,6 +175,50 @@ def always_next(interpreter: Interpreter, n: Form) -> Form:
 def next_when_learned(interpreter: Interpreter, n: Form) -> Form:
     """(nextpat-stay n): the next pattern if the answer was good, else n again"""
     return n if interpreter.lookup("good-answer") is NIL else interpreter.call("next-choice", n)
+
+
+@dataclass
+class PatternOrder:
+    """The order in which `next-pattern` presents patterns, if it is one of the library's: in turn or at random."""
+
+    start: int
+    first: int
+    last: int
+    generator: RandomGenerator | None  # of a random order
+
+    def take(self, count: int) -> tuple[list[int], Callable[[int], None]]:
+        """Return the present pattern and the `count` following ones, and what undoes all but some of the draws."""
+        if self.generator is None:
+            size = self.last - self.first + 1
+            start = self.start - self.first
+            return [self.first + (start + k) % size for k in range(count + 1)], lambda done: None
+        generator, state = self.generator, self.generator.state()
+
+        def undo(done: int) -> None:
+            generator.restore(state)
+            for _ in range(done):
+                generator.rand_range(float(self.first), self.last + 1.0)
+
+        drawn = [generator.rand_range(float(self.first), self.last + 1.0) for _ in range(count)]
+        return [self.start, *(min(math.floor(x), self.last) for x in drawn)], undo
+
+
+def pattern_order(interpreter: Interpreter) -> PatternOrder | None:
+    """Return the order of the patterns from current-pattern on, or None if only `next-pattern` can tell it."""
+    built_in = [SN28.entry(name) for name in ("nextpat-seq", "nextcho-seq", "nextcho-rnd")]
+    always, in_turn, at_random = (entry.value if entry is not None else None for entry in built_in)
+    choice = interpreter.procedure(_NEXT_CHOICE)
+    if interpreter.procedure(_NEXT_PATTERN) is not always or choice not in (in_turn, at_random):
+        return None
+    current = interpreter.lookup(_CURRENT_PATTERN)
+    ends = [interpreter.lookup(name) for name in ("patt-min", "patt-max")]
+    if not all(type(number) is float and number == int(number) for number in (current, *ends)):
+        return None
+    first, last = map(int, ends)
+    if not first <= current <= last:
+        return None
+    generator = None if choice is in_turn else interpreter.part(RandomGenerator)
+    return PatternOrder(int(current), first, last, generator)
 
 
 def _choose(interpreter: Interpreter, variable: str, function: str) -> Form:

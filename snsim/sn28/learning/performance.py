@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Symbol, symbol
 from snsim.language.procedures import ABSENT, CallError
+from snsim.sn28.learning.fused_sweeps import FusedSweeps, Pass
 from snsim.sn28.runtime.file_lookup import ProgramFiles
 from snsim.sn28.runtime.lisp_definitions import binding
 from snsim.sn28.runtime.settings import DESIRED, INPUT, NET, OUTPUT, layer_in, number_in, training_range
@@ -32,7 +35,8 @@ _PRESENT, _FORWARD, _PRESENT_DESIRED, _CLASSIFY, _EVENTS, _COST = (
     )
 )
 _GOOD_ANSWER, _LOCAL_ERROR = symbol("good-answer"), symbol("local-error")
-_DISPLAY = symbol("disp-perf-iteration")
+_DISPLAY, _CLASS_MAX = symbol("disp-perf-iteration"), symbol("class-max")
+_TEST = Pass("test-pattern", measures=True, display="disp-perf-iteration")
 
 
 def propagate(interpreter: Interpreter, n: float) -> None:
@@ -40,6 +44,15 @@ def propagate(interpreter: Interpreter, n: float) -> None:
     interpreter.apply(_PRESENT, [layer_in(interpreter, INPUT), n])
     interpreter.apply(_FORWARD, [interpreter.lookup(NET)])
     interpreter.apply(_PRESENT_DESIRED, [layer_in(interpreter, DESIRED), n])
+
+
+def finish_pass(interpreter: Interpreter, what: Pass, last: float, errors: np.ndarray, good: np.ndarray) -> None:
+    """Set the variables that the words set for each pattern, after a fused pass whose last pattern was `last`."""
+    interpreter.assign(_LOCAL_ERROR, float(errors[-1]))
+    answer = interpreter.part(FusedSweeps).answer(what, bool(good[-1]))
+    interpreter.assign(_GOOD_ANSWER, answer)
+    if interpreter.procedure(_CLASSIFY) is interpreter.procedure(_CLASS_MAX):
+        interpreter.apply(_CLASSIFY, [last])  # it sets out-class and des-class
 
 
 def judge(interpreter: Interpreter, n: float, display: Symbol) -> bool:
@@ -71,8 +84,18 @@ def performance(interpreter: Interpreter, first: Form, last: Form) -> Form:
             "write the first and the last pattern, such as (performance 0 9)",
         )
     total, good = 0.0, 0
-    for n in range(a, b + 1):
-        error = interpreter.call("test-pattern", float(n))
+    sweeps, n = interpreter.part(FusedSweeps), a
+    while n <= b:
+        done, errors, answers = sweeps.run(_TEST, range(n, b + 1))
+        if done:
+            n += done
+            for error in errors.tolist():
+                total += error
+            good += int(answers.sum())
+            finish_pass(interpreter, _TEST, float(n - 1), errors, answers)
+            continue
+        with sweeps.word_by_word(_TEST):
+            error = interpreter.call("test-pattern", float(n))
         if not isinstance(error, float):
             raise CallError(
                 f"performance: test-pattern returned {interpreter.describe(error)} for pattern {n}, not its error",
@@ -81,6 +104,7 @@ def performance(interpreter: Interpreter, first: Form, last: Form) -> Form:
             )
         total += error
         good += interpreter.lookup(_GOOD_ANSWER) is not NIL
+        n += 1
     count = b - a + 1
     for name, value in (
         ("pnum", count),

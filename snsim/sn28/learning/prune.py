@@ -13,6 +13,7 @@ import numpy as np
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form, make_list, symbol
 from snsim.language.procedures import ABSENT, CallError
+from snsim.sn28.learning.fused_sweeps import FusedSweeps, Pass
 from snsim.sn28.learning.performance import propagate
 from snsim.sn28.net.connections import all_connections
 from snsim.sn28.net.net_word import net_word
@@ -22,6 +23,9 @@ from snsim.sn28.runtime.settings import NET, number_in, test_range, training_ran
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
+
+
+_CURVATURE = Pass(functions=("backward-prop", "backward-2-prop", "do-update-hess"))
 
 
 @net_word("obd-compute-curvature", "iterative", "newton")
@@ -36,10 +40,18 @@ def obd_compute_curvature(interpreter: Interpreter, first: Form, last: Form) -> 
         )
     with binding(interpreter, "gamma", 1.0), binding(interpreter, "lev-mar", NIL):
         interpreter.call("clear-hess")
-        for n in range(a, b + 1):
-            propagate(interpreter, float(n))
-            for function in ("backward-prop", "backward-2-prop", "do-update-hess"):
-                interpreter.call(function, interpreter.lookup(NET))
+        sweeps, n = interpreter.part(FusedSweeps), a
+        while n <= b:
+            done, errors, _ = sweeps.run(_CURVATURE, range(n, b + 1))
+            if done:
+                n += done
+                interpreter.assign(symbol("local-error"), float(errors[-1]))
+                continue
+            with sweeps.word_by_word(_CURVATURE):
+                propagate(interpreter, float(n))
+                for function in _CURVATURE.functions:
+                    interpreter.call(function, interpreter.lookup(NET))
+            n += 1
     return NIL
 
 

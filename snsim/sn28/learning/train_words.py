@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import NIL, Form, Pair, symbol
 from snsim.language.procedures import ABSENT, TRUE, CallError
 from snsim.sn28.learning.conjugate_gradient import learn_batch_cg
-from snsim.sn28.learning.performance import judge, log_line, propagate
+from snsim.sn28.learning.examples import pattern_order
+from snsim.sn28.learning.fused_sweeps import FusedSweeps, Pass
+from snsim.sn28.learning.performance import finish_pass, judge, log_line, propagate
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.runtime.lisp_definitions import binding
 from snsim.sn28.runtime.settings import NET, number_in, test_range, training_range
@@ -33,6 +37,12 @@ _BACKWARD, _BACKWARD_2, _UPDATE, _UPDATE_NEWTON, _NEXT, _DISPLAY = (
     )
 )
 
+
+_HOOK, _MOST_AT_ONCE = "disp-basic-iteration", 4_096
+_GRADIENT = Pass("basic-iteration", ("backward-prop", "do-update-weight"), display=_HOOK)
+_NEWTON = Pass("basic-newton-iteration", ("backward-prop", "backward-2-prop", "do-update-weight-newton"), display=_HOOK)
+_SUMMED = Pass(functions=("backward-prop", "do-update-acc"), display=_HOOK)
+_SUMMED_NEWTON = Pass(functions=("backward-prop", "backward-2-prop", "do-update-acc", "do-update-hess"), display=_HOOK)
 
 # One step
 
@@ -65,20 +75,60 @@ def _count_presentation(interpreter: Interpreter, n: Form) -> Form:
     return interpreter.lookup(_ERROR)
 
 
-def _learn(interpreter: Interpreter, caller: str, n: Form, step: str) -> Form:
+def _learn(interpreter: Interpreter, caller: str, n: Form, step: Pass) -> Form:
     """Do n steps, each on the pattern chosen by next-pattern; return the list of n."""
-    for _ in range(_repetitions(caller, n)):
-        interpreter.call(step, number_in(interpreter, _CURRENT))
-        interpreter.assign(_CURRENT, interpreter.apply(_NEXT, [interpreter.lookup(_CURRENT)]))
+    sweeps, left = interpreter.part(FusedSweeps), _repetitions(caller, n)
+    while left:
+        done = _learn_fused(interpreter, sweeps, step, left)
+        left -= done
+        if not done:
+            with sweeps.word_by_word(step):
+                interpreter.call(step.step, number_in(interpreter, _CURRENT))
+            interpreter.assign(_CURRENT, interpreter.apply(_NEXT, [interpreter.lookup(_CURRENT)]))
+            left -= 1
     return Pair(n)
 
 
-def _cycle(interpreter: Interpreter, caller: str, n: Form, step: str) -> Form:
+def _learn_fused(interpreter: Interpreter, sweeps: FusedSweeps, step: Pass, most: int) -> int:
+    """Do up to `most` steps as one pass, if that is possible; return how many were done."""
+    order = pattern_order(interpreter)
+    if order is None or not sweeps.is_ready(step):
+        return 0
+    patterns, undo = order.take(min(most, _MOST_AT_ONCE))
+    done, errors, good = sweeps.run(step, patterns[:-1])
+    if done < len(patterns) - 1:
+        undo(done)
+    if done:
+        _finish_presentations(interpreter, step, float(patterns[done - 1]), errors, good)
+        interpreter.assign(_CURRENT, float(patterns[done]))
+    return done
+
+
+def _finish_presentations(
+    interpreter: Interpreter, what: Pass, last: float, errors: np.ndarray, good: np.ndarray
+) -> None:
+    """Set age and what `finish_pass` sets, after patterns that were learned."""
+    age = number_in(interpreter, _AGE, 0.0)
+    for _ in range(len(errors)):
+        age += 1.0
+    interpreter.assign(_AGE, age)
+    finish_pass(interpreter, what, last, errors, good)
+
+
+def _cycle(interpreter: Interpreter, caller: str, n: Form, step: Pass) -> Form:
     """Do n sweeps through the training patterns; return the list of n."""
+    sweeps = interpreter.part(FusedSweeps)
     for _ in range(_repetitions(caller, n)):
         first, last = training_range(interpreter)
-        for pattern in range(first, last + 1):
-            interpreter.call(step, float(pattern))
+        while first <= last:
+            done, errors, good = sweeps.run(step, range(first, last + 1))
+            first += done
+            if done:
+                _finish_presentations(interpreter, step, first - 1.0, errors, good)
+            else:
+                with sweeps.word_by_word(step):
+                    interpreter.call(step.step, float(first))
+                first += 1
     return Pair(n)
 
 
@@ -92,13 +142,13 @@ def _repetitions(caller: str, n: Form, argument: int = 0) -> int:
 @net_word("learn")
 def learn(interpreter: Interpreter, n: Form) -> Form:
     """(learn n): n steps of on-line gradient descent"""
-    return _learn(interpreter, "learn", n, "basic-iteration")
+    return _learn(interpreter, "learn", n, _GRADIENT)
 
 
 @net_word("learn-newton", "newton")
 def learn_newton(interpreter: Interpreter, n: Form) -> Form:
     """(learn-newton n): n steps of on-line gradient descent, divided by the curvature"""
-    return _learn(interpreter, "learn-newton", n, "basic-newton-iteration")
+    return _learn(interpreter, "learn-newton", n, _NEWTON)
 
 
 @net_word("learn-lm", "newton")
@@ -111,13 +161,13 @@ def learn_lm(interpreter: Interpreter, n: Form) -> Form:
 @net_word("learn-cycle")
 def learn_cycle(interpreter: Interpreter, n: Form) -> Form:
     """(learn-cycle n): n sweeps of on-line gradient descent; does not change current-pattern"""
-    return _cycle(interpreter, "learn-cycle", n, "basic-iteration")
+    return _cycle(interpreter, "learn-cycle", n, _GRADIENT)
 
 
 @net_word("learn-cycle-newton", "newton")
 def learn_cycle_newton(interpreter: Interpreter, n: Form) -> Form:
     """(learn-cycle-newton n): n sweeps of on-line gradient descent, divided by the curvature"""
-    return _cycle(interpreter, "learn-cycle-newton", n, "basic-newton-iteration")
+    return _cycle(interpreter, "learn-cycle-newton", n, _NEWTON)
 
 
 @net_word("learn-cycle-lm", "newton")
@@ -134,7 +184,7 @@ def learn_cycle_lm(interpreter: Interpreter, n: Form) -> Form:
 def batch_iteration(interpreter: Interpreter, first: Form, last: Form) -> Form:
     """(batch-iteration a b): changes the weights by the summed gradient of patterns a to b; returns the mean error"""
     interpreter.call("clear-acc")
-    error = accumulate(interpreter, "batch-iteration", first, last, ["backward-prop", "do-update-acc"])
+    error = accumulate(interpreter, "batch-iteration", first, last, _SUMMED)
     _change_weights(interpreter)
     return error
 
@@ -150,15 +200,15 @@ def batch_newton_iteration(interpreter: Interpreter, first: Form, last: Form) ->
         "batch-newton-iteration",
         first,
         last,
-        ["backward-prop", "backward-2-prop", "do-update-acc", "do-update-hess"],
+        _SUMMED_NEWTON,
     )
     interpreter.call("hessian-scale", number_in(interpreter, "mu"))
     _change_weights(interpreter)
     return error
 
 
-def accumulate(interpreter: Interpreter, caller: str, first: Form, last: Form, functions: list[str]) -> float:
-    """Present patterns a to b, call these functions for each, set global-error to the mean error and return it."""
+def accumulate(interpreter: Interpreter, caller: str, first: Form, last: Form, what: Pass) -> float:
+    """Present patterns a to b, call the functions of a pass for each, set global-error to the mean error; return it."""
     a, b = whole(caller, first), whole(caller, last, 1)
     if b < a:
         raise CallError(
@@ -167,13 +217,23 @@ def accumulate(interpreter: Interpreter, caller: str, first: Form, last: Form, f
             f"write the first and the last pattern, such as ({caller} 0 9)",
         )
     total = 0.0
-    for n in range(a, b + 1):
-        propagate(interpreter, float(n))
-        net = interpreter.lookup(NET)
-        for function in functions:
-            interpreter.call(function, net)
-        _count_presentation(interpreter, float(n))
+    sweeps, n = interpreter.part(FusedSweeps), a
+    while n <= b:
+        done, errors, good = sweeps.run(what, range(n, b + 1))
+        if done:
+            n += done
+            for error in errors.tolist():
+                total += error
+            _finish_presentations(interpreter, what, n - 1.0, errors, good)
+            continue
+        with sweeps.word_by_word(what):
+            propagate(interpreter, float(n))
+            net = interpreter.lookup(NET)
+            for function in what.functions:
+                interpreter.call(function, net)
+            _count_presentation(interpreter, float(n))
         total += number_in(interpreter, _ERROR)
+        n += 1
     interpreter.assign(symbol("global-error"), total / (b - a + 1))
     return total / (b - a + 1)
 
@@ -214,7 +274,7 @@ def learn_batch_lm(interpreter: Interpreter, n: Form) -> Form:
 def batch_cg1_iteration(interpreter: Interpreter, first: Form, last: Form) -> Form:
     """(batch-cg1-iteration a b): sums the gradient over patterns a to b; returns the mean error"""
     interpreter.call("clear-acc")
-    return accumulate(interpreter, "batch-cg1-iteration", first, last, ["backward-prop", "do-update-acc"])
+    return accumulate(interpreter, "batch-cg1-iteration", first, last, _SUMMED)
 
 
 @net_word("learn-batch-cg", "iterative")

@@ -17,6 +17,7 @@ from snsim.engines.native import jit
 from snsim.engines.native.llvm_ir import Function, Module, Value
 from snsim.engines.native.target import Address, Machine
 from snsim.sn28.net.adjacency import Edges, Memory, Units
+from snsim.sn28.net.sweep_code import sweep_text
 
 _EDGES = ("start", "other", "weight", "connection")
 _C = {"ptr": ctypes.c_void_p, "i64": ctypes.c_int64, "float": ctypes.c_float}
@@ -31,7 +32,13 @@ class CompiledLoops:
         """Compile the loops. `reordered` computes sums in four parts. Raise SnError if LLVM lacks the processor."""
         self.name = "native, sums reordered" if reordered else "native"
         text, signatures = ir_text(reordered)
-        self._code = jit.Code(text, tuple(signatures))
+        sweep, operations = sweep_text()
+        self._code = jit.Code(text + sweep, (*signatures, *operations))
+        self.operations = {name: self._code.address(name) for name in operations}
+        integer, pointer = ctypes.c_int64, ctypes.c_void_p
+        self.run_sweep = ctypes.CFUNCTYPE(None, pointer, integer, pointer, integer, pointer)(
+            self.operations["run_sweep"]
+        )
         calls = {
             name: ctypes.CFUNCTYPE(None, *(_C[ir_type] for ir_type in ir_types))(self._code.address(name))
             for name, ir_types in signatures.items()

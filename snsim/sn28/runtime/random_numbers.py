@@ -57,6 +57,14 @@ class RandomGenerator:
         self._table = table[1:]
         self._position = _SIZE - 1  # position of the last number drawn
 
+    def state(self) -> tuple[list[int], int]:
+        """Return a copy of the state, for `restore`."""
+        return list(self._table), self._position
+
+    def restore(self, state: tuple[list[int], int]) -> None:
+        """Go back to an earlier state of this generator."""
+        self._table, self._position = list(state[0]), state[1]
+
     def rand(self) -> float:
         """Draw a number from 0 to 1 in single precision; 1 itself is possible."""
         return float(np.float32(self._draw())) * 2.0**-31
