@@ -3,6 +3,7 @@
 # make test-all  the same and the slow ones: kills at every write, a minute of fuzzing
 # make fuzz SECONDS=60 SEED=1  mutated texts, run folders and data files; what fails is kept in .fuzz
 # make lint   style and types
+# make docs   the documentation, build/docs/index.html; a warning is an error, and no network is used
 # make house  draw which room imports which, into docs/house.svg
 #
 # Set-up is done again only when pyproject.toml or constraints.txt has changed. Data are looked for in the folder
@@ -16,7 +17,7 @@ SECONDS ?= 60
 SEED ?= 1
 KEEP ?= .fuzz
 
-.PHONY: run test test-all fuzz lint house clean
+.PHONY: run test test-all fuzz lint docs house clean
 
 run: $(READY)
 	@$(BIN)/snsim run nets/lecun89.sn
@@ -36,11 +37,15 @@ lint: $(READY)
 	  echo "some files are not formatted: run  $(BIN)/ruff format snsim tests examples benchmarks docs"; exit 1; }
 	@$(BIN)/mypy
 
+docs: $(READY)
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet -b html docs build/docs
+	@echo "build/docs/index.html"
+
 house: $(READY)
 	@$(BIN)/python docs/draw_house.py
 
 clean:
-	rm -rf .venv .fuzz .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .fuzz build .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -8,7 +8,7 @@ snsim.run("nets/lecun89.sn", passes=3).finish()    train, and write a run folder
 snsim.compare("nets/mine.sn", my_module)           tell whether a PyTorch module trains the same, step by step
 program = snsim.read_program("nets/lecun89.sn")    what the file declares: nets, tables, trainings
 
-Where a part of snsim lives, and where an addition goes (README.md, "To add something", has the whole table):
+Where a part of snsim lives, and where an addition goes (CONTRIBUTING.md has the whole table):
 
 network/    layers, connections: schemes.py, prelude.sn (non-linearities), net_form.py (clauses of `net`)
 training/   learning: initial.py, criteria.py, forms/prelude.sn (costs, update rules), forms/ (clauses of `train`)

@@ -1,6 +1,6 @@
 """Gather what a plug-in needs: the one module that an installed package imports from snsim.
 
-A plug-in is a package with an entry point in one of four groups. docs/plugins.md has a working example of each.
+A plug-in is a package with an entry point in one of four groups. docs/how-to/plugins.md has a working example of each.
 
 =====================  ==============================================  ========================================
 group                  the entry point names                           from this module

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 from snsim.errors import MOST_FAULTS, SnError, Span, fail
+from snsim.todays_words import name_for
 
 T = TypeVar("T")
 Value = TypeVar("Value", covariant=True)
@@ -197,8 +198,12 @@ class Shelf(Generic[T]):
 
 
 def suggest(name: str, names: list[str], plural: str, most: int = 40) -> str:
-    """Return the hint for an unknown name: the nearest valid name, then all of them, at most `most`."""
-    near = difflib.get_close_matches(name, names, n=1) if name else []
+    """Return the hint for an unknown name: the nearest valid name, then all of them, at most `most`.
+
+    A word of today, such as `epochs`, has the name that stands for it as its nearest.
+    """
+    today = name_for(name, names)
+    near = [today] if today else difflib.get_close_matches(name, names, n=1) if name else []
     start = f'did you mean "{near[0]}"?  ' if near else ""
     if not names:
         return f"{start}there are no {plural} yet"

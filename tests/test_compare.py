@@ -71,7 +71,7 @@ def compared(net: str, module: nn.Module, presentations: int = 4, **how: object)
     ],
 )
 def test_the_examples_are_twins(net, file, presentations, how):
-    """On real digits (the README's commands: 500 presentations); every layer is seen, and every layer learns."""
+    """On real digits (500 presentations); every layer is seen, and every layer learns."""
     made = snsim.compare(ROOT / "nets" / net, f"examples/{file}:Net", "digits", presentations=presentations, **how)
     assert made.equal and made.presentations == presentations and made.cost < 1e-5 and made.names == ("native", "Net")
     for row in made.layers:

@@ -410,9 +410,11 @@ def test_a_run_without_its_plugin_is_refused_with_its_name(runs: Path) -> None:
 
 @pytest.fixture(scope="module")
 def page_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package of docs/plugins.md, and its program."""
+    """The package of docs/how-to/plugins.md, and its program."""
     blocks = dict(
-        re.findall(r"^```(toml|python|lisp)\n(.*?)^```", (ROOT / "docs" / "plugins.md").read_text(), re.M | re.S)
+        re.findall(
+            r"^```(toml|python|lisp)\n(.*?)^```", (ROOT / "docs" / "how-to" / "plugins.md").read_text(), re.M | re.S
+        )
     )
     folder = tmp_path_factory.mktemp("plugin")
     (folder / "snsim_ring").mkdir()

@@ -1,7 +1,7 @@
 """One addition, one place: a thing that is put on its shelf is known to the reader, the commands and the editor.
 
-Each test adds to the shelf alone, as the README says, and the shelf has its old entries when the test is over. What the
-addition computes is held against NumPy.
+Each test adds to the shelf alone, as CONTRIBUTING.md says, and the shelf has its old entries when the test is over.
+What the addition computes is held against NumPy.
 """
 
 from __future__ import annotations

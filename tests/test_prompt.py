@@ -56,7 +56,7 @@ def trained() -> Typed:
 
 
 def test_a_dialogue_on_a_terminal(tmp_path: Path) -> None:
-    """From loading the net of 1989 to its misses: the listing of README, on a real terminal."""
+    """From loading the net of 1989 to its misses: the listing of docs/how-to/prompt.md, on a real terminal."""
     data = {key: value for key, value in os.environ.items() if key != "SNSIM_DATA"}
     child = pexpect.spawn(
         sys.executable,

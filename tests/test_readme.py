@@ -1,96 +1,80 @@
-"""Every command that the README, or a page of docs/, shows in a `sh` block runs as it is shown."""
+"""README and the pages of docs/: what they show runs as it is shown, and their links lead somewhere."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import shlex
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from data_folder import MNIST, ZIP_CODES, need_data
-from tiny_run import snsim
+from page_runner import first_difference, run_page, steps
 
 ROOT = Path(__file__).resolve().parents[1]
-TEXT = (ROOT / "README.md").read_text()
-PAGES = [
-    TEXT,
-    *(page.read_text() for page in sorted((ROOT / "docs").glob("*.md"))),
-    (ROOT / "docs/reference/training.md").read_text(),
-]
-COMMANDS = [  # of each page, in the order in which they build on one another
-    [line for block in re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S) for line in block.splitlines()]
-    for page in PAGES
-]
-LISTINGS = re.findall(r"^```lisp\n(.*?)^```", TEXT, re.M | re.S)
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+HOW_TO_INSTALL = "$ pip install ./snsim\n"  # the one command of README that needs a network
+ELSEWHERE = {  # pages whose commands a test of their own runs
+    "docs/reference/data.md": "test_own_data.py",
+    "docs/reference/export.md": "test_export_object.py",
+    "docs/reference/gallery.md": "test_gallery.py",
+    "docs/reference/predict.md": "test_predict.py",
+    "docs/reference/python.md": "test_from_python.py",
+    "docs/reference/sn28-dialect.md": "test_sn28_dialect.py",
+    "docs/how-to/plugins.md": "test_compat.py",
+}
+GENERATED = ("docs/reference/language/", "docs/reference/command-line/", "docs/gallery/", "docs/reference/terms.md")
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the nets and a command `snsim` that runs this very tree."""
-    folder = tmp_path_factory.mktemp("readme")
-    shutil.copytree(ROOT / "nets", folder / "nets")
-    (folder / "bin").mkdir()
-    for name, arguments in (("snsim", "-m snsim"), ("python", "")):
-        command = folder / "bin" / name
-        command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {arguments} "$@"\n')
-        command.chmod(0o755)
-    shutil.copytree(ROOT / "examples", folder / "examples")
-    shutil.copy(ROOT / "examples" / "seven.png", folder)
-    return folder
+def pages() -> list[str]:
+    found = (path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md")))
+    return [page for page in found if page not in ELSEWHERE and not page.startswith(GENERATED)]
+
+
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+WITH_COMMANDS = [page for page in pages() if any(step.command for step in steps(text_of(page)))]
 
 
 def test_there_are_commands() -> None:
-    assert sum(map(len, COMMANDS)) >= 8
+    assert len(steps(TEXT)) >= 8 and len(WITH_COMMANDS) >= 12
+    assert all((ROOT / "tests" / name).exists() for page, name in ELSEWHERE.items() if (ROOT / page).exists())
 
 
-@pytest.mark.parametrize("commands", [commands for commands in COMMANDS if commands], ids=lambda commands: commands[0])
-def test_commands_run_as_shown(commands: list[str], place: Path) -> None:
-    """All commands of a page in one test: on one worker, and in their order."""
-    environment = {**os.environ, "PATH": f"{place / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    for command in commands:
-        try:
-            for name, files in (("zipcode", ZIP_CODES), ("mnist", MNIST)):
-                if f"--data {name}" in command:
-                    need_data(*files)
-        except pytest.skip.Exception:  # the data of this command are not here
-            continue
-        done = subprocess.run(
-            ["sh", "-c", command], cwd=place, env=environment, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-        assert done.stdout.strip(), command
+def test_the_readme_runs_as_shown(tmp_path: Path) -> None:
+    """All but the installation; its Python runs after its commands, as a reader would type it."""
+    assert TEXT.count(HOW_TO_INSTALL) == 1
+    (python,) = re.findall(r"^```python\n(.*?)^```", TEXT, re.M | re.S)
+    (tmp_path / "use.py").write_text(python)
+    run_page(TEXT.replace(HOW_TO_INSTALL, "") + "\n```sh\npython use.py\n```\n", tmp_path)
 
 
-def test_the_answer_that_is_shown_is_the_answer_that_comes(tmp_path: Path) -> None:
-    """Numbers within rounding: machines add in different orders."""
-    shown = re.search(r"^```\n(seven.png:.*?)^```", TEXT, re.M | re.S)
-    assert shown is not None
-    shutil.copy(ROOT / "examples" / "seven.png", tmp_path)
-    with contextlib.chdir(tmp_path):  # where no run has the name
-        code, out, err = snsim("predict", "lecun89", "seven.png", "--top", "3")
-    assert code == 0, err
-    for one, other in zip(shown[1].split(), out.split(), strict=True):
-        assert one == other or float(one) == pytest.approx(float(other), abs=2e-3)
+@pytest.mark.parametrize("page", WITH_COMMANDS)
+def test_a_page_runs_as_shown(page: str, tmp_path: Path) -> None:
+    run_page(text_of(page), tmp_path)
 
 
-def test_listings_are_programs() -> None:
-    """The first listing declares the net of nets/lecun89.sn; the variation holds beside it."""
+def test_the_readme_is_short_and_begins_with_a_command_and_its_output() -> None:
+    lines = TEXT.splitlines()
+    assert len(lines) <= 125
+    assert next(n for n, line in enumerate(lines) if line.startswith("$ snsim")) < 20
+    assert "### " not in TEXT
+
+
+def test_listings_are_those_of_the_gallery() -> None:
+    """The net that README and the tutorial print is the net of nets/lecun89.sn."""
     from snsim.errors import Source
     from snsim.program import read_program
 
-    program = read_program(Source("<README.md>", "\n".join(LISTINGS)))
     printed = read_program(ROOT / "nets" / "lecun89.sn")
-    assert program.nets.get("lecun89").digest == printed.nets.get("lecun89").digest
-    assert "lecun89-relu" in program.trainings
+    (table,) = re.findall(r"^\(table three-blocks.*?^$", text_of("nets/lecun89.sn"), re.M | re.S)
+    for page in ("README.md", "docs/tutorial/net-of-1989.md"):
+        (listing,) = re.findall(r"^```lisp\n(\(net lecun89\n.*?)^```", text_of(page), re.M | re.S)
+        program = read_program(Source(f"<{page}>", table + listing))
+        assert program.nets.get("lecun89").digest == printed.nets.get("lecun89").digest
 
 
-def test_error_that_is_shown_is_the_error_that_comes(tmp_path: Path) -> None:
-    shown = re.search(r"^```\n(nets/mine.sn:.*?)^```", TEXT, re.M | re.S)
+def test_error_that_is_shown_is_the_error_that_comes() -> None:
+    shown = re.search(r"^```text\n(nets/mine.sn:.*?)^```", text_of("docs/reference/language.md"), re.M | re.S)
     assert shown is not None
     from snsim.errors import SnError, Source
     from snsim.program import read_program
@@ -105,3 +89,27 @@ def test_error_that_is_shown_is_the_error_that_comes(tmp_path: Path) -> None:
     with pytest.raises(SnError) as caught:
         read_program(source)
     assert str(caught.value).strip() == shown[1].strip()
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
+def test_links_outside_the_site_lead_somewhere(page: str) -> None:
+    """Sphinx checks the links inside docs/; these files are read without it."""
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text_of(page)):
+        assert link.startswith("https://") or (ROOT / link).exists(), link
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "same"),
+    [
+        ("a 1.00 33\n", "a 1.01 34\n", True),
+        ("a 1.00 33\n", "a 2.00 33\n", False),
+        ("a\n...\nc\n", "a\nb\nb\nc\n", True),
+        ("a\n...\n", "a\nb\n", True),
+        ("a\n", "a\nb\n", False),
+        ("a\nb\n", "a\n", False),
+        ("12 in ... s\n", "12 in 0.5 (3 per second) s\n", True),
+        ("  7,291 train\n", "8,291 train\n", False),
+    ],
+)
+def test_how_outputs_are_compared(shown: str, printed: str, same: bool) -> None:
+    assert (first_difference(shown, printed) is None) == same

@@ -1,4 +1,4 @@
-"""docs/sn28-dialect.md: every program on the page prints what stands behind it, or is refused as it says."""
+"""docs/reference/sn28-dialect.md: every program on the page prints what stands behind it, or is refused as it says."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from sn28_programs import fault, printed
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGE = (DOCS / "sn28-dialect.md").read_text()
+PAGE = (DOCS / "reference" / "sn28-dialect.md").read_text()
 NET = ("(alloc-net 20 40)", "(build-net '((in 2) (hid 2) (out 1)) '((in hid) (hid out)))")
 ROWS = [
     line.rpartition(";=> ")[::2]
@@ -31,5 +31,5 @@ def test_row(program, says, tmp_path):
 
 
 def test_listings_of_the_guide_run(tmp_path):
-    listings = re.findall(r"^```lisp\n(.*?)^```", (DOCS / "sn28.md").read_text(), re.M | re.S)
+    listings = re.findall(r"^```lisp\n(.*?)^```", (DOCS / "how-to" / "old-programs.md").read_text(), re.M | re.S)
     assert printed("(seed 1)\n" + listings[0] + "(print hidden (sval 0 5))", tmp_path).startswith("(3 4) ")

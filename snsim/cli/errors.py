@@ -14,6 +14,7 @@ from snsim.colour import echo, painted_fault
 from snsim.errors import MOST_FAULTS, Fault, first_faults
 from snsim.escaping import for_json, for_shell
 from snsim.input_files import shown
+from snsim.todays_words import name_for
 
 
 def report(faults: Sequence[Fault], as_json: bool = False) -> None:
@@ -47,6 +48,12 @@ def help_hint(error: click.ClickException) -> str:
     if isinstance(error, WrongUseError):
         return error.hint
     context = getattr(error, "ctx", None)
+    if isinstance(error, click.NoSuchOption) and context is not None:
+        options = {text.lstrip("-") for option in context.command.params for text in option.opts}
+        if (name := name_for(error.option_name, options)) is not None:
+            if error.possibilities:
+                error.possibilities.clear()  # click's own guess would contradict
+            return f"did you mean --{name}?"
     command = context.command_path if context is not None and context.parent is not None else "snsim"
     return f"`{command} --help` lists its arguments and options"
 

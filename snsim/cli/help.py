@@ -62,12 +62,16 @@ def list_names(
 
 
 @click.command(name="help")
-@click.argument("name", required=False)
+@click.argument("words", metavar="NAME", nargs=-1)
 @click.pass_context
-def help_name(context: click.Context, name: str | None) -> None:
-    """Explain NAME: its syntax, what it does, its options."""
+def help_name(context: click.Context, words: Sequence[str]) -> None:
+    """Explain NAME: its syntax, what it does, its options.
+
+    A word of today, such as `epochs` or `batch size`, leads to the name here.
+    """
     from snsim.glossary import names
 
+    name = " ".join(words) or None
     parent = context.find_root()
     if name is None:
         echo(parent.get_help())

@@ -194,7 +194,8 @@ def _run(words: list[str], as_json: bool) -> int:
         echo(error.format_message(), err=True)
         return USAGE
     except click.ClickException as error:
-        report([Fault(error.format_message(), hint=help_hint(error))], as_json)
+        hint = help_hint(error)
+        report([Fault(error.format_message(), hint=hint)], as_json)
         return USAGE
     except SnError as error:
         report(error.faults, as_json)

@@ -1,7 +1,7 @@
 """The data sets by name: the files of each with addresses and digests, and a function that reads their contents.
 
 An installed package adds a set by an entry point of the group `snsim.datasets` that names a `DataSet`
-(docs/plugins.md).
+(docs/how-to/plugins.md).
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from snsim.network.complete_form import nlf_form, node_text
 from snsim.network.nlfs import NlfDefinition
 from snsim.registry import Entry, suggest
 from snsim.text_table import aligned
+from snsim.todays_words import term_for
 from snsim.training.criteria import Criterion
 from snsim.training.forms.costs import CostDefinition
 from snsim.training.forms.update_rules import UpdateDefinition
@@ -84,6 +85,11 @@ def explain(name: str, more: tuple[Kind, ...] = ()) -> str:
     `more` are kinds whose names may be the nearest too: the commands.
     """
     meanings = _meanings(name)
+    if not meanings and (term := term_for(name)) is not None:
+        here = term.here[0]
+        found = _meanings(here)
+        text = "\n\n".join(_explanation(kind, entry) for kind, entry in found)
+        return f'"{name}" is called "{here}" here. {term.meaning}\n\n{text or f"snsim {here} --help explains it"}'
     if not meanings:
         clause_names = _clauses_with(_folded_name(name))
         if clause_names:
@@ -135,16 +141,32 @@ def _folded(head: str, text: str, indent: int) -> list[str]:
     return textwrap.wrap(head + text, room, subsequent_indent=" " * indent, drop_whitespace=True) or [head]
 
 
+@dataclass(frozen=True)
+class NameHelp:
+    """What is known of one name: its syntax, description, options (syntax, help) and definition; "" if it has none."""
+
+    syntax: str
+    description: str
+    options: list[tuple[str, str]]
+    definition: str
+
+
+def name_help(entry: Entry[object]) -> NameHelp:
+    """Return the help of a name in its parts, for `snsim help` and the pages of the documentation."""
+    options = {c.name: c for c in clauses() if c.inside == "connect"}
+    reads = [(options[word].syntax, options[word].doc) for word in getattr(entry.value, "reads", ()) if word in options]
+    return NameHelp(_written(entry), _description(entry), reads, _definition(entry.value))
+
+
 def _explanation(kind: Kind, entry: Entry[object]) -> str:
     """Return kind, syntax, description, options and definition of a name, as far as it has them."""
     owner = f" of {entry.value.inside}" if isinstance(entry.value, ClauseHelp) else ""
-    options = {c.name: c for c in clauses() if c.inside == "connect"}
-    reads = [(options[word].syntax, options[word].doc) for word in getattr(entry.value, "reads", ()) if word in options]
+    known = name_help(entry)
     parts = [
-        _written(entry),
-        _description(entry),
-        "\n".join(["options:", *aligned(reads, "ll")]) if reads else "",
-        _definition(entry.value),
+        known.syntax,
+        known.description,
+        "\n".join(["options:", *aligned(known.options, "ll")]) if known.options else "",
+        known.definition,
     ]
     return "\n".join(
         [f"{entry.name}: {kind.name}{owner}", *("\n" + textwrap.indent(part, "  ") for part in parts if part)]

@@ -2,7 +2,7 @@
 
 A scheme is a function from the source layer, the target layer and the clause to a `Wiring`. It raises SnError with
 every fault that it finds. Installed packages add theirs under the entry point group `snsim.schemes`
-(docs/plugins.md):
+(docs/how-to/plugins.md):
 
     from snsim.plugins import Layer, Statement, Wiring, scheme
 

@@ -1,0 +1,226 @@
+"""The gallery: a page for each net of nets/: its picture, its figures beside the published ones, and its text."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from markdown import block, cell, code, plain, table, toctree
+
+from snsim.cli.main import COMMANDS, main
+from snsim.gallery import gallery_doc, gallery_file, gallery_folder, gallery_names, shipped_weights
+from snsim.network.net import Net
+from snsim.plots.net import draw
+from snsim.plots.style import as_svg
+from snsim.program import read_program
+from snsim.text_table import shape_text
+from snsim.training.spec import Training
+
+DOCS = Path(__file__).resolve().parents[1]
+Write = Callable[[str, str | bytes], None]
+MOST_ROWS = 10  # of a study, on the page of a net
+FIGURES = ("train-misses", "train-error", "test-misses", "test-error")
+
+
+def gallery_pages(write: Write) -> None:
+    """Write a page for each net of the gallery, and the list of them."""
+    rows = []
+    for name in gallery_names():
+        program = read_program(gallery_folder() / f"{name}.sn", port=io.StringIO())
+        nets = _own_nets(program)
+        write(f"gallery/{name}.md", _page(name, nets, program.own_trainings, write))
+        first = nets[0] if nets else program.own_trainings[-1].net
+        rows.append(
+            [f"[{name}]({name}.md)", f"{first.counts.weights:,}", cell(gallery_doc(name)), "yes" if _live(name) else ""]
+        )
+    write(
+        "gallery/index.md",
+        "# Gallery\n\nThe nets that come with snsim. `snsim run NAME` trains one in any folder, and "
+        "`snsim new mine --like NAME` copies one to change.\n\n"
+        + table(["net", "weights", "from", "learns in a page"], rows, "lrl")
+        + "\n"
+        + toctree(gallery_names(), hidden=True),
+    )
+
+
+def _own_nets(program: Any) -> list[Net]:
+    """The nets that the file itself declares."""
+    return [entry.value for entry in program.nets.own() if entry.span and entry.span.source == program.sources[0]]
+
+
+def _page(name: str, nets: list[Net], trainings: list[Training], write: Write) -> str:
+    parts = [f"# {name}\n", plain(gallery_doc(name)) + "\n"]
+    commands = f"snsim run {name}\nsnsim show {name}\nsnsim new mine --like {name}\n"
+    parts.append(block(commands))
+    if _live(name):
+        write(f"gallery/_live/{name}.html", _live_page(name))
+        parts.append(
+            f'<p><a class="live" href="live/{name}.html">Let this net learn in your browser</a> '
+            "(on the digits that come with snsim, or the patterns of the description)</p>\n"
+        )
+    for net in nets or [trainings[-1].net]:
+        layers = " > ".join(shape_text(layer.shape) for layer in net.layers)
+        picture = f"_pictures/{net.name}.svg"
+        write(f"gallery/{picture}", as_svg(draw(net)))
+        counts = net.counts
+        parts.append(
+            f"## The net {code(net.name)}\n\n{counts.units:,} units, {counts.connections:,} connections, "
+            f"{counts.weights:,} weights.\n\n```{{image}} {picture}\n:alt: the layers {layers} and their "
+            "connections\n:class: picture\n```\n"
+        )
+    parts.append("## Figures\n\n" + _figures(name, trainings))
+    if (studies := _studies({net.digest for net in nets} | {t.net.digest for t in trainings})) != "":
+        parts.append(studies)
+    file = gallery_file(name)
+    assert file is not None
+    parts.append(f"## The description\n\n`nets/{name}.sn`:\n\n" + block(file.read_text(encoding="utf-8"), "lisp"))
+    return "\n".join(parts)
+
+
+def _figures(name: str, trainings: list[Training]) -> str:
+    """Return the published figures beside ours, with the commands."""
+    measured = json.loads((DOCS / "gallery-figures.json").read_text(encoding="utf-8")).get(name, {})
+    weights = shipped_weights(name)
+    parts = []
+    rows = []
+    conditions: list[str] = []
+    for training in trainings:
+        published = dict(training.published)
+        ours = measured.get(training.name, {})
+        figures = [
+            figure
+            for figure in FIGURES
+            if figure in published or (ours.get(figure) is not None and figure.endswith("misses"))
+        ]
+        figures += [figure for figure in published if figure not in figures]
+        for figure in figures:
+            mine = ours.get(figure)
+            rows.append(
+                [
+                    code(training.name),
+                    figure.replace("-", " ") + (" %" if figure.endswith(("error", "rejection")) else ""),
+                    f"{published[figure]:g}" if figure in published else "",
+                    "" if mine is None else f"{mine:.2f}" if figure.endswith("error") else f"{mine:,}",
+                ]
+            )
+        if ours:
+            only = f" --only {training.name}" if len(trainings) > 1 else ""
+            conditions.append(
+                f"`snsim run {name}{only} --data {ours['data']}`: {ours['passes']} passes, seed {ours['seed']}, "
+                f"engine {ours['engine']}, on one core of {ours['processor']}."
+                if ours["data"] in _data_sets()
+                else f"`snsim run {name}{only}`: {ours['passes']} passes, seed {ours['seed']}, engine "
+                f"{ours['engine']}, on one core of {ours['processor']}."
+            )
+    if rows:
+        parts.append(table(["training", "figure", "published", "ours"], rows, "llrr"))
+    else:
+        parts.append("No figures are published for this net, and none of ours are recorded.\n")
+    parts.append("\n".join(f"- {line}" for line in conditions) + "\n")
+    if weights is not None:
+        parts.append(
+            f"Trained weights come with snsim, so that `snsim predict {name} my.png` answers at once: "
+            f"{plain(weights.summary)}. They were made by\n\n" + block(weights.command)
+        )
+    return "\n".join(parts)
+
+
+@cache
+def _data_sets() -> frozenset[str]:
+    from snsim.data.catalog import DATA_SETS
+
+    return frozenset(DATA_SETS.names())
+
+
+@cache
+def _study_rows() -> list[tuple[str, Training, str, list[str], list[str]]]:
+    """Return each row of the reports in docs/results: page, training, study, headings, cells."""
+    trainings = {}
+    for file in sorted((gallery_folder() / "studies").glob("*.sn")):
+        for training in read_program(file, port=io.StringIO()).own_trainings:
+            trainings[file.stem, training.name] = training
+    found = []
+    for page in sorted((DOCS / "results").glob("*.md")):
+        study, heads = page.stem, []
+        for line in page.read_text(encoding="utf-8").splitlines():
+            if line == "## Every run":
+                break
+            if line.startswith("## "):
+                study = line[3:] if (gallery_folder() / "studies" / f"{line[3:]}.sn").exists() else page.stem
+            cells = [text.strip() for text in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
+            if cells and cells[0] == "training":
+                heads = cells if "runs" in cells else []
+            elif heads and cells and (training := trainings.get((study, cells[0]))) is not None:
+                found.append((page.stem, training, study, heads, cells))
+    return found
+
+
+def _studies(digests: set[str]) -> str:
+    """Return the rows of the studies that train these nets."""
+    rows, pages = [], {}
+    for page, training, study, heads, cells in _study_rows():
+        if training.net.digest not in digests:
+            continue
+        pages[page] = pages.get(page, 0) + 1
+        if pages[page] <= MOST_ROWS:
+            figures = _pairs(heads, cells)
+            rows.append(
+                [
+                    f"[{training.name}](../results/{page}.md)",
+                    cells[heads.index("runs")],
+                    *(text for name in ("train misses", "test misses") for text in figures.get(name, ("", ""))),
+                    f"`snsim reproduce nets/studies/{study}.sn --only {training.name}`",
+                ]
+            )
+    if not rows:
+        return ""
+    more = [
+        f"[{page}](../results/{page}.md) has {n} rows with this net.\n" for page, n in pages.items() if n > MOST_ROWS
+    ]
+    heads = ["row of a study", "runs", "train misses, published", "ours", "test misses, published", "ours", "command"]
+    return "### In the studies\n\n" + table(heads, rows, "lrrrrrl") + "\n" + "\n".join(more)
+
+
+def _pairs(heads: list[str], cells: list[str]) -> dict[str, tuple[str, str]]:
+    """Return the published figure and ours by the name of the figure."""
+    pairs = {}
+    for place, head in enumerate(heads):
+        if head.endswith(", published"):
+            pairs[head.removesuffix(", published")] = (cells[place], cells[place + 1])
+        elif head not in ("ours", "training", "runs", "command"):
+            pairs.setdefault(head, ("", cells[place]))
+    return pairs
+
+
+def _live(name: str) -> bool:
+    return "page" in COMMANDS and name in _live_names()
+
+
+@cache
+def _live_names() -> frozenset[str]:
+    """Return the nets that can learn in a page."""
+    return frozenset(name for name in gallery_names() if _live_page(name))
+
+
+@cache
+def _live_page(name: str) -> bytes:
+    """Return the page in which the net learns, with the digits that come with snsim; empty if there is none."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "page.html"
+        out, sys.stdout = sys.stdout, io.StringIO()
+        err, sys.stderr = sys.stderr, io.StringIO()
+        try:
+            file = gallery_folder() / f"{name}.sn"
+            trainings = read_program(file, port=io.StringIO()).own_trainings
+            only = ["--only", trainings[-1].name] if len(trainings) > 1 else []
+            code = main(["page", str(file), "-o", str(place), "--offline", *only])
+        finally:
+            sys.stdout, sys.stderr = out, err
+        return place.read_bytes() if code == 0 and place.exists() else b""

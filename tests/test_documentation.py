@@ -1,0 +1,107 @@
+"""The site: it builds without a warning, each name and net has its page, and its examples are programs that hold."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snsim.cli.main import COMMANDS
+from snsim.errors import Source
+from snsim.gallery import gallery_names
+from snsim.glossary.names import kinds
+from snsim.program import read_program
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = sorted((ROOT / "docs" / "_examples").glob("*.sn"))
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
+def test_examples_are_programs_without_a_fault(file: Path) -> None:
+    assert read_program(file).own_trainings
+
+
+def test_the_examples_of_contributing_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are put where the page says, and a net learns the data set through the scheme, in every engine alike."""
+    from snsim.data import catalog
+    from snsim.network import schemes
+    from snsim.runs.options import Options
+    from snsim.runs.run import run_unrecorded
+
+    scheme, data = re.findall(r"^```python\n(.*?)^```", (ROOT / "CONTRIBUTING.md").read_text(), re.M | re.S)
+    monkeypatch.setattr(schemes.SCHEMES, "_entries", dict(schemes.SCHEMES._entries))
+    monkeypatch.setattr(catalog.DATA_SETS, "_entries", dict(catalog.DATA_SETS._entries))
+    exec(scheme, dict(vars(schemes)))
+    exec(data, {"np": np, **vars(catalog)})
+    program = read_program(
+        Source(
+            "chain.sn",
+            "(net chain (layer input 4) (layer h 4) (layer output 2) (connect input h (skip-one))"
+            " (connect h output (full)) (expect (connections 17) (weights 17)))"
+            "(train chain (data parity) (epsilon 0.05) (passes 3))",
+        )
+    )
+    (training,) = program.own_trainings
+    losses = []
+    for engine in ("native", "reference", "torch"):
+        passes = run_unrecorded(program, training, 1, Options(engine=engine, dtype="float64"))
+        losses.append([done.train.loss for done in passes])
+    assert len(losses[0]) == 3 and losses[0][2] < losses[0][0]
+    assert losses[0] == pytest.approx(losses[1]) and losses[0] == pytest.approx(losses[2])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built site. Sphinx's --nitpicky and --fail-on-warning hold every link between pages."""
+    for package in ("sphinx", "myst_parser", "furo"):
+        pytest.importorskip(package, reason='pip install "snsim[docs]"')
+    out = tmp_path_factory.mktemp("site")
+    options = ["--fail-on-warning", "--keep-going", "--nitpicky", "--quiet", "-d", str(out / "trees")]
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", *options, "-b", "html", str(ROOT / "docs"), str(out / "html")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out / "html"
+
+
+def test_every_name_command_and_net_has_its_place(site: Path) -> None:
+    for kind in kinds():
+        page = (site / "reference" / "language" / f"{kind.name}.html").read_text(encoding="utf-8")
+        text = page.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+        assert [entry.name for entry in kind.entries() if f'<span class="pre">{entry.name}</span>' not in text] == []
+    assert [name for name in COMMANDS if not (site / "reference" / "command-line" / f"{name}.html").exists()] == []
+    for name in gallery_names():
+        page = (site / "gallery" / f"{name}.html").read_text(encoding="utf-8")
+        assert "The description" in page and f"snsim run {name}" in page
+
+
+def test_almost_every_name_of_the_language_has_an_example() -> None:
+    """A new name may come without one; those of today keep theirs."""
+    sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+    from language_pages import _example
+
+    from snsim.glossary.clauses import ClauseHelp
+
+    lacking = [
+        f"{kind.name} {entry.name}"
+        for kind in kinds()
+        if kind.name in ("word", "clause", "scheme", "nlf", "cost", "update", "criterion", "data")
+        for entry in kind.entries()
+        if _example(kind, entry, entry.value if isinstance(entry.value, ClauseHelp) else None) is None
+    ]
+    assert len(lacking) <= 3, lacking
+
+
+def test_nothing_is_loaded_from_a_network(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        if "live" in page.parts:
+            continue
+        text = page.read_text(encoding="utf-8")
+        for mark in ('src="http', '<link rel="stylesheet" type="text/css" href="http', "url(http"):
+            assert mark not in text, page
