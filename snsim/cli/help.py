@@ -71,7 +71,7 @@ def help_name(context: click.Context, words: Sequence[str]) -> None:
     """
     from snsim.glossary import names
 
-    name = " ".join(words) or None
+    name = " ".join(words) if words else None
     parent = context.find_root()
     if name is None:
         echo(parent.get_help())
