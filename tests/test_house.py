@@ -217,6 +217,7 @@ LAW: dict[str, set[str]] = {
         "text_table",
         "protected_files",
         "registry",
+        "json_reader",
         "memory_limit",
         "page_templates",
         "colour",

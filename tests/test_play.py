@@ -126,6 +126,25 @@ def test_answers_are_for_this_page_alone(server: PlayServer) -> None:
     assert "sandbox allow-scripts" in policy and "allow-same-origin" not in policy
 
 
+def test_the_address_that_a_browser_is_started_with_opens_once(server: PlayServer) -> None:
+    """Its command line can be read by others, so it holds another token than the requests."""
+    entrance = server.entrance.split("/")[3]
+    assert entrance != server.token
+    status, _, headers = send(server, "", token=entrance)
+    assert status == 303 and headers["Location"] == f"/{server.token}/"
+    assert send(server, "", token=entrance)[0] == 404
+
+
+def test_no_python_file_of_the_current_folder_is_run(file: Path) -> None:
+    for module in ("numpy", "json", "snsim", "llvmlite"):
+        (file.parent / f"{module}.py").write_text(f"open({str(file.parent / 'ran')!r}, 'w')")
+    with serving(Playground(str(file), XOR, file)) as server:
+        assert ask(server, "compile", {"text": XOR})["page"]
+        assert ask(server, "train", {"text": XOR})["run"]
+        events(server)
+    assert not (file.parent / "ran").exists()
+
+
 def test_the_server_is_bound_to_this_machine(server: PlayServer) -> None:
     assert server.server_address[0] == "127.0.0.1"
     assert len(server.token) >= 24  # 144 random bits
@@ -222,6 +241,12 @@ def test_a_text_is_saved_to_its_own_file_alone(server: PlayServer, file: Path) -
     assert file.read_text() == "; new\n"
     net = ask(server, "gallery/xor")
     assert net["text"] == (ROOT / "nets" / "xor.sn").read_text()
+    file.write_text("; by an editor\n")
+    assert "has changed on the disk" in ask(server, "save", {"text": "; lost"})["faults"][0]["message"]
+    assert ask(server, "start")["text"] == file.read_text() == "; by an editor\n"
+    assert ask(server, "save", {"text": "; again\n"}) == {"saved": "mine.sn"}
+    assert send(server, "save", {"text": "; other", "name": net["name"]})[0] == 404  # a net of the gallery
+    assert file.read_text() == "; again\n"
     server.playground.file = None  # as for a net of the gallery
     assert "not overwritten" in ask(server, "save", {"text": ""})["faults"][0]["message"]
 
@@ -239,13 +264,14 @@ def test_a_native_training_becomes_a_run_folder(server: PlayServer) -> None:
     assert reply == {"run": "runs/mine", "data": "examples of the file"} or reply["run"] == "runs/mine"
     told = events(server)
     run = open_run("runs/mine")
-    assert [value for name, value in told if name == "pass"] == list(run.passes) and told[-1] == ("end", {})
+    assert [value for name, value in told if name == "pass"] == list(run.passes) and told[-1] == ("end", {"faults": []})
     assert run.is_finished and len(run.passes) == 20
     weights = load(send(server, "weights")[1])
     assert {name: array.tolist() for name, array in weights.items()} == {
         name: array.tolist() for name, array in run.snapshot.parameters.items()
     }
     assert "error" in str(ask(server, "train", {"text": "(net n"})["faults"])
+    assert "declares no training" in str(ask(server, "train", {"text": ""})["faults"])
 
 
 def test_a_run_is_watched_while_another_process_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,11 +291,29 @@ def test_a_run_is_watched_while_another_process_writes_it(tmp_path: Path, monkey
         first = [answer.readline() for _ in range(2)]
         assert first[0] == b"event: pass\n" and json.loads(first[1].removeprefix(b"data: "))["pass"] == 1
         process.terminate()
-        assert answer.read().rstrip().endswith(b"event: end\ndata: {}")
+        assert answer.read().rstrip().endswith(b'event: end\ndata: {"faults": []}')
         connection.close()
     finally:
         process.terminate()
         process.communicate()
+
+
+def test_a_training_ends_with_its_server(file: Path) -> None:
+    playground = Playground(str(file), XOR, file)
+    assert playground.train(XOR.replace("(passes 20)", "(passes 100000000)"), str(file))["run"]
+    trainer = playground.trainer
+    assert trainer is not None and not trainer.has_ended
+    playground.close()
+    trainer._process.wait(60)
+    assert len(open_run("runs/mine").passes) < 100_000_000  # saved, and can be resumed
+
+
+def test_a_damaged_log_is_told(tmp_path: Path) -> None:
+    folder = make_runs(tmp_path) / "tiny"
+    (folder / "passes.jsonl").write_text("{]\n")
+    with serving(Playground(str(folder), "", None, folder)) as server:
+        ((name, value),) = events(server)
+        assert name == "fault" and "passes.jsonl" in value["text"]
 
 
 def test_a_finished_run_is_shown(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,7 +57,8 @@ def play(
         ) from None
     echo(f"{for_line(playground.name)}: {server.address}\nCtrl-C ends it")
     if opens:
-        webbrowser.open(server.address)
+        # In a thread: a browser in a terminal keeps the caller until it ends.
+        threading.Thread(target=webbrowser.open, args=(server.entrance,), daemon=True).start()
     with contextlib.closing(playground), server, contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()
 

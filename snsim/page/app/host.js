@@ -4,18 +4,16 @@ import { fittingWeights, fromSafetensors } from "./files.js";
 
 // `opened` is a promise of the page being ready. Messages:
 //   {snsim: "learn"} and {snsim: "pause"}
-//   {snsim: "pass", line}      a line of passes.jsonl: {pass, train, test}
+//   {snsim: "passes", lines}   the lines of passes.jsonl so far: {pass, train, test} each
 //   {snsim: "weights", file}   a safetensors file with weights of the net, an ArrayBuffer
 export function listenToHost(page, opened) {
   if (globalThis.parent === globalThis) return;
-  let before = opened, passes = [];
+  let before = opened;
   const tell = async (message) => {
     if (message.snsim === "learn") await page.run();
     if (message.snsim === "pause") await page.pause();
-    if (message.snsim === "pass") {
-      const { pass: number, train, test } = message.line;
-      passes = number > passes.length ? [...passes, { number, train, test }] : [{ number, train, test }];
-      page.showPasses(passes);
+    if (message.snsim === "passes") {
+      page.showPasses(message.lines.map(({ pass: number, train, test }) => ({ number, train, test })));
     }
     if (message.snsim === "weights") {
       const weights = fittingWeights(fromSafetensors(message.file), page.view.parameters);

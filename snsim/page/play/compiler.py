@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from typing import Any
 
 from snsim.errors import fail
+from snsim.page.play.processes import start
 
 SECONDS = 30.0  # that a text may take until its page is there, on the clock
+_WORKER = "snsim.page.play.worker"
 _FAULT = "this text ended the process that compiled it"
 
 
@@ -31,7 +32,7 @@ class Compiler:
         self._turn = threading.Lock()  # one text at a time
         self._change = threading.Lock()  # of the three below
         self._busy: subprocess.Popen[bytes] | None = None
-        self._ready: subprocess.Popen[bytes] | None = _start()
+        self._ready: subprocess.Popen[bytes] | None = start(_WORKER)
         self._newest = 0
         self._is_closed = False
 
@@ -44,8 +45,10 @@ class Compiler:
                 self._busy.kill()
         with self._turn:
             with self._change:
-                if number != self._newest or self._ready is None:
+                if number != self._newest or self._is_closed:
                     return None
+                if self._ready is None:  # it could not be started before
+                    self._ready = start(_WORKER)
                 worker, self._ready = self._ready, None
                 self._busy = worker
             try:
@@ -54,7 +57,7 @@ class Compiler:
                 with self._change:
                     self._busy = None
                     if not self._is_closed:
-                        self._ready = _start()
+                        self._ready = start(_WORKER)
             with self._change:
                 return reply if number == self._newest else None
 
@@ -98,12 +101,3 @@ def _close_input(worker: subprocess.Popen[bytes]) -> None:
 def _failed(message: str, hint: str) -> dict[str, Any]:
     fault = fail(message, hint=hint).faults[0]
     return {"faults": [{**fault.as_json(), "text": str(fail(message, hint=hint))}], "printed": "", "page": None}
-
-
-def _start() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "snsim.page.play.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )

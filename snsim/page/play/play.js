@@ -3,13 +3,14 @@
 // The page of the net lives in a frame without an origin. It is told what happens by messages:
 //   {snsim: "learn"}                  begin to learn
 //   {snsim: "weights", file}          weights of a native training, a safetensors file (ArrayBuffer)
-//   {snsim: "pass", line}             figures of a pass of a native training
+//   {snsim: "passes", lines}          the figures of all passes of a native training so far
 
 const WAIT = 400; // ms after the last key until the text is compiled
 const element = (id) => document.getElementById(id);
 const text = element("text"), colours = element("colours"), lines = element("lines"), frame = element("page");
 let kinds = new Map(); // name at the head of a form -> its kind
 let name = "", saved = "", title = "", timer = 0, round = 0, faults = [];
+let isThere = false, past = [], events = null; // the frame is ready; the passes of the native training; its stream
 
 // ---- The server ------------------------------------------------------------------------------------------------------
 
@@ -24,7 +25,7 @@ function say(sentence) { element("state").textContent = sentence; }
 
 // ---- Colours ---------------------------------------------------------------------------------------------------------
 
-const TOKEN = /;[^\n]*|"(?:\\[\s\S]|[^"\\])*"?|\((?:[ \t]*)([^\s()"';`,]+)|(?<![^\s()"';`,])[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?(?![^\s()"';`,])/gi;
+const TOKEN = /;[^\n]*|"(?:\\[\s\S]|[^"\\])*"?|\((?:[ \t]*)([^\s()"';`,]+)|(?<![^\s()"';`,])[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?(?![^\s()"';`,])/gi;
 
 function paint() {
   const content = text.value, pieces = [];
@@ -104,7 +105,8 @@ async function compile(learn = true) {
     say("the server has ended: start snsim play again");
     return;
   }
-  if (mine !== round || reply.replaced) return;
+  if (mine !== round) return;
+  if (reply.replaced) return say("another window compiles: change the text to compile it again");
   showResult(reply, learn, began);
 }
 
@@ -114,8 +116,12 @@ function showResult(reply, learn, began) {
   element("printed").textContent = reply.printed ?? "";
   const errors = faults.filter((fault) => fault.severity === "error").length;
   if (reply.page) {
+    isThere = false;
     frame.onload = () => {
       frame.classList.add("there");
+      isThere = true;
+      if (past.length) tell({ snsim: "passes", lines: past });
+      if (past.length && events) weights();
       if (learn) tell({ snsim: "learn" });
       say(`${reply.title ?? title}: ready in ${Math.round(performance.now() - began)} ms`);
     };
@@ -131,41 +137,59 @@ function tell(message, transfer = []) {
 
 // ---- A native training -----------------------------------------------------------------------------------------------
 
+const MOST_ROWS = 500;
+let fetching = false, missed = false, drawing = 0;
+
 function watch(folder, words = "") {
   element("native").hidden = false;
   element("folder").textContent = `${folder}${words}`;
   element("passes").replaceChildren();
   element("stop").hidden = false;
-  const events = new EventSource("events");
-  let fetching = false, missed = false;
-  const weights = async () => {
-    if (fetching) { missed = true; return; }
-    fetching = true;
-    const reply = await fetch("weights").catch(() => null);
-    if (reply?.ok) {
-      const file = await reply.arrayBuffer();
-      tell({ snsim: "weights", file }, [file]);
-    }
-    fetching = false;
-    if (missed) { missed = false; weights(); }
-  };
+  events?.close();
+  past = [];
+  events = new EventSource("events");
   events.addEventListener("pass", (event) => {
     const line = JSON.parse(event.data), row = document.createElement("tr"), test = line.test ?? {};
     const cells = [line.pass, line.train.loss?.toPrecision(4), line.train.misses, test.loss?.toPrecision(4), test.misses, line.seconds?.toFixed(2)];
     for (const value of cells) row.append(Object.assign(document.createElement("td"), { textContent: value ?? "" }));
     element("passes").prepend(row);
-    tell({ snsim: "pass", line });
+    past.push(line);
+    while (element("passes").childElementCount > MOST_ROWS) element("passes").lastElementChild.remove();
+    if (!drawing) drawing = requestAnimationFrame(() => { drawing = 0; if (isThere) tell({ snsim: "passes", lines: past }); });
     weights();
   });
-  const over = () => { events.close(); element("stop").hidden = true; weights(); };
-  events.addEventListener("end", () => { over(); say(`${folder}: the run has ended`); });
-  events.onerror = () => { over(); say("the server has ended"); };
+  const mine = events, over = () => { mine.close(); weights(); };
+  events.addEventListener("end", (event) => {
+    over();
+    element("stop").hidden = true;
+    const found = JSON.parse(event.data).faults ?? [];
+    if (found.length) showFaults(found);
+    say(found.length ? `${folder}: the run was ended by an error` : `${folder}: the run has ended`);
+  });
+  events.addEventListener("fault", (event) => { over(); say(JSON.parse(event.data).text); });
+  events.onerror = () => { over(); say("the connection to the run was lost: load this page again"); };
+}
+
+// Fetch the newest weights and show them, one request at a time.
+async function weights() {
+  if (fetching) { missed = true; return; }
+  fetching = true;
+  const reply = await fetch("weights").catch(() => null);
+  if (reply?.ok && isThere) {
+    const file = await reply.arrayBuffer();
+    tell({ snsim: "weights", file }, [file]);
+  }
+  fetching = false;
+  if (missed) { missed = false; weights(); }
 }
 
 async function train() {
   say("reading the data …");
   tell({ snsim: "pause" });
-  const reply = await ask("train", { text: text.value, name });
+  element("train").disabled = true;
+  const reply = await ask("train", { text: text.value, name }).catch(() => null);
+  element("train").disabled = false;
+  if (!reply) return say("the server has ended: start snsim play again");
   if (reply.run) {
     say(`training natively into ${reply.run}`);
     watch(reply.run, ` learns ${reply.data}`);
@@ -174,6 +198,8 @@ async function train() {
     say("the training cannot begin");
   }
 }
+
+let chosen = ""; // of the list; "" is the text that snsim play was started with
 
 // ---- The editor ------------------------------------------------------------------------------------------------------
 
@@ -185,14 +211,24 @@ function edited() {
 }
 
 async function choose() {
-  const reply = await ask(`gallery/${encodeURIComponent(element("gallery").value)}`);
-  [name, text.value, saved] = [reply.name, reply.text, reply.text];
-  delete element("save").dataset.can;
+  const list = element("gallery");
+  if (text.value !== saved && !confirm("Discard the changes of this text?")) {
+    list.value = chosen;
+    return;
+  }
+  const own = list.value === "";
+  const reply = await (own ? ask("start") : ask(`gallery/${encodeURIComponent(list.value)}`)).catch(() => null);
+  if (!reply) return say("the server has ended: start snsim play again");
+  [chosen, name, text.value, saved, past] = [list.value, reply.name, reply.text, reply.text, []];
+  if (own && reply.can_save) element("save").dataset.can = "yes"; else delete element("save").dataset.can;
+  faults = [];
+  paint();
   compile();
 }
 
 async function save() {
-  const content = text.value, reply = await ask("save", { text: content, name });
+  const content = text.value, reply = await ask("save", { text: content, name }).catch(() => null);
+  if (!reply) return say("not saved: the server has ended");
   if (reply.saved) { saved = content; say(`saved ${reply.saved}`); paint(); } else showFaults(reply.faults ?? []);
 }
 
@@ -216,7 +252,7 @@ text.addEventListener("keydown", (event) => {
 });
 element("save").onclick = save;
 element("train").onclick = train;
-element("stop").onclick = () => ask("stop", { text: "", name });
+element("stop").onclick = () => ask("stop", { text: "", name }).catch(() => say("the server has ended"));
 element("gallery").onchange = choose;
 divide();
 
@@ -228,7 +264,6 @@ element("gallery").replaceChildren(
   new Option(title, "", true, true),
   ...start.gallery.map((net) => Object.assign(new Option(net.name, net.name), { title: net.doc })),
 );
-element("gallery").options[0].disabled = true;
 if (start.can_save) element("save").dataset.can = "yes";
 if (start.run) {
   document.body.classList.add("watching");

@@ -7,6 +7,7 @@ brings into it can reach neither this server nor the editor.
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
 import secrets
@@ -25,7 +26,8 @@ from snsim.editor.coloured_names import KINDS, names_of
 from snsim.errors import SnError, fail
 from snsim.escaping import for_line
 from snsim.gallery import gallery_doc, gallery_file, gallery_names
-from snsim.input_files import read_file, unwritable
+from snsim.input_files import is_file, read_file, unwritable
+from snsim.language.source_files import read_source
 from snsim.page.play.compiler import Compiler
 from snsim.page.play.watching import Trainer, WatchedRun
 from snsim.protected_files import write_output
@@ -69,6 +71,8 @@ class Playground:
         self.trainer: Trainer | None = None
         self.watched = None if run is None else WatchedRun(run)
         self._pages: OrderedDict[str, str] = OrderedDict()
+        self._saving, self._opening, self._training = threading.Lock(), threading.Lock(), threading.Lock()
+        self._is_closed = False
 
     def compile(self, text: str, name: str, run: Path | None = None) -> dict[str, Any]:
         """Return the faults of a text and the address of its page, as `worker` describes them."""
@@ -93,31 +97,71 @@ class Playground:
         """Write the text to its file and return the file's name. SnError if it cannot be written."""
         if self.file is None:
             raise fail("a net of the gallery is not overwritten", hint="begin a copy: snsim new mine --like NAME")
-        try:
-            write_output(self.file, text.encode())
-        except OSError as problem:
-            sentence, remedy = unwritable(self.file, problem)
-            raise fail(sentence, hint=remedy) from None
+        with self._saving:
+            if is_file(self.file) and read_source(self.file).text != self.text:
+                raise fail(
+                    f"{for_line(self.file.name)} has changed on the disk since it was read",
+                    hint="copy your text, then load this page again",
+                )
+            try:
+                write_output(self.file, text.encode())
+            except UnicodeEncodeError:
+                raise fail(
+                    "the text holds half of a character", hint="delete the character that is shown as a box"
+                ) from None
+            except OSError as problem:
+                sentence, remedy = unwritable(self.file, problem)
+                raise fail(sentence, hint=remedy) from None
+            self.text = text
         return self.file.name
+
+    def read_again(self) -> str:
+        """Return the text of the file as it is now; the text from before if it cannot be read."""
+        if self.file is not None:
+            with self._saving, contextlib.suppress(SnError):
+                self.text = read_source(self.file).text
+        return self.text
+
+    def open_run(self) -> dict[str, Any] | None:
+        """Return the page of the run that is shown, as `compile` does; None if a text is shown."""
+        if self.run is None:
+            return None
+        with self._opening:  # a second browser waits: a new request would end the one under way
+            return self.compile("", self.name, self.run)
 
     def train(self, text: str, name: str) -> dict[str, Any]:
         """Start a native training of a text, and return its run folder, or the faults that it has."""
-        self.stop()
-        self.trainer = Trainer({**self.chosen, "name": name, "text": text}, Path("runs"))
-        folder = self.trainer.wait_for_folder(_SECONDS_TO_BEGIN)
+        with self._training:
+            if self._is_closed:
+                raise fail("the server ends", hint="start snsim play again")
+            if self.trainer is not None:
+                self.trainer.stop()
+            trainer = self.trainer = Trainer({**self.chosen, "name": name, "text": text}, Path("runs"))
+        folder = trainer.wait_for_folder(_SECONDS_TO_BEGIN)
         if folder is None:
-            self.trainer.stop()
-            return {"faults": self.trainer.faults}
-        self.watched = WatchedRun(folder, self.trainer)
-        return {"run": for_line(folder), "data": for_line(self.trainer.data)}
+            late = not trainer.has_ended and not trainer.faults
+            trainer.stop()
+            if not trainer.faults:
+                raise fail(
+                    f"the training has not begun after {_SECONDS_TO_BEGIN:g} seconds" if late else "it was stopped",
+                    hint="run it on the command line: its data may have to be downloaded first",
+                )
+            return {"faults": trainer.faults}
+        with self._training:
+            if self.trainer is trainer:
+                self.watched = WatchedRun(folder, trainer)
+        return {"run": for_line(folder), "data": for_line(trainer.data)}
 
     def stop(self) -> None:
         """Stop the native training, if there is one."""
-        if self.trainer is not None:
-            self.trainer.stop()
+        trainer = self.trainer
+        if trainer is not None:
+            trainer.stop()
 
     def close(self) -> None:
         """End all processes."""
+        with self._training:
+            self._is_closed = True
         self.stop()
         self.compiler.close()
 
@@ -130,12 +174,27 @@ class PlayServer(ThreadingHTTPServer):
     def __init__(self, playground: Playground, port: int = 0):
         super().__init__((HOST, port), _Handler)
         self.playground, self.token = playground, secrets.token_urlsafe(18)
+        self._entrance = secrets.token_urlsafe(18)
+        self._entering = threading.Lock()
         self.following = 0  # browsers that follow the run
 
     @property
     def address(self) -> str:
         """The address to open in a browser."""
         return f"http://{HOST}:{self.server_port}/{self.token}/"
+
+    @property
+    def entrance(self) -> str:
+        """An address that leads to `address` once. The command line of a browser, which others can read, shows it."""
+        return f"http://{HOST}:{self.server_port}/{self._entrance}/"
+
+    def enter(self, token: str) -> bool:
+        """Tell whether a token is that of the entrance, which is closed then."""
+        with self._entering:
+            is_right = hmac.compare_digest(token.encode("utf-8", "replace"), self._entrance.encode())
+            if is_right:
+                self._entrance = secrets.token_urlsafe(18)
+            return is_right
 
     def wait_for_followers(self, seconds: float) -> None:
         """Wait until no browser follows the run any more, or so many seconds."""
@@ -184,7 +243,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     @cached_property
     def _origins(self) -> set[str]:
-        return {f"http://{host}:{self.server.server_port}" for host in (HOST, "localhost")}
+        port = self.server.server_port
+        ends = [f":{port}", ""] if port == 80 else [f":{port}"]  # browsers leave the port of http out
+        return {f"http://{host}{end}" for host in (HOST, "localhost") for end in ends}
 
     def _refusal(self) -> HTTPStatus | None:
         """Return why the request is refused, None if it is not."""
@@ -207,6 +268,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer a request for a file, a page, the gallery or the events of a run."""
         refusal = self._refusal()
+        if refusal is HTTPStatus.NOT_FOUND and len(self._path) == 1 and self.server.enter(self._path[0]):
+            self.send_response(HTTPStatus.SEE_OTHER)
+            self.send_header("Location", f"/{self.server.token}/")
+            self.send_header("Referrer-Policy", "no-referrer")
+            self.send_header("Cache-Control", "no-store")
+            self.end_headers()
+            return
         if refusal is not None:
             self.send_error(refusal)
             return
@@ -255,7 +323,7 @@ class _Handler(BaseHTTPRequestHandler):
         match self._path[1:]:
             case ["compile"]:
                 self._answer(lambda: playground.compile(text, name))
-            case ["save"]:
+            case ["save"] if name == playground.name:
                 self._answer(lambda: {"saved": playground.save(text)})
             case ["train"]:
                 self._answer(lambda: playground.train(text, name))
@@ -272,10 +340,10 @@ class _Handler(BaseHTTPRequestHandler):
         return {
             "name": playground.name,
             "title": Path(playground.name).name,
-            "text": playground.text,
+            "text": playground.read_again(),
             "can_save": playground.file is not None,
             "run": None if playground.run is None else for_line(playground.run),
-            "page": None if playground.run is None else playground.compile("", playground.name, playground.run),
+            "page": playground.open_run(),
             "gallery": [{"name": name, "doc": gallery_doc(name)} for name in gallery_names()],
             "names": {kind: names_of(kind) for kind in KINDS},
         }
@@ -362,12 +430,18 @@ def _events(watched: WatchedRun) -> Iterator[tuple[str, Mapping[str, Any]]]:
     place = 0
     while True:
         ended = watched.has_ended  # before the passes are read: none comes after it
-        lines, place = watched.passes_from(place)
+        before = place
+        try:
+            lines, place = watched.passes_from(place)
+        except SnError as error:
+            yield "fault", {"text": str(error)}
+            return
         for line in lines:
             yield "pass", line
-        if ended:
-            yield "end", {}
+        if ended and place == before:
+            yield "end", {"faults": watched.faults}
             return
         if not lines:
             yield "wait", {}  # a browser that has gone away is noticed here
-        time.sleep(_STEP)
+        if not ended:
+            time.sleep(_STEP)

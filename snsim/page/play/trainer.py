@@ -7,24 +7,34 @@ has begun, `{"faults": [...]}` if it cannot, `{"done": true}` at its end. The pa
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 from pathlib import Path
 
-from snsim.errors import SnError, Source, first_faults, render
+from snsim.errors import SnError, Source, fail, first_faults, render
+from snsim.operating_system import interrupt_main_thread
 from snsim.program import read_program
 from snsim.runs.options import Options
 from snsim.runs.run import RunStarted, run
 
 
 def main() -> None:
-    """Train until the end, or until SIGTERM: then the run can be resumed."""
+    """Train until the end, or until standard input is closed: then the run can be resumed."""
     request = json.loads(sys.stdin.readline())
-    replies, sys.stdout = sys.stdout, sys.stderr
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # a library that prints must not print into the replies
+    threading.Thread(target=_end_with_the_server, daemon=True).start()
     try:
         source = Source(str(request["name"]), str(request["text"]), is_file=True)
         program = read_program(source, port=sys.stderr)
         name = request.get("training")
-        training = next(entry for entry in program.own_trainings if name in (None, entry.name))
+        training = next((entry for entry in program.own_trainings if name in (None, entry.name)), None)
+        if training is None:
+            raise fail(
+                "this text declares no training" + (f' "{name}"' if name else ""),
+                hint="(train NAME (data ...) ...) declares one",
+            )
         options = Options(data=tuple(request.get("data") or ()), out=Path(request["out"]))
         seed = request.get("seed")
         for event in run(program, training, training.seeds[0] if seed is None else int(seed), options):
@@ -36,6 +46,12 @@ def main() -> None:
     except KeyboardInterrupt:
         pass
     print(json.dumps({"done": True}), file=replies, flush=True)
+
+
+def _end_with_the_server() -> None:
+    """Wait until the server closes the input, or has ended itself, then interrupt the training."""
+    sys.stdin.read()
+    interrupt_main_thread()
 
 
 if __name__ == "__main__":

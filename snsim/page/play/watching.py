@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +13,13 @@ from typing import Any
 from snsim import run_folder
 from snsim.errors import SnError
 from snsim.input_files import open_file
+from snsim.json_reader import parse_json
+from snsim.page.play.processes import start
 from snsim.protected_files import PASSES
 from snsim.tensor_file import tensor_file
+
+_MOST_AT_ONCE = 1 << 20  # bytes of a log; a line has some hundred
+_HINT = "watch another run: this folder is damaged"
 
 
 class WatchedRun:
@@ -31,12 +36,18 @@ class WatchedRun:
         """Return the complete lines of the log from the byte `place` on, and the place after them."""
         with open_file(self.folder / PASSES) as file:
             file.seek(place)
-            complete, newline, _ = file.read().rpartition(b"\n")
-        return [json.loads(line) for line in complete.splitlines()], place + len(complete) + len(newline)
+            complete, newline, _ = file.read(_MOST_AT_ONCE).rpartition(b"\n")
+        lines = [parse_json(line, f"{self.folder / PASSES}", _HINT) for line in complete.splitlines()]
+        return lines, place + len(complete) + len(newline)
 
     def weights(self) -> bytes:
         """Return the weights of the newest checkpoint as a safetensors file. SnError if the folder is damaged."""
         return b"".join(tensor_file(run_folder.open_run(self.folder).snapshot.parameters))
+
+    @property
+    def faults(self) -> list[dict[str, Any]]:
+        """The faults that ended the training that this server has started."""
+        return [] if self._trainer is None else self._trainer.faults
 
     def end(self) -> None:
         """Tell that no pass will come: the process of this server has written the last one."""
@@ -60,15 +71,11 @@ class Trainer:
     """A process that trains a description natively and writes a run folder (see `trainer`)."""
 
     def __init__(self, request: Mapping[str, Any], out: Path):
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "snsim.page.play.trainer"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        self._process = start("snsim.page.play.trainer")
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({**request, "out": str(out)}).encode() + b"\n")
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has ended at once; it stays open: its end ends the training
+            self._process.stdin.write(json.dumps({**request, "out": str(out)}).encode() + b"\n")
+            self._process.stdin.flush()
         self._begun = threading.Event()
         self.folder: Path | None = None
         self.data = ""  # the name of the data set
@@ -78,7 +85,10 @@ class Trainer:
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            reply = json.loads(line)
+            try:
+                reply = json.loads(line)
+            except ValueError:  # a library has printed
+                continue
             if "run" in reply:
                 self.folder, self.data = Path(reply["run"]), reply["data"]
             self.faults = reply.get("faults", self.faults)
@@ -86,6 +96,7 @@ class Trainer:
         self._begun.set()
         self._process.stdout.close()
         self._process.wait()
+        self._close_input()
 
     def wait_for_folder(self, seconds: float) -> Path | None:
         """Return the run folder once it is there; None if the training failed or takes longer to begin."""
@@ -100,8 +111,13 @@ class Trainer:
     def stop(self) -> None:
         """Interrupt the training. Its passes are saved, and it can be resumed."""
         if not self.has_ended:
-            self._process.terminate()
+            self._close_input()
             try:
                 self._process.wait(10)
             except subprocess.TimeoutExpired:
                 self._process.kill()
+
+    def _close_input(self) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()

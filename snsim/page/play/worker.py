@@ -35,8 +35,8 @@ _MOST_PRINTED = 20_000  # characters
 
 def main() -> None:
     """Answer one request. A fault of the text is part of the reply."""
-    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    sys.stdout = sys.stderr  # a package that prints must not print into the reply
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a library that prints must not print into the reply
     memory = default_limit()
     if memory is not None:
         limit_memory(memory)
