@@ -27,7 +27,7 @@ needs_browser = pytest.mark.skipif(not have_browser(), reason="needs chromium, c
 
 @contextmanager
 def browser(width: int = 1400, height: int = 1000, dark: bool = False) -> Iterator[Any]:
-    """A driver of a browser that cannot reach any host."""
+    """A driver of a browser that cannot reach any other machine."""
     from selenium import webdriver
     from selenium.webdriver.chrome.options import Options
     from selenium.webdriver.chrome.service import Service
@@ -35,7 +35,7 @@ def browser(width: int = 1400, height: int = 1000, dark: bool = False) -> Iterat
     options = Options()
     options.binary_location = CHROMIUM or ""
     for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
-                 "--host-resolver-rules=MAP * ~NOTFOUND", "--disable-background-networking"):  # fmt: skip
+                 "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", "--disable-background-networking"):  # fmt: skip
         options.add_argument(word)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
