@@ -387,10 +387,10 @@ MAY = {
     ("language/hot_code.py", "compile"),  # a translated program: test_no_text_of_a_program_is_in_its_translation
     ("engines/native/engine.py", "compile"),  # a method of the host of machine code, not the function of Python
     ("page/play/server.py", "compile"),  # a method of the playground
-    ("page/play/compiler.py", "subprocess"),
-    ("page/play/compiler.py", "Popen"),
+    ("page/play/compiler.py", "subprocess"),  # names of types and errors
+    ("page/play/processes.py", "subprocess"),
+    ("page/play/processes.py", "Popen"),  # snsim itself, with a text on its standard input
     ("page/play/watching.py", "subprocess"),
-    ("page/play/watching.py", "Popen"),  # snsim itself, with a text on its standard input
 }
 
 
