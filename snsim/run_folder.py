@@ -96,7 +96,7 @@ class Run:
         if not best.number:
             raise fail(
                 f"no pass of {shown_path(self.folder)} has a {best.figure} yet",
-                hint=f"resume it: snsim run --resume {for_shell([self.folder])}",
+                hint=f"train further passes: snsim run --resume {for_shell([self.folder])}",
             )
         hint = _restart_hint(self.folder, self.settings)
         arrays, metadata = read_tensor_file(path, hint)
@@ -416,7 +416,10 @@ def _move_into_place(draft: Path, parent: Path, base: str, only: bool) -> Path:
                     raise
         if only:
             raise RunBusyError(
-                Fault(f"the run {folder} exists already", hint=f"resume it: snsim run --resume {for_shell([folder])}")
+                Fault(
+                    f"the run {folder} exists already",
+                    hint=f"train further passes: snsim run --resume {for_shell([folder])}",
+                )
             )
         number += 1
     atomic_files.flush_folder(parent)

@@ -222,7 +222,7 @@ class _WatchedKernelWord(KernelWord):
 
 
 def _watch_call(interpreter: Interpreter, name: str, arguments: list[Form], work: Callable[[], Form]) -> Form:
-    """Do what the word does, unless it learns, and record it."""
+    """Do what a word does and record it. A word that learns is only recorded; one that measures only pretends to."""
     watch = interpreter.part(ProgramWatch)
     if name in LEARNING:
         return _record_learning(interpreter, watch, name, arguments)

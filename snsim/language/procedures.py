@@ -161,7 +161,7 @@ class Parameters:
         cell, in_optional = pattern, False
         while isinstance(cell, Pair):
             item = cell.car
-            if len(required) + len(optional) > _MOST_NAMES:
+            if len(required) + len(optional) >= _MOST_NAMES:
                 raise _too_many_names()
             if item is OPTIONAL:
                 in_optional = True

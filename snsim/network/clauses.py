@@ -1,7 +1,7 @@
 """Read declarative forms strictly: collect every fault of a form, and read on after each.
 
 The words of network/ and training/ use this. A clause is one list inside a form, `(layer h1 30)`; an option is a
-list inside a clause, `(bias map)`.
+list inside a clause, `(bias map)`. The clauses of a net themselves are read in `net_form.py`: a new one goes there.
 """
 
 from __future__ import annotations

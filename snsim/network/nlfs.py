@@ -1,4 +1,7 @@
-"""Read non-linearities, by name or as an expression in x: the word `define-nlf` and the option `(nlf ...)`."""
+"""Read non-linearities, by name or as an expression in x: the word `define-nlf` and the option `(nlf ...)`.
+
+A new non-linearity of the language goes into `prelude.sn` in this folder, as one `define-nlf`.
+"""
 
 from __future__ import annotations
 

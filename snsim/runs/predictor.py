@@ -330,7 +330,7 @@ def _npz_inputs(path: Path) -> np.ndarray:
         if key is None:
             raise fail(
                 f"{shown(path.name)} holds the arrays {listed(list(keys.values()), len(keys), 12) or 'of no numbers'}; "
-                "expected x",
+                "which are the inputs? none is called x, images, inputs or data",
                 hint="call the inputs x: numpy.savez(FILE, x=...)",
             )
         return arrays.read(key)

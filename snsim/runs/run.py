@@ -151,7 +151,7 @@ def _run(
         raise fail(
             f"the data {found.examples.name} ({found.examples.origin}) are not those of the study: their digest is "
             f"{found.examples.digest[:12]}, not {str(options.data_digest)[:12]}",
-            hint="name the folder of the data of the study with --data-dir",
+            hint="name the folder with the data that the study used: --data-dir FOLDER",
         )
     data = prepare_data(training, found.examples, options.dtype)
     engine, instead = choose_engine(training, options, data)

@@ -231,6 +231,6 @@ def initial_gains(net: Net, parameter: Parameter, weights: Mapping[str, np.ndarr
             f"the initial weights of {connection.name} are all 0 at {int((norms == 0).sum())} of its "
             f"{parameter.size} gains, and (weight-norm) divides by their norm",
             connection.span,
-            hint="write (forget-sqrt 1) to draw them at random",
+            hint="draw these weights at random: (forget-sqrt 1)",
         )
     return norms.reshape(parameter.shape)

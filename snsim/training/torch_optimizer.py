@@ -191,8 +191,8 @@ class TrainingOptimizer(torch.optim.Optimizer):
         if rule.curvature is not None:
             if x is None or d is None or callable(x):
                 raise fail(
-                    f"{rule.name} uses second derivatives, which backward() does not compute",
-                    hint="write opt.step(x, d), without backward(): patterns and targets",
+                    f"{rule.name} uses second derivatives, which backward() does not compute: a step needs patterns",
+                    hint="write opt.step(x, d) with patterns and targets, without backward()",
                 )
             self._step_with_curvature(x, d)
             return None

@@ -15,6 +15,7 @@ from pathlib import Path
 from snsim.errors import SnError, Source, fail, first_faults, render
 from snsim.operating_system import interrupt_main_thread
 from snsim.program import read_program
+from snsim.registry import suggest
 from snsim.runs.options import Options
 from snsim.runs.run import RunStarted, run
 
@@ -31,9 +32,10 @@ def main() -> None:
         name = request.get("training")
         training = next((entry for entry in program.own_trainings if name in (None, entry.name)), None)
         if training is None:
+            names = [entry.name for entry in program.own_trainings]
             raise fail(
                 "this text declares no training" + (f' "{name}"' if name else ""),
-                hint="(train NAME (data ...) ...) declares one",
+                hint=suggest(str(name), names, "trainings") if names else "(train NAME (data ...) ...) declares one",
             )
         options = Options(data=tuple(request.get("data") or ()), out=Path(request["out"]))
         seed = request.get("seed")

@@ -172,13 +172,13 @@ def _plot_point(interpreter: Interpreter, port: Port, window: Window, x: float, 
 
 @word("auto-plot-training")
 def auto_plot_training(interpreter: Interpreter) -> Form:
-    """(auto-plot-training): plots the last measurement of the training set, if init-error-plotting ... was called"""
+    """(auto-plot-training): plots the last error and success of the training set, each once its init word was called"""
     return _plot_measured(interpreter, "training")
 
 
 @word("auto-plot-test")
 def auto_plot_test(interpreter: Interpreter) -> Form:
-    """(auto-plot-test): plots the last measurement of the test set, if init-error-plotting ... was called"""
+    """(auto-plot-test): plots the last error and success of the test set, each once its init word was called"""
     return _plot_measured(interpreter, "test")
 
 

@@ -108,7 +108,8 @@ class FusedSweeps:
     def run(self, what: Pass, patterns: Sequence[int]) -> tuple[int, np.ndarray, np.ndarray]:
         """Do a pass for patterns from the first on.
 
-        Return how many were done (0 if none can be), the error or the square of each, and whether its answer was good.
+        Return how many were done (0 if none can be); the error of each, for a tangent pass the sum of the squares
+        of the change of its outputs; and whether its answer was good.
         """
         nothing = 0, np.zeros(0), np.zeros(0, np.int64)
         if not self.enabled:
