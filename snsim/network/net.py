@@ -173,9 +173,9 @@ class Transform:
 class Parameter:
     """One array of weights: a bias or the weights of a connection.
 
-    `fan_in` and `sharers` have one entry per weight (flat, C order). `fan_in` is F of the receiving unit, as `Net.lines`
-    counts it: its incoming connections, border cells included, plus 1 if it has a bias. Where units of different F
-    share a weight, F of the last one counts (docs/reference/sn28.md, section 3.7). `sharers` counts the connections
+    `fan_in` and `sharers` have one entry per weight (flat, C order). `fan_in` is F of the receiving unit, as
+    `Net.lines` counts it: its incoming connections, border cells included, plus 1 if it has a bias. Where units of different
+    F share a weight, F of the last one counts (docs/reference/sn28.md, section 3.7). `sharers` counts the connections
     that use the weight. Both arrays are built when they are first read: they can be very large, and counting needs
     neither.
     """
