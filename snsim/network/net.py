@@ -174,10 +174,10 @@ class Parameter:
     """One array of weights: a bias or the weights of a connection.
 
     `fan_in` and `sharers` have one entry per weight (flat, C order). `fan_in` is F of the receiving unit, as
-    `Net.lines` counts it: its incoming connections, border cells included, plus 1 if it has a bias. Where units of different
-    F share a weight, F of the last one counts (docs/reference/sn28.md, section 3.7). `sharers` counts the connections
-    that use the weight. Both arrays are built when they are first read: they can be very large, and counting needs
-    neither.
+    `Net.lines` counts it: its incoming connections, border cells included, plus 1 if it has a bias. Where units of
+    different F share a weight, F of the last one counts (docs/reference/sn28.md, section 3.7). `sharers` counts the
+    connections that use the weight. Both arrays are built when they are first read: they can be very large, and
+    counting needs neither.
     """
 
     name: str  # "h1.bias", "input_h1.weight", "input_h1.gain": as in a weight file and in the torch module
