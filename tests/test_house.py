@@ -233,6 +233,7 @@ LAW: dict[str, set[str]] = {
         "run_folder",
         "runs",
         "editor",
+        "glossary",
     },
     "prompt": {
         "errors",

@@ -241,6 +241,7 @@ def test_a_text_is_saved_to_its_own_file_alone(server: PlayServer, file: Path) -
     assert file.read_text() == "; new\n"
     net = ask(server, "gallery/xor")
     assert net["text"] == (ROOT / "nets" / "xor.sn").read_text()
+    assert "102" in " ".join(ask(server, "gallery/lecun89")["about"])  # the test misses of the paper
     file.write_text("; by an editor\n")
     assert "has changed on the disk" in ask(server, "save", {"text": "; lost"})["faults"][0]["message"]
     assert ask(server, "start")["text"] == file.read_text() == "; by an editor\n"

@@ -203,6 +203,11 @@ let chosen = ""; // of the list; "" is the text that snsim play was started with
 
 // ---- The editor ------------------------------------------------------------------------------------------------------
 
+function tellAbout(lines) {
+  element("about").hidden = !lines.length;
+  element("about").textContent = lines.join("\n");
+}
+
 function edited() {
   faults = [];
   paint();
@@ -222,6 +227,7 @@ async function choose() {
   [chosen, name, text.value, saved, past] = [list.value, reply.name, reply.text, reply.text, []];
   if (own && reply.can_save) element("save").dataset.can = "yes"; else delete element("save").dataset.can;
   faults = [];
+  tellAbout(reply.about ?? []);
   paint();
   compile();
 }
@@ -259,6 +265,7 @@ divide();
 const start = await ask("start");
 for (const [kind, words] of Object.entries(start.names).reverse()) for (const word of words) kinds.set(word, kind);
 [name, title, text.value, saved] = [start.name, start.title, start.text, start.text];
+tellAbout(start.about);
 document.title = `${title} · snsim play`;
 element("gallery").replaceChildren(
   new Option(title, "", true, true),

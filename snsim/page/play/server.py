@@ -26,6 +26,7 @@ from snsim.editor.coloured_names import KINDS, names_of
 from snsim.errors import SnError, fail
 from snsim.escaping import for_line
 from snsim.gallery import gallery_doc, gallery_file, gallery_names
+from snsim.glossary.gallery_list import gallery_entry, gallery_text
 from snsim.input_files import is_file, read_file, unwritable
 from snsim.language.source_files import read_source
 from snsim.page.play.compiler import Compiler
@@ -73,6 +74,12 @@ class Playground:
         self._pages: OrderedDict[str, str] = OrderedDict()
         self._saving, self._opening, self._training = threading.Lock(), threading.Lock(), threading.Lock()
         self._is_closed = False
+
+    @property
+    def about(self) -> list[str]:
+        """What there is to say of a net of the gallery; nothing of a text of the user."""
+        name = Path(self.name).stem
+        return list(gallery_text(gallery_entry(name))) if gallery_file(name) == Path(self.name) else []
 
     def compile(self, text: str, name: str, run: Path | None = None) -> dict[str, Any]:
         """Return the faults of a text and the address of its page, as `worker` describes them."""
@@ -286,7 +293,7 @@ class _Handler(BaseHTTPRequestHandler):
             case ["start"]:
                 self._send_json(self._start())
             case ["gallery", name]:
-                self._answer(lambda: {"name": str(gallery_file(name)), "text": _gallery_text(name)})
+                self._answer(lambda: _gallery_net(name))
             case ["page", key]:
                 self._send_page(key)
             case ["events"]:
@@ -342,6 +349,7 @@ class _Handler(BaseHTTPRequestHandler):
             "title": Path(playground.name).name,
             "text": playground.read_again(),
             "can_save": playground.file is not None,
+            "about": playground.about,
             "run": None if playground.run is None else for_line(playground.run),
             "page": playground.open_run(),
             "gallery": [{"name": name, "doc": gallery_doc(name)} for name in gallery_names()],
@@ -418,11 +426,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Print nothing: the terminal shows the address alone."""
 
 
-def _gallery_text(name: str) -> str:
+def _gallery_net(name: str) -> dict[str, Any]:
+    """Return the path and the text of a net of the gallery, and what is said of it: paper, published figures."""
     file = gallery_file(name)
     if file is None:
         raise fail(f'no net of the gallery is called "{for_line(name)}"', hint="choose one of the list")
-    return read_file(file, _LARGEST).decode("utf-8")
+    text = read_file(file, _LARGEST).decode("utf-8")
+    return {"name": str(file), "text": text, "about": gallery_text(gallery_entry(name))}
 
 
 def _events(watched: WatchedRun) -> Iterator[tuple[str, Mapping[str, Any]]]:
