@@ -70,6 +70,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out / "html"
 
 
+@pytest.mark.slow
 def test_every_name_command_and_net_has_its_place(site: Path) -> None:
     for kind in kinds():
         page = (site / "reference" / "language" / f"{kind.name}.html").read_text(encoding="utf-8")
@@ -98,6 +99,7 @@ def test_almost_every_name_of_the_language_has_an_example() -> None:
     assert len(lacking) <= 3, lacking
 
 
+@pytest.mark.slow
 def test_nothing_is_loaded_from_a_network(site: Path) -> None:
     for page in site.rglob("*.html"):
         if "live" in page.parts:

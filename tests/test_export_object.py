@@ -85,6 +85,7 @@ def test_faults_of_the_command(tmp_path, monkeypatch, capsys):
     assert "not checked: there is no C compiler here" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_every_command_of_the_page_runs(tmp_path):
     """docs/reference/export.md, line by line, where nets/ and an empty folder runs/ are."""
