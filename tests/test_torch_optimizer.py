@@ -164,7 +164,7 @@ def rules(tmp_path: Path) -> Path:
 def test_wrong_steps_say_what_to_write(rules: Path) -> None:
     x, d = torch.zeros(1, 4, 4), torch.zeros(1, 3)
     for name, arguments, hint in (
-        ("lm", (), r"opt.step\(x, d\), without backward"),
+        ("lm", (), r"opt.step\(x, d\) with patterns"),
         ("lm", (lambda: None,), r"opt.step\(x, d\)"),
         ("held", (x, d), "estimate_curvature.* 50 patterns"),
         ("conjugate", (), r"opt.step\(closure\)"),
