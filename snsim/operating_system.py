@@ -120,7 +120,7 @@ def machine_memory() -> int | None:
 
 
 def limit_memory(most: int) -> None:
-    """Let this process have at most so many bytes of memory; more is a MemoryError. Nothing is done on Windows."""
+    """Limit the memory of this process to `most` bytes; more is a MemoryError. Nothing is done on Windows."""
     try:
         import resource
     except ImportError:

@@ -296,4 +296,4 @@ def test_files_that_do_not_fit_are_faults(name: str, content: object, message: s
         content.save(file)  # type: ignore[attr-defined]
     code, out, err = snsim("predict", iris, file, tmp_path / "missing.csv")
     assert code == 1 and not out and message in err and "hint:" in err
-    assert "there is no file" in err  # all files are told of
+    assert "there is no file" in err  # each missing file is named

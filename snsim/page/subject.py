@@ -75,7 +75,8 @@ def subject_of_program(
 ) -> PageSubject:
     """Return a training of a file. `only` names one of several; `shipped` are the weights of a net of the gallery.
 
-    `examples` takes so many patterns of each class. SnError if there is no such training, or its data do not fit.
+    `examples` is how many patterns of each class are taken (None: all). SnError if there is no such training, or its
+    data do not fit.
     """
     path = program.sources[0].name
     trainings = {training.name: training for training in program.own_trainings}

@@ -101,7 +101,7 @@ def _of_pictures(predictor: Predictor, folder: Path, wanted: str) -> LabelledPat
     split, files = list_pictures(folder, wanted)
     classes = tuple(dict.fromkeys(name for name, _ in files))
     labels = np.array([classes.index(name) for name, _ in files], np.int64)
-    _coded(predictor, classes, labels, folder.name)  # an unknown class is told before all pictures are read
+    _coded(predictor, classes, labels, folder.name)  # refuses an unknown class before the pictures are read
     inputs = np.stack([predictor.picture(path)[0] for _, path in files])
     return _prepared(predictor, folder.name, split, Split(inputs, labels), classes, str(folder))
 

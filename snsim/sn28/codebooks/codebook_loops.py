@@ -585,7 +585,7 @@ class _Work:
 
 
 def codebook_loops(vectors: int, *tables: np.ndarray) -> CodebookLoops | None:
-    """Return the compiled loops for comparing so many vectors with the words of the last table.
+    """Return the compiled loops that compare `vectors` vectors with the words of the last table.
 
     None if NumPy should compute: for little work, for tables that are not contiguous float32, and without llvmlite.
     """
