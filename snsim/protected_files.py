@@ -60,3 +60,16 @@ def write_output(path: str | os.PathLike[str], content: Buffer | Iterable[Buffer
     """
     refuse_protected_file(path)
     write_atomically(path, content)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write an output file, and its folder if there is none. SnError if it is protected or cannot be written."""
+    refuse_protected_file(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_output(path, content)
+    except OSError as problem:
+        raise fail(
+            f"{path} cannot be written: {problem.strerror or problem}",
+            hint="give the name of a file in a folder that you may write to, with -o",
+        ) from None

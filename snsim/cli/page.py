@@ -11,9 +11,8 @@ import click
 from snsim.cli.errors import WrongUseError
 from snsim.cli.options import Whole, memory_option, presets, seconds_option
 from snsim.colour import echo
-from snsim.errors import fail
 from snsim.escaping import for_line
-from snsim.protected_files import refuse_protected_file, write_output
+from snsim.protected_files import refuse_protected_file, write_file
 
 if TYPE_CHECKING:
     from snsim.page.subject import PageSubject
@@ -56,16 +55,9 @@ def page(source: str, output: Path | None, examples: int | None, open_it: bool, 
 
     subject = _subject(source, examples, options)
     place = output or Path((folder_name(subject.training.name).lstrip("-.") or "net") + ".html")
-    refuse_protected_file(place)
+    refuse_protected_file(place)  # before the net is compiled
     content = page_of(subject).encode()
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_output(place, content)
-    except OSError as problem:
-        raise fail(
-            f"{place} cannot be written: {problem.strerror or problem}",
-            hint="give the name of a file in a folder that you may write to, with -o",
-        ) from None
+    write_file(place, content)
     for note in subject.notes:
         echo(for_line(note), err=True)
     echo(f"{for_line(place)}  {_size(len(content))}")

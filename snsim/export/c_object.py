@@ -14,7 +14,8 @@ import numpy as np
 
 from snsim import engines
 from snsim.errors import fail
-from snsim.export.subject import NO_COST, Exported, Subject, check_difference, write_file
+from snsim.export.subject import NO_COST, Exported, Subject, check_difference
+from snsim.protected_files import write_file
 
 _HEADER = """\
 /* @TITLE@, written by snsim.

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from snsim.engines.torch.module import SnModule, build_module
 from snsim.errors import fail
-from snsim.export.subject import Exported, Subject, check_difference, write_file
+from snsim.export.subject import Exported, Subject, check_difference
 from snsim.optional_packages import needing
+from snsim.protected_files import write_file
 
 
 class _Rows(nn.Module):

@@ -15,7 +15,6 @@ from snsim.gallery import ShippedWeights
 from snsim.network.expressions import variable
 from snsim.network.net import Net
 from snsim.program import Program
-from snsim.protected_files import refuse_protected_file, write_output
 from snsim.registry import suggest
 from snsim.runs.examples import SourceFolder, examples_of
 from snsim.runs.opened_run import OpenedRun
@@ -237,16 +236,3 @@ class Exported:
     notes: tuple[str, ...]
     difference: float | None
     checked_on: str
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file, and its folder if there is none. SnError if it cannot be written."""
-    refuse_protected_file(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_output(path, content)
-    except OSError as problem:
-        raise fail(
-            f"{path} cannot be written: {problem.strerror or problem}",
-            hint="give the name of a file in a folder that you may write to, with -o",
-        ) from None

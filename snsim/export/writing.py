@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from snsim.export.subject import Exported, Subject, check_difference, write_file
+from snsim.export.subject import Exported, Subject, check_difference
 from snsim.export.torch_page import torch_page
+from snsim.protected_files import write_file
 
 
 def tensor_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:

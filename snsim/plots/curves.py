@@ -153,18 +153,8 @@ def draw(data: Curves | SeveralCurves, look: FigureStyle = WIDE) -> Figure:
     above, below = figure.subplots(2, 1, sharex=True)
     _lines(above, data.loss, dict(data.loss_published), look)
     _lines(below, data.error, dict(data.error_published), look)
-    if all((values > 0).all() for values in data.loss.values()):
-        above.set_yscale("log")
-    below.set_ylim(bottom=0)
-    below.set_xlim(0.5, data.passes + 0.5)
-    use_whole_ticks(below)
-    above.set_ylabel(_LABELS[data.loss_figure])
-    below.set_ylabel("error, percent")
-    below.set_xlabel("pass")
-    for axes in (above, below):
-        simplify_axes(axes, look)
-    above.legend(frameon=False, fontsize=look.font_size - 0.5)
-    add_title(figure, data.title + (f"\n{data.remark}" if data.remark else ""), look)
+    positive = all((values > 0).all() for values in data.loss.values())
+    _finish(figure, data, data.passes, positive, look, look.font_size - 0.5)
     return figure
 
 
@@ -191,19 +181,27 @@ def _draw_several(data: SeveralCurves, look: FigureStyle) -> Figure:
                     positive = positive and bool((mean - deviation > 0).all())
     for value in data.error_published.values():
         below.axhline(value, color=GRAY_TEXT, linestyle=LINE_STYLES["third"], linewidth=1)
+    _finish(figure, data, longest, positive, look, look.font_size - 1.5)
+    return figure
+
+
+def _finish(
+    figure: Figure, data: Curves | SeveralCurves, passes: int, positive: bool, look: FigureStyle, legend_size: float
+) -> None:
+    """Scale and label the axes of loss and error. The loss is logarithmic if all its values are `positive`."""
+    above, below = figure.axes
     if positive:
         above.set_yscale("log")
     below.set_ylim(bottom=0)
-    below.set_xlim(0.5, longest + 0.5)
+    below.set_xlim(0.5, passes + 0.5)
     use_whole_ticks(below)
     above.set_ylabel(_LABELS[data.loss_figure])
     below.set_ylabel("error, percent")
     below.set_xlabel("pass")
     for axes in (above, below):
         simplify_axes(axes, look)
-    above.legend(frameon=False, fontsize=look.font_size - 1.5)
+    above.legend(frameon=False, fontsize=legend_size)
     add_title(figure, data.title + (f"\n{data.remark}" if data.remark else ""), look)
-    return figure
 
 
 def _text_of_several(data: SeveralCurves, width: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from snsim.engines.native.layout import aligned_block
 from snsim.engines.native.target import Machine
 
 
@@ -45,3 +46,23 @@ class CodeHost(Protocol):
 
         Arrays are contiguous and of the type that the function expects. An int is a count (i64), a float a number.
         """
+
+
+class ArrayHost:
+    """The part of a `CodeHost` whose block and tables are arrays of NumPy in this process."""
+
+    def __init__(self, machine: Machine):
+        self.machine = machine
+        self.state = aligned_block(0, machine.dtype)
+        self.tables = np.zeros(0, np.int32)
+
+    def grow(self, size: int) -> None:
+        """Enlarge the block to this many numbers if it has fewer; new numbers are 0."""
+        if size > len(self.state):
+            larger = aligned_block(size, self.machine.dtype)
+            larger[: len(self.state)] = self.state
+            self.state = larger
+
+    def set_tables(self, tables: np.ndarray) -> None:
+        """Set the index tables (int32) of the code."""
+        self.tables = tables

@@ -24,8 +24,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from snsim.cache_folder import UnsafeCacheError, cache_folder, read_entry, warn_once, write_entry
-from snsim.engines.native.code_host import Result
-from snsim.engines.native.layout import aligned_block
+from snsim.engines.native.code_host import ArrayHost, Result
 from snsim.engines.native.target import Machine
 from snsim.errors import SnError, fail
 from snsim.operating_system import c_library
@@ -223,29 +222,18 @@ class Code:
         return address
 
 
-class ProcessHost:
+class ProcessHost(ArrayHost):
     """A `CodeHost` that runs code in this process, on arrays of NumPy."""
 
     def __init__(self, machine: Machine):
-        self.machine = machine
-        self.state = aligned_block(0, machine.dtype)
-        self._tables = np.zeros(0, np.int32)
+        super().__init__(machine)
         self._number = ctypes.c_float if machine.dtype == np.float32 else ctypes.c_double
-
-    def grow(self, size: int) -> None:
-        if size > len(self.state):
-            larger = aligned_block(size, self.machine.dtype)
-            larger[: len(self.state)] = self.state
-            self.state = larger
-
-    def set_tables(self, tables: np.ndarray) -> None:
-        self._tables = tables
 
     def compile(self, text: str, exported: tuple[str, ...]) -> Code:
         return Code(text, exported)
 
     def run(self, code: Code, name: str, *arguments: np.ndarray | Result | int | float) -> None:
-        every = [self._argument(argument) for argument in (self.state, self._tables, *arguments)]
+        every = [self._argument(argument) for argument in (self.state, self.tables, *arguments)]
         function = ctypes.CFUNCTYPE(None, *(type for type, _ in every))(code.address(name))
         function(*(value for _, value in every))
 

@@ -68,10 +68,8 @@ from collections.abc import Iterator
 import llvmlite.binding as llvm
 import numpy as np
 
-from snsim.engines.native.code_host import Result
+from snsim.engines.native.code_host import ArrayHost, Result
 from snsim.engines.native.jit import cached_object, object_key
-from snsim.engines.native.layout import aligned_block
-from snsim.engines.native.target import Machine
 from snsim.errors import fail
 
 TRIPLE = "wasm32-unknown-unknown"
@@ -224,22 +222,8 @@ def _function_indices(content: bytes) -> dict[str, int]:
     return indices
 
 
-class ModuleHost:
+class ModuleHost(ArrayHost):
     """A `CodeHost` that compiles modules and runs none; its block can be filled and copied into a page."""
-
-    def __init__(self, machine: Machine):
-        self.machine = machine
-        self.state = aligned_block(0, machine.dtype)
-        self.tables = np.zeros(0, np.int32)
-
-    def grow(self, size: int) -> None:
-        if size > len(self.state):
-            larger = aligned_block(size, self.machine.dtype)
-            larger[: len(self.state)] = self.state
-            self.state = larger
-
-    def set_tables(self, tables: np.ndarray) -> None:
-        self.tables = tables
 
     def compile(self, text: str, exported: tuple[str, ...]) -> bytes:
         return module_bytes(text, exported)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from snsim.errors import fail
-from snsim.page.play.processes import start
+from snsim.page.play.processes import faults_as_json, start
 
 SECONDS = 30.0  # that a text may take until its page is there, on the clock
 _WORKER = "snsim.page.play.worker"
@@ -99,5 +99,4 @@ def _close_input(worker: subprocess.Popen[bytes]) -> None:
 
 
 def _failed(message: str, hint: str) -> dict[str, Any]:
-    fault = fail(message, hint=hint).faults[0]
-    return {"faults": [{**fault.as_json(), "text": str(fail(message, hint=hint))}], "printed": "", "page": None}
+    return {"faults": faults_as_json(fail(message, hint=hint).faults), "printed": "", "page": None}

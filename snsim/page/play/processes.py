@@ -1,11 +1,17 @@
-"""Start the processes of the playground: snsim itself, never a Python file that lies in the current folder."""
+"""Start the processes of the playground, and write the faults that they report.
+
+They are snsim itself, never a Python file that lies in the current folder.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+
+from snsim.errors import Fault, first_faults, render
 
 _ABOVE = Path(__file__).resolve().parents[3]  # of the package
 
@@ -27,3 +33,8 @@ def start(module: str) -> subprocess.Popen[bytes]:
         env=environment,
         start_new_session=True,
     )
+
+
+def faults_as_json(faults: Iterable[Fault]) -> list[dict[str, object]]:
+    """Return faults with their fields and, as `text`, what a terminal shows of each."""
+    return [{**fault.as_json(), "text": render(fault)} for fault in first_faults(tuple(faults))]

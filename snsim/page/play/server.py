@@ -30,6 +30,7 @@ from snsim.glossary.gallery_list import gallery_entry, gallery_text
 from snsim.input_files import is_file, read_file, unwritable
 from snsim.language.source_files import read_source
 from snsim.page.play.compiler import Compiler
+from snsim.page.play.processes import faults_as_json
 from snsim.page.play.watching import Trainer, WatchedRun
 from snsim.protected_files import write_output
 
@@ -204,7 +205,7 @@ class PlayServer(ThreadingHTTPServer):
             return is_right
 
     def wait_for_followers(self, seconds: float) -> None:
-        """Wait until no browser follows the run any more, or so many seconds."""
+        """Wait until no browser follows the run any more, but at most this many seconds."""
         end = time.monotonic() + seconds
         while self.following and time.monotonic() < end:
             time.sleep(_STEP)
@@ -398,7 +399,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self._send_json(make())
         except SnError as error:
-            self._send_json({"faults": [{**fault.as_json(), "text": str(SnError(fault))} for fault in error.faults]})
+            self._send_json({"faults": faults_as_json(error.faults)})
 
     def _send_json(self, value: Mapping[str, Any]) -> None:
         self._send("application/json", json.dumps(value).encode())

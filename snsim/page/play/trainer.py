@@ -12,8 +12,9 @@ import sys
 import threading
 from pathlib import Path
 
-from snsim.errors import SnError, Source, fail, first_faults, render
+from snsim.errors import SnError, Source, fail
 from snsim.operating_system import interrupt_main_thread
+from snsim.page.play.processes import faults_as_json
 from snsim.program import read_program
 from snsim.registry import suggest
 from snsim.runs.options import Options
@@ -43,8 +44,7 @@ def main() -> None:
             if isinstance(event, RunStarted):
                 print(json.dumps({"run": str(event.run), "data": event.data}), file=replies, flush=True)
     except SnError as error:
-        faults = [{**fault.as_json(), "text": render(fault)} for fault in first_faults(error.faults)]
-        print(json.dumps({"faults": faults}), file=replies, flush=True)
+        print(json.dumps({"faults": faults_as_json(error.faults)}), file=replies, flush=True)
     except KeyboardInterrupt:
         pass
     print(json.dumps({"done": True}), file=replies, flush=True)
