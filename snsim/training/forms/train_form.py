@@ -193,7 +193,7 @@ def read_training(
     faults = context.faults
     if read_arguments(call, 1, None, "(train NAME clause ...)", faults) is None:
         faults.raise_if_any()
-    name = read_name(call.items[1], "the name of a training", faults) or ""
+    name = trainings.declared_name(read_name(call.items[1], "the name of a training", faults) or "")
     with faults.gathered():
         trainings.check_free(name, call.items[1].span)
     nodes = refuse_epsi(call.items[2:], context)
@@ -245,6 +245,12 @@ def _find_net(
         if args is not None and read_name(args[0], "a net", faults) is not None:
             with faults.gathered():
                 context.net = nets.get(args[0].name, args[0].span)
+                if context.net.name != args[0].name:  # short for a net of this cell of a design
+                    return Clause(
+                        Node(
+                            (net_clause.node.items[0], make_node(context.net.name, args[0].span)), net_clause.node.span
+                        )
+                    )
         return net_clause
     origin = DEFAULT
     if name in nets or nets.is_broken(name):
