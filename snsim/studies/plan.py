@@ -27,7 +27,7 @@ from snsim.runs.examples import examples_of, initial_file
 from snsim.runs.options import Options, Say, overridden
 from snsim.training.spec import Training
 
-_WITHOUT_EFFECT = {"like", "seed", "published", "note"}  # clauses of train that no number of a run depends on
+_WITHOUT_EFFECT = {"like", "seed", "published", "prior", "note"}  # clauses of train that no number of a run depends on
 _BY_DIGEST = {"net", "data"}  # these count by the digests of the net and of the examples
 
 
