@@ -203,13 +203,14 @@ def _points(row: Row, names: Sequence[str]) -> np.ndarray:
     every = [figures for figures in row.figures().values() if all(name in figures for name in names)]
     values = np.array([[transformed(name, figures[name]) for name in names] for figures in every])
     values = values.reshape(len(every), len(names))
-    return values[np.isfinite(values).all(1)]
+    complete: np.ndarray = np.isfinite(values).all(1)
+    finite: np.ndarray = values[complete]
+    return finite
 
 
 def _scatter(points: np.ndarray) -> np.ndarray:
     centred = points - points.mean(0)
-    scatter: np.ndarray = np.einsum("ri,rj->ij", centred, centred)
-    return scatter
+    return np.array(centred.T @ centred)
 
 
 def _check_covariance(study: Study, names: Sequence[str], covariance: np.ndarray) -> None:
@@ -231,12 +232,12 @@ def _check_covariance(study: Study, names: Sequence[str], covariance: np.ndarray
 def _predict(
     published: np.ndarray, means: np.ndarray, runs: np.ndarray, covariance: np.ndarray, degrees: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return T^2, p and the logarithm of the density of one new run, each (rows,)."""
+    """Return T^2, p and the logarithm of the density of one new run, each (..., rows); means (..., rows, figures)."""
     with needing("scipy", what="--joint", instead="leave --joint out"):
         from scipy import special, stats
     k, rest = len(published), degrees - len(published) + 1
     differences = published - means
-    distance = np.einsum("ri,ij,rj->r", differences, np.linalg.inv(covariance), differences)
+    distance = np.einsum("...i,ij,...j->...", differences, np.linalg.inv(covariance), differences)
     t_squared = runs / (runs + 1) * distance
     p = stats.f.sf(t_squared * rest / (k * degrees), k, rest)
     # The new run is m + a t with `rest` degrees of freedom and the shape S (n+1)/n degrees/rest.
@@ -269,11 +270,8 @@ def _simulate_posteriors(
     """Return posteriors for other means that other seeds could have given, (draws, rows)."""
     generator = np.random.default_rng(0)
     root = np.linalg.cholesky(covariance)
-    posteriors = []
-    for _ in range(_DRAWS):
-        moved = means + generator.standard_normal(means.shape) @ root.T / np.sqrt(runs)[:, None]
-        posteriors.append(_normalised(weights, _predict(published, moved, runs, covariance, degrees)[2]))
-    return np.array(posteriors)
+    moved = means + generator.standard_normal((_DRAWS, *means.shape)) @ root.T / np.sqrt(runs)[:, None]
+    return _normalised(weights, _predict(published, moved, runs, covariance, degrees)[2])
 
 
 # ---- Variables of a design ---------------------------------------------------------------------------------------
