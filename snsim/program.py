@@ -16,8 +16,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from snsim.errors import Fault, SnError, Source, fail
-from snsim.escaping import for_line
+from snsim.errors import Fault, SnError, Source, fail, for_line
 from snsim.language.builtins import CORE
 from snsim.language.evaluator import Evaluator
 from snsim.language.forms import Node
