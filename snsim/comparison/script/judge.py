@@ -597,10 +597,9 @@ class Judge:
                     layer,
                 )
         wrong = []
-        for p in self.net.parameters:
-            if not p.learns or (self.roles.places[p.name] < 0).all():
-                continue
-            places = np.unique(self.roles.places[p.name])
+        by_name = {p.name: p for p in self.net.parameters}
+        for name, _, places in self._layers():
+            p = by_name[name]
             mine, their = expected_gradient[places], fresh[places]
             scale = float(np.abs(mine).max(initial=0.0))
             slack = 128 * self._epsilon * scale + 32 * float(uncertain[places].max(initial=0.0)) + 1e-30
@@ -717,13 +716,18 @@ class Judge:
             )
 
     def _layers(self) -> list[tuple[str, str, np.ndarray]]:
-        assert self.roles is not None
-        layer_of = {p.name: p.layer for p in self.net.parameters}
-        return [
-            (name, layer_of[name], np.unique(places[places >= 0]))
-            for name, places in self.roles.places.items()
-            if (places >= 0).any()
-        ]
+        """Return (parameter, its layer, the numbers of the script that it has) for each that the script has."""
+        if self._layer_places is None:
+            assert self.roles is not None
+            layer_of = {p.name: p.layer for p in self.net.parameters}
+            self._layer_places = [
+                (name, layer_of[name], np.unique(places[places >= 0]))
+                for name, places in self.roles.places.items()
+                if (places >= 0).any()
+            ]
+        return self._layer_places
+
+    _layer_places: list[tuple[str, str, np.ndarray]] | None = None
 
     def _moves_agree(
         self, move: np.ndarray, expected: np.ndarray, before: np.ndarray, after: np.ndarray, strict: bool
