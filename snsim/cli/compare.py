@@ -74,8 +74,8 @@ def compare(file: str, module: str | None, **options: Any) -> int:
     speed of both. Exit code 1 if they differ.
 
     Parameters are matched by name (h1.bias: h1_bias, h1.bias), then by shape, or by --mapping. If the class has
-    `cost(outputs, targets)` or `configure_optimizers()`, these are used; otherwise cost and update rule are those of
-    the training. Its dropout calls get, in order, the units that the training drops; states and cost are compared
+    `cost(outputs, targets)`, `configure_optimizers()` or `learn(x, d)`, these are used; otherwise cost and update rule
+    are those of the training. Its dropout calls get, in order, the units that the training drops; states and cost are compared
     without dropout.
     """
     from snsim.cli.run import options_from

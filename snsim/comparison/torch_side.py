@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from snsim.comparison.engine_side import UpdateResult
 from snsim.comparison.load_module import raising_faults
 from snsim.comparison.match_parameters import ParameterMatch, match_parameters
+from snsim.comparison.own_step import Memory, own_step
 from snsim.comparison.presentations import Update
 from snsim.comparison.torch_hooks import DropoutOverride, TensorRecorder, dropout_layers
 from snsim.engines.parameter_state import FreeWeights
@@ -24,21 +25,28 @@ from snsim.errors import fail
 from snsim.network.expressions import compile_expressions
 from snsim.training.spec import Training
 
-_METHODS_HINT = "the comparison calls forward and, if they exist, cost(outputs, targets) and configure_optimizers()"
+_METHODS_HINT = (
+    "the comparison calls forward and, if they exist, cost(outputs, targets), configure_optimizers() and learn(x, d)"
+)
 
 
 class ModuleSide:
     """A module with our weights and our dtype, in training mode, that learns what a training presents.
 
-    The module may have two methods of its own. `cost(outputs, targets)` is the cost of one pattern, both (1, units); it
-    is minimised as the sum over the patterns of a batch (their mean with `(batch-mean)`). `configure_optimizers()`
+    The module may have three methods of its own. `cost(outputs, targets)` is the cost of one pattern, both (1, units);
+    it is minimised as the sum over the patterns of a batch (their mean with `(batch-mean)`). `configure_optimizers()`
     returns the optimizer of torch.optim that updates the module, or that and a scheduler, stepped after each pass.
-    Without them, the cost, the update rule and the rates of the training apply. Dropout drops what the training drops.
+    `learn(x, d)` makes the whole step itself: x is a batch as forward takes it, d is (patterns, units). Without them,
+    the cost, the update rule and the rates of the training apply. Dropout drops what the training drops.
+
+    Without `with_learn`, `learn` is not called.
 
     It is a context manager: at its end the module has its old weights, dtype and mode again.
     """
 
-    def __init__(self, module: nn.Module, training: Training, dtype: str, mapping: Mapping[str, str]):
+    def __init__(
+        self, module: nn.Module, training: Training, dtype: str, mapping: Mapping[str, str], with_learn: bool = True
+    ):
         self.name = type(module).__name__
         self.pairs = match_parameters(training.net, module, mapping)
         self._module, self._training = module, training
@@ -48,6 +56,7 @@ class ModuleSide:
         self._drops = dropout_layers(training)
         self._module_cost = getattr(module, "cost", None)
         self._e = None if training.cost.e is None else compile_expressions([training.cost.e]).bind(TORCH)
+        self._own_step = own_step(module, self.pairs) if with_learn else None
         self._ending = ExitStack()
 
     def __enter__(self) -> ModuleSide:
@@ -64,6 +73,8 @@ class ModuleSide:
         end.callback(torch.set_default_dtype, torch.get_default_dtype())
         torch.set_default_dtype(self._dtype)  # for constants that forward creates
         self._module.train().to(self._dtype)
+        self._memory = Memory(self._module)
+        end.callback(self._memory.restore)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -72,6 +83,7 @@ class ModuleSide:
     def start(self, weights: Mapping[str, np.ndarray]) -> None:
         for pair in self.pairs:
             pair.put(weights[pair.ours.name])
+        self._memory.restore()
         with raising_faults("configure_optimizers() of the module fails", _METHODS_HINT):
             configured = getattr(self._module, "configure_optimizers", lambda: None)()
         rule = self._training.stages[0].rule
@@ -91,20 +103,19 @@ class ModuleSide:
             )
         outputs, cost, hidden = self._evaluate(update)
         x, d = self._as_tensor(update.inputs), self._as_tensor(update.targets)
-        gates = [drop.gate(update.gates, self._dtype, self._device) for drop in self._drops]
-        if gates:
-            with DropoutOverride(self._training.name, self._drops, gates) as dropping:
-                outputs_to_learn = self._forward(x)
-            dropping.check()
-        else:
+        with self._dropping(update):
             outputs_to_learn = self._forward(x)
         self._backward(outputs_to_learn, d, update.settings)
         slopes = {
             pair: torch.zeros_like(pair.theirs) if pair.theirs.grad is None else pair.theirs.grad.clone()
             for pair in self.pairs
         }
-        with raising_faults("the optimizer of the module fails", _METHODS_HINT):
-            self._learner.step(update.settings, update.number)
+        if self._own_step is not None:
+            with self._dropping(update):
+                self._own_step.step(x.reshape(len(x), *(self._shape or ())), d)
+        else:
+            with raising_faults("the optimizer of the module fails", _METHODS_HINT):
+                self._learner.step(update.settings, update.number)
         extra_gradients: dict[str, float] = {}
         for pair, slope in slopes.items():
             extra_gradients[pair.ours.layer] = max(
@@ -118,6 +129,17 @@ class ModuleSide:
             {pair.ours.name: pair.to_ours(pair.theirs) for pair in self.pairs},
             extra_gradients,
         )
+
+    @contextmanager
+    def _dropping(self, update: Update) -> Iterator[None]:
+        """Use the gates of the update in the module's own dropout."""
+        gates = [drop.gate(update.gates, self._dtype, self._device) for drop in self._drops]
+        if not gates:
+            yield
+            return
+        with DropoutOverride(self._training.name, self._drops, gates) as dropping:
+            yield
+        dropping.check()
 
     def _evaluate(self, update: Update) -> tuple[np.ndarray, float, list[np.ndarray]]:
         """Return the outputs (patterns, units), the cost, and all tensors that may be states.
@@ -199,6 +221,9 @@ class ModuleSide:
         ready = [(self._as_tensor(update.inputs), self._as_tensor(update.targets), update) for update in updates]
         began = time.process_time()
         for x, d, update in ready:
+            if self._own_step is not None:
+                self._own_step.step(x.reshape(len(x), *(self._shape or ())), d)
+                continue
             self._backward(self._forward(x), d, update.settings)
             self._learner.step(update.settings, update.number)
         return time.process_time() - began
