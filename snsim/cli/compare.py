@@ -14,7 +14,10 @@ from snsim.cli.exit_codes import FAULT
 from snsim.cli.options import Whole, memory_option, presets
 from snsim.cli.reading import named_path, read_and_report
 from snsim.colour import BOLD, GREEN, RED, echo, paint
-from snsim.escaping import for_json, for_line
+from snsim.escaping import for_json, for_line, for_shell
+from snsim.gallery import RUNS, gallery_file, is_path
+from snsim.input_files import is_file, is_folder
+from snsim.protected_files import SETTINGS
 
 if TYPE_CHECKING:
     from snsim.comparison.differences import Comparison
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file")
-@click.argument("module", required=False, metavar="[FILE.py:Class]")
+@click.argument("module", required=False, metavar="[FILE.py:Class|RUN]")
 @click.option(
     "--presentations",
     type=Whole(min=1),
@@ -66,7 +69,7 @@ if TYPE_CHECKING:
 @click.option("--offline", is_flag=True, help="Never download data.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each comparison.")
 def compare(file: str, module: str | None, **options: Any) -> int:
-    """Compare the training of FILE with a PyTorch module, or the engines with each other.
+    """Compare the training of FILE with a PyTorch module, the engines with each other, or two runs.
 
     Both sides get the same initial weights, patterns, order, shifts, dropout, cost and rates. FILE.py is executed.
 
@@ -75,11 +78,16 @@ def compare(file: str, module: str | None, **options: Any) -> int:
 
     Parameters are matched by name (h1.bias: h1_bias, h1.bias), then by shape, or by --mapping. If the class has
     `cost(outputs, targets)`, `configure_optimizers()` or `learn(x, d)`, these are used; otherwise cost and update rule
-    are those of the training. Its dropout calls get, in order, the units that the training drops; states and cost are compared
-    without dropout.
+    are those of the training. Its dropout calls get, in order, the units that the training drops; states and cost are
+    compared without dropout.
+
+    With two run folders, reports which settings and lines of the texts differ, from which pass on the figures differ,
+    and by how much the last weights differ. Nothing is trained.
     """
     from snsim.cli.run import options_from
 
+    if (runs := _runs(file, module)) is not None:
+        return _compare_runs(*runs, options)
     if module is None and options["mapping"]:
         raise WrongUseError(
             "--mapping needs a module, and none is given",
@@ -91,7 +99,7 @@ def compare(file: str, module: str | None, **options: Any) -> int:
     return compare_file(program, module, chosen, options, bool(options["as_json"]))
 
 
-_COLOURS = {"equal:": (BOLD, GREEN), "DIFFERENT": (BOLD, RED)}
+_COLOURS = {"equal:": (BOLD, GREEN), "equal": (BOLD, GREEN), "DIFFERENT": (BOLD, RED)}
 
 
 def compare_file(
@@ -128,3 +136,54 @@ def _painted(line: str) -> str:
     """Return a line of the report with its verdict in colour."""
     word, blank, rest = line.partition(" ")
     return paint(word, *_COLOURS[word], stream=sys.stdout) + blank + rest if word in _COLOURS else line
+
+
+# ---- Two runs ----------------------------------------------------------------------------------------------------
+
+_OF_RUNS = ("file", "module", "tolerance", "as_json")  # the parameters that two runs take
+
+
+def _runs(file: str, module: str | None) -> tuple[Path, Path] | None:
+    """Return the folders of two runs; None if no run is named. WrongUseError for a run beside something else."""
+    one, other = _run_folder(file), None if module is None else _run_folder(module)
+    if one is not None and other is not None:
+        return one, other
+    if other is None and (one is None or (not is_path(file) and gallery_file(file) is not None)):
+        return None  # a bare name of a run and of a net of the gallery means the net, as in `snsim run`
+    if one is None:
+        beside = f"there is no run {for_line(file)}"
+    else:
+        beside = "no second run is named" if module is None else f"there is no run {for_line(module)}"
+    folder = one or other
+    raise WrongUseError(
+        f"{for_line(folder)} is a run, which is compared with another run, but {beside}",
+        f"name two runs: snsim compare {for_shell([folder])} runs/OTHER; or the text of a run, which is in its source/",
+    )
+
+
+def _run_folder(word: str) -> Path | None:
+    """Return the run folder that a word names: a folder, or NAME for runs/NAME. None for anything else."""
+    if not is_path(word) and is_file(RUNS / word / SETTINGS):
+        return RUNS / word
+    return Path(word) if is_folder(Path(word)) else None
+
+
+def _compare_runs(one: Path, other: Path, stated: Mapping[str, Any]) -> int:
+    """Compare two runs, print, and return the exit code: 1 if they differ."""
+    from snsim.comparison.run_comparison import compare_runs
+    from snsim.comparison.run_comparison_text import run_comparison_json, run_comparison_text
+
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name not in _OF_RUNS and source is click.core.ParameterSource.COMMANDLINE:
+            raise WrongUseError(
+                f"{parameter.opts[0]} has no effect on the comparison of two runs: nothing is trained",
+                f"leave out {parameter.opts[0]}; --tolerance and --json apply",
+            )
+    made = compare_runs(one, other, stated["tolerance"])
+    if stated["as_json"]:
+        echo(for_json(run_comparison_json(made)))
+    else:
+        echo("\n".join(map(_painted, run_comparison_text(made).split("\n"))))
+    return 0 if made.equal else FAULT
