@@ -328,6 +328,8 @@ LAZY: dict[str, set[str]] = {
         "engines/torch",
         "training/torch_optimizer.py",
         "comparison/match_parameters.py",
+        "comparison/own_step.py",
+        "comparison/source_lines.py",
         "comparison/torch_side.py",
         "comparison/torch_hooks.py",
         "export/graph.py",

@@ -14,10 +14,11 @@ from snsim.cli.exit_codes import FAULT
 from snsim.cli.options import Whole, memory_option, presets
 from snsim.cli.reading import named_path, read_and_report
 from snsim.colour import BOLD, GREEN, RED, echo, paint
+from snsim.errors import fail
 from snsim.escaping import for_json, for_line, for_shell
 from snsim.gallery import RUNS, gallery_file, is_path
 from snsim.input_files import is_file, is_folder
-from snsim.protected_files import SETTINGS
+from snsim.protected_files import SETTINGS, refuse_protected_file, write_output
 
 if TYPE_CHECKING:
     from snsim.comparison.differences import Comparison
@@ -67,6 +68,13 @@ if TYPE_CHECKING:
 @memory_option
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
 @click.option("--offline", is_flag=True, help="Never download data.")
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help="Page to write: the numbers side by side where the two first differ, and the lines that compute them.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each comparison.")
 def compare(file: str, module: str | None, **options: Any) -> int:
     """Compare the training of FILE with a PyTorch module, the engines with each other, or two runs.
@@ -86,6 +94,8 @@ def compare(file: str, module: str | None, **options: Any) -> int:
     """
     from snsim.cli.run import options_from
 
+    if options["page"] is not None:
+        _check_page(options["page"])
     if (runs := _runs(file, module)) is not None:
         return _compare_runs(*runs, options)
     if module is None and options["mapping"]:
@@ -108,14 +118,42 @@ def compare_file(
     """Compare, print, and return the exit code: 1 if something differs."""
     from snsim.comparison.report import comparison_json, comparison_text
 
-    is_equal = True
+    made = []
     for number, comparison in enumerate(_comparisons(program, module, options, stated, as_json)):
-        is_equal &= comparison.equal
+        made.append(comparison)
         if as_json:
             echo(for_json(comparison_json(comparison)))
         else:
             echo(("\n" if number else "") + "\n".join(map(_painted, comparison_text(comparison).split("\n"))))
-    return 0 if is_equal else FAULT
+    if stated.get("page") is not None:
+        from snsim.comparison.page import comparison_html
+
+        _write_page(stated["page"], comparison_html(made), as_json)
+    return 0 if all(comparison.equal for comparison in made) else FAULT
+
+
+def _check_page(page: Path) -> None:
+    """Refuse another file than a page, which may be a text of the user's, before anything is compared."""
+    if page.suffix not in (".html", ".htm"):
+        raise WrongUseError(
+            f"--report writes a page, whose name ends with .html, not {for_line(page)}",
+            f"write --report {for_shell([page.with_suffix('.html') if page.name else 'page.html'])}",
+        )
+    refuse_protected_file(page)
+
+
+def _write_page(page: Path, html: str, as_json: bool) -> None:
+    """Write a page, and print its name. SnError if it cannot be written."""
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        write_output(page, html.encode())
+    except OSError as problem:
+        raise fail(
+            f"{page} cannot be written: {problem.strerror or problem}",
+            hint="give --report the name of a file in a folder that you may write to",
+        ) from None
+    if not as_json:
+        echo(for_line(page))
 
 
 def _comparisons(
@@ -140,7 +178,7 @@ def _painted(line: str) -> str:
 
 # ---- Two runs ----------------------------------------------------------------------------------------------------
 
-_OF_RUNS = ("file", "module", "tolerance", "as_json")  # the parameters that two runs take
+_OF_RUNS = ("file", "module", "tolerance", "as_json", "page")  # the parameters that two runs take
 
 
 def _runs(file: str, module: str | None) -> tuple[Path, Path] | None:
@@ -179,11 +217,15 @@ def _compare_runs(one: Path, other: Path, stated: Mapping[str, Any]) -> int:
         if parameter.name not in _OF_RUNS and source is click.core.ParameterSource.COMMANDLINE:
             raise WrongUseError(
                 f"{parameter.opts[0]} has no effect on the comparison of two runs: nothing is trained",
-                f"leave out {parameter.opts[0]}; --tolerance and --json apply",
+                f"leave out {parameter.opts[0]}; --tolerance, --report and --json apply",
             )
     made = compare_runs(one, other, stated["tolerance"])
     if stated["as_json"]:
         echo(for_json(run_comparison_json(made)))
     else:
         echo("\n".join(map(_painted, run_comparison_text(made).split("\n"))))
+    if stated["page"] is not None:
+        from snsim.comparison.run_page import run_comparison_html
+
+        _write_page(stated["page"], run_comparison_html(made, (one, other)), stated["as_json"])
     return 0 if made.equal else FAULT

@@ -18,6 +18,7 @@ import numpy as np
 from snsim import engines
 from snsim.comparison.differences import Comparison, Differences
 from snsim.comparison.engine_side import EngineSide, Side
+from snsim.comparison.first_difference import Evidence
 from snsim.comparison.load_module import load_class, read_mapping
 from snsim.comparison.presentations import updates
 from snsim.engines.memory import count_weights
@@ -118,6 +119,9 @@ def compare(
     start = _prepare_start(program, training, seed, data, options, say, ["torch"])
     with ModuleSide(instance, start.training, options.dtype, names, sgd is None) as twin:
         comparison = _compare_sides(start, twin, presentations, tolerance)
+        evidence = comparison.evidence
+        if evidence is not None:
+            comparison = replace(comparison, evidence=replace(evidence, lines=twin.find_lines(evidence)))
     return replace(comparison, pairs=tuple((pair.ours.name, pair.name) for pair in twin.pairs))
 
 
@@ -283,8 +287,13 @@ def _compare_sides(start: _Start, other: Side, presentations: int, tolerance: fl
     one.start(weights)
     other.start(weights)
     differences = Differences(training.net, (one.name, other.name), tolerance, weights)
+    before, evidence = weights, None
     for update in presented:
-        differences.add(update, one.present(update), other.present(update))
+        ours, theirs = one.present(update), other.present(update)
+        differences.add(update, ours, theirs)
+        if evidence is None and differences.first is not None:
+            evidence = Evidence(training, update, before, ours, theirs)
+        before = ours.weights
     seconds = []
     for side in (one, other):
         side.start(weights)
@@ -301,4 +310,5 @@ def _compare_sides(start: _Start, other: Side, presentations: int, tolerance: fl
         differences.of_cost,
         differences.first,
         (seconds[0], seconds[1]),
+        evidence=evidence,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from snsim.comparison.engine_side import UpdateResult
+from snsim.comparison.first_difference import Evidence
 from snsim.comparison.presentations import Update
 from snsim.network.net import Net
 
@@ -69,6 +70,7 @@ class Comparison:
     first: Divergence | None
     seconds: tuple[float, float]
     pairs: tuple[tuple[str, str], ...] = ()  # our parameter, the module's
+    evidence: Evidence | None = field(default=None, compare=False, repr=False)  # of the update that first differs
 
     @property
     def equal(self) -> bool:

@@ -16,9 +16,7 @@ _COLUMNS = ("states", "gradients", "weights", "moved")
 def comparison_text(comparison: Comparison) -> str:
     """Return the table of layers, the matched parameters, where the two sides diverge, and their speed."""
     one, other = comparison.names
-    rows: list[tuple[str, ...]] = [("layer", *_COLUMNS)]
-    rows += [(row.layer, *(_number(value) for value in _values(row))) for row in comparison.layers]
-    head, *body = aligned(rows, "lrrrr")
+    head, *body = aligned(comparison_rows(comparison), "lrrrr")
     lines = [
         f"training {comparison.training} of net {comparison.net} on {comparison.data}: "
         f"{one} and {other}, {comparison.dtype}, "
@@ -48,6 +46,17 @@ def comparison_text(comparison: Comparison) -> str:
         f"{_time(comparison.seconds[1])}, ratio {_ratio(comparison.ratio)}"
     )
     return "\n".join(lines)
+
+
+def comparison_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    """Return the table of layers: the headings, then a row for each layer."""
+    rows: list[tuple[str, ...]] = [("layer", *_COLUMNS)]
+    return rows + [(row.layer, *(_number(value) for value in _values(row))) for row in comparison.layers]
+
+
+def verdict_lines(comparison: Comparison) -> list[str]:
+    """Return whether the two sides are equal, or where they first differ, as lines."""
+    return _verdict(comparison).split("\n")
 
 
 def comparison_json(comparison: Comparison) -> dict[str, Any]:

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from snsim.comparison.engine_side import UpdateResult
+from snsim.comparison.first_difference import Evidence, ModuleLines
 from snsim.comparison.load_module import raising_faults
 from snsim.comparison.match_parameters import ParameterMatch, match_parameters
 from snsim.comparison.own_step import Memory, own_step
 from snsim.comparison.presentations import Update
+from snsim.comparison.source_lines import find_lines
 from snsim.comparison.torch_hooks import DropoutOverride, TensorRecorder, dropout_layers
 from snsim.engines.parameter_state import FreeWeights
 from snsim.engines.protocol import Settings, UpdateRule
@@ -210,6 +212,17 @@ class ModuleSide:
             hint=f"forward must take (patterns, maps, rows, columns) or (patterns, units), and return (patterns, "
             f"{output.units})",
         )
+
+    def find_lines(self, evidence: Evidence) -> ModuleLines:
+        """Return the lines of the class that compute what is in the evidence. The module computes it once more."""
+        for pair in self.pairs:
+            pair.put(evidence.before[pair.ours.name])
+        x, d = self._as_tensor(evidence.update.inputs), self._as_tensor(evidence.update.targets)
+        names = [layer.name for layer in self._training.net.layers[1:]]
+        states = dict(zip(names, [*evidence.one.hidden, evidence.one.outputs.reshape(-1)]))
+        step = self._own_step
+        learn = None if step is None else lambda: step.step(x.reshape(len(x), *(self._shape or ())), d)
+        return find_lines(self._module.eval(), self.pairs, states, lambda: self._forward(x), learn)
 
     # ---- Speed ---------------------------------------------------------------------------------------------------
 
