@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_compare import Changed, HalfRateOfH3, SharedBias, SumOfSquares, SwappedColumns, compared, digits
+from test_compare import QUICK, Changed, HalfRateOfH3, SharedBias, SumOfSquares, SwappedColumns, compared, digits
 from test_compare_own_step import OtherMu
 from test_compare_own_step import compared as compared_by_hand
 from test_compare_runs import put_in, runs  # noqa: F401  (a fixture)
 from tiny_run import snsim
 
+from snsim import compare_engines
 from snsim.comparison.first_difference import description_lines, module_lines
 from snsim.comparison.page import comparison_html
 
@@ -22,6 +23,15 @@ ROOT = Path(__file__).parent.parent
 TWIN = ROOT / "examples" / "net5_torch.py"
 CALL = ("compare", ROOT / "nets/net-5.sn", "--sgd", "0.01", "--data", "digits", "--presentations", "3")
 CALL = (*CALL, "--engine", "reference")
+
+
+@pytest.fixture
+def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing: pictures take seconds."""
+    for page in ("page", "run_page"):
+        monkeypatch.setattr(
+            f"snsim.comparison.{page}.figure", lambda draw, words, kind: f"<figure>{html.escape(words)}</figure>"
+        )
 
 
 def text_of(page: str) -> str:
@@ -66,6 +76,7 @@ def test_the_line_of_a_step_by_hand():
     assert marked(module_lines(made.evidence, "weights", "h1")) == ["w -= 0.0005 * by_g / (self.mu + mean)"]
 
 
+@pytest.mark.usefixtures("quick_pictures")
 def test_the_numbers_are_those_of_the_first_difference():
     """The rate of h3 is 0.015 instead of 0.03: weights differ by 0.015 times the gradient, by autograd."""
     module = HalfRateOfH3().double()
@@ -106,12 +117,14 @@ def test_the_command_writes_one_page_and_escapes(tmp_path):
     check_is_self_contained(page)
     assert 'def cost(self, x, d):  # </pre><script>alert("1")</script>' in text_of(page)
     assert "DIFFERENT from presentation 1 on: the cost behind layer output" in text_of(page)
+    assert page.count("<img") == len(re.findall(r'src="data:image/svg', page)) >= 8
     code, out, _ = snsim(*CALL, f"{TWIN}:Net", "--report", place, "--json")
     assert code == 0 and out.startswith("{") and out.count("\n") == 1
     assert "equal: nothing differs" in text_of(place.read_text())  # the old page is replaced
 
 
-def test_batches_and_engines(tmp_path):
+@pytest.mark.usefixtures("quick_pictures")
+def test_batches_and_engines():
     """The pattern of a batch that differs most; engines have no lines."""
     net = '(include "net-5.sn") (train b (like net-5) (update sgd) (epsilon 0.02) (batch 3 mean))'
 
@@ -124,9 +137,8 @@ def test_batches_and_engines(tmp_path):
     other = made.evidence.other.outputs
     number = int(np.abs(outputs - other).max(axis=1).argmax()) + 1
     assert f"pattern {number} of the 3 of the batch" in page
-    call = ("compare", ROOT / "nets/xor.sn", "--presentations", "30", "--engine", "reference", "--tolerance", "0")
-    code, _, _ = snsim(*call, "--report", tmp_path / "engines.html")
-    assert code == 1 and "No line is known." in (tmp_path / "engines.html").read_text()
+    made = next(compare_engines(ROOT / "nets/xor.sn", presentations=30, tolerance=0, options=QUICK))
+    assert not made.equal and "No line is known." in comparison_html([made])
 
 
 def test_two_runs(runs, tmp_path):  # noqa: F811
