@@ -37,9 +37,7 @@ if TYPE_CHECKING:
     "--tolerance",
     type=float,
     metavar="X",
-    default=1e-5,
-    show_default=True,
-    help="Largest difference taken as equal.",
+    help="Largest difference taken as equal, as a share of the size. [default: what rounding explains]",
 )
 @click.option("--only", metavar="NAME", help="Training to compare, if FILE declares several.")
 @click.option("--sgd", type=float, metavar="RATE", help="Train both by plain gradient descent at this rate.")
@@ -71,12 +69,13 @@ def compare(file: str, module: str | None, **options: Any) -> int:
     Both sides get the same initial weights, patterns, order, shifts, dropout, cost and rates. FILE.py is executed.
 
     Reports the largest difference of states, gradients and weights per layer, where the two first diverge, and the
-    speed of both. Exit code 1 if they differ.
+    speed of both. Each update starts from equal weights. A difference counts if rounding does not explain it. Exit
+    code 1 if they differ.
 
-    Parameters are matched by name (h1.bias: h1_bias, h1.bias), then by shape, or by --mapping. If the class has
-    `cost(outputs, targets)` or `configure_optimizers()`, these are used; otherwise cost and update rule are those of
-    the training. Its dropout calls get, in order, the units that the training drops; states and cost are compared
-    without dropout.
+    Parameters are matched by name (h1.bias: h1_bias, h1.bias), then by shape and order, or by --mapping. If the class
+    has `cost(outputs, targets)` or `configure_optimizers()`, these are used; otherwise cost and update rule are those
+    of the training. Its dropout calls get, in order, the units that the training drops; states and cost are compared
+    in eval mode, without dropout.
     """
     from snsim.cli.run import options_from
 

@@ -49,7 +49,7 @@ def compare(
     data: Data = None,
     *,
     presentations: int = 500,
-    tolerance: float = 1e-5,
+    tolerance: float | None = None,
     only: str | None = None,
     sgd: float | None = None,
     seed: int | None = None,
@@ -70,7 +70,8 @@ def compare(
     presentations : int
         Presentations of the first stage of the training that both learn.
     tolerance : float
-        The largest difference that counts as equal.
+        The largest difference that counts as equal, as a share of the largest number of what is compared. Default: what
+        rounding can cause, by the type of the numbers and by how many of them are added up.
     only : str
         The training to compare, if the file declares several.
     sgd : float
@@ -123,7 +124,7 @@ def compare_engines(
     data: Data = None,
     *,
     presentations: int = 500,
-    tolerance: float = 1e-5,
+    tolerance: float | None = None,
     only: str | None = None,
     sgd: float | None = None,
     seed: int | None = None,
@@ -160,13 +161,13 @@ def compare_engines(
 # ---- What is compared --------------------------------------------------------------------------------------------
 
 
-def _check(presentations: int, tolerance: float) -> None:
+def _check(presentations: int, tolerance: float | None) -> None:
     if presentations < 1:
         raise fail(f"presentations must be 1 or more, not {presentations}", hint="write --presentations 500")
-    if not tolerance >= 0 or math.isinf(tolerance):
+    if tolerance is not None and (not tolerance >= 0 or math.isinf(tolerance)):
         raise fail(
             f"the tolerance must be a finite number of 0 or more, not {tolerance:g}",
-            hint="write --tolerance 1e-5, which is above rounding errors and below most faults",
+            hint="write --tolerance 1e-5, or leave it out: what rounding explains is then taken as equal",
         )
 
 
@@ -273,29 +274,38 @@ def _extra_memory(training: Training, others: Sequence[str], dtype: str, data: P
     return results + max(engine_memory(training, name, dtype, PatternCounts.of(data)) for name in others)
 
 
-def _compare_sides(start: _Start, other: Side, presentations: int, tolerance: float) -> Comparison:
+def _compare_sides(start: _Start, other: Side, presentations: int, tolerance: float | None) -> Comparison:
+    """Let both sides make the same updates, each from the weights of the first side, and collect the differences."""
     training, one, weights = start.training, EngineSide(start.engine, start.training), start.weights
     one.start(weights)
     presented = updates(training, start.data, start.engine, start.seed, presentations)
     one.start(weights)
     other.start(weights)
-    differences = Differences(training.net, (one.name, other.name), tolerance, weights)
+    dtype = str(start.engine.dtype)
+    weights = one.weights
+    differences = Differences(training, one, (one.name, other.name), tolerance, dtype, weights)
     for update in presented:
-        differences.add(update, one.present(update), other.present(update))
+        other.set_weights(weights)
+        ours = one.present(update)
+        theirs = other.present(update, ours)
+        differences.add(update, weights, ours, theirs)
+        weights = ours.weights
     seconds = []
     for side in (one, other):
-        side.start(weights)
+        side.start(start.weights)
         seconds.append(side.seconds(presented))
     return Comparison(
         training.name,
         training.net.name,
         start.data.name,
         (one.name, other.name),
-        str(start.engine.dtype),
+        dtype,
         presented[-1].end,
         tolerance,
         tuple(differences.of_layer(layer.name) for layer in training.net.layers[1:]),
         differences.of_cost,
-        differences.first,
+        differences.divergence(),
         (seconds[0], seconds[1]),
+        cost_factor=differences.cost_factor,
+        output_kind=theirs.output_kind,
     )
