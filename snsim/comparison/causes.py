@@ -10,7 +10,7 @@ import numpy as np
 
 from snsim.comparison.engine_side import UpdateResult
 from snsim.comparison.presentations import Update
-from snsim.engines.protocol import Cost
+from snsim.engines.protocol import Cost, Settings
 from snsim.network.net import Net
 from snsim.training.spec import Stage
 
@@ -127,9 +127,24 @@ def of_options(
         return Cause()
     if parameter not in optimizer:
         return Cause("optimizer", f"the optimizer of {name} does not have {parameter}")
-    for option, theirs, ours in _options(stage, update, parameter, optimizer[parameter], factor):
+    for option, theirs, ours in _options(stage, update.settings, parameter, optimizer[parameter], factor):
         if not _is_same(theirs, ours):
             return Cause(option, f"{_SAID[option]} of {parameter} is {_shown(theirs)} in {name}, {_shown(ours)} here")
+    return Cause()
+
+
+def of_rate(
+    parameter: str,
+    stage: Stage,
+    settings: Settings,
+    optimizer: Mapping[str, Mapping[str, object]],
+    factor: float,
+    name: str,
+) -> Cause:
+    """Return the cause if the module's optimizer has another rate for a parameter than the settings of a pass."""
+    for option, theirs, ours in _options(stage, settings, parameter, optimizer.get(parameter, {}), factor):
+        if option == "rate" and not _is_same(theirs, ours):
+            return Cause("rate", f"the rate of {parameter} is {_shown(theirs)} in {name}, {_shown(ours)} here")
     return Cause()
 
 
@@ -148,15 +163,15 @@ _SAID = {
 
 
 def _options(
-    stage: Stage, update: Update, parameter: str, theirs: Mapping[str, object], factor: float
+    stage: Stage, settings: Settings, parameter: str, theirs: Mapping[str, object], factor: float
 ) -> Iterator[tuple[str, object, object]]:
     """Yield each option that both have: its name, the module's value and ours, in the order to tell them."""
-    options, rule = update.settings.options, stage.rule.name
-    decays = update.settings.decays
+    options, rule, decays = settings.options, stage.rule.name, settings.decays
     decay = options.get("decay", 0.0) if decays is None else decays[parameter]
-    rate = update.settings.rates.get(parameter)
+    rate = settings.rates.get(parameter)
     classes = theirs.get("classes", ())
-    assert isinstance(classes, tuple)
+    if not isinstance(classes, tuple) or not classes:
+        return
     if rule == "sgd":
         if "SGD" not in classes:
             yield "rule", classes[0], "sgd"

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim import engines
-from snsim.comparison.differences import Comparison, Differences
+from snsim.comparison import causes
+from snsim.comparison.differences import Comparison, Differences, Divergence
 from snsim.comparison.engine_side import EngineSide, Side
+from snsim.comparison.initial_weights import initial_differences
 from snsim.comparison.load_module import load_class, read_mapping
 from snsim.comparison.presentations import updates
 from snsim.engines.memory import count_weights
-from snsim.engines.protocol import Engine
+from snsim.engines.protocol import Engine, Settings
 from snsim.errors import SnError, fail
 from snsim.optional_packages import needing
 from snsim.program import Program, read_program
@@ -32,12 +34,15 @@ from snsim.runs.run import choose_engine
 from snsim.training.choose_engine import build_engine
 from snsim.training.initial_files import starting_weights
 from snsim.training.memory_need import PatternCounts, engine_memory
+from snsim.training.parameter_scopes import rates_in_pass
 from snsim.training.prepare import PreparedData, prepare_data
-from snsim.training.schedule import constant_value
+from snsim.training.schedule import constant_value, value_at
 from snsim.training.spec import DataChoice, Scope, ScopedValue, Training
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from snsim.comparison.torch_side import ModuleSide
 
 Data = str | tuple[np.ndarray, np.ndarray] | None  # a data set, inputs and targets a row a pattern, or as described
 _EXACT = Options(dtype="float64")  # in single precision two nets differ in the sixth digit
@@ -112,11 +117,20 @@ def compare(
         from snsim.comparison.torch_side import ModuleSide
     names = read_mapping(Path(mapping)) if isinstance(mapping, (str, Path)) else dict(mapping or {})
     instance = load_class(module) if isinstance(module, str) else module
-    match_parameters(training.net, instance, names)  # report its faults before loading the data
+    pairs = match_parameters(training.net, instance, names)  # report its faults before loading the data
+    own_weights = {pair.ours.name: pair.values() for pair in pairs}
     start = _prepare_start(program, training, seed, data, options, say, ["torch"])
     with ModuleSide(instance, start.training, options.dtype, names) as twin:
         comparison = _compare_sides(start, twin, presentations, tolerance)
-    return replace(comparison, pairs=tuple((pair.ours.name, pair.name) for pair in twin.pairs))
+        first = comparison.first
+        if first is None and sgd is None:
+            first = _schedule_divergence(start, twin, comparison)
+    return replace(
+        comparison,
+        first=first,
+        pairs=tuple((pair.ours.name, pair.name) for pair in twin.pairs),
+        initial=() if options.initial is not None else initial_differences(start.training, own_weights),
+    )
 
 
 def compare_engines(
@@ -272,6 +286,27 @@ def _extra_memory(training: Training, others: Sequence[str], dtype: str, data: P
     """
     results = 8 * 2 * count_weights(training.net) * np.dtype(dtype).itemsize
     return results + max(engine_memory(training, name, dtype, PatternCounts.of(data)) for name in others)
+
+
+def _schedule_divergence(start: _Start, twin: ModuleSide, comparison: Comparison) -> Divergence | None:
+    """Return the first pass in which the module's own scheduler has another rate, also beyond what was presented."""
+    training, stage = start.training, start.training.stages[0]
+    patterns = len(start.data.train)
+    for number in range(1, stage.passes + 1):
+        optimizer = twin.optimizer_in_pass(number)
+        if not optimizer:
+            return None
+        settings = Settings(
+            rates_in_pass(stage, training.net, number, training.fan_in),
+            {name: value_at(value, number, stage.passes) for name, value in stage.options.items()},
+        )
+        for p in training.net.parameters:
+            if p.learns:
+                cause = causes.of_rate(p.name, stage, settings, optimizer, comparison.cost_factor, twin.name)
+                if cause.name:
+                    note = f"in pass {number} {cause.note}"
+                    return Divergence((number - 1) * patterns + 1, p.layer, "rate", (p.layer,), note, cause.name)
+    return None
 
 
 def _compare_sides(start: _Start, other: Side, presentations: int, tolerance: float | None) -> Comparison:

@@ -44,7 +44,9 @@ def comparison_text(comparison: Comparison) -> str:
         )
     if comparison.output_kind:
         lines.append(f"{other} returns {comparison.output_kind}: they are compared with those of layer {output}")
-    lines += comparison.initial
+    if comparison.initial:
+        lines.append(f"initial weights of {other} are not those of the training, with which both sides start here:")
+        lines += [f"  {sentence}" for sentence in comparison.initial]
     lines.append(_verdict(comparison))
     if comparison.equal and comparison.cost_factor != 1 and comparison.presentations >= FACTOR_PRESENTATIONS:
         lines.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -89,6 +90,20 @@ class ModuleSide:
         self._weights = weights
         for pair in self.pairs:
             pair.put(weights[pair.ours.name])
+
+    def optimizer_in_pass(self, number: int) -> Mapping[str, Mapping[str, object]]:
+        """Return the options of the module's own optimizer in a pass, by our parameter; empty if it has none.
+
+        Call it with pass 1 first, then with the next ones. Nothing is learned.
+        """
+        if number == 1:
+            self.start(self._weights)
+        if isinstance(self._learner, _TrainingOptimizer) or not self._learner.follows_passes:
+            return {}
+        with raising_faults("the scheduler of the module fails", _METHODS_HINT), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that no optimizer was stepped before it
+            self._learner.reach_pass(number)
+        return self._learner.options(self.pairs)
 
     # ---- One update ----------------------------------------------------------------------------------------------
 
@@ -315,6 +330,11 @@ class _ModuleOptimizer:
     def __init__(self, configured: Any):
         self._optimizers, self._schedulers = _optimizers_and_schedulers(configured)
         self._number = 1
+
+    @property
+    def follows_passes(self) -> bool:
+        """Whether its rates change from pass to pass only."""
+        return all(interval == "epoch" for _, interval in self._schedulers)
 
     def options(self, pairs: Sequence[ParameterMatch]) -> dict[str, dict[str, object]]:
         """Return the options of each of our parameters, with the names of the classes of its optimizer."""
