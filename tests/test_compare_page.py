@@ -113,6 +113,8 @@ def test_the_command_writes_one_page_and_escapes(tmp_path):
     place = tmp_path / "new" / "page.html"
     code, out, _ = snsim(*CALL, f"{mine}:Wrong", "--report", place)
     assert code == 1 and out.rstrip().endswith(str(place))
+    number = 1 + mine.read_text().split("\n").index('    def cost(self, x, d):  # </pre><script>alert("1")</script>')
+    assert f"in Wrong: {mine}:{number}\n" in out and "in the description: " in out
     page = place.read_text()
     check_is_self_contained(page)
     assert 'def cost(self, x, d):  # </pre><script>alert("1")</script>' in text_of(page)
@@ -120,7 +122,7 @@ def test_the_command_writes_one_page_and_escapes(tmp_path):
     assert page.count("<img") == len(re.findall(r'src="data:image/svg', page)) >= 8
     code, out, _ = snsim(*CALL, f"{TWIN}:Net", "--report", place, "--json")
     assert code == 0 and out.startswith("{") and out.count("\n") == 1
-    assert "equal: nothing differs" in text_of(place.read_text())  # the old page is replaced
+    assert "equal: Net learns the same" in text_of(place.read_text())  # the old page is replaced
 
 
 @pytest.mark.usefixtures("quick_pictures")

@@ -160,6 +160,8 @@ LAW: dict[str, set[str]] = {
         "engines",
         "training",
         "program",
+        "page_templates",
+        "plots",
         "runs",
         "reports",
     },

@@ -41,9 +41,7 @@ if TYPE_CHECKING:
     "--tolerance",
     type=float,
     metavar="X",
-    default=1e-5,
-    show_default=True,
-    help="Largest difference taken as equal.",
+    help="Largest difference taken as equal, as a share of the size. [default: what rounding explains]",
 )
 @click.option("--only", metavar="NAME", help="Training to compare, if FILE declares several.")
 @click.option("--sgd", type=float, metavar="RATE", help="Train both by plain gradient descent at this rate.")
@@ -82,12 +80,13 @@ def compare(file: str, module: str | None, **options: Any) -> int:
     Both sides get the same initial weights, patterns, order, shifts, dropout, cost and rates. FILE.py is executed.
 
     Reports the largest difference of states, gradients and weights per layer, where the two first diverge, and the
-    speed of both. Exit code 1 if they differ.
+    speed of both. Each update starts from equal weights. A difference counts if rounding does not explain it. Exit
+    code 1 if they differ.
 
-    Parameters are matched by name (h1.bias: h1_bias, h1.bias), then by shape, or by --mapping. If the class has
-    `cost(outputs, targets)`, `configure_optimizers()` or `learn(x, d)`, these are used; otherwise cost and update rule
-    are those of the training. Its dropout calls get, in order, the units that the training drops; states and cost are
-    compared without dropout.
+    Parameters are matched by name (h1.bias: h1_bias, h1.bias), then by shape and order, or by --mapping. If the class
+    has `cost(outputs, targets)`, `configure_optimizers()` or `learn(x, d)`, these are used; otherwise cost and update
+    rule are those of the training. Its dropout calls get, in order, the units that the training drops; states and cost
+    are compared in eval mode, without dropout.
 
     With two run folders, reports which settings and lines of the texts differ, from which pass on the figures differ,
     and by how much the last weights differ. Nothing is trained.
@@ -208,7 +207,7 @@ def _run_folder(word: str) -> Path | None:
 
 def _compare_runs(one: Path, other: Path, stated: Mapping[str, Any]) -> int:
     """Compare two runs, print, and return the exit code: 1 if they differ."""
-    from snsim.comparison.run_comparison import compare_runs
+    from snsim.comparison.run_comparison import TOLERANCE, compare_runs
     from snsim.comparison.run_comparison_text import run_comparison_json, run_comparison_text
 
     context = click.get_current_context()
@@ -219,7 +218,7 @@ def _compare_runs(one: Path, other: Path, stated: Mapping[str, Any]) -> int:
                 f"{parameter.opts[0]} has no effect on the comparison of two runs: nothing is trained",
                 f"leave out {parameter.opts[0]}; --tolerance, --report and --json apply",
             )
-    made = compare_runs(one, other, stated["tolerance"])
+    made = compare_runs(one, other, TOLERANCE if stated["tolerance"] is None else stated["tolerance"])
     if stated["as_json"]:
         echo(for_json(run_comparison_json(made)))
     else:

@@ -45,11 +45,11 @@ class OwnStep:
         with raising_faults("learn(x, d) of the module fails", _HINT), torch.enable_grad():
             self._learn(x, d)
         now = dict(self._module.named_parameters())
-        for pair in self._pairs:
-            if now.get(pair.name) is not pair.theirs:
+        for name, tensor in ((n, t) for pair in self._pairs for n, t in zip(pair.theirs.names, pair.theirs.tensors)):
+            if now.get(name) is not tensor:
                 raise fail(
-                    f"learn(x, d) of the module replaces its parameter {pair.name}, which can then not be followed",
-                    hint=f"change the numbers in place: with torch.no_grad(): self.{pair.name} -= step",
+                    f"learn(x, d) of the module replaces its parameter {name}, which can then not be followed",
+                    hint=f"change the numbers in place: with torch.no_grad(): self.{name} -= step",
                 )
 
 

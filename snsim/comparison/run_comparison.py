@@ -17,6 +17,7 @@ from snsim.runs.opened_run import OpenedRun
 
 _FIGURES = ("loss", "half_mse", "misses", "rejection")  # of a pass; the other ones follow from these
 _ROUNDING = ("engine", "portable", "device", "version", "machine")  # kinds of settings that change only the last bits
+TOLERANCE = 1e-5  # of figures and weights, relative; runs are in float32 mostly
 _MOST_LINES = 200  # of the difference of two texts
 
 
@@ -133,7 +134,7 @@ class RunComparison:
         return self.passes[0] == self.passes[1] and self.first is None and self.weights_equal
 
 
-def compare_runs(one: str | Path, other: str | Path, tolerance: float = 1e-5) -> RunComparison:
+def compare_runs(one: str | Path, other: str | Path, tolerance: float = TOLERANCE) -> RunComparison:
     """Compare two run folders.
 
     Parameters

@@ -30,7 +30,7 @@ class LineRecorder(TorchFunctionMode):
 
     def __init__(self, pairs: Sequence[ParameterMatch]):
         super().__init__()
-        self._names = {id(pair.theirs): pair.ours.name for pair in pairs}
+        self._names = {id(tensor): pair.ours.name for pair in pairs for tensor in pair.theirs.tensors}
         self.tensors: list[tuple[Tensor, Place]] = []
         self.uses: dict[str, Place] = {}
         self.changes: dict[str, Place] = {}
