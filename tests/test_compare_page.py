@@ -9,7 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_compare import QUICK, Changed, HalfRateOfH3, SharedBias, SumOfSquares, SwappedColumns, compared, digits
+from test_compare import (
+    QUICK,
+    Changed,
+    HalfRateOfH3,
+    SharedBias,
+    SumOfSquares,
+    SwappedColumns,
+    compared,
+    digits,
+    program,
+)
 from test_compare_own_step import OtherMu
 from test_compare_own_step import compared as compared_by_hand
 from test_compare_runs import put_in, runs  # noqa: F401  (a fixture)
@@ -18,6 +28,9 @@ from tiny_run import snsim
 from snsim import compare_engines
 from snsim.comparison.first_difference import description_lines, module_lines
 from snsim.comparison.page import comparison_html
+from snsim.comparison.script.events import Place
+from snsim.comparison.script.result import ScriptComparison, ScriptDifference
+from snsim.comparison.script.script_page import script_html
 
 ROOT = Path(__file__).parent.parent
 TWIN = ROOT / "examples" / "net5_torch.py"
@@ -64,7 +77,7 @@ def marked(excerpts) -> list[str]:
 def test_the_lines_of_description_and_class(module, described, coded):
     made = compared("lecun89-2022.sn", module(), 4, data=digits())
     what, layer = made.first.what, made.first.layer
-    assert any(line.startswith(described) for line in marked(description_lines(made.evidence, what, layer)))
+    assert any(line.startswith(described) for line in marked(description_lines(made.evidence.training, what, layer)))
     assert any(line.startswith(coded) for line in marked(module_lines(made.evidence, what, layer)))
     file, _, numbers = module_lines(made.evidence, what, layer)[0].marked.rpartition(":")
     of_file = Path(file).read_text().splitlines()
@@ -174,3 +187,24 @@ def test_a_page_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     code, _, err = snsim(*CALL, f"{TWIN}:Net", "--report", tmp_path / "file" / "page.html")
     assert code == 1 and "cannot be written" in err and "--report" in err
+
+
+@pytest.mark.usefixtures("quick_pictures")
+def test_a_script(tmp_path):
+    """Each difference with the line of the script, the clause of the description, and both sides of a layer."""
+    script = tmp_path / "mine.py"
+    script.write_text('lr = 0.015  # "<b>"\nstep(lr)\n')
+    training = program("lecun89-2022.sn").trainings.get("lecun89-2022")
+    ours = np.linspace(0, 1, 10)
+    theirs = ours + np.where(np.arange(10) == 7, 0.25, 0)
+    made = ScriptComparison(training.name, training.net.name, "digits", "mine.py")
+    made.differences.append(
+        ScriptDifference("step", "too <small>", 3, Place("mine.py", 1), "output", sides={"output.bias": (ours, theirs)})
+    )
+    made.differences.append(ScriptDifference("cost", "another cost", 2))
+    page = script_html(made, training, tmp_path)
+    check_is_self_contained(page)
+    assert re.findall("<h2>(.*?)</h2>", page) == ["Cost, from presentation 2 on", "Step, from presentation 3 on"]
+    assert '   1  lr = 0.015  # "<b>"' in text_of(page) and f"{script}:1" in page and "too &lt;small&gt;" in page
+    assert "(epsilon     0.03)" in page and "(cost        mean-square)" in page
+    assert "<td>number 7</td>" in page and '<td class="right">0.25</td>' in page

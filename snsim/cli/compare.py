@@ -26,16 +26,27 @@ if TYPE_CHECKING:
     from snsim.runs.options import Options
 
 
+_ALL = 10**12  # presentations: more than a training has
+
+
+class Presentations(Whole):
+    """A number of presentations, or `all`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        return _ALL if value == "all" else int(super().convert(value, param, ctx))
+
+
 @click.command()
 @click.argument("file")
-@click.argument("module", required=False, metavar="[FILE.py:Class|RUN]")
+@click.argument("module", required=False, metavar="[FILE.py:Class|SCRIPT.py|RUN]")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS]")
 @click.option(
     "--presentations",
-    type=Whole(min=1),
-    metavar="N",
+    type=Presentations(min=1),
+    metavar="N|all",
     default=500,
     show_default=True,
-    help="Number of presentations that both train on.",
+    help="Number of presentations that both train on, or that are watched in a script.",
 )
 @click.option(
     "--tolerance",
@@ -74,10 +85,15 @@ if TYPE_CHECKING:
     help="Page to write: the numbers side by side where the two first differ, and the lines that compute them.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each comparison.")
-def compare(file: str, module: str | None, **options: Any) -> int:
-    """Compare the training of FILE with a PyTorch module, the engines with each other, or two runs.
+def compare(file: str, module: str | None, arguments: tuple[str, ...], **options: Any) -> int:
+    """Compare the training of FILE with a PyTorch module or script, the engines with each other, or two runs.
 
-    Both sides get the same initial weights, patterns, order, shifts, dropout, cost and rates. FILE.py is executed.
+    SCRIPT.py without a class is a training script. It runs unchanged in a process of its own, in its folder, with
+    ARGS. What it learns is compared with FILE: architecture, initial weights, data, order, targets, each step, rates,
+    passes, and the figures that it prints.
+
+    With a class, both sides get the same initial weights, patterns, order, shifts, dropout, cost and rates. FILE.py is
+    executed.
 
     Reports the largest difference of states, gradients and weights per layer, where the two first diverge, and the
     speed of both. Each update starts from equal weights. A difference counts if rounding does not explain it. Exit
@@ -97,6 +113,14 @@ def compare(file: str, module: str | None, **options: Any) -> int:
         _check_page(options["page"])
     if (runs := _runs(file, module)) is not None:
         return _compare_runs(*runs, options)
+    is_script = module is not None and is_script_path(module)
+    if is_script:
+        _refuse_for_script(options)
+    elif arguments:
+        raise WrongUseError(
+            f"arguments after -- are for a training script, and {module or 'none'} is not one",
+            "write SCRIPT.py without a class, or leave the arguments out",
+        )
     if module is None and options["mapping"]:
         raise WrongUseError(
             "--mapping needs a module, and none is given",
@@ -105,10 +129,68 @@ def compare(file: str, module: str | None, **options: Any) -> int:
     set_values = presets(options["settings"])
     chosen = options_from({**options, "passes": None, "out": None}, set_values)
     program = read_and_report(named_path(file, "net"), set_values)
+    if module is not None and is_script:
+        return compare_with_script(program, module, arguments, chosen, options, bool(options["as_json"]))
     return compare_file(program, module, chosen, options, bool(options["as_json"]))
 
 
-_COLOURS = {"equal:": (BOLD, GREEN), "equal": (BOLD, GREEN), "DIFFERENT": (BOLD, RED)}
+def is_script_path(place: str) -> bool:
+    """Return whether a place is a training script: a Python file without the name of a class after a colon."""
+    file, colon, name = place.rpartition(":")
+    return place.endswith(".py") and not (colon and file and name.isidentifier())
+
+
+_FOR_A_CLASS = {"mapping": None, "sgd": None, "initial": None, "seed": None}  # options that a script does not take
+
+
+def _refuse_for_script(options: Mapping[str, Any]) -> None:
+    for name, default in _FOR_A_CLASS.items():
+        if options[name] != default:
+            raise WrongUseError(
+                f"--{name} is for a class, but a script runs unchanged",
+                f"leave out --{name}, or write FILE.py:Class",
+            )
+
+
+def compare_with_script(
+    program: Program,
+    script: str,
+    arguments: tuple[str, ...],
+    options: Options,
+    stated: Mapping[str, Any],
+    as_json: bool,
+) -> int:
+    """Run and watch a script, print the result, and return the exit code: 1 if something differs."""
+    from snsim.comparison.script.compare_script import compare_script
+    from snsim.comparison.script.script_report import script_json, script_text
+
+    def say(sentence: str) -> None:
+        if not as_json:
+            echo(for_line(sentence), err=True)
+
+    comparison = compare_script(
+        program,
+        Path(script),
+        arguments,
+        presentations=0 if stated["presentations"] == _ALL else stated["presentations"],
+        only=stated["only"],
+        options=options,
+        say=say,
+        show=lambda line: say(f"{Path(script).name}: {line}"),
+    )
+    if as_json:
+        echo(for_json(script_json(comparison)))
+    else:
+        echo("\n".join(map(_painted, script_text(comparison).split("\n"))))
+    if stated["page"] is not None:
+        from snsim.comparison.script.script_page import script_html
+
+        training = program.trainings.get(comparison.training)
+        _write_page(stated["page"], script_html(comparison, training, Path(script).parent), as_json)
+    return 0 if comparison.same else FAULT
+
+
+_COLOURS = {"equal:": (BOLD, GREEN), "equal": (BOLD, GREEN), "SAME": (BOLD, GREEN), "DIFFERENT": (BOLD, RED)}
 
 
 def compare_file(

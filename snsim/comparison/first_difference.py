@@ -16,6 +16,20 @@ from snsim.training.spec import Training
 
 _MOST_BYTES = 1 << 24  # of a text that is shown
 _AROUND = 2  # lines shown before and after
+_INITIAL = ("forget", "forget-inv", "forget-sqrt", "initial", "seed", "seeds")
+_RATES = ("epsilon", "epsi", "epsi-inv", "epsi-sqrt", "decay", "batch", "update", "stage", "repeat")
+_CLAUSES = {  # what differs: the clauses that state it
+    "cost": ("cost",),
+    "weights": _RATES,
+    "rate": _RATES,
+    "evaluation": ("dropout", "stage", "repeat", "correct"),
+    "initial weights": _INITIAL,
+    "data": ("data", "ensemble", "test-set", "frame", "augment", "input-noise", "stage", "repeat"),
+    "order": ("order", "stage", "repeat"),
+    "targets": ("targets",),
+    "batch": ("batch", "stage", "repeat"),
+    "passes": ("passes", "stage", "repeat"),
+}
 _FAR = 12  # lines between two marked lines, from which on they are shown apart
 
 
@@ -97,24 +111,26 @@ class Excerpt:
         return f"{self.name}:{', '.join(str(number) for number, _, is_marked in self.lines if is_marked)}"
 
 
-def description_lines(evidence: Evidence, what: str, layer: str) -> list[Excerpt]:
-    """Return the lines of the description that state what differs in a layer."""
-    return _excerpts((span.source.name, span.line, span.source) for span in _spans(evidence.training, what, layer))
+def description_lines(training: Training, what: str, layer: str) -> list[Excerpt]:
+    """Return the lines of the description that state what differs: one of `PARTS`, or a clause of the training."""
+    return _excerpts((span.source.name, span.line, span.source) for span in _spans(training, what, layer))
+
+
+def script_lines(place: Place) -> list[Excerpt]:
+    """Return a line of a script, with those around it."""
+    return _excerpts(iter([(place.file, place.line, None)]))
 
 
 def _spans(training: Training, what: str, layer: str) -> Iterator[Span]:
     net = training.net
     spans: list[Span | None] = []
-    if what in ("states", "gradients"):
+    if what in _CLAUSES:
+        spans = [c.node.span for c in training.clauses if c.word in _CLAUSES[what] and c.origin != DEFAULT]
+    elif what in ("states", "gradients") and not layer:
+        spans = [net.span]
+    elif what in ("states", "gradients"):
         spans = [c.span for c in net.entering(layer)] + [t.span for t in net.transforms if t.target == layer]
         spans += [one.span for one in net.layers if one.name == layer]
-    elif what == "cost":
-        spans = [training.span_of("cost")]
-    elif what == "evaluation":
-        spans = [training.span_of("dropout", "stage", "repeat")]
-    else:
-        rates = {"epsilon", "epsi", "epsi-inv", "epsi-sqrt", "decay", "batch", "update", "stage", "repeat"}
-        spans = [c.node.span for c in training.clauses if c.word in rates and c.origin != DEFAULT]
     yield from (span for span in spans if span is not None)
 
 

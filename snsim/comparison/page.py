@@ -35,7 +35,7 @@ _HEADS = {
 
 
 @dataclass(frozen=True)
-class _Part:
+class NumbersPart:
     """One kind of numbers on both sides: pictures, and the places with the largest differences."""
 
     heading: str
@@ -51,7 +51,7 @@ class _Difference:
     other: str
     description: Sequence[Excerpt]
     lines: Sequence[Excerpt]
-    parts: Sequence[_Part]
+    parts: Sequence[NumbersPart]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ def comparison_html(comparisons: Sequence[Comparison]) -> str:
         title=f"Comparison of training {comparisons[0].training}",
         written=f"Written {provenance.now()}.",
         pages=[_page(comparison) for comparison in comparisons],
+        findings=(),
         runs=None,
     )
 
@@ -97,7 +98,7 @@ def _difference(comparison: Comparison, first: Divergence, evidence: Evidence) -
     return _Difference(
         f"Presentation {first.number:,}, layer {layer}",
         names[1],
-        description_lines(evidence, first.what, layer),
+        description_lines(evidence.training, first.what, layer),
         module_lines(evidence, first.what, layer),
         [*(parts[name]() for name in order if name in parts), _pattern(evidence, pattern, names)],
     )
@@ -106,21 +107,41 @@ def _difference(comparison: Comparison, first: Divergence, evidence: Evidence) -
 # ---- Parts -------------------------------------------------------------------------------------------------------
 
 
-def _states(evidence: Evidence, layer: str, pattern: int, names: tuple[str, str]) -> _Part:
+def _states(evidence: Evidence, layer: str, pattern: int, names: tuple[str, str]) -> NumbersPart:
     sides = evidence.states(layer)
     heading = f"States of {layer}{_of_batch(evidence, pattern)}"
     if sides is None:
-        return _Part(heading, notes=[f"{names[1]} computes no tensor of this size."])
+        return NumbersPart(heading, notes=[f"{names[1]} computes no tensor of this size."])
     net = evidence.training.net
     one, other = (shaped(net.layer(layer), side[pattern]) for side in sides)
     figures = _side_by_side(f"States of {layer}", _maps_panel(one), _maps_panel(other), names, "state")
     shape = net.layer(layer).shape
-    return _Part(heading, figures, *_largest(one.reshape(shape), other.reshape(shape), names, "unit"))
+    return NumbersPart(heading, figures, *_largest(one.reshape(shape), other.reshape(shape), names, "unit"))
 
 
-def _cost(evidence: Evidence, names: tuple[str, str]) -> _Part:
+def both_sides(net: Net, name: str, one: np.ndarray, other: np.ndarray, names: tuple[str, str]) -> NumbersPart:
+    """Return the numbers of a layer's states, or of a parameter, on both sides: pictures, and a table."""
+    parameter = next((p for p in net.parameters if p.name == name), None)
+    layer = next((one_layer for one_layer in net.layers if one_layer.name == name), None)
+    figures = Markup("")
+    one, other = (np.asarray(side, np.float64) for side in (one, other))
+    if parameter is not None and parameter.size == one.size:
+        one, other = one.reshape(parameter.shape), other.reshape(parameter.shape)
+        panels = [_parameter_panel(net, parameter, values) for values in (one, other)]
+        if panels[0] is not None and panels[1] is not None:
+            figures = _side_by_side(name, panels[0], panels[1], names, "")
+    elif layer is not None and one.size % layer.units == 0:
+        apart = np.nan_to_num(np.abs(one - other), nan=np.inf).reshape(-1, layer.units)
+        pattern = int(apart.max(axis=1).argmax())
+        one, other = (side.reshape(-1, layer.units)[pattern].reshape(layer.shape) for side in (one, other))
+        panels_of_maps = [_maps_panel(shaped(layer, side)) for side in (one, other)]
+        figures = _side_by_side(name, panels_of_maps[0], panels_of_maps[1], names, "state")
+    return NumbersPart(name, figures, *_largest(one, other, names, "number"))
+
+
+def _cost(evidence: Evidence, names: tuple[str, str]) -> NumbersPart:
     one, other = evidence.one.cost, evidence.other.cost
-    return _Part(
+    return NumbersPart(
         "Cost of the batch",
         "",
         [("cost", f"{one:.9g}", f"{other:.9g}", f"{other - one:.3g}")],
@@ -128,7 +149,7 @@ def _cost(evidence: Evidence, names: tuple[str, str]) -> _Part:
     )
 
 
-def _parameters(evidence: Evidence, layer: str, kind: str, names: tuple[str, str]) -> _Part:
+def _parameters(evidence: Evidence, layer: str, kind: str, names: tuple[str, str]) -> NumbersPart:
     """Return gradients or weights that enter a layer: pictures of each parameter, and one table."""
     net, figures, rows, notes = evidence.training.net, Markup(""), [], []
     for p in net.parameters:
@@ -142,10 +163,10 @@ def _parameters(evidence: Evidence, layer: str, kind: str, names: tuple[str, str
             figures += _side_by_side(f"{_HEADS[kind]}: {p.name}", panels[0], panels[1], names, kind.rstrip("s"))
         rows += _largest(one, other, names, p.name)[0]
     rows = sorted(rows, key=lambda row: -abs(float(row[3])))[:_MOST_ROWS]
-    return _Part(f"{_HEADS[kind]} of {layer}", figures, rows, _heads("number", names), notes)
+    return NumbersPart(f"{_HEADS[kind]} of {layer}", figures, rows, _heads("number", names), notes)
 
 
-def _pattern(evidence: Evidence, pattern: int, names: tuple[str, str]) -> _Part:
+def _pattern(evidence: Evidence, pattern: int, names: tuple[str, str]) -> NumbersPart:
     """Return the pattern: its input as a picture, and outputs and targets as a table."""
     update, layer = evidence.update, evidence.training.net.layers[0]
     picture = _maps_panel(shaped(layer, update.inputs[pattern]))
@@ -158,7 +179,7 @@ def _pattern(evidence: Evidence, pattern: int, names: tuple[str, str]) -> _Part:
         )
     ]
     figures = Markup(figure(drawn, f"input of presentation {update.end}", "grays"))
-    return _Part(f"The pattern{_of_batch(evidence, pattern)}", figures, rows, ("output", "target", *names))
+    return NumbersPart(f"The pattern{_of_batch(evidence, pattern)}", figures, rows, ("output", "target", *names))
 
 
 def _of_batch(evidence: Evidence, pattern: int) -> str:

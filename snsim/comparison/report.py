@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable
 from typing import Any
 
 from snsim.comparison.differences import FACTOR_PRESENTATIONS, Comparison, Divergence, LayerDifference
-from snsim.comparison.first_difference import Evidence, Excerpt, description_lines, module_lines
+from snsim.comparison.first_difference import description_lines, module_lines
 from snsim.reports.tables import NONE
 from snsim.text_table import aligned
 
@@ -94,8 +93,8 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
             "what": comparison.first.what,
             "differing": list(comparison.first.differing),
             "note": comparison.first.note,
-            "description": _places(description_lines, comparison),
-            "lines": _places(module_lines, comparison),
+            "description": _places(False, comparison),
+            "lines": _places(True, comparison),
             "cause": comparison.first.cause,
             "size": _plain(comparison.first.size),
             "allowed": _plain(comparison.first.allowed),
@@ -109,10 +108,14 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _places(find: Callable[[Evidence, str, str], list[Excerpt]], comparison: Comparison) -> list[str]:
-    """Return the lines of a text that compute what differs first, as in "mine.py:3, 7"."""
+def _places(of_class: bool, comparison: Comparison) -> list[str]:
+    """Return the lines of the class, or of the description, that compute what differs first: "mine.py:3, 7"."""
     first, evidence = comparison.first, comparison.evidence
-    return [] if first is None or evidence is None else [e.marked for e in find(evidence, first.what, first.layer)]
+    if first is None or evidence is None:
+        return []
+    if of_class:
+        return [excerpt.marked for excerpt in module_lines(evidence, first.what, first.layer)]
+    return [excerpt.marked for excerpt in description_lines(evidence.training, first.what, first.layer)]
 
 
 def _verdict(comparison: Comparison) -> str:
@@ -147,8 +150,8 @@ def _divergence_text(first: Divergence, comparison: Comparison) -> str:
 
 def _lines_text(comparison: Comparison) -> list[str]:
     """Return the lines of the description and of the class that compute what differs first."""
-    sides = (("the description", description_lines), (comparison.names[1], module_lines))
-    places = ((whose, _places(find, comparison)) for whose, find in sides)
+    sides = (("the description", False), (comparison.names[1], True))
+    places = ((whose, _places(of_class, comparison)) for whose, of_class in sides)
     return [f"  in {whose}: {'; '.join(of_side)}" for whose, of_side in places if of_side]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from snsim.comparison.run_comparison import FigureDifference, RunComparison, WeightDifference
+from snsim.errors import for_line
 from snsim.reports.tables import NONE
 from snsim.text_table import aligned
 
@@ -19,7 +20,7 @@ _MOST_TELLING = ("test misses", "train misses", "test loss", "train loss")
 
 def run_comparison_text(made: RunComparison) -> str:
     """Return what differs in settings, texts, figures and weights, and a verdict."""
-    one, other = made.names
+    one, other = map(for_line, made.names)
     parts = [f"run {one}: {_passes(made.passes[0])}; run {other}: {_passes(made.passes[1])}"]
     if made.settings:
         rows = [("setting", one, other), *setting_rows(made)]
@@ -27,7 +28,10 @@ def run_comparison_text(made: RunComparison) -> str:
     if made.texts:
         lines = []
         for text in made.texts:
-            lines += [f"{text.name}: lines of {one} (-) and of {other} (+)", *(f"  {line}" for line in text.lines)]
+            lines += [
+                f"{for_line(text.name)}: lines of {one} (-) and of {other} (+)",
+                *(f"  {line}" for line in text.lines),
+            ]
             lines += ["  ..."] if text.is_cut else []
         parts.append("\n".join([*lines, *same_forms_sentence(made)]))
     if made.figures:
@@ -163,12 +167,12 @@ def _verdict(made: RunComparison) -> Iterator[str]:
         if made.first_bit is not None and made.first_bit < made.first:
             yield f"; the last bits differ from pass {made.first_bit} on"
     elif made.passes[0] != made.passes[1]:
-        longer = made.names[0] if made.passes[0] > made.passes[1] else made.names[1]
+        longer = for_line(made.names[0] if made.passes[0] > made.passes[1] else made.names[1])
         more = abs(made.passes[0] - made.passes[1])
         same = f"the figures of the {_passes(made.common)} that both have are equal" if made.common else "one has none"
         yield f"DIFFERENT in length only: {same}; {longer} has {more:,} more"
     else:
-        layers = [row.layer for row in made.weights if row.relative is None or row.relative > made.tolerance]
+        layers = [for_line(row.layer) for row in made.weights if row.relative is None or row.relative > made.tolerance]
         yield f"DIFFERENT weights of {', '.join(layers)}, although the figures of {_passes(made.common)} are equal"
 
 

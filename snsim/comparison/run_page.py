@@ -45,6 +45,7 @@ def run_comparison_html(made: RunComparison, folders: tuple[Path, Path]) -> str:
         title=f"Comparison of the runs {made.names[0]} and {made.names[1]}",
         written=f"Written {provenance.now()}.",
         pages=(),
+        findings=(),
         runs=_Runs(
             made.names,
             run_verdict(made).split("\n"),
