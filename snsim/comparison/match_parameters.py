@@ -268,14 +268,10 @@ def _fused(
     done: set[str] = set()
     groups = list(_of_one_source(net, [p for p in ours.values() if p.name not in matched]))
     for name, part in theirs.items():
-        if name in used:
-            continue
+        if name in used or any(_match(net, p, module, part) for p in ours.values() if p.name not in matched):
+            continue  # it is one of ours as it is
         for group in groups:
-            if not done.isdisjoint(p.name for p in group):
-                continue
-            if any(_match(net, p, module, other) for p in group for k, other in theirs.items() if k not in used):
-                continue  # they fit one by one
-            matches = _slices(net, module, group, part)
+            matches = _slices(net, module, group, part) if done.isdisjoint(p.name for p in group) else []
             if matches:
                 done.update(p.name for p in group)
                 yield from matches

@@ -79,8 +79,9 @@ class ModuleSide:
 
     def start(self, weights: Mapping[str, np.ndarray]) -> None:
         self.set_weights(weights)
+        configure = getattr(self._module, "configure_optimizers", None)
         with raising_faults("configure_optimizers() of the module fails", _METHODS_HINT):
-            configured = getattr(self._module, "configure_optimizers", lambda: None)()
+            configured = None if configure is None else configure()
         rule = self._training.stages[0].rule
         self._learner = (
             _TrainingOptimizer(self.pairs, rule, self._dtype) if configured is None else _ModuleOptimizer(configured)
