@@ -156,7 +156,7 @@ _SAID = {
     "dampening": "the dampening",
     "nesterov": "nesterov",
     "betas": "the pair of betas",
-    "delta": "the number that keeps the division safe (eps)",
+    "delta": "eps",
     "amsgrad": "amsgrad",
     "maximize": "maximize",
 }
@@ -226,17 +226,15 @@ def _decay(
     name: str,
 ) -> Cause:
     """Return the cause if what is missing in the steps, or too much, is a multiple of the weights."""
-    found = []
     for parameter in parameters:
         difference = np.asarray(other.weights[parameter], np.float64) - expected[parameter]
-        factor = _factor(before[parameter], difference, 1e-2)
-        if factor is not None and factor != 0:
-            found.append((parameter, factor))
-    if not found or len(found) < len(parameters):
-        return Cause()
-    parameter, factor = found[0]
-    more = "too little" if factor > 0 else "too much"
-    return Cause("decay", f"the weights in {name} decay {more}, by {abs(factor):.2g} of {parameter} in each step")
+        if np.abs(difference).max(initial=0.0) <= 1e-12 * np.abs(expected[parameter]).max(initial=0.0):
+            continue
+        factor = _factor(before[parameter], difference, 5e-2)
+        if factor:
+            more = "too little" if factor > 0 else "too much"
+            return Cause("decay", f"{parameter} in {name} decays {more}, by {abs(factor):.2g} of itself in each update")
+    return Cause()
 
 
 # ---- Numbers -----------------------------------------------------------------------------------------------------

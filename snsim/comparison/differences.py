@@ -20,6 +20,7 @@ from snsim.training.spec import Training
 
 # In the order in which a presentation computes them; the last two are of eval mode and of passes that nobody ran.
 PARTS = ("states", "cost", "gradients", "weights", "evaluation", "rate")
+_INEXACT = 30.0  # for an update whose gradients and curvatures are those of each side: both are divided by each other
 FACTOR_PRESENTATIONS = 50  # a constant factor of the cost is told when it held for this many presentations
 
 _Part = tuple[str, str]  # what, and of which layer; the cost is of none
@@ -285,7 +286,7 @@ class Differences:
             sizes = np.abs(np.asarray(before, np.float64)).reshape(-1) + self._steps[name]
             relative = np.where(difference > 0, difference / sizes, 0.0)
         most = float(relative.max(initial=0.0))
-        allowed = self._rounding.of_step() if self._rule.is_exact else 1e3 * self._rounding.of_cost()
+        allowed = self._rounding.of_step() if self._rule.is_exact else _INEXACT * self._rounding.of_cost()
         return _Judged(_finite(most), allowed if self.tolerance is None else self.tolerance)
 
     def _judged(self, difference: float, size: float, allowed: float, measure: Callable[[], float]) -> _Judged:

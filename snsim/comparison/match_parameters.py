@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from snsim.errors import Fault, SnError
 from snsim.network.net import Net, Parameter
-from snsim.network.wiring import Windows
+from snsim.network.wiring import Dense, Windows
 from snsim.registry import suggest
 
 _MAPPING = '--mapping FILE.json states pairs, {"h1.bias": "conv1.bias"}: our names, then the module\'s'
@@ -268,14 +268,10 @@ def _fused(
     done: set[str] = set()
     groups = list(_of_one_source(net, [p for p in ours.values() if p.name not in matched]))
     for name, part in theirs.items():
-        if name in used:
-            continue
+        if name in used or any(_match(net, p, module, part) for p in ours.values() if p.name not in matched):
+            continue  # it is one of ours as it is
         for group in groups:
-            if not done.isdisjoint(p.name for p in group):
-                continue
-            if any(_match(net, p, module, other) for p in group for k, other in theirs.items() if k not in used):
-                continue  # they fit one by one
-            matches = _slices(net, module, group, part)
+            matches = _slices(net, module, group, part) if done.isdisjoint(p.name for p in group) else []
             if matches:
                 done.update(p.name for p in group)
                 yield from matches
@@ -435,8 +431,8 @@ def _features_last(net: Net, p: Parameter, shape: tuple[int, ...], is_linear: bo
         if _without_ones(shape) in (_without_ones((rows * columns, maps)), _without_ones((rows, columns, maps))):
             yield numbers.reshape(rows, columns, maps).transpose(2, 0, 1)
     source = None if p.source is None else net.layer(p.source).maps
-    full = p.kind == "weight" and len(p.shape) == 2
-    if full and source is not None and source[0] > 1 and source[1] * source[2] > 1:
+    structure = _structure(net, p) if p.kind == "weight" else None
+    if isinstance(structure, Dense) and source is not None and source[0] > 1 and source[1] * source[2] > 1:
         maps, rows, columns = source
         outputs = p.shape[1]
         if math.prod(shape) != p.size:
@@ -445,7 +441,6 @@ def _features_last(net: Net, p: Parameter, shape: tuple[int, ...], is_linear: bo
             yield numbers.reshape(outputs, rows, columns, maps).transpose(3, 1, 2, 0).reshape(p.shape)
         elif shape[-1] == outputs and not is_linear:
             yield numbers.reshape(rows, columns, maps, outputs).transpose(2, 0, 1, 3).reshape(p.shape)
-    structure = _structure(net, p) if p.kind == "weight" else None
     if isinstance(structure, Windows) and structure.sharing == "map" and structure.maps.all():
         sources, targets = structure.maps.shape  # of patches whose features come last, by an nn.Linear
         if len(shape) == 2 and shape[0] == targets and sources > 1 and math.prod(structure.window) > 1:

@@ -71,10 +71,10 @@ def order_of_units(ours: np.ndarray, theirs: np.ndarray, shape: tuple[int, ...],
     arrangements = [units.transpose(axes) for axes in permutations(range(units.ndim))]
     fitting = [a for a in arrangements if _is_regrouped(shape, a.shape)]
     distances = [float(np.abs(ours[:, a.reshape(-1)] - theirs).max(initial=0.0)) for a in fitting]
-    if not fitting or distances[0] == min(distances):
+    if not fitting:
         return None
     best: np.ndarray = fitting[int(np.argmin(distances))].reshape(-1)
-    return best
+    return None if np.array_equal(best, np.arange(layer.units)) else best
 
 
 def _is_regrouped(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
