@@ -176,7 +176,7 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
             "(order once) | (order once) is not valid",
             "1 | seed 1 is stated twice",
             "(correct lms) | (correct lms ...) takes 1 number, 0 given",
-            "2 | cost thlms takes th; 2 given",
+            "2 | cost thlms takes at most 1 number, not 2",
             "(fan-in half) | (fan-in half) is not valid",
         ],
     ),

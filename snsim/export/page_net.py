@@ -154,7 +154,7 @@ class NetWriter:
         return used
 
     def classes(self) -> list[str]:
-        """Return the text of each class that the net uses, Net itself excepted."""
+        """Return the Python source of each class that the PyTorch page defines for this net, except `Net`."""
         gains = any(link.gain is not None for stage in self.plan.stages for link in stage.links)
         base = (
             parts.CONNECTION.replace("{gain_argument}", ", owners=None" if gains else "")

@@ -102,7 +102,7 @@ class Evaluator(Variables):
 
     @property
     def acted(self) -> bool:
-        """Whether the program did more than declare: it printed, or called functions that keep state."""
+        """Whether the program printed, or called words that keep state, such as SN-2.8's words for nets."""
         return self.budget.output > 0 or len(self._parts) > self._kept
 
     # Running a text

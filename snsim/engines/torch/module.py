@@ -70,7 +70,7 @@ class ConnectionModule(nn.Module):
 
 
 class DenseConnection(ConnectionModule):
-    """`full`: a product of matrices."""
+    """The connection `full`: inputs (patterns, sources) @ weight (sources, targets)."""
 
     def sums(self, x: Tensor) -> Tensor:
         return x @ self.effective_weight()

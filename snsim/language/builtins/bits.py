@@ -60,11 +60,11 @@ def _places(name: str, k: Form) -> int:
 
 @function("bitshl")
 def bitshl(n: Form, k: Form) -> float:
-    """(bitshl n k): n with its bits moved k places to the left; what leaves the 32 bits is lost"""
+    """(bitshl n k): shifts the 32-bit whole number n left by k bits, 0 to 31; bits shifted out are lost"""
     return _signed(word_of("bitshl", n, 0) << _places("bitshl", k))
 
 
 @function("bitshr")
 def bitshr(n: Form, k: Form) -> float:
-    """(bitshr n k): n with its bits moved k places to the right; the sign stays"""
+    """(bitshr n k): shifts the 32-bit whole number n right by k bits, 0 to 31, and keeps the sign"""
     return _signed(word_of("bitshr", n, 0) >> _places("bitshr", k))

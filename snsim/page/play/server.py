@@ -115,7 +115,8 @@ class Playground:
                 write_output(self.file, text.encode())
             except UnicodeEncodeError:
                 raise fail(
-                    "the text holds half of a character", hint="delete the character that is shown as a box"
+                    "the text contains an incomplete character (half of a surrogate pair)",
+                    hint="delete the character that the page shows as a box",
                 ) from None
             except OSError as problem:
                 sentence, remedy = unwritable(self.file, problem)

@@ -45,10 +45,13 @@ def learn_tmap(
     dst: Form,
     display: Form = NIL,
 ) -> Form:
-    """(learn-tmap data ref n topo epsi dst [display]): n sweeps; each word of the data moves the nodes near its winner
+    """(learn-tmap data ref n topo epsi dst [display]): trains the codebook ref as a Kohonen map of data; returns ()
 
-    In sweep t, counted from 0, c is (n - t)/n. (epsi c) is called once per sweep, (dst d c) once per sweep for each
-    distance.
+    It does n sweeps over the words x of data. The winner w is the node of ref nearest to x. Each node r near the winner
+    moves towards x: r = r + h e (x - r). The arguments topo, epsi, dst and display are functions:
+    (topo w distances) fills the matrix `distances` with the grid distance of each node from the winner w,
+    (epsi c) returns the rate e, (dst d c) returns h for the grid distance d, or () if the node does not move, and
+    (display data ref t) is called after sweep t. In sweep t, counted from 0, c is (n - t)/n.
     """
     items, net = expect_two_codebooks(interpreter, "learn-tmap", data, nodes)
     if not len(net):

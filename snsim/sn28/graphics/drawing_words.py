@@ -65,7 +65,10 @@ def pixels(name: str, *values: Form) -> list[int]:
 
 
 def draw(interpreter: Interpreter, window: Window, mark: Mark) -> None:
-    """Put a mark on a window, count the work, and update the window if it is shown live."""
+    """Add a mark to a window, and redraw the window if a person watches it.
+
+    Counts as one step of the program; raises LimitError past the limit of steps.
+    """
     interpreter.step()
     window.put(mark)
     changed = interpreter.part(Screen).on_change

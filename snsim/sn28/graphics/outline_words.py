@@ -104,13 +104,13 @@ def _round_rect(interpreter: Interpreter, name: str, values: tuple[Form, ...], r
 
 @word("draw-round-rect")
 def draw_round_rect(interpreter: Interpreter, x: Form, y: Form, w: Form, h: Form, r: Form = ABSENT) -> Form:
-    """(draw-round-rect x y w h [r]): draws the outline of a rectangle with round corners of radius r (8)"""
+    """(draw-round-rect x y w h [r]): draws the outline of a rectangle with round corners, radius r pixels, default 8"""
     return _round_rect(interpreter, "draw-round-rect", (x, y, w, h), r, False)
 
 
 @word("fill-round-rect")
 def fill_round_rect(interpreter: Interpreter, x: Form, y: Form, w: Form, h: Form, r: Form = ABSENT) -> Form:
-    """(fill-round-rect x y w h [r]): draws a filled rectangle with round corners of radius r (8)"""
+    """(fill-round-rect x y w h [r]): draws a filled rectangle with round corners, radius r pixels, default 8"""
     return _round_rect(interpreter, "fill-round-rect", (x, y, w, h), r, True)
 
 

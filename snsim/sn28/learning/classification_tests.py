@@ -136,7 +136,10 @@ def set_class_max(interpreter: Interpreter) -> Form:
 
 @word("set-class-sgn")
 def set_class_sgn(interpreter: Interpreter, low: Form, high: Form) -> Form:
-    """(set-class-sgn lo hi): an answer is good if each output is in the same zone as its target; 0 0 compares signs"""
+    """(set-class-sgn lo hi): makes an answer good if each output lies on the same side of lo and hi as its target
+
+    Both must be below lo, both above hi, or both from lo to hi. (set-class-sgn 0 0) is (set-class-quadrant).
+    """
     lo, hi = number("set-class-sgn", low), number("set-class-sgn", high, 1)
     return _choose(interpreter, "class-quadrant") if lo == hi == 0.0 else _choose(interpreter, "class-sgn", lo, hi)
 

@@ -148,7 +148,10 @@ def _init_grad(interpreter: Interpreter, name: str, arguments: tuple[Form, ...],
 
 @net_word("init-grad-lms")
 def word_init_grad_lms(interpreter: Interpreter, *arguments: Form) -> float:
-    """(init-grad-lms [dnlf] outputs desired): sets the outputs' gradients; returns half the sum of squared errors"""
+    """(init-grad-lms [dnlf] outputs desired): sets the output gradients; returns half the sum of squared errors
+
+    The gradient of an output is (desired - output) * dnlf(weighted sum), which is minus the derivative of the cost.
+    """
     return _init_grad(interpreter, "init-grad-lms", arguments, False)
 
 

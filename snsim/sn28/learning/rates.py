@@ -132,7 +132,10 @@ def new_mu(interpreter: Interpreter, x: Form) -> Form:
 
 @net_word("real-epsilon")
 def real_epsilon(interpreter: Interpreter, layer: Form = ABSENT) -> Form:
-    """(real-epsilon [layer]): the factors of the gradients: rates, divided by mu + |sigma| with second derivatives"""
+    """(real-epsilon [layer]): returns a list of the effective learning rates, one per unit of the layer or of the net
+
+    The effective rate is epsilon, or epsilon / (mu + |sigma|) after (libload "sn28/sn28new").
+    """
     rates = field_values(interpreter, "real-epsilon", EPSILON, layer)
     if interpreter.part(Netspace).kernel.newton:
         mu = number_in(interpreter, "mu")

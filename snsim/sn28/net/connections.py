@@ -76,7 +76,7 @@ def clear_net(interpreter: Interpreter) -> Form:
 
 @net_word("clear_net")
 def clear_net_(interpreter: Interpreter) -> Form:
-    """(clear_net): removes all units except the bias, like clear-net; the original has this name, as |clear_net|"""
+    """(clear_net): another name of clear-net, for old programs that write |clear_net|"""
     return clear_net(interpreter)
 
 

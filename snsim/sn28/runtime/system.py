@@ -141,7 +141,10 @@ _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|SESSION", re
 
 @word("getenv", makes=True)
 def getenv(interpreter: Interpreter, name: Form) -> str:
-    """(getenv "NAME"): the text of a variable of the environment; "" if it is not set"""
+    """(getenv "NAME"): returns an environment variable as text, "" if it is not set
+
+    It refuses a name with KEY, TOKEN, SECRET, PASS, CREDENTIAL, AUTH, COOKIE or SESSION in it, in any case.
+    """
     variable = text("getenv", name)
     if _SECRET.search(variable):
         raise CallError(
