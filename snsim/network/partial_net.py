@@ -360,7 +360,8 @@ class NetDraft:
         words = SCHEMES.names() + (CONNECT_OPTIONS.names() if changes else [])
         if first.is_name and first.name in words:
             with self._faults.gathered():
-                syntax = (SCHEMES if first.name in SCHEMES.names() else CONNECT_OPTIONS).get(first.name).syntax
+                option = first.name not in SCHEMES.names()
+                syntax = CONNECT_OPTIONS.get(first.name) if option else SCHEMES.get(first.name).syntax
                 self._faults.add(
                     f'a {kind} must be in parentheses, and "{first.name}" is not', first.span, f"write {syntax}"
                 )

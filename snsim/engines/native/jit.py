@@ -93,8 +93,9 @@ def _check_allowed(name: str) -> None:
 def _imports(image: bytes) -> tuple[str, ...]:
     """Return the functions of LIBRARY that an object needs.
 
-    Raises _RefusedCodeError if it needs another function, or has code that runs when it is loaded. Undefined symbols are
-    read from objects of the format ELF. For other formats all of LIBRARY is returned, and `_parse` is the only check.
+    Raises _RefusedCodeError if it needs another function, or has code that runs when it is loaded. Undefined symbols
+    are read from objects of the format ELF. For other formats all of LIBRARY is returned, and `_parse` is the only
+    check.
     """
     sections = {
         (section.name() or b"").decode(errors="replace"): section.data()

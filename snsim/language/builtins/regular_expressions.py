@@ -63,7 +63,7 @@ def regex_split(interpreter: Interpreter, pattern: Form, string: Form, n: Form =
 
 @function("regex-count", interpreter=True)
 def regex_count(interpreter: Interpreter, pattern: Form, string: Form) -> float:
-    """(regex-count regex string): the number of matches of one character or more"""
+    """(regex-count regex string): the number of matches; a match of no characters does not count"""
     return float(len(_matches(interpreter, "regex-count", pattern, string)[1]))
 
 

@@ -151,7 +151,10 @@ def update_nn_weight(
 
 @net_word("update-nn-sum")
 def word_nn_sum(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-sum [theta] layer...): computes squared distances of weights and states, with noise theta (0)"""
+    """(update-nn-sum [theta] layer...): sets weighted sums to the squared distance of weights and states
+
+    It adds normal noise of standard deviation theta, by default 0.
+    """
     args = Arguments(interpreter, "update-nn-sum", arguments)
     theta = args.optional_number(0.0)
     for units in args.layers():
@@ -161,7 +164,7 @@ def word_nn_sum(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-state")
 def word_nn_state(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-state [theta] nlf layer...): computes for each layer all distances, then all states"""
+    """(update-nn-state [theta] nlf layer...): like update-nn-sum, and then sets the states to nlf of the sums"""
     args = Arguments(interpreter, "update-nn-state", arguments)
     theta, nlf = args.optional_number(0.0), args.function("nlf")
     for units in args.layers():
@@ -172,7 +175,7 @@ def word_nn_state(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-back-sum")
 def word_nn_back_sum(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-back-sum layer...): computes back sums of units that feed distance units"""
+    """(update-nn-back-sum layer...): like update-back-sum, for layers that feed distance units"""
     args = Arguments(interpreter, "update-nn-back-sum", arguments)
     for units in args.layers():
         update_nn_back_sum(args.space, units)
@@ -181,7 +184,7 @@ def word_nn_back_sum(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-gradient")
 def word_nn_gradient(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-gradient dnlf layer...): computes back sums, then gradients, of units that feed distance units"""
+    """(update-nn-gradient dnlf layer...): like update-gradient, for layers that feed distance units"""
     args = Arguments(interpreter, "update-nn-gradient", arguments)
     dnlf = args.function("dnlf")
     for units in args.layers():
@@ -192,7 +195,7 @@ def word_nn_gradient(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-deltastate", "iterative")
 def word_nn_deltastate(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-deltastate dnlf layer...): replaces the gradients by the change of the states along delta"""
+    """(update-nn-deltastate dnlf layer...): like update-deltastate, for distance units"""
     args = Arguments(interpreter, "update-nn-deltastate", arguments)
     dnlf = args.function("dnlf")
     for units in args.layers():
@@ -231,7 +234,7 @@ def word_nn_w_newton(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-ggradient", "newton")
 def word_nn_ggradient(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-ggradient [dnlf [ddnlf]] [gamma] layer...): like update-ggradient, for units feeding distance units"""
+    """(update-nn-ggradient [dnlf [ddnlf]] [gamma] layer...): update-ggradient for layers that feed distance units"""
     args = Arguments(interpreter, "update-nn-ggradient", arguments)
     dnlf, ddnlf, gamma = args.function("dnlf"), args.function("ddnlf"), args.number("gamma")
     for units in args.layers():
@@ -241,7 +244,7 @@ def word_nn_ggradient(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-lmggradient", "newton")
 def word_nn_lmggradient(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-lmggradient [dnlf] [gamma] layer...): like update-nn-ggradient, without the term in f''"""
+    """(update-nn-lmggradient [dnlf] [gamma] layer...): like update-nn-ggradient, but drops the term in f''"""
     args = Arguments(interpreter, "update-nn-lmggradient", arguments)
     dnlf, gamma = args.function("dnlf"), args.number("gamma")
     for units in args.layers():

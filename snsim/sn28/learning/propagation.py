@@ -104,7 +104,10 @@ def update_deltastate(space: Netspace, units: Units, dnlf: NonLinearity) -> None
 
 @net_word("update-weighted-sum")
 def word_weighted_sum(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-weighted-sum [theta] layer...): computes weighted sums, with noise of standard deviation theta"""
+    """(update-weighted-sum [theta] layer...): computes the weighted sum of each unit, plus normal noise
+
+    The standard deviation of the noise is theta, by default the value of the variable theta.
+    """
     args = Arguments(interpreter, "update-weighted-sum", arguments)
     theta = args.number("theta")
     for units in args.layers():
@@ -114,7 +117,7 @@ def word_weighted_sum(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-state-only")
 def word_state_only(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-state-only [nlf] layer...): computes states from the present weighted sums"""
+    """(update-state-only [nlf] layer...): sets the state of each unit to nlf of its weighted sum"""
     args = Arguments(interpreter, "update-state-only", arguments)
     nlf = args.function("nlf")
     for units in args.layers():
@@ -124,7 +127,7 @@ def word_state_only(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-state")
 def word_state(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-state [theta] [nlf] layer...): computes for each layer all weighted sums, then all states"""
+    """(update-state [theta] [nlf] layer...): does update-weighted-sum and update-state-only for each layer in turn"""
     args = Arguments(interpreter, "update-state", arguments)
     theta, nlf = args.number("theta"), args.function("nlf")
     for units in args.layers():
@@ -157,13 +160,17 @@ def word_init_grad_lms(interpreter: Interpreter, *arguments: Form) -> float:
 
 @net_word("init-grad-thlms")
 def word_init_grad_thlms(interpreter: Interpreter, *arguments: Form) -> float:
-    """(init-grad-thlms [dnlf] outputs desired [th]): like init-grad-lms; no error beyond a target, away from th (0)"""
+    """(init-grad-thlms [dnlf] outputs desired [th]): like init-grad-lms, but outputs beyond their targets have no error
+
+    An output is beyond its target if it is above a target above th, or below a target of at most th. The default of th
+    is 0.
+    """
     return _init_grad(interpreter, "init-grad-thlms", arguments, True)
 
 
 @net_word("update-back-sum")
 def word_back_sum(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-back-sum layer...): computes the weighted sums of the gradients of the units that a unit feeds"""
+    """(update-back-sum layer...): sets the back sum of each unit: the sum of weight x gradient of the units it feeds"""
     args = Arguments(interpreter, "update-back-sum", arguments)
     for units in args.layers():
         update_back_sum(args.space, units)
@@ -172,7 +179,7 @@ def word_back_sum(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-gradient-only")
 def word_gradient_only(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-gradient-only [dnlf] layer...): computes gradients from the present back sums"""
+    """(update-gradient-only [dnlf] layer...): sets the gradient of each unit to back sum times dnlf(weighted sum)"""
     args = Arguments(interpreter, "update-gradient-only", arguments)
     dnlf = args.function("dnlf")
     for units in args.layers():
@@ -182,7 +189,7 @@ def word_gradient_only(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-gradient")
 def word_gradient(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-gradient [dnlf] layer...): computes for each layer all back sums, then all gradients"""
+    """(update-gradient [dnlf] layer...): does update-back-sum and update-gradient-only for each layer in turn"""
     args = Arguments(interpreter, "update-gradient", arguments)
     dnlf = args.function("dnlf")
     for units in args.layers():
@@ -192,7 +199,7 @@ def word_gradient(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-deltastate", "iterative")
 def word_deltastate(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-deltastate [dnlf] layer...): replaces the gradients by the change of the states along delta"""
+    """(update-deltastate [dnlf] layer...): sets gradients to the change of the states as weights move along delta"""
     args = Arguments(interpreter, "update-deltastate", arguments)
     dnlf = args.function("dnlf")
     for units in args.layers():
@@ -215,7 +222,7 @@ def update_one_sided(space: Netspace, units: Units, positive: bool) -> None:
 
 @net_word("update-excitation")
 def word_excitation(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-excitation layer...): sets nspare1 to the sum of the positive weighted states"""
+    """(update-excitation layer...): sets nspare1 of each unit to the sum of its positive products weight x state"""
     args = Arguments(interpreter, "update-excitation", arguments)
     for units in args.layers():
         update_one_sided(args.space, units, True)
@@ -224,7 +231,7 @@ def word_excitation(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-inhibition")
 def word_inhibition(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-inhibition layer...): sets nspare2 to the sum of the negative weighted states"""
+    """(update-inhibition layer...): sets nspare2 of each unit to the sum of its negative products weight x state"""
     args = Arguments(interpreter, "update-inhibition", arguments)
     for units in args.layers():
         update_one_sided(args.space, units, False)

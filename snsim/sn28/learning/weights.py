@@ -149,7 +149,11 @@ def _update_groups(args: Arguments) -> list[Units | None]:
 
 @net_word("update-weight")
 def word_update_weight(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-weight [alpha] [decay] [layer...]): does a gradient step for the weights into the layers, or all"""
+    """(update-weight [alpha] [decay] [layer...]): does a gradient step for the weights into the layers, by default all
+
+    The new delta of a weight is alpha delta + (1 - alpha) rate x gradient x source state. It is added to the weight,
+    which also decays.
+    """
     args = Arguments(interpreter, "update-weight", arguments)
     alpha, decay = args.number("alpha"), args.number("decay")
     for units in _update_groups(args):
@@ -159,7 +163,7 @@ def word_update_weight(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-w-newton", "newton")
 def word_update_w_newton(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-w-newton [alpha] [decay] [mu] [layer...]): like update-weight, divided by mu + |curvature|"""
+    """(update-w-newton [alpha] [decay] [mu] [layer...]): like update-weight, with steps divided by mu + |curvature|"""
     args = Arguments(interpreter, "update-w-newton", arguments)
     alpha, decay, mu = args.number("alpha"), args.number("decay"), args.number("mu")
     for units in _update_groups(args):
@@ -183,7 +187,10 @@ def word_clear_hess(interpreter: Interpreter) -> Form:
 
 @net_word("update-acc", "iterative")
 def word_update_acc(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-acc [layer...]): adds rate x state x gradient of every connection to its weight's accumulated gradient"""
+    """(update-acc [layer...]): adds rate x state x gradient of every connection to the acc of its weight
+
+    Acc is the accumulated gradient. The connections are those into the layers, by default all.
+    """
     args = Arguments(interpreter, "update-acc", arguments)
     for units in args.rest_or_all():
         update_acc(args.space, units)
@@ -192,7 +199,10 @@ def word_update_acc(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-hess", "iterative", "newton")
 def word_update_hess(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-hess [layer...]): adds the curvature of every connection to its weight's accumulated curvature"""
+    """(update-hess [layer...]): adds sigma of every connection to the hess of its weight
+
+    Hess is the accumulated curvature. The connections are those into the layers, by default all.
+    """
     args = Arguments(interpreter, "update-hess", arguments)
     for units in args.rest_or_all():
         update_hess(args.space, units)
@@ -201,7 +211,7 @@ def word_update_hess(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("hessian-scale", "iterative", "newton")
 def word_hessian_scale(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(hessian-scale [mu]): divides the accumulated gradient of every weight by mu + |its curvature|"""
+    """(hessian-scale [mu]): divides the accumulated gradient of every weight by mu + |accumulated curvature|"""
     args = Arguments(interpreter, "hessian-scale", arguments)
     mu = args.number("mu")
     args.expect_end()
@@ -211,7 +221,7 @@ def word_hessian_scale(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-delta", "iterative")
 def word_update_delta(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-delta [alpha]): computes the step of every weight from its accumulated gradient, with momentum alpha"""
+    """(update-delta [alpha]): sets delta of every weight to alpha delta + (1 - alpha) times its accumulated gradient"""
     args = Arguments(interpreter, "update-delta", arguments)
     alpha = args.number("alpha")
     args.expect_end()
@@ -221,7 +231,7 @@ def word_update_delta(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-wghtonly", "iterative")
 def word_update_wghtonly(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-wghtonly [decay]): decays every weight and adds its step"""
+    """(update-wghtonly [decay]): sets every weight w to (1 - decay) w + delta"""
     args = Arguments(interpreter, "update-wghtonly", arguments)
     decay = args.number("decay")
     args.expect_end()
@@ -231,6 +241,9 @@ def word_update_wghtonly(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-wghtonly-conjgrad", "iterative")
 def word_update_wghtonly_conjgrad(interpreter: Interpreter, curvature: Form) -> Form:
-    """(update-wghtonly-conjgrad c): moves the weights along delta to the minimum of a parabola of curvature c"""
+    """(update-wghtonly-conjgrad c): moves the weights along delta to the minimum of the cost in that direction
+
+    The cost is taken as a parabola of curvature c.
+    """
     update_wghtonly_conjgrad(interpreter.part(Netspace), number("update-wghtonly-conjgrad", curvature))
     return NIL
