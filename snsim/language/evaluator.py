@@ -228,7 +228,7 @@ class Evaluator(Variables):
         )
 
     def located(self, error: CallError, base: int, frames: tuple[Pair, ...]) -> SnError:
-        """Return the error of an inlined call, the last of `frames`, with its place; only `base` calls are left."""
+        """Return an error in the last of the calls `frames`, with its place; remove all but `base` calls."""
         self.calls.extend(frames)
         fault = self._error_of_call(self.calls[-1], error)
         del self.calls[base:]

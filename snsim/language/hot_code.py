@@ -65,11 +65,14 @@ _PLAIN = frozenset({float, str, Pair, Symbol, type(None)})  # types of results t
 
 
 class NotInlinedError(Exception):
-    """A form is left to the evaluator."""
+    """Raised when a form cannot be translated to Python, so that the evaluator must evaluate it."""
 
 
 def translate_body(interpreter: Interpreter, first: Pair, otherwise: Callable[..., Form]) -> Callable[[], Form] | None:
-    """Return a function that evaluates the forms from a cell on, as `Interpreter.body` does; None if it cannot be."""
+    """Return a function that evaluates the forms from a cell on; None if they cannot be translated to Python.
+
+    It does what `Interpreter.body` does. It calls `otherwise` when the program has changed in the meantime.
+    """
 
     def write(writer: Writer) -> None:
         writer.sequence(first, (), "d", "return")

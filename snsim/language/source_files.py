@@ -124,7 +124,7 @@ class FileAccess:
 
     @classmethod
     def beside(cls, source: Source, texts: Path | None = None) -> FileAccess:
-        """Return what a source text may read; nothing, for a text that is not in a file (`<prompt>`)."""
+        """Return the files that a source text may read; none for a text that is not in a file (`<prompt>`)."""
         if source.path is None:
             return cls(None)
         access = cls(source.path.parent, texts)
@@ -132,7 +132,7 @@ class FileAccess:
         return access
 
     def find(self, name: str, beside: Source, span: Span) -> Path:
-        """Return the path of `name`, relative to the file it is written in. SnError if it is outside the tree."""
+        """Return the path of `name`, relative to the file `beside`. SnError if a program may not read it."""
         if self.root is None:
             raise fail(
                 f'"{name}" cannot be included: this text is not in a file, so it has no folder',

@@ -119,12 +119,12 @@ class NetDraft:
 
     @property
     def connections(self) -> list[DraftConnection]:
-        """The inherited ones, then the added ones, in the order of the text."""
+        """The inherited connections, then the added ones, in the order of the text."""
         return [*self._connections.values(), *self._added_connections]
 
     @property
     def transforms(self) -> list[DraftTransform]:
-        """The inherited ones, then the added ones, in the order of the text."""
+        """The inherited transforms, then the added ones, in the order of the text."""
         return [*self._transforms.values(), *self._added_transforms]
 
     @cached_property

@@ -46,7 +46,7 @@ LIBRARIES = (  # built in: loading them does nothing more
 
 
 class LoadedFiles:
-    """The files that `libload` has loaded in one program."""
+    """The files that `libload` has loaded in one program, which it does not load again."""
 
     def __init__(self, interpreter: Interpreter):
         self.paths: set[Path] = set()

@@ -57,7 +57,7 @@ _LARGEST = 1e15  # of counts and indices
 
 
 def whole(name: str, x: Form, argument: int | None = 0, largest: float = _LARGEST) -> int:
-    """Return the number truncated to an integer, as SN does where it needs an integer."""
+    """Return the number x truncated to an integer; raise CallError if it is none or above `largest`."""
     value = number(name, x, argument)
     if not abs(value) <= largest:
         raise CallError(

@@ -15,7 +15,7 @@ _BITS = 32
 
 
 def word_of(name: str, x: Form, argument: int) -> int:
-    """Return a number cut to a whole number; raise CallError if it needs more than 32 bits."""
+    """Return a number truncated to a whole number of 32 bits; raise CallError if it needs more bits."""
     value = number(name, x, argument)
     if not -(2.0 ** (_BITS - 1)) - 1 < value < 2.0 ** (_BITS - 1):
         raise CallError(

@@ -163,7 +163,10 @@ def while_(interpreter: Interpreter, form: Pair) -> Form:
 
 
 def while_rounds(interpreter: Interpreter, form: Pair, value: Form, rounds: int = -1) -> Form:
-    """Do the remaining rounds of a `while`. `value` is that of the round before; after `rounds` it is translated."""
+    """Run the remaining rounds of a `while`, and return the last value.
+
+    `value` is the value of the round before. After `rounds` rounds the loop is translated to Python; -1 means never.
+    """
     condition = form.cdr
     while interpreter.evaluate(condition.car, condition.at) is not NIL:
         interpreter.step()
@@ -197,7 +200,7 @@ def repeat(interpreter: Interpreter, form: Pair) -> Form:
 
 
 def repeat_count(interpreter: Interpreter, times: Form) -> float:
-    """Return the number of rounds of a `repeat`; raise CallError if it is none."""
+    """Return the number of rounds of a `repeat`; raise CallError if it is not a number or is negative."""
     if not isinstance(times, float) or not times >= 0:
         raise CallError(
             f"repeat: {interpreter.describe(times)} is not a number of times", 0, "write (repeat n form...)"
@@ -206,7 +209,7 @@ def repeat_count(interpreter: Interpreter, times: Form) -> float:
 
 
 def repeat_rounds(interpreter: Interpreter, form: Pair, value: Form, done: int, times: float, rounds: int = -1) -> Form:
-    """Do the remaining rounds of a `repeat` of which `done` are done; see `while_rounds`."""
+    """Run the rounds of a `repeat` that remain after `done` of `times`; `rounds` is as in `while_rounds`."""
     body = form.cdr.cdr
     while done + 1 <= times:
         interpreter.step()
@@ -271,7 +274,7 @@ def for_(interpreter: Interpreter, form: Pair) -> Form:
 def for_rounds(
     interpreter: Interpreter, form: Pair, value: Form, i: float, end: float, step: float, rounds: int = -1
 ) -> Form:
-    """Do the remaining rounds of a `for`, from i on, whose variable is bound; see `while_rounds`."""
+    """Run the rounds of a `for` from the value i on; `rounds` is as in `while_rounds`."""
     bindings, body = interpreter.stack_of(form.cdr.car.car), form.cdr.cdr
     while (i <= end) if step > 0 else (i >= end):
         interpreter.step()

@@ -277,7 +277,7 @@ def incr(interpreter: Interpreter, form: Pair) -> Form:
 
 
 def add_to(interpreter: Interpreter, target: Form, value: Form, by: Form) -> float:
-    """Set a variable or a slot, of this value, to the value plus `by`, and return the sum."""
+    """Add `by` to a variable or slot that has the value `value`, and return the sum; CallError for other values."""
     if not isinstance(value, float) or not isinstance(by, float):
         wrong, argument = (value, 0) if isinstance(by, float) else (by, 1)
         raise CallError(

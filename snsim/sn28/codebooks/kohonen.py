@@ -88,7 +88,7 @@ class Neighbourhood:
         self._steps: dict[float, float] = {}
 
     def steps_at(self, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the indices of the nodes that move, and their steps, shape (moving nodes, 1), float64."""
+        """Return which nodes move for these grid distances: their indices, and steps (moving nodes, 1), float64."""
         self._interpreter.budget.compute(len(distances))
         unique_distances, inverse = np.unique(distances, return_inverse=True)
         steps = np.array([self._at(d) for d in unique_distances.tolist()])[inverse]

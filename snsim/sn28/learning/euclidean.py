@@ -41,7 +41,7 @@ def _sums(units: Units, edges: Edges, term: Term) -> np.ndarray:
 
 
 def update_nn_sum(space: Netspace, units: Units, theta: float = 0.0) -> None:
-    """Set a = sum of (w - x)^2, plus theta times a normal random number for each unit."""
+    """Set the weighted sum of each unit to sum of (w - x)^2 over its connections, plus theta * normal noise."""
     w, x = space.weight_val.array, space.unit[VAL].array
 
     def squared(here: np.ndarray, other: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -55,14 +55,20 @@ def update_nn_sum(space: Netspace, units: Units, theta: float = 0.0) -> None:
 
 
 def update_nn_back_sum(space: Netspace, units: Units) -> None:
-    """Set y = 2 sum of (a - w) g over the units that a unit feeds; a is its own weighted sum."""
+    """Set the back sum of each unit to 2 sum of (a - w) g over the units that it feeds, g their gradients.
+
+    a is the unit's own weighted sum, as in SN.
+    """
     w, a, g = space.weight_val.array, space.unit[SUM].array, space.unit[GRAD].array
     total = _sums(units, space.outgoing, lambda here, other, weight: (a[here] - w[weight]) * g[other])
     space.unit[BACKSUM].array[units.index] = _F(2) * total
 
 
 def update_nn_deltastate(space: Netspace, units: Units, dnlf: NonLinearity) -> None:
-    """Replace the gradients by the directional derivative along delta: g = f'(a) 2 sum of (w - x) (delta - g)."""
+    """Set the gradient of each unit to dnlf(a) 2 sum of (w - x) (delta - g) over its incoming connections.
+
+    This is the directional derivative of its state along delta; a is its weighted sum.
+    """
     w, x, d, t = (m.array for m in (space.weight_val, space.unit[VAL], space.delta, space.unit[GRAD]))
     total = _sums(units, space.incoming, lambda here, other, weight: (w[weight] - x[other]) * (d[weight] - t[other]))
     t[units.index] = dnlf.values(space.unit[SUM].array[units.index]) * (_F(2) * total)
@@ -108,7 +114,7 @@ def _incoming(space: Netspace, units: Units) -> tuple[np.ndarray, np.ndarray, np
 
 
 def update_nn_acc(space: Netspace, units: Units | None = None) -> None:
-    """Add (w - x) (g e) to acc for every connection."""
+    """Add (w - x) g rate to the accumulated gradient of the weight of every connection into the units."""
     unit, difference, connection = _incoming(space, units or space.all_units)
     rates = space.rate.array[connection] if space.kernel.newton else space.unit[EPSILON].array[unit]
     np.add.at(space.acc.array, space.weight.array[connection], difference * (space.unit[GRAD].array[unit] * rates))

@@ -29,7 +29,7 @@ _F = np.float32
 
 
 def update_weighted_sum(space: Netspace, units: Units, theta: float = 0.0) -> None:
-    """Set a = sum of w x, plus theta times a normal random number for each unit in order."""
+    """Set the weighted sum of each unit to sum of w x, plus theta times a normal random number, in order."""
     space.loops.weighted_sum(units, space.incoming, space.weight_val, space.unit[VAL], space.unit[SUM])
     if theta != 0:
         add_noise(space, units, theta, SUM)
@@ -44,7 +44,7 @@ def add_noise(space: Netspace, units: Units, deviation: float, unit_field: int) 
 
 
 def update_state_only(space: Netspace, units: Units, nlf: NonLinearity) -> None:
-    """Set x = f(a)."""
+    """Set the state of each unit to nlf of its weighted sum."""
     space.unit[VAL].array[units.index] = nlf.values(space.unit[SUM].array[units.index])
 
 
@@ -57,9 +57,10 @@ def update_state(space: Netspace, units: Units, nlf: NonLinearity, theta: float 
 def init_grad_lms(
     space: Netspace, output: Units, desired: Units, dnlf: NonLinearity, threshold: float | None = None
 ) -> float:
-    """Set y = d - x and g = y f'(a) of the outputs; return half the sum of (d - x)^2, added in order.
+    """Set the back sum of each output to desired - output, and its gradient to that times dnlf(weighted sum).
 
-    With a threshold (thlms), an output beyond its target, on the target's side of the threshold, has no error.
+    Returns half the sum of the squared back sums, added in order. With a threshold (thlms), the back sum of an output
+    beyond its target is 0: above a target above the threshold, or below a target of at most the threshold.
     """
     val = space.unit[VAL].array
     target = val[desired.index]
@@ -75,12 +76,12 @@ def init_grad_lms(
 
 
 def update_back_sum(space: Netspace, units: Units) -> None:
-    """Set y = sum of w g over the units that a unit feeds."""
+    """Set the back sum of each unit to sum of w g over the units that it feeds, g their gradients."""
     space.loops.weighted_sum(units, space.outgoing, space.weight_val, space.unit[GRAD], space.unit[BACKSUM])
 
 
 def update_gradient_only(space: Netspace, units: Units, dnlf: NonLinearity) -> None:
-    """Set g = y f'(a)."""
+    """Set the gradient of each unit to its back sum times dnlf(weighted sum)."""
     slope = dnlf.values(space.unit[SUM].array[units.index])
     space.unit[GRAD].array[units.index] = space.unit[BACKSUM].array[units.index] * slope
 
@@ -92,7 +93,10 @@ def update_gradient(space: Netspace, units: Units, dnlf: NonLinearity) -> None:
 
 
 def update_deltastate(space: Netspace, units: Units, dnlf: NonLinearity) -> None:
-    """Replace the gradients by the directional derivative along delta: g = f'(a) sum of (w g + delta x)."""
+    """Set the gradient of each unit to dnlf(weighted sum) times sum of (w g + delta x) over its inputs.
+
+    This is the directional derivative of its state along delta.
+    """
     out = as_memory(np.zeros(space.nnum, _F))
     space.loops.moved_sum(units, space.incoming, space.weight_val, space.unit[GRAD], space.delta, space.unit[VAL], out)
     slope = dnlf.values(space.unit[SUM].array[units.index])
@@ -211,7 +215,7 @@ def word_deltastate(interpreter: Interpreter, *arguments: Form) -> Form:
 
 
 def update_one_sided(space: Netspace, units: Units, positive: bool) -> None:
-    """Set spare1 to the sum of the positive w x, or spare2 to the sum of the negative ones."""
+    """Set spare field 1 of each unit to the sum of its positive w x, or spare field 2 to that of its negative ones."""
     edges, weights, states = space.incoming, space.weight_val.array, space.unit[VAL].array
     for unit in units.array.tolist():
         at = edges.slice_of(unit)

@@ -43,7 +43,10 @@ def clear_hess(space: Netspace) -> None:
 
 
 def update_acc(space: Netspace, units: Units | None = None) -> None:
-    """Add x (g e) to acc for every connection into the units (all by default), unit by unit, newest first."""
+    """Add state * gradient * rate to the accumulated gradient of the weight of each connection into the units.
+
+    By default these are all units. The order is unit by unit, newest connection first.
+    """
     by_connection = space.kernel.newton
     space.loops.accumulate(
         units or space.all_units,
@@ -57,24 +60,24 @@ def update_acc(space: Netspace, units: Units | None = None) -> None:
 
 
 def update_hess(space: Netspace, units: Units | None = None) -> None:
-    """Add sigma to hess for every connection into the units (all by default)."""
+    """Add sigma to the accumulated curvature of the weight of each connection into the units, by default all."""
     space.loops.gather(units or space.all_units, space.incoming, space.sigma, space.hess)
 
 
 def hessian_scale(space: Netspace, mu: float) -> None:
-    """Set acc = acc / (mu + |hess|)."""
+    """Divide the accumulated gradient of each weight by mu + |its accumulated curvature|."""
     acc, hess = space.acc.array[: space.wnum], space.hess.array[: space.wnum]
     acc[:] = acc / (_F(mu) + np.abs(hess))
 
 
 def update_delta(space: Netspace, alpha: float) -> None:
-    """Set delta = alpha delta + (1 - alpha) acc."""
+    """Set the step delta of each weight to alpha * delta + (1 - alpha) * its accumulated gradient."""
     acc, delta = space.acc.array[: space.wnum], space.delta.array[: space.wnum]
     delta[:] = acc if alpha == 0 else _F(alpha) * delta + (_F(1) - _F(alpha)) * acc
 
 
 def update_wghtonly(space: Netspace, decay: float) -> None:
-    """Set w = (1 - decay) w + delta."""
+    """Set each weight w to (1 - decay) * w + delta."""
     space.has_learned = True
     w = space.weight_val.array[: space.wnum]
     w[:] = (_F(1) - _F(decay)) * w + space.delta.array[: space.wnum]
@@ -94,7 +97,7 @@ def update_wghtonly_conjgrad(space: Netspace, curvature: float) -> None:
 
 
 def update_weight(space: Netspace, alpha: float, decay: float, units: Units | None = None) -> None:
-    """Do one gradient step; in a kernel with sharing these are four operations over all weights."""
+    """Do one gradient step for the weights into the units, by default all, with momentum alpha and decay."""
     if space.kernel.iterative:
         clear_acc(space)
         update_acc(space, units)
@@ -105,7 +108,7 @@ def update_weight(space: Netspace, alpha: float, decay: float, units: Units | No
 
 
 def update_w_newton(space: Netspace, alpha: float, decay: float, mu: float, units: Units | None = None) -> None:
-    """Do one gradient step divided by mu + |curvature|."""
+    """Do one gradient step like `update_weight`, divided by mu + |curvature|."""
     if space.kernel.iterative:
         clear_acc(space)
         update_acc(space, units)
