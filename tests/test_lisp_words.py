@@ -339,7 +339,7 @@ ERRORS = [
     ('(strdel "a" 0)', 13, "count from 1"),
     ('(regex-skip "a" "a" 0)', 21, "count from 1"),
     ('(regex-count "(" "a")', 14, "nothing to match"),
-    ("(list-insert '(1) 2 'x)", 19, "too short: it has 1 elements, and 2 is the place"),
+    ("(list-insert '(1) 2 'x)", 19, "there is no place 2 in a list of length 1"),
     ("(list-delete '(1) 1)", 19, "too short"),
     ("(list-delete () 0)", 17, "too short"),
     ("(ksmallest '(1 2) 3)", 19, "3 is out of range"),

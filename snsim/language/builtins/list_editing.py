@@ -20,7 +20,7 @@ def _cell(interpreter: Interpreter, name: str, values: Form, n: int, length: int
     """Return cell n of a list of this length, counted from 0."""
     if not 0 <= n < length:
         raise CallError(
-            f"{name}: the list is too short: it has {length} elements, and {n + (name == 'list-insert')} is the place",
+            f"{name}: there is no place {n + (name == 'list-insert')} in a list of length {length}",
             1,
             "places count from 0: write (length list) for the number of elements",
         )

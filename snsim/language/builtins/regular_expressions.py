@@ -92,5 +92,5 @@ def regex_tail(interpreter: Interpreter, pattern: Form, string: Form, n: Form = 
 def _nth(name: str, n: Form) -> int:
     count = whole(name, n, 2)
     if count < 1:
-        raise CallError(f"{name}: matches count from 1, {count} given", 2, "write 1 or more")
+        raise CallError(f"{name}: matches count from 1, but {count} is given", 2, "write 1 or more")
     return count

@@ -142,7 +142,7 @@ class Playground:
         """Start a native training of a text, and return its run folder, or the faults that it has."""
         with self._training:
             if self._is_closed:
-                raise fail("the server ends", hint="start snsim play again")
+                raise fail("no training can start: the server is ending", hint="start snsim play again")
             if self.trainer is not None:
                 self.trainer.stop()
             trainer = self.trainer = Trainer({**self.chosen, "name": name, "text": text}, Path("runs"))
