@@ -64,7 +64,7 @@ class ScatterAdd:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """Targets with equally many connections: the arrays of the formula above.
+    """A group of target units with equally many connections, as index arrays.
 
     source: (groups, lines, places), units of the source layer, `source units` for a border cell; weight: (groups,
     blocks, lines); target: (groups, blocks, places).

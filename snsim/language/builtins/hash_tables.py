@@ -56,7 +56,7 @@ class HashTable(Procedure):
         return f"::HTABLE:{self.size}"
 
     def pairs(self) -> Iterator[Pair]:
-        """Yield (key . value) of each entry."""
+        """Yield a pair (key . value) for each entry, in no particular order."""
         for bucket in self._buckets.values():
             yield from bucket
 

@@ -196,7 +196,10 @@ class PatternOrder:
     generator: RandomGenerator | None  # of a random order
 
     def take(self, count: int) -> tuple[list[int], Callable[[int], None]]:
-        """Return the present pattern and the `count` following ones, and what undoes all but some of the draws."""
+        """Return the present pattern and the `count` following ones, and a function that undoes draws.
+
+        `undo(done)` sets the random generator back to its state after the first `done` draws.
+        """
         if self.generator is None:
             size = self.last - self.first + 1
             start = self.start - self.first

@@ -48,7 +48,7 @@ def field_number(
 
 
 def read_units(space: Netspace, field: int, units: Units) -> np.ndarray:
-    """Return a field of some units, shape (units,), float32."""
+    """Return the values of a field of some units, shape (units,), float32."""
     if field in (EPSILON, SIGMA) and space.kernel.newton:
         return _means(space.incoming, units, (space.rate if field == EPSILON else space.sigma).array)
     values: np.ndarray = space.unit[field].array[units.index]
@@ -85,7 +85,7 @@ def link_array(space: Netspace, field: int) -> tuple[np.ndarray, bool]:
 
 
 def link_index(space: Netspace, field: int, connections: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the array of a field, and the indices of the given connections in it."""
+    """Return the array of a field of connections, and the positions in it of the given connections."""
     array, per_connection = link_array(space, field)
     return array, connections if per_connection else space.weight.array[connections]
 
