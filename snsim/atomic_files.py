@@ -90,7 +90,7 @@ def write_new(path: Path, content: Buffer | Iterable[Buffer]) -> None:
 
 
 def write_all(descriptor: int, content: Buffer) -> None:
-    """Write all of the content to an open file."""
+    """Write all of the content to an open file, however many calls of the system this takes."""
     rest = memoryview(content).cast("B")
     while rest:
         rest = rest[os.write(descriptor, rest[:_AT_ONCE]) :]

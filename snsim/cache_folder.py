@@ -34,11 +34,11 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class CacheWarning(UserWarning):
-    """The cache, or an entry of it, is not used. The text is shown to the user."""
+    """A warning that the cache, or one file in it, is not used. Its text is shown to the user."""
 
 
 class UnsafeCacheError(Exception):
-    """Another user could change the cache. The text says what is wrong and what to do.
+    """Raised when another user could change the cache. The text says what is wrong and what to do.
 
     `folder` is the folder that is not used, or the one that holds the file that is not used.
     """
@@ -73,7 +73,7 @@ def cache_folder() -> Path:
 def private_folder(folder: Path) -> Path:
     """Create a folder of the cache if it is missing, and return its path without links.
 
-    UnsafeError if another user can change it; OSError if it cannot be created.
+    UnsafeCacheError if another user can change the folder; OSError if it cannot be created.
     """
     place = _checked_path(folder)
     for missing in reversed([part for part in (place, *place.parents) if not os.path.lexists(part)]):
@@ -84,7 +84,7 @@ def private_folder(folder: Path) -> Path:
 
 
 def is_private_file(place: Path) -> bool:
-    """Tell whether a file in a private folder exists. UnsafeError if another user can change it."""
+    """Tell whether a file in a private folder exists. UnsafeCacheError if another user can change it."""
     try:
         _check_own(place, os.lstat(place), stat.S_ISREG)
     except FileNotFoundError:
@@ -95,8 +95,8 @@ def is_private_file(place: Path) -> bool:
 def read_entry(path: Path, most: int) -> bytes | None:
     """Return the bytes of a file of the cache, or None if it does not exist.
 
-    UnsafeError if another user can change it or it is not a plain file; OSError if it cannot be read or has more than
-    `most` bytes.
+    UnsafeCacheError if another user can change the file or it is not a plain file; OSError if it cannot be read or has
+    more than `most` bytes.
     """
     place = _checked_path(path.parent) / path.name
     try:
@@ -113,7 +113,7 @@ def read_entry(path: Path, most: int) -> bytes | None:
 
 
 def write_entry(path: Path, content: bytes) -> None:
-    """Write a file of the cache in one step. UnsafeError and OSError as in `private_folder`."""
+    """Write a file of the cache in one step. UnsafeCacheError and OSError as in `private_folder`."""
     import tempfile
 
     folder = private_folder(path.parent)

@@ -163,11 +163,11 @@ class Run:
 
 
 class RunBusyError(SnError):
-    """Another process uses the run folder, or has created it in the meantime."""
+    """Raised when another process uses the run folder, or has created it in the meantime."""
 
 
 class NotSavedError(SnError):
-    """A pass or a checkpoint cannot be written."""
+    """Raised when a pass or a checkpoint cannot be written."""
 
 
 @contextmanager

@@ -431,7 +431,7 @@ def test_a_module_that_does_not_fit(module, told):
         ("net-5.sn", {"sgd": -1.0}, "a finite number above 0, not -1"),
         ("net-5.sn", {"sgd": 0.1, "presentations": 0}, "presentations must be 1 or more, not 0"),
         ("net-5.sn", {"sgd": 0.1, "tolerance": float("nan")}, "a finite number of 0 or more, not nan"),
-        ("net-5.sn", {"sgd": 0.1, "data": (np.zeros((2, 256)), np.zeros((2, 9)))}, "have 9 numbers a pattern"),
+        ("net-5.sn", {"sgd": 0.1, "data": (np.zeros((2, 256)), np.zeros((2, 9)))}, "have 9 numbers per pattern"),
         (
             "net-5.sn",
             {"sgd": 0.1, "mapping": {"h3.bias": "h1_bias"}},

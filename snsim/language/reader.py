@@ -42,7 +42,7 @@ _DASHES = {ord(sign): "-" for sign in "\u2010\u2011\u2012\u2013\u2014\u2212"}  #
 
 
 class UnfinishedFormError(SnError):
-    """The text ends inside a form; a prompt can read more of it."""
+    """Raised when the text ends inside a form. A prompt then reads more of it."""
 
 
 @dataclass(slots=True)

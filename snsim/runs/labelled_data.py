@@ -153,7 +153,7 @@ def _prepared(
         )
     elif targets is not None and targets.shape[1] != units:
         raise fail(
-            f"{shown(name)} has {targets.shape[1]} target{'' if targets.shape[1] == 1 else 's'} a pattern, "
+            f"{shown(name)} has {targets.shape[1]} target{'' if targets.shape[1] == 1 else 's'} per pattern, "
             f"{predictor.name} {units} output{'' if units == 1 else 's'}",
             hint=f"give {units} target{'' if units == 1 else 's'} for each pattern",
         )

@@ -227,6 +227,6 @@ def _digest_of(file: Path) -> str:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
         raise fail(
-            f"{file} cannot be read: {error.strerror or error}",
-            hint="put the file back, or change its permissions with chmod: the run reads it too",
+            f"the initial weights {file} cannot be read: {error.strerror or error}",
+            hint="put the file back, or change its permissions with chmod: each run of this training reads it",
         ) from None

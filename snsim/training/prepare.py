@@ -149,7 +149,7 @@ def _make_targets(training: Training, examples: Examples, split: Split, span: Sp
     targets = np.ascontiguousarray(split.targets, np.float64)
     if targets.shape[1] != output.units:
         raise fail(
-            f"the targets of {examples.name} have {targets.shape[1]} numbers a pattern, the output layer "
+            f"the targets of {examples.name} have {targets.shape[1]} numbers per pattern, the output layer "
             f"{output.name} has {output.units} units",
             span,
             hint=f"write (layer {output.name} {targets.shape[1]}), or name other data",

@@ -18,7 +18,7 @@ REJECTION_ERROR = 1.0  # percent of the accepted patterns: the requirement of Le
 
 @dataclass(frozen=True)
 class Score:
-    """The scores of a net on some patterns.
+    """The scores of a net on some patterns, with d the targets and x the n outputs.
 
     `loss` is the mean over the patterns of the stated cost, `half_mse` that of 1/2 sum (d-x)^2 / n (SN's error),
     `mse` that of sum (d-x)^2 / n; `error` is the percentage of patterns that are wrong, and `misses` their number.

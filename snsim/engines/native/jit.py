@@ -39,6 +39,10 @@ LIBRARY = ("memcpy", "memmove", "memset", "rint", "rintf", "tanh")
 _RUN_AT_LOAD = (".init", ".fini", ".preinit", ".ctors", ".dtors", "__mod_init", "__mod_term", "__init_offsets", ".crt")
 
 
+class _RefusedCodeError(Exception):
+    """Raised for code that would use something of the process that snsim does not allow."""
+
+
 @lru_cache(maxsize=1)
 def _host() -> tuple[str, str, str]:
     """Return the target triple, the processor name and the features of this machine."""
@@ -67,14 +71,14 @@ def _target_machine() -> llvm.TargetMachine:
 def _parse(text: str) -> llvm.ModuleRef:
     """Parse a module.
 
-    Raises RuntimeError if it is invalid, or holds anything but functions and declarations of LLVM and of LIBRARY. A
-    list of constructors would be a global variable.
+    Raises RuntimeError if it is invalid, and _RefusedCodeError if it has a global variable, such as a list of
+    constructors, or declares a function that is neither LLVM's own nor in LIBRARY.
     """
     module = llvm.parse_assembly(text)
     module.triple = _host()[0]
     module.verify()
     for variable in module.global_variables:
-        raise RuntimeError(f"the code holds the global variable {variable.name}")
+        raise _RefusedCodeError(f"it defines the global variable {variable.name}, and may define functions only")
     for function in module.functions:
         if function.is_declaration and not function.name.startswith("llvm."):
             _check_allowed(function.name)
@@ -83,14 +87,15 @@ def _parse(text: str) -> llvm.ModuleRef:
 
 def _check_allowed(name: str) -> None:
     if name not in LIBRARY:
-        raise RuntimeError(f"the code calls {name}, which is not among {', '.join(LIBRARY)}")
+        raise _RefusedCodeError(f"it calls {name}, and may call only these C functions: {', '.join(LIBRARY)}")
 
 
 def _imports(image: bytes) -> tuple[str, ...]:
     """Return the functions of LIBRARY that an object needs.
 
-    Raises RuntimeError if it needs another function, or has code that runs when it is loaded. Undefined symbols are
-    read from objects of the format ELF. For other formats all of LIBRARY is returned, and `_parse` is the only check.
+    Raises _RefusedCodeError if it needs another function, or has code that runs when it is loaded. Undefined symbols
+    are read from objects of the format ELF. For other formats all of LIBRARY is returned, and `_parse` is the only
+    check.
     """
     sections = {
         (section.name() or b"").decode(errors="replace"): section.data()
@@ -98,7 +103,7 @@ def _imports(image: bytes) -> tuple[str, ...]:
     }
     for name in sections:
         if name.lower().startswith(_RUN_AT_LOAD):
-            raise RuntimeError(f"the object has the section {name}, which runs when the object is loaded")
+            raise _RefusedCodeError(f"its section {name} runs when the object is loaded")
     if not image.startswith(b"\x7fELF"):
         return LIBRARY
     names, needed = sections.get(".strtab", b""), []
@@ -194,7 +199,7 @@ def _write_object(path: Path, body: bytes) -> None:
 class Code:
     """Linked code: `address(name)` of its exported functions, valid while this object lives.
 
-    Raises SnError if LLVM cannot compile the text for this processor.
+    Raises SnError if LLVM cannot compile the text for this processor, or if the code may not be linked.
     """
 
     def __init__(self, text: str, exported: tuple[str, ...]):
@@ -206,6 +211,11 @@ class Code:
                 f"LLVM cannot compile this net for the processor {_host()[1]}: {reason}",
                 hint="use another engine: reference or torch",
             ) from error
+        except _RefusedCodeError as error:
+            raise fail(
+                f"snsim does not run the native code of this net: {error}",
+                hint="use another engine: reference or torch",
+            ) from None
 
     def _link(self, text: str, exported: tuple[str, ...]) -> None:
         self._linker = llvm.create_lljit_compiler(_target_machine())
