@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_folder import MNIST, need_data
+from page_runner import run_command, with_commands
 from safetensors.numpy import load_file
 from tiny_run import make_runs, snsim
 
@@ -226,14 +227,12 @@ def test_a_name_that_the_gallery_file_uses_is_refused(tmp_path: Path, monkeypatc
 
 def test_the_page_on_the_gallery_runs_as_it_is_shown(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "reference" / "gallery.md").read_text()
-    script = "".join(re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S))
-    assert script.count("snsim ") >= 12
-    function = f'snsim() {{ {shlex.quote(sys.executable)} -m snsim "$@"; }}\nset -e\n'
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        ["sh", "-c", function + script], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    commands = [line for block in re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S) for line in block.splitlines()]
+    assert len(commands) >= 12 and all(line.startswith("snsim ") for line in commands)
+    environment = with_commands(tmp_path)
+    for line in commands:
+        code, out, err = run_command(line, tmp_path, environment)
+        assert code == 0, f"{line}\n{out}{err}"
     assert {"mine.sn", "small.sn", "compared.svg"} <= {path.name for path in tmp_path.iterdir()}
 
 
