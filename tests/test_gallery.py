@@ -79,6 +79,32 @@ def test_commands_take_names_and_say_what_was_taken(place: Path) -> None:
     assert code == 1 and 'no file "lecun"' in err and "did you mean" in err
 
 
+def test_a_folder_or_file_here_does_not_change_what_a_name_means(place: Path) -> None:
+    """A run comes first, then the gallery; the line that says so names what is here, which `./NAME` means."""
+    (place / "tiny").mkdir()
+    (place / "encoder").write_text("")  # a file
+    (place / "xor").mkdir()
+    for command, sentence in (
+        (["export", "tiny", "--to", "onnx"], "tiny: the run runs/tiny; what is here is ./tiny"),
+        (["show", "encoder"], f"{ROOT / 'nets' / 'encoder.sn'}; what is here is ./encoder"),
+        (["check", "xor"], f"xor: the net of the gallery, {ROOT / 'nets' / 'xor.sn'}; what is here is ./xor"),
+        (["run", "xor", "--passes", "1"], "; what is here is ./xor"),
+        (["test", "tiny"], "tiny: the run runs/tiny; what is here is ./tiny"),
+    ):
+        code, _, err = snsim(*command)
+        assert code == 0 and sentence in err, (command, err)
+    for command in (
+        ["export", "./tiny", "--to", "onnx"],
+        ["report", "./tiny"],
+        ["export", "./encoder", "--to", "onnx"],
+    ):
+        code, _, err = snsim(*command)
+        assert code == (0 if command[0] == "check" else 1) and "the run" not in err and "gallery" not in err, (
+            command,
+            err,
+        )
+
+
 def test_what_is_printed_next_runs_as_it_is_printed(place: Path) -> None:
     code, out, err = snsim(
         "run",
