@@ -203,6 +203,8 @@ def identity_of(program: Program, training: Training, seed: int, options: Option
         "dtype": options.dtype,
         "initial": None if initial is None else _digest_of(initial),
     }
+    if options.portable:
+        description["portable"] = True
     if training.initial_scopes and options.initial is None:
         description["initial_scopes"] = [[s.kind, s.source, s.layer] for s in training.initial_scopes]
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
