@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from snsim.engines.protocol import Engine, Settings
+from snsim.engines.protocol import Engine
 from snsim.errors import fail
 from snsim.network.net import Net
 from snsim.training import conjugate_gradient
 from snsim.training.choose_engine import build_engine_like
 from snsim.training.initial import CURVATURE, GATES, NOISE, ORDER, THETA, layer_generator, stream_generator
-from snsim.training.parameter_scopes import decays_of, rates_in_pass
 from snsim.training.prepare import Patterns, PreparedData
 from snsim.training.pruning import (
-    KEPT_STATE,
-    KeptMasks,
     RemainingCounts,
     count_remaining,
     kept_masks,
     masks_as_state,
-    parameters_with_remaining_lines,
     prune_masks,
     with_kept_state,
     zero_pruned,
 )
 from snsim.training.schedule import stage_of_pass, value_at
-from snsim.training.scores import Score, score_engine
+from snsim.training.scores import Score, Scorer
 from snsim.training.spec import Stage, Training
+from snsim.training.stage_constants import StageConstants
 
-_MOMENT = 0.05  # seconds of training between two progress reports, at which an interrupt is handled
 _STREAMS = {"order": ORDER, "noise": NOISE, "curvature": CURVATURE}
 
 
@@ -166,6 +163,12 @@ def training_events(
     A snapshot is taken only when the caller asks for it.
     """
     generators = {name: stream_generator(seed, stream) for name, stream in _STREAMS.items()}
+    scored = [
+        (patterns.inputs, Scorer(patterns.targets, training.cost, training.criterion))
+        for patterns in (data.train, data.test)
+        if patterns is not None
+    ]
+    constants: StageConstants | None = None
     first = 1 if start is None else start.number + 1
     state: Mapping[str, np.ndarray] = {}  # of the update rule after the previous pass; empty before the first
     if start is not None:
@@ -181,10 +184,12 @@ def training_events(
                 yield pruned
         elif start is not None and number == first:
             engine.load_state(start.state)
+        if constants is None or inside == 1:
+            constants = StageConstants(training, stage, data, engine)
         began, cpu = time.perf_counter(), time.thread_time()
-        yield from _run_pass(training, stage, inside, number, data, engine, seed, generators)
+        yield from _run_pass(training, stage, constants, inside, number, data, engine, seed, generators)
         seconds = time.perf_counter() - began
-        done = _score_pass(training, stage, number, data, engine, seconds, cpu, generators)
+        done = _score_pass(training, constants, number, scored, engine, seconds, cpu, generators)
         yield done
         if number < training.passes:
             done.lazy_snapshot.expire()
@@ -247,6 +252,7 @@ def _restore(training: Training, engine: Engine, generators: dict[str, np.random
 def _run_pass(
     training: Training,
     stage: Stage,
+    constants: StageConstants,
     inside: int,
     number: int,
     data: PreparedData,
@@ -257,23 +263,19 @@ def _run_pass(
     """Run one pass: every training pattern once (or as many random draws), in chunks of whole batches."""
     patterns, net = data.train, training.net
     total = len(patterns)
-    batch = min(stage.batch or total, total)
-    masks = _masks_of(net, stage, engine)
+    batch = constants.batch
     options = {name: value_at(value, inside, stage.passes) for name, value in stage.options.items()}
     if stage.rule.conjugate:
-        for done in conjugate_gradient.take_step(engine, patterns, training.cost, options["mu"], masks, number):
+        for done in conjugate_gradient.take_step(
+            engine, patterns, training.cost, options["mu"], constants.masks, number
+        ):
             yield Progress(number, done, total)
         return
-    parameters = None if masks is None else parameters_with_remaining_lines(net, masks, training.fan_in)
-    settings = Settings(
-        rates=rates_in_pass(stage, net, inside, training.fan_in, parameters),
-        options=options,
-        batch=batch,
-        batch_mean=stage.batch_mean,
-        held_curvature=_held_curvature(stage, patterns, engine, generators["curvature"]),
-        decays=decays_of(stage, net),
-    )
-    order = presentation_order(stage.order, total, seed, generators["order"])
+    held = _held_curvature(stage, patterns, engine, generators["curvature"])
+    settings = constants.settings(inside, options, held)
+    order = None
+    if stage.order != "fixed":
+        order = presentation_order(stage.order, total, seed, generators["order"])
     shifts = (
         None if stage.shift is None else generators["noise"].integers(-stage.shift[0], stage.shift[0] + 1, (total, 2))
     )
@@ -283,11 +285,11 @@ def _run_pass(
     noise_generators = {
         layer.name: layer_generator(seed, THETA, number, k) for k, layer in enumerate(net.layers[1:]) if theta
     }
-    begin, batches = 0, 1
+    begin = 0
     while begin < total:
         since = time.perf_counter()
-        chunk = slice(begin, min(begin + batches * batch, total))
-        indices = chunk if stage.order == "fixed" else order[chunk]  # a slice of the data is not copied
+        chunk = slice(begin, min(begin + constants.chunk * batch, total))
+        indices = chunk if order is None else order[chunk]  # a slice of the data is not copied
         inputs = patterns.inputs[indices]
         if shifts is not None and stage.shift is not None:
             inputs = _shifted(inputs, data.shape, shifts[chunk], stage.shift[1])
@@ -306,8 +308,8 @@ def _run_pass(
         )
         engine.learn(inputs, patterns.targets[indices], settings, gates, noises)
         begin = chunk.stop
-        if time.perf_counter() - since < _MOMENT:  # the size of a chunk changes only the time
-            batches *= 2
+        if chunk.stop - chunk.start == constants.chunk * batch:  # not the rest of a pass
+            constants.adapt_chunk(time.perf_counter() - since, total)
         yield Progress(number, begin, total)
 
 
@@ -363,35 +365,31 @@ def presentation_order(order: str, patterns: int, seed: int, draw: np.random.Gen
 
 def _score_pass(
     training: Training,
-    stage: Stage,
+    constants: StageConstants,
     number: int,
-    data: PreparedData,
+    scored: Sequence[tuple[np.ndarray, Scorer]],
     engine: Engine,
     seconds: float,
     cpu: float,
     generators: dict[str, np.random.Generator],
 ) -> PassResult:
-    """Return the result of a pass with its scores; `cpu` is the CPU time of this thread at its start."""
-    scores = [
-        None
-        if patterns is None
-        else score_engine(engine, patterns.inputs, patterns.targets, training.cost, training.criterion)
-        for patterns in (data.train, data.test)
-    ]
-    on_train = scores[0]
-    assert on_train is not None
-    if not np.isfinite(on_train.loss):
+    """Return the result of a pass with its scores; `cpu` is the CPU time of this thread at its start.
+
+    `scored` has the inputs and the scorer of the training patterns, and of the test patterns if there are any.
+    """
+    on_train, *on_test = [scorer.score_engine(engine, inputs) for inputs, scorer in scored]
+    if not math.isfinite(on_train.loss):
         raise fail(
             f"training {training.name} diverged in pass {number}: its cost is {on_train.loss}",
             training.span,
             hint="lower the learning rate; the weights of the previous pass are kept",
         )
-    masks = _masks_of(training.net, stage, engine)
+    masks = constants.masks
     return PassResult(
         number,
         on_train,
-        scores[1],
-        number * len(data.train),
+        on_test[0] if on_test else None,
+        number * on_train.patterns,
         seconds,
         time.thread_time() - cpu,
         LazySnapshot(lambda: _snapshot(training, number, engine, generators)),
@@ -408,11 +406,6 @@ def _snapshot(
         engine.state(),
         {name: draw.bit_generator.state for name, draw in generators.items()},
     )
-
-
-def _masks_of(net: Net, stage: Stage, engine: Engine) -> KeptMasks | None:
-    """Return the masks of the weights that remain; None if none was pruned, known without a copy of the state."""
-    return kept_masks(net, engine.state()) if KEPT_STATE in stage.rule.states else None
 
 
 def _held_curvature(
