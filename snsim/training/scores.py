@@ -40,7 +40,8 @@ class Score:
 
 def mean_cost(cost: Cost, x: np.ndarray, d: np.ndarray) -> float:
     """Return the mean of the cost E over the patterns, in float64."""
-    return MeanCost(cost)(x, d)
+    with np.errstate(all="ignore"):
+        return MeanCost(cost)(x, d)
 
 
 class MeanCost:
@@ -50,13 +51,15 @@ class MeanCost:
         self._evaluate = None if cost.softmax or cost.e is None else cost.e.program.bind(NUMPY)
 
     def __call__(self, x: np.ndarray, d: np.ndarray) -> float:
-        """Return the mean of E over the patterns, for outputs and targets (patterns, units), float64."""
+        """Return the mean of E over the patterns, for outputs and targets (patterns, units), float64.
+
+        The caller decides about warnings of NumPy: weights that diverged overflow.
+        """
         if self._evaluate is None:  # only softmax has no expressions
             shifted = x - x.max(axis=1, keepdims=True)
             log_p = shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))
             return float(-np.sum(d * log_p) / len(x))
-        with np.errstate(all="ignore"):
-            e = self._evaluate({"x": x, "d": d})[0]
+        e = self._evaluate({"x": x, "d": d})[0]
         if np.shape(e) != x.shape:
             e = np.broadcast_to(e, x.shape)
         return float(np.add.reduce(e, axis=None) / len(x))
