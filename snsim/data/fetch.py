@@ -11,7 +11,7 @@ import importlib.util
 import os
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,6 +120,7 @@ class Fetcher:
         self._progress = progress or NoProgress()
         self._unreached: set[str] = set()
         self._reached = False
+        self._digests: dict[str, str] = {}  # by path of a file that was read: the sha256 of its bytes on the disk
 
     def read(self, file: DataFile) -> tuple[bytes, Path]:
         """Return the verified content of a file, uncompressed, and where it was found.
@@ -128,7 +129,7 @@ class Fetcher:
         """
         for place in self._own_places(file):
             try:
-                return _verified(read_file(place, file.size + _SLACK), file), place
+                return self._verified(read_file(place, file.size + _SLACK), file), place
             except (DamagedError, SnError) as damage:
                 why = damage.faults[0].message if isinstance(damage, SnError) else str(damage)
                 raise fail(
@@ -139,13 +140,46 @@ class Fetcher:
             try:
                 content = read_entry(place, file.size + _SLACK)
                 if content is not None:
-                    return _verified(content, file), place
+                    return self._verified(content, file), place
             except UnsafeCacheError as reason:
                 self._say(str(reason))
                 break
             except (DamagedError, OSError) as damage:
                 self._say(f"{place} in the cache is damaged, downloading it again: {damage}")
         return self._fetched(file)
+
+    def _verified(self, content: bytes, file: DataFile) -> bytes:
+        """Return the uncompressed content of a file, and note the digest of `content`. DamagedError as `_verified`."""
+        verified = _verified(content, file)
+        self._digests[file.path] = hashlib.sha256(content).hexdigest()
+        return verified
+
+    def digests(self, files: Sequence[DataFile]) -> list[str]:
+        """Return the sha256 of the bytes on the disk, packed or not, of files that were read."""
+        return [self._digests[file.path] for file in files]
+
+    def stored(self, files: Sequence[DataFile]) -> tuple[list[str], list[Path]] | None:
+        """Return the sha256 of the bytes on the disk of files, and where they are, without unpacking them.
+
+        None if one must be downloaded, or cannot be read: `read` then says why.
+        """
+        digests, places = [], []
+        for file in files:
+            place = self.locate(file)
+            if place is None:
+                return None
+            try:
+                if place in self._own_places(file):
+                    content: bytes | None = read_file(place, file.size + _SLACK)
+                else:
+                    content = read_entry(place, file.size + _SLACK)
+            except (SnError, UnsafeCacheError, OSError):
+                return None
+            if content is None:
+                return None
+            digests.append(hashlib.sha256(content).hexdigest())
+            places.append(place)
+        return digests, places
 
     def locate(self, file: DataFile) -> Path | None:
         """Return where the file would be read from, without reading it; None if it must be downloaded."""
@@ -224,7 +258,7 @@ class Fetcher:
             download(address, Path(name), file.size + _SLACK, self.search.timeouts, self._progress)
             self._reached = True
             stored = Path(name).read_bytes()
-            content = _verified(stored, file)
+            content = self._verified(stored, file)
             place = folder / _stored_name(file, stored)
             os.replace(name, place)
             return content, place

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snsim.engines.protocol import Cost, Engine
-from snsim.network.expressions import NUMPY
+from snsim.network.operations import NUMPY
 from snsim.training.criteria import CRITERIA, right_by_max
 from snsim.training.forward_all import compute_outputs
 from snsim.training.rejection import MaxComparison, least_rejection, least_rejection_of

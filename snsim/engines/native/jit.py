@@ -242,7 +242,8 @@ class ProcessHost(ArrayHost):
         return Code(text, exported)
 
     def run(self, code: Code, name: str, *arguments: np.ndarray | Result | int | float) -> None:
-        kinds, values = [], []
+        kinds: list[Any] = []
+        values: list[int | float] = []
         for argument in arguments:
             if isinstance(argument, Result):
                 argument = argument.array
