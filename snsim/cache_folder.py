@@ -25,8 +25,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TextIO
 
-import platformdirs
-
 from snsim.errors import fail
 from snsim.operating_system import open_to_read, user_name, user_number
 
@@ -58,6 +56,8 @@ def cache_folder() -> Path:
                 f"SNSIM_CACHE is {chosen}, and there is no such user",
                 hint="name a folder with the variable SNSIM_CACHE",
             ) from None
+    import platformdirs
+
     try:
         folder = platformdirs.user_cache_path("snsim", appauthor=False)
         if folder.is_absolute():

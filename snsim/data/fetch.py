@@ -7,9 +7,7 @@ again, and a download is discarded. The cache never holds a half-written file.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -236,6 +234,8 @@ class Fetcher:
             folder = private_folder((self.search.cache / file.path).parent)
         except UnsafeCacheError as reason:
             self._say(str(reason))
+            import tempfile
+
             with tempfile.TemporaryDirectory(prefix="snsim-") as scratch:
                 return self._downloaded_to(Path(scratch), file, address)[0], Path(host_of(address)) / file.name
         except OSError as error:
@@ -246,6 +246,8 @@ class Fetcher:
         return self._downloaded_to(folder, file, address)
 
     def _downloaded_to(self, folder: Path, file: DataFile, address: str) -> tuple[bytes, Path]:
+        import tempfile
+
         try:
             handle, name = tempfile.mkstemp(prefix=f"{file.name}~", dir=folder)
             os.close(handle)
@@ -287,7 +289,9 @@ def _candidates(folder: Path, file: DataFile) -> list[Path]:
 
 def _in_package(package: str, inside: str) -> Iterator[Path]:
     """Yield the file of an installed package, without importing the package."""
-    spec = importlib.util.find_spec(package)
+    from importlib.util import find_spec
+
+    spec = find_spec(package)
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         if (Path(folder) / inside).is_file():
             yield Path(folder) / inside
