@@ -212,26 +212,11 @@ def lock(descriptor: int) -> bool:
     The system gives the lock up when this process ends, however it ends. LockedError if another process has the lock.
     """
     try:
-        locked = _try_lock(descriptor)
+        locked = operating_system.try_lock(descriptor)
     except OSError:  # a file system without locks
         return False
     if not locked:
         raise LockedError
-    return True
-
-
-def _try_lock(descriptor: int) -> bool:
-    """Lock an open file or folder, and return whether another process did not have the lock."""
-    try:
-        import fcntl
-    except ImportError:  # on Windows
-        from filelock import lock_descriptor
-
-        return lock_descriptor(descriptor, blocking=False)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
     return True
 
 

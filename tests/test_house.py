@@ -305,7 +305,7 @@ KEPT_FOR = {
     "click": {"cli", "console", "colour.py"},
     "rich": {"plots", "reports", "console", "cli"},
     "pooch": {"data"},
-    "filelock": {"atomic_files.py"},
+    "filelock": {"operating_system.py"},
     "platformdirs": {"cache_folder.py"},
     "jinja2": {"page_templates.py"},
     "matplotlib": {"plots", "reports", "sn28/graphics/live_windows.py"},
