@@ -31,6 +31,7 @@ from snsim.training.scores import Score, Scorer
 from snsim.training.spec import Stage, Training
 from snsim.training.stage_constants import StageConstants
 
+_SHORT = 1e-3  # seconds of a pass whose CPU time is not asked for
 _STREAMS = {"order": ORDER, "noise": NOISE, "curvature": CURVATURE}
 
 
@@ -86,7 +87,8 @@ class PassResult:
     """The result of pass `number` (from 1).
 
     `presentations` counts from the start of the run. `seconds` is the wall-clock time of training in this pass, and
-    `cpu_seconds` the CPU time of this thread for training and scoring.
+    `cpu_seconds` the CPU time of this thread for training and scoring. After a pass below a millisecond it is the
+    wall-clock time, because asking for the CPU time is a call of the system.
     """
 
     number: int
@@ -120,6 +122,31 @@ class Progress:
     number: int
     done: int
     total: int
+
+
+class CpuClock:
+    """Measures the wall-clock time and the CPU time of a pass, and asks for the CPU time only where it matters."""
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._cpu: float | None = None  # the CPU time of this thread at the start of the pass
+        self._is_short = False  # the last pass was
+
+    def start(self) -> None:
+        """Note the start of a pass."""
+        self._began = time.perf_counter()
+        self._cpu = None if self._is_short else time.thread_time()
+
+    def seconds(self) -> float:
+        """Return the wall-clock seconds since the start."""
+        return time.perf_counter() - self._began
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU seconds of this thread since the start, or the wall-clock seconds after a short pass."""
+        seconds = self.seconds()
+        cpu = seconds if self._cpu is None else time.thread_time() - self._cpu
+        self._is_short = seconds < _SHORT
+        return cpu
 
 
 def train(
@@ -169,12 +196,14 @@ def training_events(
         if patterns is not None
     ]
     constants: StageConstants | None = None
+    clock = CpuClock()
+    passes = training.passes
     first = 1 if start is None else start.number + 1
     state: Mapping[str, np.ndarray] = {}  # of the update rule after the previous pass; empty before the first
     if start is not None:
         _restore(training, engine, generators, start)
         state = start.state if first > 1 else {}
-    for number in range(first, training.passes + 1):
+    for number in range(first, passes + 1):
         stage, inside = stage_of_pass(training.stages, number)
         before = None if number == 1 else stage_of_pass(training.stages, number - 1)[0]
         if (stage.prune is not None and inside == 1) or (before is not None and before.rule != stage.rule):
@@ -186,12 +215,11 @@ def training_events(
             engine.load_state(start.state)
         if constants is None or inside == 1:
             constants = StageConstants(training, stage, data, engine)
-        began, cpu = time.perf_counter(), time.thread_time()
+        clock.start()
         yield from _run_pass(training, stage, constants, inside, number, data, engine, seed, generators)
-        seconds = time.perf_counter() - began
-        done = _score_pass(training, constants, number, scored, engine, seconds, cpu, generators)
+        done = _score_pass(training, constants, number, scored, engine, clock, generators)
         yield done
-        if number < training.passes:
+        if number < passes:
             done.lazy_snapshot.expire()
 
 
@@ -369,14 +397,14 @@ def _score_pass(
     number: int,
     scored: Sequence[tuple[np.ndarray, Scorer]],
     engine: Engine,
-    seconds: float,
-    cpu: float,
+    clock: CpuClock,
     generators: dict[str, np.random.Generator],
 ) -> PassResult:
-    """Return the result of a pass with its scores; `cpu` is the CPU time of this thread at its start.
+    """Return the result of a pass with its scores; `clock` was started with the pass.
 
     `scored` has the inputs and the scorer of the training patterns, and of the test patterns if there are any.
     """
+    seconds = clock.seconds()
     on_train, *on_test = [scorer.score_engine(engine, inputs) for inputs, scorer in scored]
     if not math.isfinite(on_train.loss):
         raise fail(
@@ -391,7 +419,7 @@ def _score_pass(
         on_test[0] if on_test else None,
         number * on_train.patterns,
         seconds,
-        time.thread_time() - cpu,
+        clock.cpu_seconds(),
         LazySnapshot(lambda: _snapshot(training, number, engine, generators)),
         None if masks is None else count_remaining(training.net, masks),
     )
