@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from snsim.array_files import read_npy
-from snsim.data.catalog import digest, origin_of
-from snsim.data.examples import Examples, Split
+from snsim.data.catalog import origin_of
+from snsim.data.examples import Examples, Split, digest
 from snsim.data.formats import read_idx_file, read_matrix, read_rows
 from snsim.errors import SnError, Span, fail
 from snsim.input_files import foreign_format, open_file, shown, unreadable

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from snsim.data.catalog import digest, find, origin_of
-from snsim.data.examples import Examples, Split
+from snsim.data.catalog import find, origin_of
+from snsim.data.examples import Examples, Split, digest
 from snsim.data.fetch import Search
 from snsim.data.patterns import one_of_n
 from snsim.data.pictures import resized

@@ -6,7 +6,6 @@ See docs/reference/sn28.md, section 1.8.
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -100,6 +99,8 @@ def _define_net_display(interpreter: Interpreter) -> None:
     """Define the class `net-display`, in which NetTool's files draw nets, unless the program has defined it."""
     if interpreter.is_set_globally(symbol("net-display")):
         return
+    from importlib import resources
+
     program = resources.files("snsim.sn28.graphics").joinpath(_NETTOOL).read_text(encoding="utf-8")
     faults: list[Fault] = []
     interpreter.run_text(Source(f"<snsim.sn28.{_NETTOOL}>", program), faults)

@@ -64,7 +64,7 @@ def right_by_max(x: np.ndarray, d: np.ndarray) -> np.ndarray:
 @criterion("quadrant")
 def right_by_quadrant(x: np.ndarray, d: np.ndarray) -> np.ndarray:
     """Require the sign of the target: an output above 0 for a target above 0, below 0 for one below 0."""
-    right: np.ndarray = ~np.any(((d > 0) & (x <= 0)) | ((d < 0) & (x >= 0)), axis=1)
+    right: np.ndarray = ~np.logical_or.reduce(((d > 0) & (x <= 0)) | ((d < 0) & (x >= 0)), axis=1)
     return right
 
 

@@ -203,6 +203,7 @@ class Code:
     """
 
     def __init__(self, text: str, exported: tuple[str, ...]):
+        self._functions: dict[tuple[str, tuple[Any, ...]], Callable[..., None]] = {}
         try:
             self._link(text, exported)
         except RuntimeError as error:  # all that llvmlite raises
@@ -231,6 +232,13 @@ class Code:
         address: int = self._library[name]
         return address
 
+    def function(self, name: str, kinds: tuple[Any, ...]) -> Callable[..., None]:
+        """Return an exported function that takes the block, the tables and arguments of these types of ctypes."""
+        if (name, kinds) not in self._functions:
+            pointer = ctypes.c_void_p
+            self._functions[name, kinds] = ctypes.CFUNCTYPE(None, pointer, pointer, *kinds)(self.address(name))
+        return self._functions[name, kinds]
+
 
 class ProcessHost(ArrayHost):
     """A `CodeHost` that runs code in this process, on arrays of NumPy."""
@@ -238,19 +246,30 @@ class ProcessHost(ArrayHost):
     def __init__(self, machine: Machine):
         super().__init__(machine)
         self._number = ctypes.c_float if machine.dtype == np.float32 else ctypes.c_double
+        self._block: tuple[np.ndarray, np.ndarray, int, int] | None = None  # block and tables with their addresses
 
     def compile(self, text: str, exported: tuple[str, ...]) -> Code:
         return Code(text, exported)
 
     def run(self, code: Code, name: str, *arguments: np.ndarray | Result | int | float) -> None:
-        every = [self._argument(argument) for argument in (self.state, self.tables, *arguments)]
-        function = ctypes.CFUNCTYPE(None, *(type for type, _ in every))(code.address(name))
-        function(*(value for _, value in every))
+        kinds: list[Any] = []
+        values: list[int | float] = []
+        for argument in arguments:
+            if isinstance(argument, Result):
+                argument = argument.array
+            if isinstance(argument, np.ndarray):
+                kinds.append(ctypes.c_void_p)
+                values.append(_start(argument))
+            else:
+                kinds.append(ctypes.c_int64 if isinstance(argument, int) else self._number)
+                values.append(argument)
+        block = self._block
+        if block is None or block[0] is not self.state or block[1] is not self.tables:
+            block = self._block = self.state, self.tables, _start(self.state), _start(self.tables)
+        code.function(name, tuple(kinds))(block[2], block[3], *values)
 
-    def _argument(self, argument: np.ndarray | Result | int | float) -> tuple[Any, Any]:
-        """Return the type and the value for ctypes."""
-        if isinstance(argument, Result):
-            argument = argument.array
-        if isinstance(argument, np.ndarray):
-            return ctypes.c_void_p, argument.ctypes.data
-        return (ctypes.c_int64, argument) if isinstance(argument, int) else (self._number, argument)
+
+def _start(array: np.ndarray) -> int:
+    """Return the address of the first number of an array."""
+    address: int = array.__array_interface__["data"][0]
+    return address
