@@ -118,6 +118,7 @@ export class Page {
     on("weights-file", "change", (event) => this.loadWeights(event.target.files[0]));
     on("save-csv", "click", () => save(`${this.view.file}.csv`, toCsv(this.progress.passes), "text/csv"));
     on("copy-link", "click", () => this.copyLink());
+    byId("copy-link").hidden = byId("link-words").hidden = globalThis.parent !== globalThis; // a frame has no address of its own
     addEventListener("hashchange", () => this.follow(location.hash));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       readColours();
