@@ -33,7 +33,8 @@ export class Progress {
 
   draw() {
     const last = this.passes.at(-1) ?? this.start;
-    setText("scored", this.passes.length ? `after pass ${last.number}` : "before the first pass");
+    const left = last?.left ? `; ${whole(last.left.connections)} connections (${whole(last.left.weights)} weights) remain` : "";
+    setText("scored", this.passes.length ? `after pass ${last.number}${left}` : "before the first pass");
     for (const split of SPLITS) {
       const score = last?.[split];
       byId(`row-${split}`).hidden = split === "test" && !this.view.data.test;
