@@ -154,6 +154,7 @@ def test_a_run_carries_its_weights_and_its_own_examples(tmp_path: Path) -> None:
     assert view["start_words"].startswith("Ready with the weights of the run tiny after pass 4.")
     assert view["data"] == {"name": "examples", "train": 20, "test": 20}
     assert view["curves"]["error"] == {"test": 10.0}  # 2 of 20, as (published ...) says
+    assert view["curves"]["loss"] == {"test": 0.25} and view["loss_figure"] == "half_mse"
     assert view["seed"] == 3
 
 

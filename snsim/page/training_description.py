@@ -44,8 +44,8 @@ A stage
     passes, net, batch, batch_mean, order, shift ([cells, fill or null] or null), dropout ([[layer, P], ...])
     modules     the number of the module for each pass
     options     {name: value}; a value is {"kind", "numbers", "lengths"}, as `snsim.training.schedule.value_at` reads it
-    rates       {parameter: {"value": value, "divisor": number, or "divisor_blob": f64}}; "family" ("epsi-sqrt" ...) stands
-                for the divisor where it depends on what pruning leaves
+    rates       {parameter: {"value": value, "divisor": number, or "divisor_blob": f64}}; "family" ("epsi-sqrt" ...)
+                stands for the divisor where it depends on what pruning leaves
     input_noise, theta   a value or null
     curvature_patterns   N or null: h is the mean over N patterns, held during a pass
     prune       [fraction, "connections" or "weights"] or null: what is cut before the first pass of the stage

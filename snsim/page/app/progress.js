@@ -4,12 +4,13 @@ import { byId, element, setText, short, svgElement, whole } from "./elements.js"
 
 const WIDTH = 360, HEIGHT = 150, LEFT = 44, RIGHT = 52, TOP = 10, BOTTOM = 22;
 const SPLITS = ["train", "test"];
+const LOSSES = { loss: "Loss", half_mse: "½ mean square error", mse: "Mean square error" }; // fields of a score
 
 export class Progress {
   constructor(view) {
     this.view = view;
     this.passes = [];
-    this.figures = ["error", "loss"];
+    setText("loss-title", LOSSES[view.loss_figure]);
     byId("no-test").hidden = view.data.test > 0;
     this.draw();
   }
@@ -43,7 +44,8 @@ export class Progress {
       setText(`${split}-loss`, score ? short(score.loss, 4) : "–");
     }
     this.chart("error", "error, percent", (score) => score.error, false);
-    this.chart("loss", "loss", (score) => score.loss, true);
+    const figure = this.view.loss_figure;
+    this.chart("loss", LOSSES[figure].toLowerCase(), (score) => score[figure], true);
     this.table();
   }
 
