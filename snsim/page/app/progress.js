@@ -65,9 +65,11 @@ export class Progress {
     const y = (one) => bottom - Math.max(0, Math.min(1, scale(one) || 0)) * (bottom - TOP);
     const parts = [];
     const marks = positive ? [most, Math.sqrt(most * least), least] : niceMarks(most);
+    let digits = 2; // as many as tell the marks apart
+    while (digits < 6 && new Set(marks.map((mark) => short(mark, digits))).size < marks.length) digits++;
     for (const mark of marks) {
       parts.push(svgElement("line", { x1: LEFT, x2: right, y1: y(mark), y2: y(mark), class: "grid" }),
-        svgElement("text", { x: LEFT - 6, y: y(mark) + 4, class: "tick end" }, all.length || stated.length ? short(mark, 2) : ""));
+        svgElement("text", { x: LEFT - 6, y: y(mark) + 4, class: "tick end" }, all.length || stated.length ? short(mark, digits) : ""));
     }
     for (const pass of [1, passes]) parts.push(svgElement("text", { x: x(pass), y: HEIGHT - 6, class: "tick middle" }, String(pass)));
     parts.push(svgElement("text", { x: (LEFT + right) / 2, y: HEIGHT - 6, class: "tick middle" }, "pass"));
