@@ -15,7 +15,6 @@ from snsim.gallery import ShippedWeights
 from snsim.network.expressions import variable
 from snsim.network.net import Net
 from snsim.program import Program
-from snsim.registry import suggest
 from snsim.runs.examples import SourceFolder, examples_of
 from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options, Say, overridden
@@ -169,17 +168,10 @@ def subject_of_program(
     sentence about this.
     """
     path = program.sources[0].name
-    trainings = {training.name: training for training in program.own_trainings}
-    if name is None and len(trainings) > 1:
-        raise fail(
-            f"{path} declares {len(trainings)} trainings, but only one can be exported",
-            hint=f"choose one with --training: {', '.join(trainings)}",
-        )
-    if name is not None and name not in trainings:
-        if name not in program.nets:
-            raise fail(f'{path} declares no training "{name}"', hint=suggest(name, list(trainings), "trainings"))
+    trainings = program.own_trainings
+    if name is not None and name not in {entry.name for entry in trainings} and name in program.nets:
         return _of_net(program.nets.get(name), path, options)
-    if not trainings:
+    if not trainings and name is None:
         nets = program.nets.own()
         if len(nets) != 1:
             raise fail(
@@ -189,7 +181,7 @@ def subject_of_program(
                 else "(net NAME clause ...) declares a net",
             )
         return _of_net(nets[0].value, path, options)
-    training = overridden(trainings[name or next(iter(trainings))], options)
+    training = overridden(program.only_training(name, "an export has one", "--training"), options)
     seed = training.seeds[0] if seed is None else seed
     data: PreparedData | None = None
     try:

@@ -68,6 +68,7 @@ class Evaluator(Variables):
         self.sources: list[Source] = []
         self.inputs: list[SourceStream] = []  # the texts being read, the innermost last
         self.including = 0
+        self.cell = ""  # the setting of the running `grid` or `sample`: "mu=0.02,rate=0.0002"
         self.warnings: list[Fault] = []
         self.budget = Budget(limits, self.place, lambda: self.acted)
         self.step = self.budget.step  # counts one evaluation, or one round of a loop

@@ -34,6 +34,7 @@ class Interpreter(Protocol):
     preset_names: list[str]
     used_presets: set[str]
     including: int
+    cell: str
     rewritten: int
     calls: list[Pair]
     version: list[int]

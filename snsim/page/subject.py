@@ -14,7 +14,6 @@ from snsim.errors import SnError, Source, fail, for_line
 from snsim.gallery import ShippedWeights
 from snsim.page.net_view import ShownData
 from snsim.program import Program
-from snsim.registry import suggest
 from snsim.runs.examples import SourceFolder, find_examples
 from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options, Say, overridden
@@ -78,24 +77,7 @@ def subject_of_program(
     `examples` is how many patterns of each class are taken (None: all). SnError if there is no such training, or its
     data do not fit.
     """
-    path = program.sources[0].name
-    trainings = {training.name: training for training in program.own_trainings}
-    if not trainings:
-        raise fail(
-            f"{for_line(path)} declares no training, and a page shows one learn",
-            hint="(train NAME (data ...) ...) declares one; `snsim new mine` writes a whole description",
-        )
-    if only is not None and only not in trainings:
-        raise fail(
-            f'{for_line(path)} declares no training "{for_line(only)}"',
-            hint=suggest(only, list(trainings), "trainings"),
-        )
-    if only is None and len(trainings) > 1:
-        raise fail(
-            f"{for_line(path)} declares {len(trainings)} trainings, and a page shows one",
-            hint=f"choose one with --only: {', '.join(map(for_line, trainings))}",
-        )
-    training = trainings[only or next(iter(trainings))]
+    training = program.only_training(only, "a page shows one")
     if shipped is not None and training.name == shipped.training:
         weights = load_initial(shipped.path, training.net)
         origin = f"the weights of the gallery: {shipped.summary}"

@@ -286,6 +286,22 @@ def read_published(node: Node, faults: Faults) -> tuple[tuple[str, float], ...] 
     return tuple(figures.items()) or None
 
 
+def read_prior(node: Node, faults: Faults) -> float:
+    """Read `(prior WEIGHT)`: a number above 0, beside the weights of the other trainings; 1 after a fault."""
+    args = read_arguments(node, 1, 1, "(prior WEIGHT)", faults)
+    weight = None if args is None else read_number(args[0], "the prior", faults)
+    if args is None or weight is None:
+        return 1.0
+    if weight <= 0:
+        faults.add(
+            f"the prior must be above 0, not {weight:g}",
+            args[0].span,
+            "write a small weight such as 0.01, or remove the training",
+        )
+        return 1.0
+    return weight
+
+
 def read_keep(node: Node, faults: Faults) -> str | None:
     """Read `(keep best FIGURE)`: return the figure; None after a fault."""
     args = read_arguments(node, 2, 2, "(keep best FIGURE)", faults)
