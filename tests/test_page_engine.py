@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +23,24 @@ from snsim.training.loop import train
 pytestmark = needs_node
 
 
-def expected_passes(training, data, seed: int = 1, dtype: str = "float32", name: str = "native"):
+def passes_of_run(training, data, seed: int = 1, dtype: str = "float32"):
     """The passes of the portable native engine, whose bits are those of the engine wasm (tests/test_wasm.py)."""
-    engine = build_engine(training, training.stages[0], name, dtype, portable=True)
+    engine = build_engine(training, training.stages[0], "native", dtype, portable=True)
     engine.load_parameters(initial_weights(training, seed))
-    return list(train(training, data, engine, seed))
+    return train(training, data, engine, seed)
 
 
-def assert_same_passes(training, data, folder: Path, seed: int = 1, dtype: str = "float32") -> None:
-    write_description(describe_training(training, data, seed, dtype=dtype), folder)
-    expected = expected_passes(training, data, seed, dtype)
-    *passes, weights = call_training(folder, *([("pass",)] * training.passes), ("weights",))
+def expected_passes(training, data, seed: int = 1):
+    return list(passes_of_run(training, data, seed))
+
+
+def assert_same_passes(
+    training, data, folder: Path, seed: int = 1, dtype: str = "float32", most: int | None = None
+) -> None:
+    """The first `most` passes, by default all, have the same bits."""
+    write_description(describe_training(training, data, seed, dtype=dtype, adjustable=most is None), folder)
+    expected = list(islice(passes_of_run(training, data, seed, dtype), most))
+    *passes, weights = call_training(folder, *([("pass",)] * len(expected)), ("weights",))
     for one, other in zip(expected, passes, strict=True):
         assert other["left"] == (None if one.remaining is None else asdict(one.remaining))
         for score, found in ((one.train, other["train"]), (one.test, other["test"])):
@@ -63,6 +71,17 @@ def test_float64_has_the_same_bits(tmp_path: Path) -> None:
 def test_every_net_has_the_same_bits_in_a_page(name: str, tmp_path: Path) -> None:
     training, data = next(iter(prepared(NETS / f"{name}.sn")))
     assert_same_passes(training, data, tmp_path, seed=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "file", [*sorted(NETS.glob("*.sn")), *sorted((NETS / "studies").glob("*.sn"))], ids=lambda f: f.stem
+)
+def test_every_training_of_the_gallery_and_its_studies_has_the_same_bits(file: Path, tmp_path: Path) -> None:
+    """The first pass of every training, and every pass of those that prune, on 120 patterns."""
+    for training, data in prepared(file, 1000, 120):
+        prunes = any(stage.prune is not None for stage in training.stages)
+        assert_same_passes(training, data, tmp_path, most=training.passes if prunes else 1)
 
 
 @pytest.mark.slow
