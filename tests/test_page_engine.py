@@ -80,6 +80,8 @@ def test_every_net_has_the_same_bits_in_a_page(name: str, tmp_path: Path) -> Non
 def test_every_training_of_the_gallery_and_its_studies_has_the_same_bits(file: Path, tmp_path: Path) -> None:
     """The first pass of every training, and every pass of those that prune, on 120 patterns."""
     for training, data in prepared(file, 1000, 120):
+        if training.initial_file is not None:  # its weights are those of another program
+            continue
         prunes = any(stage.prune is not None for stage in training.stages)
         assert_same_passes(training, data, tmp_path, most=training.passes if prunes else 1)
 
@@ -171,6 +173,15 @@ def test_trained_weights_come_first_and_a_restart_gives_initial_ones(tmp_path: P
     assert {value for values in first.values() for value in values} == {0.25}
     for name, values in initial_weights(training, 1).items():
         assert np.array_equal(np.array(second[name], "float32"), values.ravel().astype("float32"))
+
+
+def test_initial_weights_of_a_file_need_no_distribution(tmp_path: Path) -> None:
+    """As of `(initial "FILE")`: the page begins with the weights of the file, and restarts with them."""
+    training, data = program_of("plain")
+    given = {p.name: np.full(p.shape, 0.125) for p in training.net.parameters}
+    write_description(describe_training(replace(training, initial=()), data, 1, initial=given), tmp_path)
+    first, _, second = call_training(tmp_path, ("weights",), ("restart", 2), ("weights",))
+    assert first == second and {value for values in first.values() for value in values} == {0.125}
 
 
 def test_an_option_can_be_changed_while_the_net_learns(tmp_path: Path) -> None:

@@ -231,7 +231,9 @@ class _Describer:
 
     def _initial(self, parameter: Parameter, given: Mapping[str, np.ndarray] | None) -> dict[str, Any]:
         """Return how a parameter is drawn; the values themselves where the seed does not give them."""
-        how = self._drawn(parameter)
+        stated = StatementsByScope(self._training.initial)
+        is_drawn = given is None or all(p.kind == "gain" or stated.most_specific(p) for p in self._learning)
+        how = self._drawn(parameter) if is_drawn else None
         if given is None and how is not None:
             return how
         values = self._by_seed()[parameter.name] if given is None else np.asarray(given[parameter.name])
