@@ -241,6 +241,33 @@ print(kinds, cell.stdout.split(), "did you mean \\"output\\"" in cell.stderr, "3
     assert last.endswith("True True"), last
 
 
+def test_a_notebook_shows_the_page_in_which_a_training_learns() -> None:
+    code = """
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+shell = InteractiveShell.instance()
+shell.run_line_magic("load_ext", "snsim.notebook")
+net = "(net n (layer input 2) (layer output 1) (connect input output (full)))"
+training = "(train n (data (examples [[0 1] [1 0]] [[1] [-1]])) (correct quadrant) (epsilon 0.5) (passes 9))"
+def pages(kind, name, *lines):
+    with capture_output() as cell:
+        (shell.run_cell_magic if kind == "cell" else shell.run_line_magic)(name, *lines)
+    found = [output.data["text/html"] for output in cell.outputs if "text/html" in output.data]
+    return [text for text in found if text.startswith("<iframe")], cell.stderr
+shell.run_cell_magic("sn", "", net)
+(first,), _ = pages("cell", "sn", "", training)
+assert 'sandbox="allow-scripts allow-downloads"' in first and "Ready with initial weights, seed 1." in first
+assert pages("cell", "sn", "--no-page", training.replace("0.5", "0.4")) == ([], "")
+assert pages("cell", "sn", "", "(train m (like n) (update conjugate-gradient))") == ([], "")
+shell.run_line_magic("sn", "(train-now 'n 2)")
+(now,), _ = pages("line", "sn_page", "")
+assert "the weights of this notebook after pass 2" in now
+assert "trainings declared: n, m" in pages("line", "sn_page", "o")[1]
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_message_upsets_the_language_server(seed: int, tmp_path: Path) -> None:
     """Texts that are not open, places outside of them, parameters of other kinds; tests/lsp_fuzz.py sends more."""

@@ -260,7 +260,7 @@ LAW: dict[str, set[str]] = {
         "glossary",
         "editor",
     },
-    "notebook": {"prompt"},
+    "notebook": {"training", "page", "prompt"},
     "cli": {
         "operating_system",
         "errors",

@@ -247,13 +247,13 @@ def _start_stage(
         ready = build_engine_like(training, stage, engine)
     ready.load_parameters(weights)
     new_state = {name: np.zeros_like(value) for name, value in ready.state().items()}
-    if before is not None and _keeps_update_state(before, stage):
+    if before is not None and keeps_update_state(before, stage):
         new_state |= {name: value for name, value in zero_pruned(state, masks or {}).items() if name in new_state}
     ready.load_state(new_state if masks is None else {**new_state, **masks_as_state(masks, engine.dtype)})
     return ready, pruned
 
 
-def _keeps_update_state(before: Stage, stage: Stage) -> bool:
+def keeps_update_state(before: Stage, stage: Stage) -> bool:
     """Tell whether the update state carries over to the next stage; pruning ends conjugate directions."""
     if before.rule == stage.rule:
         return stage.prune is None or not stage.rule.conjugate
