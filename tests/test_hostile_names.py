@@ -57,6 +57,8 @@ ON_FILES = (
     "reproduce --passes 1 --seeds 1 --jobs 1 --out {dir} --report {dir}/r.md -- {sn}",
     "compare --only one --presentations 3 -- {sn}",
     "compare --only one --presentations 3 --json -- {sn}",
+    "compare --report {dir}/c.html -- {run} {run}",
+    "compare --json -- {run} {run}",
     "reject -- {run}",
     "reject --json --plot {dir}/r.svg -- {run}",
     *(

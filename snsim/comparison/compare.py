@@ -19,6 +19,7 @@ from snsim import engines
 from snsim.comparison import causes
 from snsim.comparison.differences import Comparison, Differences, Divergence
 from snsim.comparison.engine_side import EngineSide, Side
+from snsim.comparison.first_difference import Evidence
 from snsim.comparison.initial_weights import initial_differences
 from snsim.comparison.load_module import load_class, read_mapping
 from snsim.comparison.presentations import updates
@@ -80,7 +81,8 @@ def compare(
     only : str
         The training to compare, if the file declares several.
     sgd : float
-        A rate: both learn by plain gradient descent at this rate instead of the update rule of the training.
+        A rate: both learn by plain gradient descent at this rate instead of the update rule of the training. The method
+        `learn` of the module is not called.
     seed : int
         The seed. Default: the first one of the training.
     mapping
@@ -100,34 +102,39 @@ def compare(
     Raises
     ------
     SnError
-        For faults of the file, the module or the data, for update rules with curvature, and for a first stage that
-        prunes weights.
+        For faults of the file, the module or the data, for update rules with curvature if the module states no rule of
+        its own, and for a first stage that prunes weights.
     """
     training, program = _choose_training(net, only, sgd, data)
     _check(presentations, tolerance)
-    if training.stages[0].rule.curvature is not None:
-        raise fail(
-            f"training {training.name} learns by {training.stages[0].rule.name}, which needs second "
-            "derivatives, but a module has none",
-            training.span_of("update", "stage", "repeat"),
-            hint="compare it under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)",
-        )
     with needing("torch", what="a comparison with a module", instead="compare the engines: name no module"):
         from snsim.comparison.match_parameters import match_parameters
+        from snsim.comparison.own_step import has_own_rule
         from snsim.comparison.torch_side import ModuleSide
     names = read_mapping(Path(mapping)) if isinstance(mapping, (str, Path)) else dict(mapping or {})
     instance = load_class(module) if isinstance(module, str) else module
+    if training.stages[0].rule.curvature is not None and not has_own_rule(instance):
+        raise fail(
+            f"training {training.name} learns by {training.stages[0].rule.name}, which needs second derivatives, but "
+            f"the module {type(instance).__name__} has neither learn(x, d) nor configure_optimizers()",
+            training.span_of("update", "stage", "repeat"),
+            hint="write learn(self, x, d), which makes one step, as in examples/lecun89_lm_torch.py; or compare under "
+            "plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)",
+        )
     pairs = match_parameters(training.net, instance, names)  # report its faults before loading the data
     own_weights = {pair.ours.name: pair.values() for pair in pairs}
     start = _prepare_start(program, training, seed, data, options, say, ["torch"])
-    with ModuleSide(instance, start.training, options.dtype, names) as twin:
+    with ModuleSide(instance, start.training, options.dtype, names, sgd is None) as twin:
         comparison = _compare_sides(start, twin, presentations, tolerance)
-        first = comparison.first
+        first, evidence = comparison.first, comparison.evidence
         if first is None and sgd is None:
             first = _schedule_divergence(start, twin, comparison)
+        if evidence is not None:
+            evidence = replace(evidence, lines=twin.find_lines(evidence))
     return replace(
         comparison,
         first=first,
+        evidence=evidence,
         pairs=tuple((pair.ours.name, pair.name) for pair in twin.pairs),
         initial=() if options.initial is not None else initial_differences(start.training, own_weights),
     )
@@ -319,11 +326,14 @@ def _compare_sides(start: _Start, other: Side, presentations: int, tolerance: fl
     dtype = str(start.engine.dtype)
     weights = one.weights
     differences = Differences(training, one, (one.name, other.name), tolerance, dtype, weights)
+    evidence = None
     for update in presented:
         other.set_weights(weights)
         ours = one.present(update)
         theirs = other.present(update, ours)
         differences.add(update, weights, ours, theirs)
+        if evidence is None and differences.first is not None:
+            evidence = Evidence(training, update, weights, ours, theirs)
         weights = ours.weights
     seconds = []
     for side in (one, other):
@@ -343,4 +353,5 @@ def _compare_sides(start: _Start, other: Side, presentations: int, tolerance: fl
         (seconds[0], seconds[1]),
         cost_factor=differences.cost_factor,
         output_kind=theirs.output_kind,
+        evidence=evidence,
     )

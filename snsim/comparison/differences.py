@@ -11,6 +11,7 @@ import numpy as np
 from snsim.comparison import causes
 from snsim.comparison.causes import Cause
 from snsim.comparison.engine_side import EngineSide, UpdateResult
+from snsim.comparison.first_difference import Evidence
 from snsim.comparison.presentations import Update
 from snsim.comparison.rounding import Rounding, Sensitivity
 from snsim.engines.parameter_state import FreeWeights
@@ -87,6 +88,7 @@ class Comparison:
     cost_factor: float = 1.0  # the cost of the second over that of the first, where its rate makes up for it
     output_kind: str = ""  # "probabilities" or "log-probabilities" if the module returns these
     initial: tuple[str, ...] = ()  # sentences: which of the module's own initial weights are not those of the training
+    evidence: Evidence | None = field(default=None, compare=False, repr=False)  # of the update that first differs
 
     @property
     def equal(self) -> bool:

@@ -7,6 +7,7 @@ import textwrap
 from typing import Any
 
 from snsim.comparison.differences import FACTOR_PRESENTATIONS, Comparison, Divergence, LayerDifference
+from snsim.comparison.first_difference import description_lines, module_lines
 from snsim.reports.tables import NONE
 from snsim.text_table import aligned
 
@@ -17,9 +18,7 @@ def comparison_text(comparison: Comparison) -> str:
     """Return the table of layers, the matched parameters, where the two sides diverge, and their speed."""
     one, other = comparison.names
     output = comparison.layers[-1].layer
-    rows: list[tuple[str, ...]] = [("layer", *_COLUMNS)]
-    rows += [(row.layer, *(_number(value) for value in _values(row))) for row in comparison.layers]
-    head, *body = aligned(rows, "lrrrr")
+    head, *body = aligned(comparison_rows(comparison), "lrrrr")
     lines = [
         f"training {comparison.training} of net {comparison.net} on {comparison.data}: "
         f"{one} and {other}, {comparison.dtype}, "
@@ -47,7 +46,7 @@ def comparison_text(comparison: Comparison) -> str:
     if comparison.initial:
         lines.append(f"initial weights of {other} are not those of the training, with which both sides start here:")
         lines += [f"  {sentence}" for sentence in comparison.initial]
-    lines.append(_verdict(comparison))
+    lines += [_verdict(comparison), *_lines_text(comparison)]
     if comparison.equal and comparison.cost_factor != 1 and comparison.presentations >= FACTOR_PRESENTATIONS:
         lines.append(
             f"  the cost in {other} is {comparison.cost_factor:.4g} times that in {one}; its rates make up for it"
@@ -59,6 +58,17 @@ def comparison_text(comparison: Comparison) -> str:
         f"{_time(comparison.seconds[1])}, ratio {_ratio(comparison.ratio)}"
     )
     return "\n".join(lines)
+
+
+def comparison_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    """Return the table of layers: the headings, then a row for each layer."""
+    rows: list[tuple[str, ...]] = [("layer", *_COLUMNS)]
+    return rows + [(row.layer, *(_number(value) for value in _values(row))) for row in comparison.layers]
+
+
+def verdict_lines(comparison: Comparison) -> list[str]:
+    """Return whether the two sides are equal, or where they first differ, as lines."""
+    return _verdict(comparison).split("\n")
 
 
 def comparison_json(comparison: Comparison) -> dict[str, Any]:
@@ -83,6 +93,8 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
             "what": comparison.first.what,
             "differing": list(comparison.first.differing),
             "note": comparison.first.note,
+            "description": _places(False, comparison),
+            "lines": _places(True, comparison),
             "cause": comparison.first.cause,
             "size": _plain(comparison.first.size),
             "allowed": _plain(comparison.first.allowed),
@@ -94,6 +106,16 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "ratio": _plain(comparison.ratio),
         "parameters": dict(comparison.pairs),
     }
+
+
+def _places(of_class: bool, comparison: Comparison) -> list[str]:
+    """Return the lines of the class, or of the description, that compute what differs first: "mine.py:3, 7"."""
+    first, evidence = comparison.first, comparison.evidence
+    if first is None or evidence is None:
+        return []
+    if of_class:
+        return [excerpt.marked for excerpt in module_lines(evidence, first.what, first.layer)]
+    return [excerpt.marked for excerpt in description_lines(evidence.training, first.what, first.layer)]
 
 
 def _verdict(comparison: Comparison) -> str:
@@ -124,6 +146,13 @@ def _divergence_text(first: Divergence, comparison: Comparison) -> str:
         limit = "the tolerance" if comparison.tolerance is not None else "rounding"
         line += f"\n  by {first.size:.1e} of its size; {limit} explains {first.allowed:.1e}"
     return f"{line}\n  {first.note}" if first.note else line
+
+
+def _lines_text(comparison: Comparison) -> list[str]:
+    """Return the lines of the description and of the class that compute what differs first."""
+    sides = (("the description", False), (comparison.names[1], True))
+    places = ((whose, _places(of_class, comparison)) for whose, of_class in sides)
+    return [f"  in {whose}: {'; '.join(of_side)}" for whose, of_side in places if of_side]
 
 
 def _values(row: LayerDifference) -> tuple[float | None, ...]:

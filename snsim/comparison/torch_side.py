@@ -16,9 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from snsim.comparison.engine_side import UpdateResult
+from snsim.comparison.first_difference import Evidence, ModuleLines
 from snsim.comparison.load_module import raising_faults
 from snsim.comparison.match_parameters import ParameterMatch, match_parameters
+from snsim.comparison.own_step import Memory, own_step
 from snsim.comparison.presentations import Update
+from snsim.comparison.source_lines import find_lines
 from snsim.comparison.torch_hooks import DropoutOverride, TensorRecorder, dropout_layers, order_of_units
 from snsim.engines.parameter_state import FreeWeights
 from snsim.engines.protocol import Settings, UpdateRule
@@ -27,23 +30,30 @@ from snsim.errors import fail
 from snsim.network.expressions import compile_expressions
 from snsim.training.spec import Training
 
-_METHODS_HINT = "the comparison calls forward and, if they exist, cost(outputs, targets) and configure_optimizers()"
+_METHODS_HINT = (
+    "the comparison calls forward and, if they exist, cost(outputs, targets), configure_optimizers() and learn(x, d)"
+)
 
 
 class ModuleSide:
     """A module with our weights and our dtype, in training mode, that learns what a training presents.
 
-    The module may have two methods of its own. `cost(outputs, targets)` is the cost of one pattern, both (1, units); it
-    is minimised as the sum over the patterns of a batch (their mean with `(batch-mean)`). `configure_optimizers()`
+    The module may have three methods of its own. `cost(outputs, targets)` is the cost of one pattern, both (1, units);
+    it is minimised as the sum over the patterns of a batch (their mean with `(batch-mean)`). `configure_optimizers()`
     returns the optimizer of torch.optim that updates the module, or that and a scheduler, stepped after each pass, also
-    as Lightning's lists or dictionary. Without them, the cost, the update rule and the rates of the training apply.
-    Dropout drops what the training drops. States and cost are those of eval mode. For a cost with softmax, forward may
-    return logits, probabilities or their logarithms.
+    as Lightning's lists or dictionary. `learn(x, d)` makes the whole step itself: x is a batch as forward takes it, d
+    is (patterns, units). Without them, the cost, the update rule and the rates of the training apply. Dropout drops
+    what the training drops. States and cost are those of eval mode. For a cost with softmax, forward may return logits,
+    probabilities or their logarithms.
+
+    Without `with_learn`, `learn` is not called.
 
     It is a context manager: at its end the module has its old weights, dtype and mode again.
     """
 
-    def __init__(self, module: nn.Module, training: Training, dtype: str, mapping: Mapping[str, str]):
+    def __init__(
+        self, module: nn.Module, training: Training, dtype: str, mapping: Mapping[str, str], with_learn: bool = True
+    ):
         self.name = type(module).__name__
         self.pairs = match_parameters(training.net, module, mapping)
         self._module, self._training = module, training
@@ -56,6 +66,7 @@ class ModuleSide:
         self._drops = dropout_layers(training)
         self._module_cost = getattr(module, "cost", None)
         self._e = None if training.cost.e is None else compile_expressions([training.cost.e]).bind(TORCH)
+        self._own_step = own_step(module, self.pairs) if with_learn else None
         self._ending = ExitStack()
 
     def __enter__(self) -> ModuleSide:
@@ -72,6 +83,8 @@ class ModuleSide:
         end.callback(torch.set_default_dtype, torch.get_default_dtype())
         torch.set_default_dtype(self._dtype)  # for constants that forward creates
         self._module.train().to(self._dtype)
+        self._memory = Memory(self._module)
+        end.callback(self._memory.restore)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -79,8 +92,9 @@ class ModuleSide:
 
     def start(self, weights: Mapping[str, np.ndarray]) -> None:
         self.set_weights(weights)
-        configure = getattr(self._module, "configure_optimizers", None)
+        self._memory.restore()
         with raising_faults("configure_optimizers() of the module fails", _METHODS_HINT):
+            configure = None if self._own_step is not None else getattr(self._module, "configure_optimizers", None)
             configured = None if configure is None else configure()
         rule = self._training.stages[0].rule
         self._learner = (
@@ -121,9 +135,7 @@ class ModuleSide:
         outputs, cost, watching = self._evaluate(update)
         self._differentiate(update)
         slopes = {pair: pair.gradients() for pair in self.pairs}
-        with raising_faults("the optimizer of the module fails", _METHODS_HINT):
-            options = self._learner.options(self.pairs)
-            self._learner.step(update.settings, update.number, lambda: self._differentiate(update))
+        options = self._step(update)
         extra_gradients: dict[str, float] = {}
         for pair, (_, extra) in slopes.items():
             extra_gradients[pair.ours.layer] = max(extra_gradients.get(pair.ours.layer, 0.0), extra)
@@ -139,11 +151,27 @@ class ModuleSide:
             watching.dropped[0] if watching.dropped else "",
         )
 
+    def _step(self, update: Update) -> dict[str, dict[str, object]]:
+        """Let the module make its step, and return the options of its optimizer, by our parameter."""
+        if self._own_step is not None:
+            with self._dropping(update) as dropping:
+                self._own_step.step(self._as_input(update.inputs), self._as_tensor(update.targets))
+            dropping.check()
+            return {}
+        with raising_faults("the optimizer of the module fails", _METHODS_HINT):
+            options = self._learner.options(self.pairs)
+            self._learner.step(update.settings, update.number, lambda: self._differentiate(update))
+        return options
+
+    def _dropping(self, update: Update) -> DropoutOverride:
+        """Return a context in which the module's dropout uses the gates of the update."""
+        gates = [drop.gate(update.gates, self._dtype, self._device) for drop in self._drops]
+        return DropoutOverride(self._training.name, self._drops, gates)
+
     def _differentiate(self, update: Update) -> Tensor:
         """Compute the gradients of a batch with the gates of the training, and return the cost."""
         x, d = self._as_tensor(update.inputs), self._as_tensor(update.targets)
-        gates = [drop.gate(update.gates, self._dtype, self._device) for drop in self._drops]
-        with torch.enable_grad(), DropoutOverride(self._training.name, self._drops, gates) as dropping:
+        with torch.enable_grad(), self._dropping(update) as dropping:
             outputs = self._forward(x)
         dropping.check()
         with torch.enable_grad():
@@ -225,6 +253,10 @@ class ModuleSide:
     def _as_tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.array(array)).to(self._device, self._dtype)
 
+    def _as_input(self, inputs: np.ndarray) -> Tensor:
+        """Return inputs in the shape that forward takes, once that is known."""
+        return self._as_tensor(inputs).reshape(len(inputs), *(self._shape or ()))
+
     def _cost(self, x: Tensor, d: Tensor) -> Tensor:
         """Return E summed over the patterns; x and d are (patterns, units)."""
         if callable(self._module_cost):
@@ -270,6 +302,17 @@ class ModuleSide:
             f"{output.units})",
         )
 
+    def find_lines(self, evidence: Evidence) -> ModuleLines:
+        """Return the lines of the class that compute what is in the evidence. The module computes it once more."""
+        for pair in self.pairs:
+            pair.put(evidence.before[pair.ours.name])
+        x, d = self._as_tensor(evidence.update.inputs), self._as_tensor(evidence.update.targets)
+        names = [layer.name for layer in self._training.net.layers[1:]]
+        states = dict(zip(names, [*evidence.one.hidden, evidence.one.outputs.reshape(-1)]))
+        step = self._own_step
+        learn = None if step is None else lambda: step.step(self._as_input(evidence.update.inputs), d)
+        return find_lines(self._module.eval(), self.pairs, states, lambda: self._forward(x), learn)
+
     # ---- Speed ---------------------------------------------------------------------------------------------------
 
     def seconds(self, updates: Sequence[Update]) -> float:
@@ -280,6 +323,9 @@ class ModuleSide:
         ready = [(self._as_tensor(update.inputs), self._as_tensor(update.targets), update) for update in updates]
         began = time.process_time()
         for x, d, update in ready:
+            if self._own_step is not None:
+                self._own_step.step(self._as_input(update.inputs), d)
+                continue
             self._backward(self._forward(x), d, update.settings)
             self._learner.step(
                 update.settings,
