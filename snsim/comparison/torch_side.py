@@ -93,8 +93,8 @@ class ModuleSide:
     def start(self, weights: Mapping[str, np.ndarray]) -> None:
         self.set_weights(weights)
         self._memory.restore()
+        configure = None if self._own_step is not None else getattr(self._module, "configure_optimizers", None)
         with raising_faults("configure_optimizers() of the module fails", _METHODS_HINT):
-            configure = None if self._own_step is not None else getattr(self._module, "configure_optimizers", None)
             configured = None if configure is None else configure()
         rule = self._training.stages[0].rule
         self._learner = (

@@ -87,7 +87,7 @@ def compare_script(
             last = next((line.strip() for line in reversed(lines) if line.strip()), "")
             raise fail(
                 text if failed is not None or not last else f"{text}: {last[:300]}",
-                hint=f"make sure that python {script.name} runs in its folder without an error; its arguments follow --",
+                hint=f"make sure that python {script.name} runs in its folder; write its arguments after --",
             )
         comparison.notes.append(text)
     if not comparison.watched:

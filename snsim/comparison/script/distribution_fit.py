@@ -55,7 +55,7 @@ def _kolmogorov(x: float) -> float:
     """Return the probability that the statistic of Kolmogorov exceeds x."""
     if x < 0.2:
         return 1.0
-    terms = (2 * (-1) ** (k - 1) * math.exp(-2 * k * k * x * x) for k in range(1, 101))
+    terms = (2.0 * (1 if k % 2 else -1) * math.exp(-2 * k * k * x * x) for k in range(1, 101))
     return min(1.0, max(0.0, sum(terms)))
 
 

@@ -134,7 +134,7 @@ class PatternFinder:
         shape = self.data.shape
         if len(shape) >= 2:
             mean, deviation = float(x.mean()), max(1e-12, float(x.std()))
-            means, deviations = self._norms[form.name]
+            deviations = self._norms[form.name][1]
             products = np.abs(form.values @ (x - mean) / (len(x) * deviation * deviations))
             likely = np.argsort(-products)[:200]
             for index in likely:

@@ -90,7 +90,7 @@ class Judge:
 
     def take(self, event: Event) -> None:
         """Judge one event."""
-        handler = getattr(self, f"_take_{event.kind}", None)
+        handler = getattr(self, f"_take_{event.kind.replace(' ', '_')}", None)
         if handler is not None:
             handler(event)
 
@@ -133,6 +133,30 @@ class Judge:
             self._judge_step(before, w, place_of(event["place"]))
         elif self._state_known and self._backwards == event["number"]:
             self._judge_stray_change(before, w, event)
+
+    def _take_changed_gradient(self, event: Event) -> None:
+        """Judge gradients that are no longer those of the backward pass when the optimizer steps."""
+        if not self._open or self.roles is None:
+            return
+        last, now = self._open[-1], event.arrays["grad"].astype(np.float64)
+        before = last.event.arrays["grad"].astype(np.float64)
+        last.event.arrays["grad"] = now
+        if not np.any(now):
+            self.differ(
+                "zero_grad",
+                "the gradients are cleared between the backward pass and the step, so no weight moves",
+                last.first,
+                place_of(event["place"]),
+                notes=["call optimizer.zero_grad() before backward(), or after step()"],
+            )
+            return
+        self.differ(
+            "gradient",
+            "the gradients are changed between the backward pass and the step",
+            last.first,
+            place_of(event["place"]),
+            notes=[_factor_text("gradients", before, now)],
+        )
 
     def _take_step(self, event: Event) -> None:
         if self._open and self._weights is not None and self.roles is not None:
@@ -202,8 +226,8 @@ class Judge:
                 None,
                 fit.layer,
                 [
-                    f"its {fit.count:,} weights go from {fit.low:.4g} to {fit.high:.4g}, mean {fit.mean:.3g}, deviation "
-                    f"{fit.deviation:.3g}; the declared distribution gives such weights with probability "
+                    f"its {fit.count:,} weights go from {fit.low:.4g} to {fit.high:.4g}, mean {fit.mean:.3g}, "
+                    f"deviation {fit.deviation:.3g}; the declared distribution gives such weights with probability "
                     f"{fit.probability:.1e}",
                     *(f"{other.parameter}: {other.fits}; declared {other.declared}" for other in wrong[1:]),
                 ],
@@ -286,10 +310,8 @@ class Judge:
                         presentation,
                         place,
                         notes=[
-                            f"it goes from {row.min():.4g} to {row.max():.4g}, mean {row.mean():.4g}; pattern "
-                            f"{expected or 0} of the description goes from {self.data.train.inputs[expected or 0].min():.4g}"
-                            f" to {self.data.train.inputs[expected or 0].max():.4g}, mean "
-                            f"{self.data.train.inputs[expected or 0].mean():.4g}",
+                            f"it {_range_text(row)}; pattern {expected or 0} of the description "
+                            f"{_range_text(self.data.train.inputs[expected or 0])}",
                             "name the script's data with --data, if it learns another set of the description",
                         ],
                     )
@@ -783,8 +805,8 @@ class Judge:
         if total != wanted * self.patterns:
             self.differ(
                 "passes",
-                f"it makes {total:,} presentations, {_number(total / self.patterns)} passes of {self.patterns:,} patterns; "
-                f"the description {wanted * self.patterns:,}, {wanted} passes",
+                f"it makes {total:,} presentations, {_number(total / self.patterns)} passes of {self.patterns:,} "
+                f"patterns; the description {wanted * self.patterns:,}, {wanted} passes",
                 min(total, wanted * self.patterns),
                 at_end=True,
             )
@@ -833,8 +855,8 @@ class Judge:
             if stage.order.startswith("shuffled") and different < n - copies:
                 self.differ(
                     "order",
-                    f"pass {number} presents only {different:,} of the {n:,} patterns; the description presents each one "
-                    "once",
+                    f"pass {number} presents only {different:,} of the {n:,} patterns; the description presents each "
+                    "one once",
                     (number - 1) * n + 1,
                 )
         self._judge_shuffling(stage.order, passes)
@@ -921,13 +943,17 @@ def _in_form(outputs: np.ndarray, form: str) -> np.ndarray:
     if form == "outputs":
         return outputs
     shifted = outputs - outputs.max(axis=-1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    log_p: np.ndarray = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return log_p if form == "log-probabilities" else np.exp(log_p)
 
 
 def _as_outputs(y: np.ndarray, form: str) -> np.ndarray:
     with np.errstate(all="ignore"):
         return np.log(y) if form == "probabilities" else y
+
+
+def _range_text(row: np.ndarray) -> str:
+    return f"goes from {row.min():.4g} to {row.max():.4g}, mean {row.mean():.4g}"
 
 
 def _levels(row: np.ndarray) -> str:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from snsim.comparison.script.judge import Judge
 
 _NUMBER = r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf"
-_WORD = r"loss|cost|error|err|misses|missed|accuracy|acc"
+_WORD = r"loss|cost|errors?|err|misses|missed|accuracy|acc"
 _AFTER = re.compile(rf"(?i)\b({_WORD})\b[^\d+\-.,;|]{{0,16}}?[:=\s(\[]\s*({_NUMBER})\s*(%?)")
-_BEFORE = re.compile(rf"(?i)(?<![\w.])({_NUMBER})\s*(%?)\s*(?:\w+\s)?({_WORD})\b")
+_BEFORE = re.compile(rf"(?i)(?<![\w.])({_NUMBER})\s*(%?)\s+(errors|misses|missed|accuracy|error)\b")
 _SPLITS = (("test", re.compile(r"(?i)test|valid|\bval\b|held")), ("train", re.compile(r"(?i)train")))
 _MOST_WRONG = 6  # figures that are noted
 
@@ -229,10 +229,10 @@ def figures(line: str) -> Iterator[tuple[str, str, float, float, bool]]:
     """Yield (text, word, value, unit of the last digit, whether it is a percentage) for each figure of a line."""
     taken: list[tuple[int, int]] = []
     for match in _AFTER.finditer(line):
-        taken.append(match.span(2))
+        taken += [match.span(1), match.span(2)]
         yield _figure(match[0], match[1], match[2], bool(match[3]))
     for match in _BEFORE.finditer(line):
-        if not any(a < match.end(1) and match.start(1) < b for a, b in taken):
+        if not any(a < match.end(k) and match.start(k) < b for a, b in taken for k in (1, 3)):
             yield _figure(match[0], match[3], match[1], bool(match[2]))
 
 
@@ -241,7 +241,13 @@ def _figure(text: str, word: str, number: str, percent: bool) -> tuple[str, str,
     mantissa, _, power = plain.lower().partition("e")
     decimals = len(mantissa.partition(".")[2])
     digits = 10.0 ** (-decimals + (int(power) if power else 0)) if "." in mantissa or power else 1e-9
-    return text.strip(), word.lower(), float(plain), digits, percent
+    return (
+        text.strip(),
+        word.lower().removesuffix("s") if word.lower() == "errors" else word.lower(),
+        float(plain),
+        digits,
+        percent,
+    )
 
 
 def _split_of(line: str, text: str) -> str:

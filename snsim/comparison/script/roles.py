@@ -206,9 +206,9 @@ def _parts(p: Parameter, remaining: Sequence[ScriptParameter]) -> list[ScriptPar
 
 def _places(net: Net, p: Parameter, one: ScriptParameter) -> np.ndarray | None:
     """Return the index of each weight of p among the numbers of the script; None if the shapes do not fit."""
-    if p.kind == "weight" and len(p.shape) == 2 and len(one.shape) == 2 and one.shape == p.shape[::-1]:
-        if one.shape != p.shape or one.use == "linear":
-            return one.numbers.T
+    is_full = p.kind == "weight" and len(p.shape) == 2
+    if is_full and one.shape == p.shape[::-1] and (one.shape != p.shape or one.use == "linear"):
+        return one.numbers.T
     if _without_ones(one.shape) == _without_ones(p.shape):
         return one.numbers.reshape(p.shape)
     structure = _structure(net, p)
@@ -217,7 +217,7 @@ def _places(net: Net, p: Parameter, one: ScriptParameter) -> np.ndarray | None:
         if one.shape == (targets, sources, *structure.window):
             kept: np.ndarray = one.numbers[structure.maps.T].reshape(p.shape)
             return kept
-    if p.kind == "weight" and len(p.shape) == 2 and one.size == p.size and _without_ones(one.shape)[:1] == p.shape[1:]:
+    if is_full and one.size == p.size and _without_ones(one.shape)[:1] == p.shape[1:]:
         return one.numbers.reshape(p.shape[::-1]).T  # a kernel that covers the whole map
     return None
 

@@ -182,7 +182,7 @@ def explain_optimizer(judge: Judge, optimizers: Sequence[Event]) -> None:
     for moment in moments:
         if moment < 1 or moment > total:
             continue
-        _, rate, event = [one for one in timeline if one[0] <= moment][-1]
+        _, rate, event = ([one for one in timeline if one[0] <= moment] or timeline[:1])[-1]
         wanted = judge.pass_settings(moment).one_rate()
         if wanted is None or abs(rate - wanted * ratio) <= 1e-6 * max(abs(rate), abs(wanted * ratio)):
             continue

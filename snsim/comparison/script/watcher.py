@@ -4,8 +4,9 @@
 
     python watcher.py EVENTS SETTINGS SCRIPT [ARGS ...]
 
-SETTINGS is a JSON object: see `Watcher`. `snsim.comparison.script.events` reads the file. The script is observed through
-hooks of PyTorch that hold for all modules and all optimizers, a `TorchFunctionMode`, and `torch.autograd.backward`.
+SETTINGS is a JSON object: see `Watcher`. `snsim.comparison.script.events` reads the file. The script is observed
+through hooks of PyTorch that hold for all modules and all optimizers, a `TorchFunctionMode`, and
+`torch.autograd.backward`.
 """
 
 from __future__ import annotations
@@ -157,23 +158,34 @@ class Watcher:
         self.mode = Mode()
         module.register_module_forward_pre_hook(self.safe(self.before_module))
         module.register_module_forward_hook(self.safe(self.after_module))
+        optimizer.register_optimizer_step_pre_hook(self.safe(self.before_step))
         optimizer.register_optimizer_step_post_hook(self.safe(self.after_step))
         backward, grad = torch.autograd.backward, torch.autograd.grad
 
         def watched_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+            if self.in_backward:
+                return backward(tensors, *args, **kwargs)
             roots = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
             self.safe(self.before_backward)(roots)
-            result = backward(tensors, *args, **kwargs)
+            self.in_backward = True  # PyTorch calls this function once more while the mode is in force
+            try:
+                result = backward(tensors, *args, **kwargs)
+            finally:
+                self.in_backward = False
             self.safe(self.after_backward)(None, None)
             return result
 
         def watched_grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
             roots = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
             wanted = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
-            of_weights = all(one.is_leaf for one in wanted)
+            of_weights = all(one.is_leaf for one in wanted) and not self.in_backward
             if of_weights:
                 self.safe(self.before_backward)(roots)
-            result = grad(outputs, inputs, *args, **kwargs)
+            self.in_backward, outer = True, self.in_backward
+            try:
+                result = grad(outputs, inputs, *args, **kwargs)
+            finally:
+                self.in_backward = outer
             if of_weights:
                 self.safe(self.after_backward)(wanted, result)
             return result
@@ -190,14 +202,14 @@ class Watcher:
             self.busy = True  # what the watcher computes is not seen by the mode
             try:
                 function(*args)
-            except Exception:  # noqa: BLE001 - reported as an event
+            except Exception:
                 self.end_watching()
             finally:
                 self.busy = False
 
         return call
 
-    broken = busy = False
+    broken = busy = in_backward = False
 
     def end_watching(self) -> None:
         self.broken, self.watching = True, False
@@ -208,7 +220,7 @@ class Watcher:
         from torch.overrides import _get_current_function_mode_stack
 
         if on and not self.in_mode:
-            self.mode.__enter__()
+            self.mode.__enter__()  # type: ignore[no-untyped-call]
             self.in_mode = True
         elif not on and self.in_mode:
             stack = _get_current_function_mode_stack()
@@ -221,7 +233,7 @@ class Watcher:
         if self.limit == 0 or number < self.limit:
             return True
         place = number % self.pass_length
-        return self.pass_length > 8 and (place < 2 or place >= self.pass_length - 2)
+        return bool(self.pass_length > 8 and (place < 2 or place >= self.pass_length - 2))
 
     # ---- Forward -------------------------------------------------------------------------------------------------
 
@@ -284,15 +296,14 @@ class Watcher:
         if self.root is None:
             self.depth -= 1
             return
-        if module is self.root:
-            if self.watching:
-                y = output
-                if isinstance(y, (tuple, list)):
-                    y = next((one for one in y if isinstance(one, self.torch.Tensor)), None)
-                elif isinstance(y, dict):
-                    y = next((one for one in y.values() if isinstance(one, self.torch.Tensor)), None)
-                if isinstance(y, self.torch.Tensor):
-                    self.y = y.detach().clone()
+        if module is self.root and self.watching:
+            y = output
+            if isinstance(y, (tuple, list)):
+                y = next((one for one in y if isinstance(one, self.torch.Tensor)), None)
+            elif isinstance(y, dict):
+                y = next((one for one in y.values() if isinstance(one, self.torch.Tensor)), None)
+            if isinstance(y, self.torch.Tensor):
+                self.y = y.detach().clone()
 
     def fingerprint(self, x: Any) -> list[float]:
         """Return the product of each pattern with the projection."""
@@ -316,7 +327,7 @@ class Watcher:
         self.busy = True
         try:
             self.record_function(func, args, kwargs, result)
-        except Exception:  # noqa: BLE001 - reported as an event
+        except Exception:
             self.end_watching()
         finally:
             self.busy = False
@@ -350,10 +361,12 @@ class Watcher:
                 operands += [inner for inner in one if isinstance(inner, tensor)]
         if kwargs:
             operands += [one for one in kwargs.values() if isinstance(one, tensor)]
-        if operands and self.pointers and self.changes_in_place(name, func):
+        if operands and self.changes_in_place(name, func):
             if operands[0].data_ptr() in self.pointers:
                 self.step_place = self.places.here(3)
-            return
+                return
+            if operands[0].is_leaf:
+                return  # it is made, not used
         if not torch.is_grad_enabled():
             return
         learns = False
@@ -378,20 +391,30 @@ class Watcher:
                     if one.requires_grad or one.is_leaf is False:
                         continue
                     count = one.numel()
-                    if (one.is_floating_point() and count == self.batch * self.outputs) or (
-                        not one.is_floating_point() and not one.dtype == torch.bool and count == self.batch
-                    ):
-                        if self.y is not None or self.x is None:
-                            self.targets = one.detach().clone()
-        elif not self.touched and self.x is None:
+                    is_coded = one.is_floating_point() and count == self.batch * self.outputs
+                    is_label = not one.is_floating_point() and one.dtype != torch.bool and count == self.batch
+                    if (is_coded or is_label) and (self.y is not None or self.x is None):
+                        self.targets = one.detach().clone()
+        elif self.x is None and (not self.touched or self.recent_x is None):
             for one in (*operands, result):
-                if one.is_floating_point() and one.numel() and one.numel() % self.inputs == 0 and not one.requires_grad:
+                if self.may_be_input(one):
                     self.recent_x = one.detach()
+                    if self.touched:  # what came before it was an update
+                        self.touched = False
+                        self.states.clear()
+
+    def may_be_input(self, one: Any) -> bool:
+        """Return whether a tensor may be the input of a net without modules: patterns, as many as a batch has."""
+        count = one.numel()
+        if not count or count % self.inputs or one.requires_grad or not one.is_floating_point():
+            return False
+        return self.number == 0 or count <= self.last_batch * self.inputs
 
     def changes_in_place(self, name: str, func: Any) -> bool:
         if name == "__set__":
-            return bool(func == self.torch.Tensor.data.__set__)
-        return name in _IN_PLACE or (name.endswith("_") and (not name.startswith("__") or name.startswith("__i")))
+            data: Any = self.torch.Tensor.data
+            return bool(func == data.__set__)
+        return name in _IN_PLACE or (name.endswith("_") and (name.startswith("__i") or not name.startswith("__")))
 
     # ---- Backward ------------------------------------------------------------------------------------------------
 
@@ -422,6 +445,7 @@ class Watcher:
     def after_backward(self, wanted: Any, gradients: Any) -> None:
         number = self.number
         self.number += 1
+        self.last_batch = self.batch
         prints = self.pending["prints"] if self.pending is not None else []
         self.pending = None
         self.fingerprints += prints if prints else []
@@ -435,7 +459,8 @@ class Watcher:
         else:
             by_id = {id(one): gradient for one, gradient in zip(wanted, gradients)}
             grads = [by_id.get(id(one)) for one in self.leaves]
-        arrays: dict[str, Any] = {"grad": self.flat_grad(grads)}
+        self.last_grad = self.flat_grad(grads)
+        arrays: dict[str, Any] = {"grad": self.last_grad}
         if self.grad_before is not None and wanted is None:
             arrays["grad_before"] = self.grad_before
         for key, value in (("x", x), ("y", self.y), ("targets", self.targets)):
@@ -515,7 +540,8 @@ class Watcher:
         self.order = [identity for identity in self.order if identity in self.leaf_numbers]
         self.uses = {identity: use for identity, use in self.uses.items() if identity in self.leaf_numbers}
         if before == [(name, one.shape) for name, one in zip(names, ordered)]:
-            return  # a script that makes new tensors in each step
+            self.renews = True
+            return
         self.snapshot = None
         modes = sorted(
             {
@@ -570,6 +596,19 @@ class Watcher:
             )
         return self.snapshot_number
 
+    def before_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        """Write the gradients if they are no longer those of the backward pass."""
+        last, self.last_grad = self.last_grad, None
+        if last is None or not self.watching:
+            return
+        now = self.flat_grad([one.grad for one in self.leaves])
+        if not self.torch.equal(now, last):
+            self.events.write("changed gradient", {"grad": now}, number=self.number, place=self.places.here(3))
+
+    last_grad: Any = None
+    last_batch = 1
+    renews = False  # whether the script makes new tensors in each step
+
     # ---- Steps ---------------------------------------------------------------------------------------------------
 
     def after_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
@@ -589,8 +628,7 @@ class Watcher:
                 if key != "params"
                 and (
                     isinstance(value, (int, float, bool, str, type(None), tuple, list))
-                    or isinstance(value, self.torch.Tensor)
-                    and value.numel() == 1
+                    or (isinstance(value, self.torch.Tensor) and value.numel() == 1)
                 )
             }
             groups.append(
@@ -651,6 +689,7 @@ class Watcher:
         if self.figures >= _MOST_FIGURES or not self.leaves or FIGURE.search(text) is None:
             return
         self.figures += 1
+        self.find_renewed()
         self.flush_evaluation_if_pending()
         self.flush_evaluation()
         self.events.write(
@@ -668,6 +707,15 @@ class Watcher:
             ],
         )
         self.cost_sum, self.cost_count = 0.0, 0
+
+    def find_renewed(self) -> None:
+        """Take the newest tensors of a script that makes new ones in each step, by the names of their variables."""
+        frame = self.places.frame(4) if self.renews else None
+        for k, name in enumerate(self.leaf_names if frame is not None else ()):
+            assert frame is not None
+            now = frame.f_locals.get(name, frame.f_globals.get(name))
+            if isinstance(now, self.torch.Tensor) and now.shape == self.leaves[k].shape:
+                self.leaves[k] = now
 
     def flush_prints(self) -> None:
         if self.fingerprints:
@@ -722,7 +770,7 @@ def main() -> int:
     code = 0
     watcher = Watcher(events, places, json.loads(settings))
     watcher.install()
-    sys.stdout, sys.stderr = Printed(sys.stdout, watcher), Printed(sys.stderr, watcher)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = Printed(sys.stdout, watcher), Printed(sys.stderr, watcher)
     module = types.ModuleType("__main__")
     module.__file__ = script
     sys.modules["__main__"] = module
@@ -736,7 +784,7 @@ def main() -> int:
             events.write("failed", type="SystemExit", message=str(stop.code)[:500], place=None)
     except KeyboardInterrupt:
         code = 130
-    except BaseException as error:  # noqa: BLE001 - reported as an event
+    except BaseException as error:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if places.name(f.filename) is not None]
         place = [places.name(frames[-1].filename), frames[-1].lineno] if frames else None
         if isinstance(error, SyntaxError):
