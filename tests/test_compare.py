@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 import snsim
 from snsim.cli.main import main
+from snsim.comparison.report import comparison_text
 from snsim.data.catalog import find
 from snsim.errors import Source
 from snsim.runs.options import Options
@@ -79,6 +80,24 @@ def test_the_examples_are_twins(net, file, presentations, how):
         assert row.states is not None and max(row.states, row.gradients, row.weights) < 1e-9, row
         assert row.moved > 1e-3, row
     assert len(made.pairs) == len(program(net).trainings.get(made.training).net.parameters)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("net", "file", "how"),
+    [("lecun89-2022.sn", "lecun89_torch.py", {}), ("ladder.sn", "ladder_torch.py", {"only": "ladder-5"})],
+)
+def test_the_examples_are_twins_in_single_precision(net, file, how):
+    """Each update starts from equal weights, so that rounding does not add up over 500 presentations."""
+    made = snsim.compare(
+        ROOT / "nets" / net,
+        f"examples/{file}:Net",
+        "digits",
+        presentations=500,
+        options=Options(dtype="float32", online=False),
+        **how,
+    )
+    assert made.equal and made.largest < 500 * np.finfo(np.float32).eps  # sums of up to 200 numbers, four layers
 
 
 @needs_data(*ZIP_CODES)
@@ -275,6 +294,57 @@ def test_a_bias_of_another_shape_is_told_before_anything_runs():
         r"is \(12 x 1 x 1\)",
     ):
         compared("lecun89-2022.sn", module)
+
+
+class RatesDivided(Lecun):
+    """The sum of the ten squares with a tenth of the rate: the steps of the training."""
+
+    def cost(self, outputs, targets):
+        return ((outputs - targets) ** 2).sum()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.003)
+
+
+def test_another_scale_of_the_cost_is_told_when_it_held_long_enough():
+    for presentations, is_told in ((50, True), (49, False)):
+        made = compared("lecun89-2022.sn", RatesDivided(), presentations, data=digits())
+        assert made.equal and abs(made.cost_factor - 10) < 1e-9
+        assert ("the cost in RatesDivided is 10 times that in reference" in comparison_text(made)) == is_told
+
+
+def test_a_schedule_is_followed_beyond_what_is_presented():
+    """LinearLR in 80 steps instead of 79: nothing differs in the first pass."""
+
+    class Later(LADDER):
+        def configure_optimizers(self):
+            return super().configure_optimizers(81)
+
+    made = snsim.compare(program("ladder.sn"), Later(), "digits", presentations=3, only="ladder-5", options=QUICK)
+    assert (made.first.what, made.first.cause) == ("rate", "rate")
+    assert made.first.number == 1437 + 1  # the first of the second pass
+    second = 3e-4 + (1e-4 - 3e-4) / 79
+    assert f"{3e-4 + (1e-4 - 3e-4) / 80:.9g} in Later, {second:.9g} here" in made.first.note
+
+
+def test_numbers_that_are_not_finite_are_a_difference():
+    """A rate of 1e200 makes the weights infinite, and then not a number, on both sides."""
+    made = compared("ladder.sn", LADDER(), 4, only="ladder-5", sgd=1e200)
+    assert not made.equal and made.largest == float("inf")
+    assert "DIFFERENT" in comparison_text(made)
+
+
+def test_initial_weights_of_another_distribution_are_told_and_not_judged():
+    """The example draws from +-2.4/sqrt(F), as the training declares; the variant from +-2.4."""
+
+    class Wide(LECUN):
+        def __init__(self):
+            super().__init__()
+            nn.init.uniform_(self.h3_weight, -2.4, 2.4)
+
+    assert compared("lecun89-2022.sn", LECUN()).initial == ()
+    made = compared("lecun89-2022.sn", Wide())
+    assert made.equal and len(made.initial) == 1 and made.initial[0].startswith("h2_h3.weight: deviation 1.3")
 
 
 # ---- Engines, the command ----------------------------------------------------------------------------------------

@@ -284,7 +284,7 @@ class Differences:
             self._steps[name] = max(self._steps.get(name, 0.0), step)
             difference = np.abs(np.asarray(weights, np.float64) - expected).reshape(-1)
             sizes = np.abs(np.asarray(before, np.float64)).reshape(-1) + self._steps[name]
-            relative = np.where(difference > 0, difference / sizes, 0.0)
+            relative = np.where(difference == 0, 0.0, difference / sizes)
         most = float(relative.max(initial=0.0))
         allowed = self._rounding.of_step() if self._rule.is_exact else _INEXACT * self._rounding.of_cost()
         return _Judged(_finite(most), allowed if self.tolerance is None else self.tolerance)
@@ -296,7 +296,7 @@ class Differences:
         relative = _finite(difference / size if size else math.inf)
         if self.tolerance is not None:
             return _Judged(relative, self.tolerance)
-        if relative > allowed and self.first is None:
+        if allowed < relative < math.inf and self.first is None:
             allowed = max(allowed, measure() / size if size else 0.0)
         return _Judged(relative, allowed)
 
