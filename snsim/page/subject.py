@@ -78,14 +78,35 @@ def subject_of_program(
     data do not fit.
     """
     training = program.only_training(only, "a page shows one")
-    if shipped is not None and training.name != shipped.training:
-        shipped = None
-    seed = seed if seed is not None else training.seeds[0]
-    trained_on = "" if shipped is None else shipped.data
-    weights, origin = None, f"initial weights, seed {seed}"
-    if shipped is not None:
+    if shipped is not None and training.name == shipped.training:
         weights = load_initial(shipped.path, training.net)
         origin = f"the weights of the gallery: {shipped.summary}"
+        return subject_of_training(
+            program, training, options, say, seed, weights, origin, examples=examples, trained_on=shipped.data
+        )
+    return subject_of_training(program, training, options, say, seed, examples=examples)
+
+
+def subject_of_training(
+    program: Program,
+    training: Training,
+    options: Options,
+    say: Say,
+    seed: int | None = None,
+    weights: Mapping[str, np.ndarray] | None = None,
+    origin: str = "",
+    *,
+    examples: int | None = None,
+    trained_on: str = "",
+) -> PageSubject:
+    """Return a training of a program. `origin` says where its `weights` are from; without weights it starts anew.
+
+    `examples` is how many patterns of each class are taken (None: all), `trained_on` the data of the weights. SnError
+    if the data do not fit.
+    """
+    seed = seed if seed is not None else training.seeds[0]
+    if weights is None:
+        origin = f"initial weights, seed {seed}"
     folder = SourceFolder.of(program.sources)
     return _subject(training, options, folder, say, seed, program.sources, weights, origin, examples, trained_on)
 

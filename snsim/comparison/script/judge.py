@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
 from snsim import engines
 from snsim.comparison.engine_side import _GRADIENT
+from snsim.comparison.first_difference import closest
 from snsim.comparison.script.distribution_fit import fit_initial
 from snsim.comparison.script.events import Event, Place, place_of
 from snsim.comparison.script.expected_update import ExpectedUpdate, PassSettings, keeps_no_state
@@ -26,6 +28,9 @@ from snsim.training.spec import Training
 
 _NOT_COMPUTED = ("flatten", "reshape", "view", "pad", "__getitem__", "squeeze", "unsqueeze", "permute", "contiguous")
 _FACTOR_PRESENTATIONS = 50  # for which a factor must hold before it is reported
+
+
+NO_SIDES: Mapping[str, tuple[np.ndarray, np.ndarray]] = MappingProxyType({})
 
 
 class Judge:
@@ -70,11 +75,12 @@ class Judge:
         layer: str = "",
         notes: Iterable[str] = (),
         at_end: bool = False,
+        sides: Mapping[str, tuple[np.ndarray, np.ndarray]] = NO_SIDES,
     ) -> None:
         """Add a difference, if it is the first one of its kind."""
         if not self.has(kind):
             self.comparison.differences.append(
-                ScriptDifference(kind, message, presentation, place, layer, tuple(n for n in notes if n), at_end)
+                ScriptDifference(kind, message, presentation, place, layer, tuple(n for n in notes if n), at_end, sides)
             )
 
     def has(self, *kinds: str) -> bool:
@@ -496,6 +502,7 @@ class Judge:
             place,
             layer_name,
             [note],
+            sides=_closest_side(layer_name, ours[layer_name].reshape(-1), [state for _, _, state in computed]),
         )
         return False
 
@@ -570,6 +577,7 @@ class Judge:
         for dtype in ("float64", "float32") if self.comparison.dtype != "float64" else ("float64",):
             engine = self.engine(dtype)
             engine.load_parameters(weights)
+            engine.load_state({key: np.zeros_like(value) for key, value in engine.state().items()})
             with np.errstate(all="ignore"):
                 engine.learn(x, d, Settings({}, {}, len(x)), dict(gates))
             after = engine.parameters()
@@ -678,6 +686,7 @@ class Judge:
                 place_of(event["backward_place"]),
                 p.layer,
                 notes,
+                sides={q.name: (mine, their) for q, mine, their in self._pending_gradient if q.layer == p.layer},
             )
 
     def _their_name(self, name: str) -> str:
@@ -740,7 +749,13 @@ class Judge:
                 self._note_largest(layer, "weights", distance, after[places])
         elif not self.has("step", "optimizer", "schedule"):
             cause = explain_step(self, before, after, expected, theirs, settings, last.first, self._previous_move)
-            self.differ(cause.kind, cause.message, last.first, place, cause.layer, cause.notes)
+            shown = {p.name for p in self.net.parameters if p.layer == (cause.layer or self.net.layers[1].name)}
+            sides = {
+                name: (expected[places], after[places])
+                for name, places in self.roles.places.items()
+                if name in shown and (places >= 0).all()
+            }
+            self.differ(cause.kind, cause.message, last.first, place, cause.layer, cause.notes, sides=sides)
         self._previous_move = move
 
     def _has_pending(self) -> bool:
@@ -1000,6 +1015,14 @@ def _factor_text(what: str, ours: np.ndarray, theirs: np.ndarray) -> str:
     if not is_multiple or not np.isfinite(factor) or abs(factor - 1) < 1e-6:
         return ""
     return f"the {what} are {factor:.5g} times those of the description here"
+
+
+def _closest_side(
+    layer: str, ours: np.ndarray, states: Sequence[np.ndarray]
+) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the states of a layer beside the closest ones of the script; nothing if it has none of this size."""
+    fitting = [state for state in states if state.size == ours.size]
+    return {layer: (ours, closest(ours, fitting))} if fitting else {}
 
 
 def _worst_text(ours: np.ndarray, theirs: np.ndarray) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from snsim.comparison.script.distribution_fit import InitialFit
 from snsim.comparison.script.events import Place
@@ -43,6 +46,8 @@ class ScriptDifference:
     layer: str = ""
     notes: tuple[str, ...] = ()
     at_end: bool = False  # of the whole run: reported after everything with a presentation
+    # By name ("h1", "h1.bias"): the numbers of the description and of the script that differ.
+    sides: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass
