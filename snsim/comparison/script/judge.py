@@ -60,7 +60,7 @@ class Judge:
         self._optimizers: list[Event] = []
         self._modes: list[str] = []
         self._cost_factors: list[float] = []
-        self._learned_otherwise = False
+        self._agreed_steps = 0
         self._previous_move: np.ndarray | None = None
         self.figures = FigureJudge(self)
 
@@ -482,6 +482,18 @@ class Judge:
         order = [layer.name for layer in self.net.layers[1:]]
         agreeing = [order.index(name) for name, is_equal in hidden if is_equal]
         layer_name = order[max(agreeing, default=-1) + 1]
+        before = order.index(layer_name) - 1
+        if agreeing and before >= 0 and (changed := self._changed_behind(computed, order[before], layer_name, ours)):
+            layer_name, place, note = order[before], *changed
+            self.differ(
+                "forward",
+                f"the states of layer {layer_name} are changed before layer {order[before + 1]} reads them",
+                first,
+                place,
+                layer_name,
+                [note],
+            )
+            return False
         place, note = self._layer_place(computed, layer_name, ours[layer_name].reshape(-1), event)
         self.differ(
             "forward",
@@ -493,6 +505,30 @@ class Judge:
             sides=_closest_side(layer_name, ours[layer_name].reshape(-1), [state for _, _, state in computed]),
         )
         return False
+
+    def _changed_behind(
+        self,
+        computed: Sequence[tuple[str, Place | None, np.ndarray]],
+        layer: str,
+        following: str,
+        ours: Mapping[str, np.ndarray],
+    ) -> tuple[Place | None, str] | None:
+        """Return where the right states of a layer become others before the next layer, and how; None if not."""
+        mine, size = ours[layer].reshape(-1), ours[following].size
+        if mine.size == size:
+            return None
+        same = [k for k, (_, _, state) in enumerate(computed) if state.size == mine.size]
+        right = min(same, key=lambda k: float(np.abs(computed[k][2] - mine).max()), default=None)
+        if right is None:
+            return None
+        for name, place, state in computed[right + 1 :]:
+            if state.size == size:
+                return None
+            if state.size == mine.size and name not in (*_NOT_COMPUTED, "dropout"):
+                scale = float(np.abs(mine).max(initial=0.0))
+                if np.abs(state - mine).max() > 1e-4 * scale:
+                    return place, _factor_text(f"states of layer {layer}", mine, state) or _worst_text(mine, state)
+        return None
 
     def _states(self, x: np.ndarray, dtype: str) -> dict[str, np.ndarray]:
         assert self.roles is not None and self._weights is not None
@@ -638,19 +674,24 @@ class Judge:
         if self._pending_gradient and not self.has("forward", "cost"):
             p, mine, their = self._pending_gradient[-1]
             notes = [
-                "no gradient reaches it" if not np.any(their) else _factor_text(f"gradient of {q.name}", mine, their)
+                "no gradient reaches it" if not np.any(their) else _factor_text(f"gradients of {q.name}", mine, their)
                 for q, mine, their in [(p, mine, their)]
             ]
             others = sorted({q.layer for q, _, _ in self._pending_gradient} - {p.layer})
             self.differ(
                 "gradient",
-                f"the gradient of {p.name} differs" + (f" (also those of {', '.join(others)})" if others else ""),
+                f"the gradient of {p.name}{self._their_name(p.name)} differs"
+                + (f" (also those of {', '.join(others)})" if others else ""),
                 first,
                 place_of(event["backward_place"]),
                 p.layer,
                 notes,
                 sides={q.name: (mine, their) for q, mine, their in self._pending_gradient if q.layer == p.layer},
             )
+
+    def _their_name(self, name: str) -> str:
+        assert self.roles is not None
+        return f" ({' + '.join(self.roles.joined[name])})" if self.roles.joined.get(name) else ""
 
     def _penalty_text(self, more: float) -> str:
         assert self._weights is not None
@@ -702,6 +743,7 @@ class Judge:
             else:
                 self._report_cost_and_gradient(last.event, last.first)
         if agrees or is_excused:
+            self._agreed_steps += 1
             for _, layer, places in self._layers() if agrees else ():
                 distance = float(np.abs((expected - after)[places]).max(initial=0.0))
                 self._note_largest(layer, "weights", distance, after[places])
