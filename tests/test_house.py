@@ -178,6 +178,9 @@ LAW: dict[str, set[str]] = {
         "runs",
     },
     "studies": {
+        "page_templates",
+        "plots",
+        "reports",
         "errors",
         "escaping",
         "registry",
