@@ -24,7 +24,7 @@ class CodeHost(Protocol):
     Attributes
     ----------
     machine : Machine
-        The vectors that the code is generated for.
+        The processor, with the width of its vector registers, that the code is generated for.
     state : array
         The block of numbers of the engine. `grow` replaces it, so it must not be kept.
     """
