@@ -99,7 +99,7 @@ class Comparison:
 
     @property
     def largest(self) -> float:
-        """Return the largest relative difference of all, see `LayerDifference`; that of the cost is divided by the cost."""
+        """Return the largest relative difference of all: of the cost, and as `LayerDifference` has them."""
         values = [v for row in self.layers for v in (row.states, row.gradients, row.weights) if v is not None]
         return max([self.cost, *values])
 
