@@ -21,6 +21,12 @@ from snsim.engines.native.layout import Block, IndexTables, LayerCells, Paramete
 from snsim.engines.native.llvm_ir import Function
 from snsim.engines.native.map_lanes import MapLanesKernel
 from snsim.engines.native.normalization import NormalizationKernel
+from snsim.engines.native.pattern_tiles import (
+    emit_pattern_errors,
+    emit_pattern_gradient,
+    emit_pattern_sums,
+    serves_patterns,
+)
 from snsim.engines.native.shared_backward import emit_errors, emit_gradient
 from snsim.engines.native.sparse import SparseKernel
 from snsim.engines.native.unshared_backward import emit_unshared_backward
@@ -65,6 +71,27 @@ class TiledConnection:
         if update is not None:
             f.comment(f"gradient and update of {self.name}")
             emit_gradient(f, self.tiles, channels, update)
+
+    # ---- All patterns of a group, whose number is the argument `patterns` --------------------------------------------
+
+    @property
+    def serves_patterns(self) -> bool:
+        """Return whether one weight serves one position of every pattern, so that the code below is the faster one."""
+        return serves_patterns(self.tiles)
+
+    @property
+    def copies(self) -> bool:
+        """Return whether each pattern has a copy of the source, to be filled before and drained after."""
+        return not isinstance(self.tiles.buffer, DirectBuffer)
+
+    def emit_pattern_forward(self, f: Function, first: bool) -> None:
+        emit_pattern_sums(f, self.tiles, first)
+
+    def emit_pattern_errors(self, f: Function, channels: Sequence[str], first: bool) -> None:
+        emit_pattern_errors(f, self.tiles, channels, first)
+
+    def emit_pattern_update(self, f: Function, channels: Sequence[str], sink: GradientSums) -> None:
+        emit_pattern_gradient(f, self.tiles, channels, sink.begin_patterns(f, self.name))
 
 
 @dataclass(eq=False)

@@ -225,6 +225,8 @@ def _function_indices(content: bytes) -> dict[str, int]:
 class ModuleHost(ArrayHost):
     """A `CodeHost` that compiles modules and runs none; its block can be filled and copied into a page."""
 
+    groups = False  # a page is small, and shows one pattern at a time
+
     def compile(self, text: str, exported: tuple[str, ...]) -> bytes:
         return module_bytes(text, exported)
 
