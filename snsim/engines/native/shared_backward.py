@@ -18,6 +18,8 @@ from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.update_rules import WeightUpdate
 
 _MOST_UNROLLED = 8  # positions of a row that are written out
+_LONG = 16  # vectors in a row of a window from which on each loaded vector of weights serves several positions
+_MOST_SERVED = 4  # positions
 
 
 def emit_errors(f: Function, tiles: Tiles, channels: Sequence[str]) -> None:
@@ -77,7 +79,8 @@ class _Strip:
 def _strips(f: Function, tiles: Tiles, channels: int) -> list[_Strip]:
     lanes, where = f.machine.lanes, tiles.buffer.layout
     room = f.machine.registers * 3 // 4 // channels
-    chunk = min(where.vectors, room)
+    served = min(where.columns, _MOST_SERVED) if where.vectors > _LONG else 1
+    chunk = min(where.vectors, max(1, room // served))
     at_once = 1
     while at_once < min(where.columns, _MOST_UNROLLED):
         if _sums_of_strip(where.column_step, lanes, at_once + 1, chunk) > room:
