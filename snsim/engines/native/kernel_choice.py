@@ -35,6 +35,7 @@ from snsim.engines.native.weight_norm import WeightNormConnection
 from snsim.engines.plan import Link, Plan, Transfer
 from snsim.network.wiring import Dense, Frames, Normalization, Windows
 
+_MANY_SUMS = 1 << 15  # weights whose sums would be read and written for every pattern of a batch
 _MOST_MAP_LANES = 160  # vectors of weights that MapLanes writes out
 
 
@@ -57,20 +58,23 @@ class TiledConnection:
         self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
     ) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
-        buffer = self.tiles.buffer
         if self.tiles.unshared:
             if errors or update is not None:
                 emit_unshared_backward(f, self.tiles, channels, errors, first, update)
             if errors:
-                buffer.col2im(f, channels, first)
+                self.tiles.buffer.col2im(f, channels, first)
             return
         if errors:
-            f.comment(f"errors of windows through {self.name}")
-            emit_errors(f, self.tiles, channels)
-            buffer.col2im(f, channels, first)
+            self.emit_errors(f, channels, first)
         if update is not None:
             f.comment(f"gradient and update of {self.name}")
             emit_gradient(f, self.tiles, channels, update)
+
+    def emit_errors(self, f: Function, channels: Sequence[str], first: bool) -> None:
+        """Emit the errors of the source, for weights that positions share."""
+        f.comment(f"errors of windows through {self.name}")
+        emit_errors(f, self.tiles, channels)
+        self.tiles.buffer.col2im(f, channels, first)
 
     # ---- All patterns of a group, whose number is the argument `patterns` --------------------------------------------
 
@@ -90,8 +94,18 @@ class TiledConnection:
     def emit_pattern_errors(self, f: Function, channels: Sequence[str], first: bool) -> None:
         emit_pattern_errors(f, self.tiles, channels, first)
 
+    @property
+    def sums_patterns(self) -> bool:
+        """Return whether the gradient is summed over all patterns before it reaches memory."""
+        shared = not self.tiles.unshared and not isinstance(self.tiles.buffer, PoolBuffer)
+        return self.serves_patterns or (shared and len(self.cells.index) > _MANY_SUMS)
+
     def emit_pattern_update(self, f: Function, channels: Sequence[str], sink: GradientSums) -> None:
-        emit_pattern_gradient(f, self.tiles, channels, sink.begin_patterns(f, self.name))
+        update = sink.begin_patterns(f, self.name)
+        if self.serves_patterns:
+            emit_pattern_gradient(f, self.tiles, channels, update)
+        else:
+            emit_gradient(f, self.tiles, channels, update, f.argument("patterns", "i64"))
 
 
 @dataclass(eq=False)

@@ -299,11 +299,9 @@ class NetCode:
                     f"{link.name} back", f"from {name} back to {self.layers[source].name}, and the weights between"
                 )
                 first = source not in reached
-                if isinstance(sink, GradientSums) and isinstance(link, TiledConnection) and link.serves_patterns:
+                if isinstance(sink, GradientSums) and isinstance(link, TiledConnection) and link.sums_patterns:
                     if active[source]:
-                        link.emit_pattern_errors(parts.of_group(), channels, first)
-                        if link.copies:
-                            link.tiles.buffer.col2im(parts.of_pattern(), channels, first)
+                        self._emit_errors(parts, link, channels, first)
                     if link.name in sink.updated:
                         link.emit_pattern_update(parts.of_group(), channels, sink)
                 else:
@@ -321,6 +319,15 @@ class NetCode:
                     transformed.emit_backward(parts.of_pattern(), channels, wanted, first_errors)
                     reached.update(source for source, wants in zip(transfer.sources, wanted) if wants)
         return parts.steps
+
+    @staticmethod
+    def _emit_errors(parts: Parts, link: TiledConnection, channels: Sequence[str], first: bool) -> None:
+        if not link.serves_patterns:
+            link.emit_errors(parts.of_pattern(), channels, first)
+            return
+        link.emit_pattern_errors(parts.of_group(), channels, first)
+        if link.copies:
+            link.tiles.buffer.col2im(parts.of_pattern(), channels, first)
 
     def emit_spread(self, f: Function) -> None:
         for layer in self.stages:
