@@ -21,6 +21,7 @@ from snsim.engines.native.layout import Block, IndexTables, LayerCells, Paramete
 from snsim.engines.native.llvm_ir import Function
 from snsim.engines.native.map_lanes import MapLanesKernel
 from snsim.engines.native.normalization import NormalizationKernel
+from snsim.engines.native.packed_lanes import PackedLanesKernel, positions_in_vector
 from snsim.engines.native.pattern_tiles import (
     emit_pattern_errors,
     emit_pattern_gradient,
@@ -110,7 +111,7 @@ class TiledConnection:
 
 @dataclass(eq=False)
 class MapLanesConnection:
-    """map_lanes.py, for sources that need no errors."""
+    """map_lanes.py or packed_lanes.py, for sources that need no errors."""
 
     kernel: MapLanesKernel
     name: str
@@ -345,12 +346,19 @@ class KernelBuilder:
         in_lanes = self.block.machine.padded(target.maps) // self.lanes
         cells_of_window = s.window[0] * s.window[1] * source.maps
         fits = not unshared and not errors and cells_of_window * in_lanes <= _MOST_MAP_LANES and link.gain is None
-        if fits and 2 * target.positions * cells_of_window * in_lanes < self._cost(best, s, errors):
+        step = s.step[1] * source.maps
+        packed = positions_in_vector(self.block.machine, target.maps, s.target[2], step) if fits else 1
+        if fits and 2 * target.positions * cells_of_window * in_lanes / packed < self._cost(best, s, errors):
             window = WindowBuffer(source, geometry, [range(source.maps)], self.block, self.channels)
             index = self._window_index(s, source, target, [range(source.maps)], unshared)
             index = np.moveaxis(index[0, 0], 0, -1).reshape(-1, target.maps)  # cell of the window, target map
             cells = self._parameter(link, self._in_rows(index))
-            return MapLanesConnection(MapLanesKernel(window, cells, target), link.slot)
+            kernel = (
+                MapLanesKernel(window, cells, target)
+                if packed == 1
+                else PackedLanesKernel(window, cells, target, packed)
+            )
+            return MapLanesConnection(kernel, link.slot)
         window = WindowBuffer(source, geometry, best.sets, self.block, self.channels)
         index = self._window_index(s, source, target, best.sets, unshared)
         buffer: WindowBuffer | PatchBuffer = window
