@@ -18,6 +18,7 @@ _INSTALLED_BY = {
     "onnxruntime": "snsim[onnx]",
     "onnxscript": "snsim[onnx]",
     "pygls": "snsim[lsp]",
+    "scipy": "snsim[joint]",
     "tensorboard": "snsim[tensorboard]",
     "wasmtime": "snsim[wasm]",
 }

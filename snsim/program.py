@@ -6,17 +6,16 @@ This module alone joins the Lisp with the words of networks, of training and of 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, update_wrapper
-from importlib import resources
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
-from snsim.errors import Fault, Source
+from snsim.errors import Fault, SnError, Source, fail, for_line
 from snsim.language.builtins import CORE
 from snsim.language.evaluator import Evaluator
 from snsim.language.forms import Node
@@ -29,7 +28,7 @@ from snsim.network import net_form
 from snsim.network.net import Net
 from snsim.network.net_form import NetShelves
 from snsim.network.nlfs import NlfDefinition
-from snsim.registry import Shelf
+from snsim.registry import Shelf, listed, suggest
 from snsim.sn28 import SN28
 from snsim.sn28.graphics.saved_windows import save_pictures, show_while_running, windows
 from snsim.sn28.net.netspace import Netspace
@@ -100,6 +99,45 @@ class Program(Shelves):
         """The trainings that the main text declares, without those of included texts: what `snsim run` runs."""
         return [entry.value for entry in self.trainings.own() if not entry.value.included]
 
+    def chosen_trainings(self, only: Sequence[str] = ()) -> list[Training]:
+        """Return the own trainings that `only` names, in order; all of them if it is empty.
+
+        The name of a training in a `grid` or `sample` stands for all its cells. SnError for a name that none has.
+        """
+        declared = self.own_trainings
+        names = [entry.name for entry in declared]
+        file = for_line(self.sources[0].name)
+        faults = [
+            Fault(f'{file} declares no training "{for_line(name)}"', hint=suggest(name, names, "trainings"))
+            for name in only
+            if not any(is_named(entry.name, (name,)) for entry in declared)
+        ]
+        if faults:
+            raise SnError(faults)
+        return [entry for entry in declared if not only or is_named(entry.name, only)]
+
+    def only_training(self, name: str | None, purpose: str, option: str = "--only") -> Training:
+        """Return the own training of this name, or without a name the only one.
+
+        `purpose` says in the faults what one training is needed for: "a page shows one". `option` chooses one.
+        Raises SnError if there is no such training, or without a name several or none.
+        """
+        chosen = self.chosen_trainings(() if name is None else (name,))
+        if len(chosen) == 1:
+            return chosen[0]
+        file = for_line(self.sources[0].name)
+        if not chosen:
+            raise fail(
+                f"{file} declares no training, and {purpose}",
+                hint="(train NAME (data ...) ...) declares one; trainings of included files do not count",
+            )
+        raise fail(
+            f"{file} declares {len(chosen)} trainings"
+            + (f" of the name {for_line(name)}" if name is not None else "")
+            + f", and {purpose}",
+            hint=f"choose one with {option}: {listed((for_line(entry.name) for entry in chosen), len(chosen))}",
+        )
+
     @property
     def shown_nets(self) -> list[Net]:
         """The nets that the main text itself declares or trains; all of them if it only includes others."""
@@ -113,6 +151,11 @@ class Program(Shelves):
         """The forms of the costs and update rules that the text declares, costs first."""
         nodes = [*(cost.value.node for cost in self.costs.own()), *(rule.value.node for rule in self.updates.own())]
         return [node for node in nodes if node is not None]
+
+
+def is_named(training: str, names: Sequence[str]) -> bool:
+    """Return whether the names have that of a training, or its name without the cell of a `grid` or `sample`."""
+    return training in names or training.partition("@")[0] in names
 
 
 def read_program(
@@ -219,7 +262,7 @@ def shelves() -> Shelves:
     """Return the built-in shelves. They never change: programs add to children of them."""
     built_in = _with_words(NetShelves(), TrainShelves())
     for package in PRELUDES:
-        text = resources.files(package).joinpath("prelude.sn").read_text(encoding="utf-8")
+        text = Path(__file__).parent.joinpath(*package.split(".")[1:], "prelude.sn").read_text(encoding="utf-8")
         Evaluator(built_in.functions, built_in.words, io.StringIO()).run(Source(f"<{package}.prelude>", text))
     return built_in
 

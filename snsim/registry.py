@@ -6,7 +6,6 @@ gets a `child` of each shelf, so that one file does not see what another declare
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -59,6 +58,17 @@ class Shelf(Generic[T]):
     def child(self) -> Shelf[T]:
         """Return a shelf that sees everything on this one. What is added to it is not seen here."""
         return Shelf(self.kind, parent=self, plural=self.plural)
+
+    def in_cell(self, cell: str) -> Shelf[T]:
+        """Return this shelf as the body of a `grid` sees it: names declared there end with the cell.
+
+        Inside the cell they are found by their short name too. Without a cell it is the shelf itself.
+        """
+        return _CellShelf(self, cell) if cell else self
+
+    def declared_name(self, name: str) -> str:
+        """Return the full name of what a form declares as `name`."""
+        return name
 
     def replace_by(self, replaced: Callable[[Entry[T], Entry[T]], None]) -> None:
         """Allow names on this shelf to be replaced from now on. `replaced` gets the old entry and the new one."""
@@ -197,11 +207,43 @@ class Shelf(Generic[T]):
             self.add(point.name, value, (value.__doc__ or "").strip().split("\n")[0])
 
 
+class _CellShelf(Shelf[T]):
+    """A shelf as one cell of a design sees it: what is added goes to the whole shelf.
+
+    Names of the cell end with `@` and the cell. A name is looked for with this end first, then as it stands.
+    """
+
+    def __init__(self, whole: Shelf[T], cell: str):
+        super().__init__(whole.kind, parent=whole, plural=whole.plural)
+        self._whole = whole
+        self._cell = cell
+
+    def declared_name(self, name: str) -> str:
+        return f"{name}@{self._cell}"
+
+    def add(self, name: str, value: T, doc: str, span: Span | None = None) -> T:
+        return self._whole.add(name, value, doc, span)
+
+    def _find(self, name: str) -> Entry[T] | None:
+        return self._whole._find(self.declared_name(name)) or self._whole._find(name)
+
+    def mark_broken(self, name: str) -> None:
+        self._whole.mark_broken(name)
+
+    def is_broken(self, name: str) -> bool:
+        return self._whole.is_broken(self.declared_name(name)) or self._whole.is_broken(name)
+
+    def suggest(self, name: str, more: Iterable[str] = ()) -> str:
+        return self._whole.suggest(name, more)
+
+
 def suggest(name: str, names: list[str], plural: str, most: int = 40) -> str:
     """Return the hint for an unknown name: the nearest valid name, then all of them, at most `most`.
 
     A word of today, such as `epochs`, has the name that stands for it as its nearest.
     """
+    import difflib  # which only a misspelt name needs
+
     today = name_for(name, names)
     near = [today] if today else difflib.get_close_matches(name, names, n=1) if name else []
     start = f'did you mean "{near[0]}"?  ' if near else ""

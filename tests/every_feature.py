@@ -18,6 +18,9 @@ _NETS = """
   (layer input (2 8 8)) (layer h1 (5 6 6)) (layer h2 (3 3 3)) (layer h3 9 (bias unit)) (layer output 4 (bias unit))
   (connect input h1 (mask 3 3)) (connect h1 h2 (mask 2 2) (step 2)) (connect h2 h3 (full) (weight-norm))
   (connect (h3 input) output (full)))
+(net pruned (default (nlf sn-tanh) (bias map))
+  (layer input (2 8 8)) (layer h1 (5 6 6)) (layer h2 (3 3 3)) (layer output 4 (bias unit))
+  (connect input h1 (mask 3 3)) (connect h1 h2 (mask 2 2) (step 2)) (connect h2 output (full)))
 (net dense (layer input (8 8)) (layer h1 11) (layer output 4) (connect input h1 (full)) (connect h1 output (full)))
 (net softmax (like dense) (layer output (nlf linear)))
 """
@@ -51,10 +54,17 @@ _TRAININGS = {
         "(stage (passes 2) (update lm (mu 0.1)) (epsilon (linear 0.01 0.001)) (order shuffled))"
         "(stage (passes 1) (update sgd (alpha 0)) (epsilon 0.01) (theta 0.1))",
     ),
-    "run-pruning": (
+    "pruning": (
         "dense",
         "(update sgd (alpha 0.5)) (epsi-sqrt 0.05) (stage (passes 1)) (stage (prune 0.3 connections) (passes 1))"
         "(stage (prune 0.2 weights) (update lm) (epsilon 0.01) (passes 1))",
+    ),
+    "pruning-first": ("pruned", "(update sgd (alpha 0.5)) (mask-epsi 0.05) (prune 0.4 weights) (fan-in weights)"),
+    "pruning-of-maps": (
+        "pruned",
+        "(epsi-inv 0.1) (update sgd (alpha 0.5) (decay 0.01)) (order shuffled) (stage (passes 1))"
+        "(stage (prune 0.3) (batch 7 mean) (passes 1)) (stage (prune 0.3 weights) (passes 2))"
+        "(stage (update lm) (epsi-sqrt 0.05) (passes 1))",
     ),
     "run-conjugate": ("dense", "(update conjugate-gradient (mu 1))"),
 }
@@ -66,7 +76,7 @@ PAGE_FEATURES = [name for name in FEATURES if not name.startswith("run")]
 def program_of(name: str) -> tuple[Training, PreparedData]:
     """The training of this name, of 3 passes or its stages, and its data."""
     net, clauses = _TRAININGS[name]
-    shape = (2, 8, 8) if net == "maps" else (8, 8)
+    shape = (8, 8) if net in ("dense", "softmax") else (2, 8, 8)
     draw = np.random.default_rng(5)
     kinds = draw.integers(0, 4, 460)
     prototypes = draw.normal(0, 0.5, (4, *shape))

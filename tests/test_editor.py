@@ -103,7 +103,7 @@ def test_an_exchange_with_the_language_server(editor: Editor, tmp_path: Path) ->
         return editor.faults()
 
     found = change(2, "(step 2)", "(stepp 2)")  # two faults at once, each in its place
-    assert [fault["message"].split("\n")[0] for fault in found] == ['(mask ...) reads no option "stepp"']
+    assert [fault["message"].split("\n")[0] for fault in found] == ['(mask ...) has no option "stepp"']
     assert found[0]["range"]["start"] == position(text, "(stepp", 1) and 'did you mean "step"' in found[0]["message"]
     found = change(3, "(cost       lms)", "(cost       lsm)")
     assert {fault["range"]["start"]["line"] for fault in found} == {
@@ -239,6 +239,33 @@ print(kinds, cell.stdout.split(), "did you mean \\"output\\"" in cell.stderr, "3
     last = done.stdout.strip().split("\n")[-1]
     assert "text/html" in last and "image/svg+xml" in last and "['3', '5']" in last
     assert last.endswith("True True"), last
+
+
+def test_a_notebook_shows_the_page_in_which_a_training_learns() -> None:
+    code = """
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+shell = InteractiveShell.instance()
+shell.run_line_magic("load_ext", "snsim.notebook")
+net = "(net n (layer input 2) (layer output 1) (connect input output (full)))"
+training = "(train n (data (examples [[0 1] [1 0]] [[1] [-1]])) (correct quadrant) (epsilon 0.5) (passes 9))"
+def pages(kind, name, *lines):
+    with capture_output() as cell:
+        (shell.run_cell_magic if kind == "cell" else shell.run_line_magic)(name, *lines)
+    found = [output.data["text/html"] for output in cell.outputs if "text/html" in output.data]
+    return [text for text in found if text.startswith("<iframe")], cell.stderr
+shell.run_cell_magic("sn", "", net)
+(first,), _ = pages("cell", "sn", "", training)
+assert 'sandbox="allow-scripts allow-downloads"' in first and "Ready with initial weights, seed 1." in first
+assert pages("cell", "sn", "--no-page", training.replace("0.5", "0.4")) == ([], "")
+assert pages("cell", "sn", "", "(train m (like n) (update conjugate-gradient))") == ([], "")
+shell.run_line_magic("sn", "(train-now 'n 2)")
+(now,), _ = pages("line", "sn_page", "")
+assert "the weights of this notebook after pass 2" in now
+assert "trainings declared: n, m" in pages("line", "sn_page", "o")[1]
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -154,6 +154,7 @@ def test_a_run_carries_its_weights_and_its_own_examples(tmp_path: Path) -> None:
     assert view["start_words"].startswith("Ready with the weights of the run tiny after pass 4.")
     assert view["data"] == {"name": "examples", "train": 20, "test": 20}
     assert view["curves"]["error"] == {"test": 10.0}  # 2 of 20, as (published ...) says
+    assert view["curves"]["loss"] == {"test": 0.25} and view["loss_figure"] == "half_mse"
     assert view["seed"] == 3
 
 
@@ -563,3 +564,22 @@ def test_a_link_repeats_the_passes_and_weights_return(tmp_path: Path) -> None:
         driver.execute_script("snsimPage.loadWeights(new File(['nonsense'], 'bad.safetensors'))")
         wait_for(driver, "document.getElementById('live').className == 'fault'")
         assert driver.get_log("browser") == []
+
+
+@pytest.mark.slow
+@needs_browser
+def test_a_report_has_the_page_in_a_frame(tmp_path: Path) -> None:
+    """The worker of a page in a frame without an origin learns, and no request leaves."""
+    run = make_runs(tmp_path) / "tiny"
+    assert snsim("report", run)[0] == 0
+    with browser() as driver:
+        driver.get((run / "report.html").as_uri())
+        driver.execute_script("document.getElementById('page').scrollIntoView()")
+        driver.switch_to.frame(driver.find_element("css selector", "iframe.net"))
+        wait_for(driver, "document.body.dataset.ready === 'true'", 20)
+        driver.find_element("id", "restart").click()
+        driver.find_element("id", "go").click()
+        wait_for(driver, "snsimPage.at.pass == 4 && !snsimPage.running")
+        assert not driver.find_element("id", "copy-link").is_displayed()
+        assert driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+        assert driver.get_log("browser") == [] and requests_of(driver) == []

@@ -254,6 +254,25 @@ def test_a_text_is_saved_to_its_own_file_alone(server: PlayServer, file: Path) -
     assert "not overwritten" in ask(server, "save", {"text": ""})["faults"][0]["message"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"; a\r\n; b\r\n", b"; c\r\n; d\r\n"),
+        (b"\xef\xbb\xbf; a\r\n; b\n; c\r\n", b"\xef\xbb\xbf; c\r\n; d\r\n"),  # as Notepad writes it
+        (b"; a\r; b\r", b"; c\r; d\r"),
+        (b"; a\n; b\r\n; c\n", b"; c\n; d\n"),
+        (b"", b"; c\n; d\n"),
+    ],
+)
+def test_a_saved_file_keeps_its_line_ends(file: Path, before: bytes, after: bytes) -> None:
+    file.write_bytes(before)
+    with serving(Playground(str(file), XOR, file)) as server:
+        assert "\r" not in ask(server, "start")["text"]
+        for ends in ("\n", "\r\n"):  # a browser may send either
+            assert ask(server, "save", {"text": f"; c{ends}; d{ends}"}) == {"saved": "mine.sn"}
+            assert file.read_bytes() == after
+
+
 def events(server: PlayServer) -> list[tuple[str, dict[str, Any]]]:
     """The events of a run until its end."""
     lines = send(server, "events")[1].decode().split("\n")

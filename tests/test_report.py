@@ -15,6 +15,7 @@ from tiny_run import make_runs, program, snsim
 SECTIONS = [
     "figures",
     "curves",
+    "page",
     "repeat",
     "description",
     "net",
@@ -83,11 +84,11 @@ def page(runs: Path) -> Read:
 def test_sections_and_their_links(page: Read) -> None:
     assert [attributes["id"] for attributes in page.of("section")] == SECTIONS
     assert [attributes["href"] for attributes in page.of("a")] == [f"#{name}" for name in SECTIONS]
-    assert all(page.words[name].strip() for name in SECTIONS)
+    assert all(page.words[name].strip() for name in SECTIONS if name != "page")
 
 
 def test_it_loads_nothing(page: Read, runs: Path) -> None:
-    assert not page.of("script") and not page.of("iframe") and not page.of("object")
+    assert not page.of("script") and not page.of("object")
     for _, attributes in page.tags:
         assert not any(name.startswith("on") for name in attributes)
         for name in ("src", "srcset", "href", "data", "poster"):
@@ -95,6 +96,26 @@ def test_it_loads_nothing(page: Read, runs: Path) -> None:
     text = (runs / "page.html").read_text(encoding="utf-8")
     style = text[text.index("<style>") : text.index("</style>")]
     assert "@import" not in style and "url(" not in style and "prefers-color-scheme: dark" in style
+
+
+def test_the_net_learns_in_a_frame_without_an_origin(page: Read, runs: Path) -> None:
+    (frame,) = page.of("iframe")
+    assert frame["sandbox"] == "allow-scripts allow-downloads" and "src" not in frame
+    inside = frame["srcdoc"] or ""
+    assert "Content-Security-Policy" in inside and "the weights of the run tiny after pass 4" in inside
+    assert snsim("page", runs / "tiny", "-o", runs / "inside.html")[0] == 0
+    assert inside == (runs / "inside.html").read_text(encoding="utf-8")
+    code, *_ = snsim("report", runs / "tiny", "--no-page", "-o", runs / "small.html")
+    small = Read((runs / "small.html").read_text(encoding="utf-8"))
+    assert code == 0 and not small.of("iframe") and "#page" not in [link["href"] for link in small.of("a")]
+
+
+def test_a_page_that_is_too_large_is_left_out_with_the_reason(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("snsim.reports.page.figure", lambda *given: "<figure></figure>")
+    monkeypatch.setattr("snsim.page.frame.MOST_IN_FRAME", 20_000)
+    assert snsim("report", runs / "one", "-o", runs / "large.html")[0] == 0
+    page = Read((runs / "large.html").read_text(encoding="utf-8"))
+    assert not page.of("iframe") and "The page of one has" in page.words["page"]
 
 
 def test_pictures_are_drawn_for_page_and_telephone(page: Read) -> None:
@@ -139,7 +160,7 @@ def test_what_a_net_has_not_is_said(runs: Path, monkeypatch: pytest.MonkeyPatch)
     assert snsim("report", runs / "one")[0] == 0
     page = Read((runs / "one" / "report.html").read_text(encoding="utf-8"))
     assert [attributes["id"] for attributes in page.of("section")] == SECTIONS
-    assert "have no classes to confuse" in page.words["confusion"]
+    assert "have no classes, which a confusion matrix counts" in page.words["confusion"]
     assert "has no connection between maps" in page.words["tables"] and "this net has 1" in page.words["rejection"]
 
 

@@ -18,10 +18,10 @@ import click
 
 from snsim.cli.errors import WrongUseError
 from snsim.cli.exit_codes import FAULT, INTERRUPTED
-from snsim.cli.options import Whole, of_runs, presets
+from snsim.cli.options import Whole, of_runs, portable_option, presets
 from snsim.cli.reading import named_path, read_and_report
 from snsim.colour import DIM, GREEN, RED, echo, is_terminal, paint, painted_fault
-from snsim.errors import SnError, fail
+from snsim.errors import Fault, SnError, fail
 from snsim.escaping import for_json, for_line, for_shell
 from snsim.memory_limit import default_limit
 from snsim.operating_system import usable_cores
@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from snsim.studies import page as study_page
     from snsim.studies import plan
     from snsim.studies import results as figures
+    from snsim.studies.joint import Joint
     from snsim.studies.one_run import Outcome
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @of_runs
+@portable_option
 @click.option(
     "--seeds",
     "count",
@@ -50,6 +52,17 @@ if TYPE_CHECKING:
 @click.option("--jobs", type=Whole(min=1), metavar="N", help="Number of parallel runs. [default: the number of cores]")
 @click.option("--cluster", metavar="ADDRESS", help="Run on the workers of this Dask scheduler.")
 @click.option("--base", metavar="NAME", help="Report the differences of each row from this row, seed by seed.")
+@click.option(
+    "--joint",
+    is_flag=True,
+    help="Judge all published figures of a row together: how likely is it that one new run has them?",
+)
+@click.option(
+    "--sort",
+    metavar="FIGURE",
+    help="Order the rows of the report by their mean of this figure, the smallest first.",
+)
+@click.option("--top", type=Whole(min=1), metavar="N", help="Show only the first N rows in the report.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs. [default: runs/reproduced]")
 @click.option(
     "--report",
@@ -100,12 +113,17 @@ class ReproduceOptions:
     rows: tuple[str, ...] = ()
     as_json: bool = False
     quiet: bool = False
+    joint: bool = False
+    sort: str | None = None  # a figure of results.COLUMNS
+    top: int | None = None
 
 
 def reproduce_files(programs: Sequence[Program], options: Options, reproduction: ReproduceOptions, say: Say) -> int:
     """Run what the files declare, write the report and print its name. Return exit code 1 if a run failed."""
     from snsim.studies import executors, plan
     from snsim.studies import page as study_page
+    from snsim.studies import results as figures
+    from snsim.studies.joint import judge_together
 
     studies = plan.plan(programs, options, reproduction.only, reproduction.seeds, say)
     _check_base(studies, reproduction.base)
@@ -129,14 +147,25 @@ def reproduce_files(programs: Sequence[Program], options: Options, reproduction:
     except KeyboardInterrupt:
         echo(f"interrupted; the runs are kept in {for_line(options.out)}; to resume:\n  {_own_command()}", err=True)
         return INTERRUPTED
+    with_runs = [_with_runs(study, failures, reproduction) for study in studies]
+    joint: dict[str, Joint] = {}
+    unjudged: list[Fault] = []
+    for study in with_runs if reproduction.joint else ():
+        try:
+            joint[study.name] = judge_together(study, reproduction.base)
+        except SnError as error:  # the report of the runs is written anyway
+            unjudged += error.faults
     report = study_page.Report(
         _own_command(),
         datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
-        tuple(_with_runs(study, failures, reproduction) for study in studies),
+        tuple(figures.ordered(study, reproduction.sort, reproduction.top) for study in with_runs),
         reproduction.base,
+        joint,
     )
     _write(page, report)
     _print_end(page, report, failures, reproduction)
+    if unjudged:
+        raise SnError(unjudged)
     return FAULT if failures else 0
 
 
@@ -167,8 +196,21 @@ def read_options(
         _row_options(stated),
         stated["as_json"],
         stated["quiet"],
+        stated["joint"],
+        _checked_figure(stated["sort"]),
+        stated["top"],
     )
     return options, reproduction, sayer(reproduction.as_json, reproduction.quiet)
+
+
+def _checked_figure(name: str | None) -> str | None:
+    """Return the figure of --sort. WrongUseError for an unknown one."""
+    from snsim.studies.results import COLUMNS
+
+    names = [column.figure for column in COLUMNS]
+    if name is not None and name not in names:
+        raise WrongUseError(f'--sort: there is no figure "{name}"', suggest(name, names, "figures"))
+    return name
 
 
 def _row_options(stated: Mapping[str, Any]) -> tuple[str, ...]:
@@ -187,7 +229,8 @@ def _row_options(stated: Mapping[str, Any]) -> tuple[str, ...]:
             ("--set", "settings"),
         )
     ]
-    return tuple(
+    portable = ("--portable",) if stated["portable"] else ()
+    return portable + tuple(
         text
         for option, value in values
         if value
@@ -229,7 +272,9 @@ class _Progress:
 
     def __init__(self, reproduction: ReproduceOptions, total: int):
         self._options, self._total, self._done = reproduction, total, 0
+        self._ran = 0  # runs that this command has done itself
         self._start_time = time.monotonic()
+        self._told: set[str] = set()  # the faults that were printed
 
     def report_if_finished(self, task: plan.Task) -> bool:
         """Return whether an earlier command finished the run, and print its line if so.
@@ -253,6 +298,7 @@ class _Progress:
         from snsim.studies import results as figures
 
         self._done += 1
+        self._ran += not how
         task, run = outcome.task, None if outcome.faults else run_folder.open_run(outcome.task.folder)
         scores = {} if run is None else figures.figures_of(run)
         if self._options.as_json:
@@ -277,12 +323,23 @@ class _Progress:
         elif run is None:
             echo(paint(f"{task.training}, seed {_trial(task)} failed:", RED, stream=sys.stderr), err=True)
             for fault in outcome.faults:
-                echo(painted_fault(fault, sys.stderr), err=True)
+                if str(fault) not in self._told:
+                    self._told.add(str(fault))
+                    echo(painted_fault(fault, sys.stderr), err=True)
+                else:
+                    echo(f"  {for_line(fault.message)}, as above", err=True)
         elif not self._options.quiet:
             took = how or f"{scores.get('cpu-seconds', 0.0):.1f} s of CPU"
-            count = paint(f"[{self._done} of {self._total}]", DIM, stream=sys.stdout)
+            count = paint(f"[{self._done} of {self._total}{self._time_left()}]", DIM, stream=sys.stdout)
             echo(f"{count} {task.training}, seed {_trial(task)}: {study_page.figures_line(scores)}; {took}")
         sys.stdout.flush()
+
+    def _time_left(self) -> str:
+        """Return how long the runs that are left take at the pace until now; "" below a minute."""
+        seconds = (time.monotonic() - self._start_time) / max(self._ran, 1) * (self._total - self._done)
+        if not self._ran or seconds < 60:
+            return ""
+        return f", {seconds / 60:.0f} min left" if seconds < 5_400 else f", {seconds / 3_600:.1f} h left"
 
 
 @contextmanager
@@ -312,6 +369,7 @@ def _with_runs(study: plan.PlannedStudy, failures: dict[Path, str], reproduction
                 not training.cost.softmax,
                 {_trial(task): run_folder.open_run(task.folder) for task in ended},
                 {_trial(task): failures[task.folder] for task in row.tasks if task.folder in failures},
+                training.prior,
             )
         )
     return figures.Study(_stem(study), study.file, study.introduction, tuple(rows))

@@ -14,14 +14,14 @@ import click
 
 from snsim.cli.errors import WrongUseError, report
 from snsim.cli.exit_codes import BROKEN_PIPE, INTERRUPTED
-from snsim.cli.options import Whole, of_runs, option_name, presets, seconds_option, stated_options
+from snsim.cli.options import Whole, of_runs, option_name, portable_option, presets, seconds_option, stated_options
 from snsim.cli.reading import named_path
 from snsim.colour import DIM, echo, is_terminal, paint
 from snsim.errors import SnError, fail
 from snsim.escaping import for_line, for_shell
 from snsim.gallery import is_path
 from snsim.input_files import exists
-from snsim.registry import Shelf, suggest
+from snsim.registry import Shelf
 
 if TYPE_CHECKING:
     from snsim.console.views import View
@@ -56,9 +56,7 @@ NEW_RUN_ONLY = (
 @of_runs
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the run folders. [default: runs]")
 @click.option("--device", metavar="NAME", help="Device of PyTorch, such as cuda, for the torch engine. [default: cpu]")
-@click.option(
-    "--portable", is_flag=True, help="Compute the same bits on every processor (native engine, about 3 times slower)."
-)
+@portable_option
 @click.option(
     "--kernel",
     type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),
@@ -250,18 +248,12 @@ def follow(events: Generator[Event, None, None], view: View, options: Options, f
 
 def chosen_trainings(program: Program, only: Sequence[str]) -> list[Training]:
     """Return the trainings to run, in order. SnError if there is none, or none of a name in `only`."""
-    declared = program.own_trainings
-    names = [training.name for training in declared]
-    file = program.sources[0].name
-    if not declared and not program.acted:
+    if not program.own_trainings and not program.acted:
         raise fail(
-            f"{file} declares no training: there is nothing to run",
+            f"{program.sources[0].name} declares no training: there is nothing to run",
             hint="(train NAME clause ...) declares one; trainings of included files are not run",
         )
-    for name in only:
-        if name not in names:
-            raise fail(f'{file} declares no training "{name}"', hint=suggest(name, names, "trainings"))
-    return [training for training in declared if not only or training.name in only]
+    return program.chosen_trainings(only)
 
 
 def options_from(stated: Mapping[str, Any], presets: Mapping[str, float | str]) -> Options:

@@ -28,6 +28,8 @@ _BLOCKS = (
     "for",
     "each",
     "all",
+    "grid",
+    "sample",
     "repeat",
     "lambda",
     "progn",

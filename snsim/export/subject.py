@@ -15,7 +15,6 @@ from snsim.gallery import ShippedWeights
 from snsim.network.expressions import variable
 from snsim.network.net import Net
 from snsim.program import Program
-from snsim.registry import suggest
 from snsim.runs.examples import SourceFolder, examples_of
 from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options, Say, overridden
@@ -72,14 +71,18 @@ class Subject:
 
     @property
     def checked_on(self) -> str:
-        """The patterns of the check, in words."""
+        """What `inputs` are, in words, such as "480 test patterns of digits"."""
         if self.data is None:
             return "random inputs"
         return f"{len(self.inputs):,} {'train' if self.data.test is None else 'test'} patterns of {self.data.name}"
 
     @property
     def inputs(self) -> np.ndarray:
-        """The inputs of the check, (patterns, input units): test patterns, or random ones without data."""
+        """The inputs on which an export is compared with snsim, shape (patterns, input units).
+
+        They are the first 2,007 test patterns, or training patterns if there is no test set. Without data they are 100
+        random patterns, uniform in [-1, 1).
+        """
         if self.data is None:
             draw = np.random.default_rng(0)
             return draw.uniform(-1, 1, (100, self.plan.input_units)).astype(self.dtype)
@@ -169,17 +172,10 @@ def subject_of_program(
     sentence about this.
     """
     path = program.sources[0].name
-    trainings = {training.name: training for training in program.own_trainings}
-    if name is None and len(trainings) > 1:
-        raise fail(
-            f"{path} declares {len(trainings)} trainings, but only one can be exported",
-            hint=f"choose one with --training: {', '.join(trainings)}",
-        )
-    if name is not None and name not in trainings:
-        if name not in program.nets:
-            raise fail(f'{path} declares no training "{name}"', hint=suggest(name, list(trainings), "trainings"))
+    trainings = program.own_trainings
+    if name is not None and name not in {entry.name for entry in trainings} and name in program.nets:
         return _of_net(program.nets.get(name), path, options)
-    if not trainings:
+    if not trainings and name is None:
         nets = program.nets.own()
         if len(nets) != 1:
             raise fail(
@@ -189,7 +185,7 @@ def subject_of_program(
                 else "(net NAME clause ...) declares a net",
             )
         return _of_net(nets[0].value, path, options)
-    training = overridden(trainings[name or next(iter(trainings))], options)
+    training = overridden(program.only_training(name, "an export has one", "--training"), options)
     seed = training.seeds[0] if seed is None else seed
     data: PreparedData | None = None
     try:

@@ -32,6 +32,8 @@ _BLOCKS = {  # forms whose parts are indented by two, and how many items stay on
     "for": 2,
     "each": 2,
     "all": 2,
+    "grid": 2,
+    "sample": 4,
     "repeat": 2,
     "do-while": 2,
     "progn": 1,

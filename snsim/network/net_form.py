@@ -90,6 +90,10 @@ class NetShelves:
         """Return shelves that see everything here and keep their additions to themselves."""
         return NetShelves(self.tables.child(), self.nets.child(), self.nlfs.child())
 
+    def in_cell(self, cell: str) -> NetShelves:
+        """Return the shelves as a cell of a design sees them: see `Shelf.in_cell`. Tables keep their names."""
+        return NetShelves(self.tables, self.nets.in_cell(cell), self.nlfs) if cell else self
+
 
 # Each word takes the call as a node with its commas evaluated, the interpreter, and the shelves of the program.
 WORDS: Shelf[Callable[[Node, Any, NetShelves], object]] = Shelf("declarative word")
@@ -104,7 +108,7 @@ def _table(form: Node, interpreter: Any, shelves: NetShelves) -> np.ndarray:
 @WORDS.register("net")
 def _net(form: Node, interpreter: Any, shelves: NetShelves) -> Net:
     """(net NAME clause ...): a network; clauses: like default layer connect normalize attend without expect."""
-    return declare_net(form, shelves)
+    return declare_net(form, shelves.in_cell(interpreter.cell))
 
 
 @WORDS.register("define-nlf")
@@ -120,6 +124,7 @@ def declare_net(form: Node, shelves: NetShelves) -> Net:
     name = None if args is None else read_name(args[0], "the name of a net", faults)
     if args is None or name is None:
         raise SnError(faults.found)
+    name = shelves.nets.declared_name(name)
     try:
         with faults.gathered():
             shelves.nets.check_free(name, args[0].span)

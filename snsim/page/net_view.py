@@ -21,7 +21,7 @@ from snsim.training.spec import Training
 _MOST_LINES = 300_000  # of an explicit table that travels in the page
 _MOST_SLIDERS = 16  # inputs without rows and columns that have sliders
 _MOST_INPUTS = 10_000_000  # numbers that decide the range of the inputs
-_LOSSES = {"half-mse": "half_mse", "mse": "mse"}
+_LOSSES = {"half-mse": "half_mse", "mse": "mse", "loss": "loss"}  # published figure: field of a score, as in plots
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +76,7 @@ def view_of(training: Training, data: ShownData, seed: int, start: str) -> tuple
         "sliders": _sliders(net.layers[0]),
         "input_names": [for_line(name) for name in data.record.columns] if data.record is not None else [],
         "curves": _published_lines(training, data),
+        "loss_figure": _loss_figure(training, data)[1],
         "settings": _settings(training),
         "start_words": start,
     }
@@ -242,12 +243,21 @@ def _published_lines(training: Training, data: ShownData) -> dict[str, dict[str,
     published, prepared = dict(training.published), data.prepared
     sizes = {"train": len(prepared.train), "test": 0 if prepared.test is None else len(prepared.test)}
     lines: dict[str, dict[str, float]] = {"error": {}, "loss": {}}
+    loss, _ = _loss_figure(training, data)
     for split, size in sizes.items():
         if f"{split}-error" in published:
             lines["error"][split] = published[f"{split}-error"]
         elif f"{split}-misses" in published and size:
             lines["error"][split] = 100 * published[f"{split}-misses"] / size
+        if f"{split}-{loss}" in published:
+            lines["loss"][split] = published[f"{split}-{loss}"]
     return lines
+
+
+def _loss_figure(training: Training, data: ShownData) -> tuple[str, str]:
+    """Return what the curve of the loss shows, as published and as a field of a score: the one that is published."""
+    stated = {name.partition("-")[2] for name, _ in training.published} if data.comparable else set()
+    return next((pair for pair in _LOSSES.items() if pair[0] in stated), ("loss", "loss"))
 
 
 def _settings(training: Training) -> list[dict[str, Any]]:

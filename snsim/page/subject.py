@@ -14,7 +14,6 @@ from snsim.errors import SnError, Source, fail, for_line
 from snsim.gallery import ShippedWeights
 from snsim.page.net_view import ShownData
 from snsim.program import Program
-from snsim.registry import suggest
 from snsim.runs.examples import SourceFolder, find_examples
 from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options, Say, overridden
@@ -78,32 +77,36 @@ def subject_of_program(
     `examples` is how many patterns of each class are taken (None: all). SnError if there is no such training, or its
     data do not fit.
     """
-    path = program.sources[0].name
-    trainings = {training.name: training for training in program.own_trainings}
-    if not trainings:
-        raise fail(
-            f"{for_line(path)} declares no training, and a page shows one learn",
-            hint="(train NAME (data ...) ...) declares one; `snsim new mine` writes a whole description",
-        )
-    if only is not None and only not in trainings:
-        raise fail(
-            f'{for_line(path)} declares no training "{for_line(only)}"',
-            hint=suggest(only, list(trainings), "trainings"),
-        )
-    if only is None and len(trainings) > 1:
-        raise fail(
-            f"{for_line(path)} declares {len(trainings)} trainings, and a page shows one",
-            hint=f"choose one with --only: {', '.join(map(for_line, trainings))}",
-        )
-    training = trainings[only or next(iter(trainings))]
-    if shipped is not None and training.name != shipped.training:
-        shipped = None
-    seed = seed if seed is not None else training.seeds[0]
-    trained_on = "" if shipped is None else shipped.data
-    weights, origin = None, f"initial weights, seed {seed}"
-    if shipped is not None:
+    training = program.only_training(only, "a page shows one")
+    if shipped is not None and training.name == shipped.training:
         weights = load_initial(shipped.path, training.net)
         origin = f"the weights of the gallery: {shipped.summary}"
+        return subject_of_training(
+            program, training, options, say, seed, weights, origin, examples=examples, trained_on=shipped.data
+        )
+    return subject_of_training(program, training, options, say, seed, examples=examples)
+
+
+def subject_of_training(
+    program: Program,
+    training: Training,
+    options: Options,
+    say: Say,
+    seed: int | None = None,
+    weights: Mapping[str, np.ndarray] | None = None,
+    origin: str = "",
+    *,
+    examples: int | None = None,
+    trained_on: str = "",
+) -> PageSubject:
+    """Return a training of a program. `origin` says where its `weights` are from; without weights it starts anew.
+
+    `examples` is how many patterns of each class are taken (None: all), `trained_on` the data of the weights. SnError
+    if the data do not fit.
+    """
+    seed = seed if seed is not None else training.seeds[0]
+    if weights is None:
+        origin = f"initial weights, seed {seed}"
     folder = SourceFolder.of(program.sources)
     return _subject(training, options, folder, say, seed, program.sources, weights, origin, examples, trained_on)
 

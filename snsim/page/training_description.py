@@ -25,6 +25,8 @@ A name that ends with `_blob` holds the name of a blob; every blob is little-end
     stages      one for each stage: see below
     adjustable  [{"net", "module"}] for each stage: the code with no option compiled in, for options that are changed by
                 hand; or null
+    sharers     {parameter: blob, i32}: the connections of each weight, if a stage prunes; else null
+    remaining   what F needs where it counts what pruning leaves, or null: see `_Describer._remaining_lines`
 
 A net
     block       how many numbers
@@ -36,14 +38,18 @@ A net
     modules     [{"blob", "functions", "options", "arrays", "gated": [layer], "noisy": [layer]}]; `options` are those
                 that `numbers` begins with, `arrays` the parameters whose rates are an array in the block
     curvature   {"blob", "channel"} or null: gathers g and "h" or "h-full"
+    saliency    the same with "h-full", where weights are pruned by it
 
 A stage
     passes, net, batch, batch_mean, order, shift ([cells, fill or null] or null), dropout ([[layer, P], ...])
     modules     the number of the module for each pass
     options     {name: value}; a value is {"kind", "numbers", "lengths"}, as `snsim.training.schedule.value_at` reads it
-    rates       {parameter: {"value": value, "divisor": number, or "divisor_blob": f64}}; empty for a rule without rates
+    rates       {parameter: {"value": value, "divisor": number, or "divisor_blob": f64}}; "family" ("epsi-sqrt" ...)
+                stands for the divisor where it depends on what pruning leaves
     input_noise, theta   a value or null
     curvature_patterns   N or null: h is the mean over N patterns, held during a pass
+    prune       [fraction, "connections" or "weights"] or null: what is cut before the first pass of the stage
+    keeps_state whether the state of the update rule is that of the stage before
 """
 
 from __future__ import annotations
@@ -62,8 +68,10 @@ from snsim.network.net import Parameter
 from snsim.page.normal_table import normal_table
 from snsim.training.choose_engine import constant_options
 from snsim.training.initial import draw_parameter, initial_weights
+from snsim.training.loop import keeps_update_state
 from snsim.training.parameter_scopes import StatementsByScope, decays_of, rate_divisor
 from snsim.training.prepare import Patterns, PreparedData
+from snsim.training.pruning import KEPT_STATE, last_users
 from snsim.training.schedule import constant_value, value_at
 from snsim.training.spec import Stage, Training, Value
 
@@ -134,6 +142,7 @@ class _NetInPage:
     modules: list[dict[str, Any]] = field(default_factory=list)
     numbers: dict[Any, int] = field(default_factory=dict)
     curvature: dict[str, str] | None = None
+    saliency: dict[str, str] | None = None
 
 
 class _Describer:
@@ -181,6 +190,12 @@ class _Describer:
             "nets": [self._net(number, net) for number, net in enumerate(self._nets)],
             "stages": stages,
             "adjustable": adjustable,
+            "sharers": {p.name: self._array(f"sharers {p.name}", p.sharers, "i4") for p in self._learning}
+            if any(stage.prune is not None for stage in training.stages)
+            else None,
+            "remaining": self._remaining_lines()
+            if any(_family(stage, p) for stage in training.stages for p in self._learning)
+            else None,
         }
         return PageTraining(values, self._blobs.by_name)
 
@@ -203,12 +218,6 @@ class _Describer:
                     training.span_of("update", "stage", "repeat"),
                     hint="write another (update ...), or run it with snsim run",
                 )
-            if stage.prune is not None:
-                raise fail(
-                    f"a page cannot prune, and the training {training.name} asks for it",
-                    training.span_of("stage", "repeat"),
-                    hint="remove (prune ...), or run it with snsim run",
-                )
 
     def _add_patterns(self, name: str, patterns: Patterns) -> None:
         """Add inputs in the type of the engine, and targets in float64 where float32 would change them."""
@@ -222,7 +231,9 @@ class _Describer:
 
     def _initial(self, parameter: Parameter, given: Mapping[str, np.ndarray] | None) -> dict[str, Any]:
         """Return how a parameter is drawn; the values themselves where the seed does not give them."""
-        how = self._drawn(parameter)
+        stated = StatementsByScope(self._training.initial)
+        is_drawn = given is None or all(p.kind == "gain" or stated.most_specific(p) for p in self._learning)
+        how = self._drawn(parameter) if is_drawn else None
         if given is None and how is not None:
             return how
         values = self._by_seed()[parameter.name] if given is None else np.asarray(given[parameter.name])
@@ -264,8 +275,11 @@ class _Describer:
         for k, stage in enumerate(training.stages):
             same = next((j for j in range(k) if training.stages[j].rule == stage.rule), None)
             number = self._new_net(stage, constant_options(training, stage)) if same is None else stages[same]["net"]
+            if stage.prune is not None:
+                self._add_saliency(self._nets[number if k == 0 else stages[k - 1]["net"]])
             modules = [self._module(self._nets[number], stage, inside) for inside in range(1, stage.passes + 1)]
-            stages.append(self._stage(stage, number, modules))
+            before = None if k == 0 else training.stages[k - 1]
+            stages.append(self._stage(stage, before, number, modules))
         return stages
 
     def _adjustable_nets(self) -> list[dict[str, Any]]:
@@ -274,6 +288,8 @@ class _Describer:
         for k, stage in enumerate(self._training.stages):
             same = next((j for j in range(k) if self._training.stages[j].rule == stage.rule), None)
             number = found[same]["net"] if same is not None else self._new_net(stage, {})
+            if stage.prune is not None:
+                self._add_saliency(self._nets[number if k == 0 else found[k - 1]["net"]])
             inside = next((p for p in range(1, stage.passes + 1) if self._all_learn(stage, p)), 1)
             module = self._module(self._nets[number], stage, inside, {name: 1.0 for name in stage.options})
             found.append({"net": number, "module": module})
@@ -290,7 +306,10 @@ class _Describer:
         training = self._training
         theta = 0.0 if stage.theta is None else value_at(stage.theta, inside, stage.passes)
         rates = {}
+        learning = {p.name: p for p in self._learning}
         for name, (value, divisor) in self._rates(stage).items():
+            if _family(stage, learning[name]):  # pruning decides it: the code is to read a rate for each weight
+                divisor = np.arange(1.0, 1 + learning[name].size).reshape(learning[name].shape)
             rates[name] = value_at(value, inside, stage.passes) / divisor
         held = stage.curvature_patterns is not None and stage.rule.curvature is not None
         settings = Settings(
@@ -341,9 +360,13 @@ class _Describer:
             found[parameter.name] = (scoped.value, rate_divisor(scoped, parameter, self._training.fan_in))
         return found
 
-    def _stage(self, stage: Stage, net: int, modules: list[int]) -> dict[str, Any]:
+    def _stage(self, stage: Stage, before: Stage | None, net: int, modules: list[int]) -> dict[str, Any]:
+        families = {p.name: _family(stage, p) for p in self._learning}
         rates = {
-            name: {"value": _value(value), **self._divisor(name, divisor)}
+            name: {
+                "value": _value(value),
+                **({"family": families[name]} if families[name] else self._divisor(name, divisor)),
+            }
             for name, (value, divisor) in self._rates(stage).items()
         }
         return {
@@ -360,7 +383,53 @@ class _Describer:
             "input_noise": None if stage.input_noise is None else _value(stage.input_noise),
             "theta": None if stage.theta is None else _value(stage.theta),
             "curvature_patterns": stage.curvature_patterns if stage.rule.curvature is not None else None,
+            "prune": None if stage.prune is None else list(stage.prune),
+            "keeps_state": before is not None and keeps_update_state(before, stage),
         }
+
+    def _add_saliency(self, net: _NetInPage) -> None:
+        """Compile what gathers h-full of every weight, by which weights are pruned."""
+        if net.saliency is None:
+            code = net.engine.gathering_code(("g", "h-full")).code
+            net.saliency = {"blob": self._blobs.add("saliency.wasm", code), "channel": "h-full"}
+
+    def _remaining_lines(self) -> dict[str, Any]:
+        """Return what `parameters_with_remaining_lines` reads of the net, for pages.
+
+        {"counting": "lines" or "weights",
+        "layers": [{"units", "bias": {"parameter", "index_blob": i32} or null,
+        "connections": [{"parameter" or null if its weights are fixed, "targets_blob": i32, "weights_blob": i32}]}],
+        "parameters": {name: {"layer": its place in the list, "has_bias",
+        "last_blob": i32, the last unit that uses each weight, or -1}}}
+        """
+        net, layers = self._training.net, []
+        learn = {p.name for p in self._learning}
+        for layer in net.layers[1:]:
+            connections = []
+            for connection in net.entering(layer.name):
+                name, table = f"{net.attribute(connection)}.weight", connection.table
+                connections.append(
+                    {
+                        "parameter": name if name in learn else None,
+                        "targets_blob": self._array(f"targets {connection.name}", table.target, "i4"),
+                        "weights_blob": self._array(f"lines {connection.name}", table.weight, "i4"),
+                    }
+                )
+            bias = None
+            if layer.bias != "none":
+                index = self._array(f"bias of {layer.name}", layer.bias_index, "i4")
+                bias = {"parameter": f"{net.attribute(layer.name)}.bias", "index_blob": index}
+            layers.append({"units": layer.units, "bias": bias, "connections": connections})
+        names = [layer.name for layer in net.layers[1:]]
+        parameters = {
+            p.name: {
+                "layer": names.index(p.layer),
+                "last_blob": self._array(f"last {p.name}", last_users(net, p), "i4"),
+                "has_bias": p.has_bias,
+            }
+            for p in self._learning
+        }
+        return {"counting": self._training.fan_in, "layers": layers, "parameters": parameters}
 
     def _divisor(self, name: str, divisor: np.ndarray) -> dict[str, Any]:
         if np.ndim(divisor) == 0:
@@ -398,7 +467,16 @@ class _Describer:
             "states": list(kept),
             "modules": net.modules,
             "curvature": net.curvature,
+            "saliency": net.saliency,
         }
+
+
+def _family(stage: Stage, parameter: Parameter) -> str:
+    """Return the family of the rates of a parameter that depend on what pruning leaves; "" if they do not."""
+    if KEPT_STATE not in stage.rule.states or "rate" not in stage.rule.mentions:
+        return ""
+    scoped = StatementsByScope(stage.rates).most_specific(parameter)
+    return "" if scoped is None or scoped.family == "epsilon" else scoped.family
 
 
 class _Recorder:

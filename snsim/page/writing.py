@@ -41,6 +41,8 @@ def page_of(subject: PageSubject, level: int = SMALLEST) -> str:
     if prepared.test is not None:
         patterns += f" and {len(prepared.test):,} test"
     start = f"Ready with {subject.origin}. {patterns} patterns of {for_line(prepared.name)}."
+    if subject.weights is not None:
+        start += " Restart learns from initial weights."
     view, arrays = view_of(training, data, subject.seed, start)
     packed = [(name, _packed(array.tobytes(), level)) for name, array in arrays.items()]
     packed += [(name, _packed(content, level)) for name, content in description.blobs.items()]

@@ -1,4 +1,6 @@
-"""The report of a run: one page of HTML with its pictures inside, light or dark; it needs no network and no scripts.
+"""The report of a run: one page of HTML with its pictures inside, light or dark; it needs no network.
+
+Only the frame in which the net learns has scripts. It cannot reach the report around it.
 
 The page itself is `report.html.j2`; this file prepares the values that it shows.
 """
@@ -33,6 +35,7 @@ _MOST_ELEMENTS = 64  # of a matrix inside a form
 _TITLES = {
     "figures": "Figures",
     "curves": "Curves",
+    "page": "Learn and try",
     "repeat": "To repeat it",
     "description": "Description",
     "net": "Net",
@@ -70,6 +73,9 @@ class RunReport:
         The pictures of which there are several.
     omitted : mapping of str to str
         Why a picture is not there.
+    frame : str or None
+        The element of HTML in which the net learns; "" if there is none, for the reason in `omitted`; None if it is
+        not wanted.
     written : str
         The time at which the report is written.
     """
@@ -79,6 +85,7 @@ class RunReport:
     maps: tuple[maps.Maps, ...] = ()
     nlfs: tuple[nlf.NlfCurves, ...] = ()
     omitted: Mapping[str, str] = field(default_factory=dict)
+    frame: str | None = None
     written: str = ""
 
 
@@ -89,10 +96,13 @@ class _Table:
     sides: str  # "l" or "r" for each column
 
 
-def report_of(run: OpenedRun, patterns: Sequence[int], error: float) -> RunReport:
+def report_of(
+    run: OpenedRun, patterns: Sequence[int], error: float, make_frame: Callable[[], str] | None = None
+) -> RunReport:
     """Return the report of a run. A picture of what its net does not have (classes, maps) is omitted with the reason.
 
     `patterns` are the numbers of the patterns whose maps are shown, `error` is the percentage for the rejection.
+    `make_frame` makes the element in which the net learns; SnError if it cannot.
     """
     outputs = run.outputs()
     prepare: dict[str, Callable[[], Any]] = {
@@ -110,6 +120,12 @@ def report_of(run: OpenedRun, patterns: Sequence[int], error: float) -> RunRepor
             pictures[name] = picture()
         except SnError as refused:
             omitted[name] = refused.faults[0].message
+    frame = None
+    if make_frame is not None:
+        try:
+            frame = make_frame()
+        except SnError as refused:
+            frame, omitted["page"] = "", refused.faults[0].message
     nlfs = {layer.nlf.name: layer.nlf for layer in run.net.layers if layer.nlf is not None}
     return RunReport(
         run,
@@ -117,12 +133,13 @@ def report_of(run: OpenedRun, patterns: Sequence[int], error: float) -> RunRepor
         tuple(picture_data.maps_of(outputs, pattern) for pattern in patterns),
         tuple(nlf.nlf_curves(function) for function in nlfs.values()),
         omitted,
+        frame,
         provenance.now(),
     )
 
 
 def as_html(report: RunReport) -> str:
-    """Return the page as one text; style and pictures are inside."""
+    """Return the HTML page as one text, which needs no other file: style and pictures are inside."""
     run, scores = report.run, _last_scores(report.run)
     stated = list(run.settings["published"].items())
     typed = run.settings.get("command")
@@ -132,7 +149,7 @@ def as_html(report: RunReport) -> str:
         "report.html.j2",
         run=run,
         name=run.name,
-        titles=_TITLES,
+        titles={name: title for name, title in _TITLES.items() if name != "page" or report.frame is not None},
         verdict=_verdict(run),
         warning=_warning(run),
         made=_made(report),
@@ -150,6 +167,7 @@ def as_html(report: RunReport) -> str:
         versions=_versions(run),
         description=lambda source: Markup(description(source)),
         picture=partial(_picture, report),
+        frame=None if report.frame is None else Markup(report.frame or _omitted(report, "page")),
         net_figure=_net_figure(run),
         map_figures=_several((partial(maps.draw, shown), shown.title, "grays") for shown in report.maps),
         nlf_figures=_several((partial(nlf.draw, shown), shown.name, "lines") for shown in report.nlfs),
@@ -295,8 +313,12 @@ def _picture(report: RunReport, name: str, words: str, kind: str, caption: str =
     """Return a picture as HTML, or the sentence that says why it is omitted."""
     if name in report.pictures:
         return Markup(figure(partial(_DRAW[name], report.pictures[name]), words, kind, caption))
+    return Markup(_omitted(report, name))
+
+
+def _omitted(report: RunReport, name: str) -> str:
     reason = report.omitted.get(name, "not asked for")
-    return Markup(f'<p class="quiet">{for_html(reason[:1].upper() + reason[1:])}.</p>')
+    return f'<p class="quiet">{for_html(reason[:1].upper() + reason[1:])}.</p>'
 
 
 def _several(figures: Iterable[tuple[Callable[..., Any], str, str]]) -> Markup:

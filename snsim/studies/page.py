@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from snsim.escaping import for_line, for_markdown, for_markdown_code
 from snsim.run_folder import Run
+from snsim.studies.joint import Joint, is_count, joint_json
 from snsim.studies.results import COLUMNS, SPREAD, Column, Row, Study, Summary, differences, study_json, summaries_json
 
 _NONE = "-"
+_UNLIKELY = 0.05  # a p below it is remarked on
 _READING_GUIDE = f"""\
 {SPREAD}. E is the cost of
 the training, the mean over the whole set. E and the misses are measured with the weights after the last pass. half-mse
@@ -30,6 +33,7 @@ class Report:
     date: str
     studies: tuple[Study, ...]
     base: str | None = None
+    joint: Mapping[str, Joint] = field(default_factory=dict)  # by the name of the study; empty without --joint
 
     @property
     def runs(self) -> list[Run]:
@@ -48,6 +52,9 @@ def as_json(report: Report) -> dict[str, Any]:
         "data": _data_sets(report.runs),
         "studies": [study_json(study) for study in report.studies],
     }
+    for study, study_values in zip(report.studies, values["studies"]):
+        if study.name in report.joint:
+            study_values["joint"] = joint_json(report.joint[study.name])
     if report.base is not None:
         values["base"] = report.base
         for study, study_values in zip(report.studies, values["studies"]):
@@ -68,6 +75,8 @@ def as_markdown(report: Report) -> str:
     for study in report.studies:
         parts += [f"## {for_markdown(study.name)}", _escaped_lines(study.introduction)] if several else ["## Results"]
         parts += [_results(study), _notes_and_warnings(study), _difference_table(study, report.base)]
+        if study.name in report.joint:
+            parts += [_joint_section(report.joint[study.name], several)]
     parts += (
         [
             "## Every run",
@@ -96,7 +105,7 @@ def _provenance(report: Report) -> str:
         f"    {for_line(report.command)}",
         "",
         f"Machine: {machines or 'unknown'}.",
-        f"Engine: {', '.join(map(for_markdown, _engines(report.runs)))}.",
+        f"Engine: {'; '.join(map(for_markdown, _engines(report.runs)))}.",
         f"Versions: {versions}.",
     ]
     return "\n".join(lines)
@@ -111,7 +120,14 @@ def _versions(runs: Iterable[Run]) -> list[dict[str, str]]:
 
 
 def _engines(runs: Iterable[Run]) -> list[str]:
-    return _distinct(f"{run.settings['engine']} in {run.settings['dtype']}" for run in runs)
+    return _distinct(f"{run.settings['engine']} in {run.settings['dtype']}{_mode(run)}" for run in runs)
+
+
+def _mode(run: Run) -> str:
+    """Return whether the bits of a run are those of every processor, where the engine can do that."""
+    if run.settings["engine"] != "native":
+        return ""
+    return ", portable" if run.settings.get("portable") else ", not portable"
 
 
 def _data_sets(runs: Iterable[Run]) -> list[dict[str, Any]]:
@@ -191,15 +207,70 @@ def _difference_table(study: Study, base: str | None) -> str:
     return f"{title}, run by run of the same seed: their mean and ± their deviation.\n\n{table}"
 
 
+def _joint_section(joint: Joint, several: bool) -> str:
+    """Return the judgement of all published figures together: each row, and each value of each variable."""
+    names = ", ".join(f"{'sqrt' if is_count(name) else 'log'} {name}" for name in joint.figures)
+    guide = f"""\
+The figures {names} of one new run of a row, judged together.
+p is the probability that they are as far from the mean of the row as the published ones, or farther; a row with p below
+{_UNLIKELY} is hard to believe. The likelihood is the density of one new run at the published figures, as a part of the
+largest. The posterior is the likelihood times the prior, with the sum 1 over the rows; ± is what other seeds would
+change. The covariance is pooled over the rows, with {joint.degrees} degrees of freedom. {joint.effective:.1f} rows
+carry the posterior."""
+    best = max(row.likelihood for row in joint.rows)
+    rows = [
+        (
+            for_markdown(row.name),
+            str(row.runs),
+            f"{row.t_squared:.3g}",
+            _probability(row.p),
+            f"{math.exp(row.likelihood - best):.2g}",
+            _probability(row.prior),
+            f"{_probability(row.posterior)} ± {_probability(row.posterior_error)}",
+        )
+        for row in sorted(joint.rows, key=lambda row: -row.posterior)
+    ]
+    parts = [f"{'###' if several else '##'} All figures together", guide]
+    parts += [_table(("training", "runs", "T²", "p", "likelihood", "prior", "posterior"), rows, "lrrrrrr")]
+    choices = [
+        (
+            for_markdown(choice.variable),
+            for_markdown(choice.value),
+            _probability(choice.prior),
+            f"{_probability(choice.posterior)} ± {_probability(choice.posterior_error)}",
+        )
+        for choice in joint.choices
+    ]
+    parts += [_table(("variable", "value", "prior", "posterior"), choices, "llrr")] if choices else []
+    quantiles = [
+        (for_markdown(one.variable), *(f"{value:.3g}" for value in (*one.prior, *one.posterior)))
+        for one in joint.quantiles
+    ]
+    heads = [f"{which} {q} %" for which in ("prior", "posterior") for q in (5, 50, 95)]
+    parts += [_table(("variable", *heads), quantiles, "lrrrrrr")] if quantiles else []
+    if max(row.p for row in joint.rows) < _UNLIKELY:
+        parts += ["No row is likely to give the published figures: the posterior compares one bad row with another."]
+    if joint.left_out:
+        parts += [f"Without all of these figures: {', '.join(map(for_markdown, joint.left_out))}."]
+    return "\n\n".join(parts)
+
+
+def _probability(value: float) -> str:
+    """Return a probability with as many digits as can be told apart."""
+    return f"{value:.3f}" if value >= 0.001 or value == 0 else f"{value:.1e}"
+
+
 def _base_row(study: Study, base: str) -> Row | None:
     return next((row for row in study.rows if row.name == base), None)
 
 
 def _notes_and_warnings(study: Study) -> str:
     """Return what a reader of the table must know: notes of the file, other data than published, failed runs."""
-    lines = []
-    for row in study.rows:
-        lines += [f"- **{for_markdown(row.name)}**: {for_markdown(note)}" for note in (*row.notes, *_warnings(row))]
+    remarks = [(*row.notes, *_warnings(row)) for row in study.rows]
+    common = [remark for remark in remarks[0] if len(remarks) > 2 and all(remark in other for other in remarks)]
+    lines = [f"- All rows: {for_markdown(remark)}" for remark in common]
+    for row, own in zip(study.rows, remarks):
+        lines += [f"- **{for_markdown(row.name)}**: {for_markdown(remark)}" for remark in own if remark not in common]
     return "\n".join(lines)
 
 

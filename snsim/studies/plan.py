@@ -20,14 +20,14 @@ from snsim.data.examples import Examples
 from snsim.data.progress import Progress
 from snsim.errors import Fault, SnError, fail
 from snsim.language.forms import Node
-from snsim.program import Program
+from snsim.program import Program, is_named
 from snsim.registry import suggest
 from snsim.run_folder import folder_name
 from snsim.runs.examples import examples_of, initial_file
 from snsim.runs.options import Options, Say, overridden
 from snsim.training.spec import Training
 
-_WITHOUT_EFFECT = {"like", "seed", "published", "note"}  # clauses of train that no number of a run depends on
+_WITHOUT_EFFECT = {"like", "seed", "published", "prior", "note"}  # clauses of train that no number of a run depends on
 _BY_DIGEST = {"net", "data"}  # these count by the digests of the net and of the examples
 
 
@@ -98,7 +98,7 @@ def plan(
     known_examples: dict[tuple[str, ...], Examples] = {}
     studies = []
     for program in programs:
-        chosen = [training for training in program.own_trainings if not only or training.name in only]
+        chosen = [training for training in program.own_trainings if not only or is_named(training.name, only)]
         rows = tuple(
             _row(
                 program,
@@ -132,7 +132,7 @@ def _check(programs: Sequence[Program], only: Sequence[str]) -> None:
     faults += [
         Fault(f'{files} {declare} no training "{name}"', hint=suggest(name, names, "trainings"))
         for name in only
-        if names and name not in names
+        if names and not any(is_named(training, (name,)) for training in names)
     ]
     if faults:
         raise SnError(faults)
@@ -203,6 +203,8 @@ def identity_of(program: Program, training: Training, seed: int, options: Option
         "dtype": options.dtype,
         "initial": None if initial is None else _digest_of(initial),
     }
+    if options.portable:
+        description["portable"] = True
     if training.initial_scopes and options.initial is None:
         description["initial_scopes"] = [[s.kind, s.source, s.layer] for s in training.initial_scopes]
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
@@ -227,6 +229,6 @@ def _digest_of(file: Path) -> str:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
         raise fail(
-            f"{file} cannot be read: {error.strerror or error}",
-            hint="put the file back, or change its permissions with chmod: the run reads it too",
+            f"the initial weights {file} cannot be read: {error.strerror or error}",
+            hint="put the file back, or change its permissions with chmod: each run of this training reads it",
         ) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from snsim.run_folder import Run
@@ -86,6 +86,7 @@ class Row:
     squares: bool  # whether squared errors are meaningful: not under cross-entropy
     runs: Mapping[Trial, Run]
     failures: Mapping[Trial, str]
+    prior: float = 1.0  # how likely the row is before any run, beside the others
 
     def figures(self) -> dict[Trial, Figures]:
         """Return the figures of each run, by seed."""
@@ -107,6 +108,18 @@ class Study:
     file: str
     introduction: str
     rows: tuple[Row, ...]
+
+
+def ordered(study: Study, figure: str | None, most: int | None = None) -> Study:
+    """Return the study with its rows in the order of their mean of a figure, and at most `most` of them.
+
+    Rows without the figure come last. Without `figure` the order stays.
+    """
+    rows = list(study.rows)
+    if figure is not None:
+        means = {row.name: row.summaries().get(figure) for row in rows}
+        rows.sort(key=lambda row: math.inf if (summary := means[row.name]) is None else summary.mean)
+    return replace(study, rows=tuple(rows[:most]))
 
 
 def figures_of(run: Run) -> dict[str, float]:

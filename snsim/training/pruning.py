@@ -136,11 +136,17 @@ def _with_fan_in(parameter: Parameter, fan_in: np.ndarray) -> Parameter:
 
 
 def _fan_in_of_last_users(net: Net, parameter: Parameter, lines: np.ndarray) -> np.ndarray:
-    """Return F of the last unit that uses each weight, as in `Parameter.fan_in`."""
+    """Return F of the last unit that uses each weight, as in `Parameter.fan_in`; 0 where none does."""
+    last = last_users(net, parameter)
+    return np.where(last < 0, 0, lines[last])
+
+
+def last_users(net: Net, parameter: Parameter) -> np.ndarray:
+    """Return the last unit of the layer that uses each weight of a parameter, flat in C order; -1 where none does."""
     if parameter.kind == "bias":
-        fan_in = np.zeros(parameter.size, int)
-        fan_in[net.layer(parameter.layer).bias_index] = lines
-        return fan_in
+        last = np.full(parameter.size, -1)
+        layer = net.layer(parameter.layer)
+        last[layer.bias_index] = np.arange(layer.units)
+        return last
     connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
-    used: np.ndarray = lines[connection.wiring.last_user()]
-    return used
+    return connection.wiring.last_user()

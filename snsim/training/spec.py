@@ -107,6 +107,7 @@ class Training:
     test_set: tuple[int, int] | None = None
     frame: tuple[int, int, float] | None = None
     published: tuple[tuple[str, float], ...] = ()
+    prior: float = 1.0  # how likely it is before any run, beside the other trainings of a study
     notes: tuple[str, ...] = ()  # sentences for the reader of a report
     keep: str | None = None  # (keep best FIGURE)
     stop_after: int | None = None  # passes without a better figure

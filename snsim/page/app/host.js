@@ -4,7 +4,7 @@ import { fittingWeights, fromSafetensors } from "./files.js";
 
 // `opened` is a promise of the page being ready. Messages:
 //   {snsim: "learn"} and {snsim: "pause"}
-//   {snsim: "passes", lines}   the lines of passes.jsonl so far: {pass, train, test} each
+//   {snsim: "passes", lines}   the lines of passes.jsonl so far: {pass, train, test, left} each
 //   {snsim: "weights", file}   a safetensors file with weights of the net, an ArrayBuffer
 export function listenToHost(page, opened) {
   if (globalThis.parent === globalThis) return;
@@ -13,7 +13,7 @@ export function listenToHost(page, opened) {
     if (message.snsim === "learn") await page.run();
     if (message.snsim === "pause") await page.pause();
     if (message.snsim === "passes") {
-      page.showPasses(message.lines.map(({ pass: number, train, test }) => ({ number, train, test })));
+      page.showPasses(message.lines.map(({ pass: number, train, test, left = null }) => ({ number, train, test, left })));
     }
     if (message.snsim === "weights") {
       const weights = fittingWeights(fromSafetensors(message.file), page.view.parameters);

@@ -30,7 +30,7 @@ export class Kernels {
     this.form = kernels(this.connection, this.view.layers, this.tables[this.connection.name] ?? null);
     this.reach = null;
     const { sources, targets, rows, columns, gap } = this.form;
-    const room = Math.max(240, byId("kernels").parentElement.clientWidth - (innerWidth > 1200 ? 260 : 8));
+    const room = Math.max(240, byId("kernels").parentElement.clientWidth - (innerWidth > 1200 ? 260 : 8) - 28);
     const size = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
     const byWidth = Math.floor((room / targets - 4) / columns), byHeight = Math.floor(((TALLEST * size) / sources - 4) / rows);
     const cell = Math.max(1, Math.min(Math.round(14 * size), byWidth, Math.max(byHeight, 3)));
@@ -55,10 +55,27 @@ export class Kernels {
       const x = ((event.clientX - area.left) * this.width) / area.width, y = ((event.clientY - area.top) * this.height) / area.height;
       this.pick(Math.floor(y / this.stepY), Math.floor(x / this.stepX));
     });
-    byId("kernels").replaceChildren(this.panel.box);
+    byId("kernels").replaceChildren(this.numbered(this.panel.box, cell));
     for (const [id, count] of [["from-map", sources], ["to-map", targets]]) byId(id).max = count - 1;
     this.pick(0, 0, false);
     if (this.last) this.paint(this.last);
+  }
+
+  // The panel with the numbers of the target maps above it, and those of the source maps beside it.
+  numbered(panel, cell) {
+    const { sources, targets, rows, columns } = this.form;
+    const names = (count, step, width, whole, room, side) => {
+      const every = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((one) => one * step >= room) ?? count;
+      const numbers = Array.from({ length: Math.ceil(count / every) }, (_, k) => {
+        const name = element("span", {}, String(k * every));
+        name.style[side] = `${(100 * (k * every * step + width / 2)) / whole}%`;
+        return name;
+      });
+      return element("div", { class: `numbers ${side}`, "aria-hidden": "true" }, ...numbers);
+    };
+    return element("div", { class: "numbered" },
+      names(targets, this.stepX, columns * cell, this.width, 20, "left"),
+      names(sources, this.stepY, rows * cell, this.height, 13, "top"), panel);
   }
 
   owners(cell) {

@@ -14,6 +14,7 @@ import { largest } from "./scores.js";
 import { Session } from "./session.js";
 import { Unit } from "./unit.js";
 import { readArrays, readJson } from "./unpack.js";
+import { feeding } from "./wiring.js";
 
 const LEARNING = "learning"; // show the pattern that was presented last
 const SPEEDS = [1, 3, 10, 30, 100, 300, 1000, 3000, null]; // presentations a second; null: as fast as it can
@@ -111,6 +112,7 @@ export class Page {
     on("index", "input", () => this.show(byId("set").value, Number(byId("index").value) || 0));
     on("previous", "click", () => this.show(byId("set").value, this.shown.index - 1));
     on("next", "click", () => this.show(byId("set").value, this.shown.index + 1));
+    on("unit-find", "click", () => byId("unit-card").scrollIntoView({ block: "nearest", behavior: "instant" }));
     on("misses-all", "click", () => this.mistakes.filter(null));
     on("passes-details", "toggle", () => this.progress.table());
     on("save-weights", "click", () => this.saveWeights());
@@ -118,6 +120,7 @@ export class Page {
     on("weights-file", "change", (event) => this.loadWeights(event.target.files[0]));
     on("save-csv", "click", () => save(`${this.view.file}.csv`, toCsv(this.progress.passes), "text/csv"));
     on("copy-link", "click", () => this.copyLink());
+    byId("copy-link").hidden = byId("link-words").hidden = globalThis.parent !== globalThis; // a frame has no address of its own
     addEventListener("hashchange", () => this.follow(location.hash));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       readColours();
@@ -130,6 +133,11 @@ export class Page {
       this.kernels.open(Number(byId("connection").value) || 0);
       this.need();
     }).observe(byId("layers"));
+    const controls = document.querySelector(".controls"); // stays in sight: what is scrolled to stands below it
+    new ResizeObserver(() => {
+      const height = getComputedStyle(controls).position === "sticky" ? controls.offsetHeight : 0;
+      document.documentElement.style.scrollPaddingTop = `${height + 12}px`;
+    }).observe(controls);
     addEventListener("keydown", (event) => {
       if (event.target.closest("input, select, textarea, button, summary, a, [role=application]") || event.ctrlKey || event.metaKey || event.altKey) return;
       const act = { " ": () => (this.running ? this.pause() : this.run()), ".": () => this.once("step"), r: () => this.restart(this.seed), n: () => byId("next").click(), p: () => byId("previous").click(), c: () => !byId("pad-box").hidden && this.pad.clear() }[event.key];
@@ -297,13 +305,20 @@ export class Page {
     this.need();
   }
 
+  // Frame a pair of maps, and more faintly all maps that the target map reads.
   markPair(connection, from, to) {
-    if (connection.structure.kind !== "windows") return;
+    const { structure } = connection;
+    if (structure.kind !== "windows") return;
     this.network.selected = null;
     this.unit.choose(null);
     for (const { layer, layout, panel } of this.network.rows) {
-      const map = layer.name === connection.source ? from : layer.name === connection.target ? to : null;
-      panel.mark(map === null || !layer.maps ? [] : [[...layout.around(map, 0, 0, layer.maps[1] - 1, layer.maps[2] - 1), "mark-unit"]]);
+      const frame = (map, kind) => [...layout.around(map, 0, 0, layer.maps[1] - 1, layer.maps[2] - 1), kind];
+      const marks = [];
+      if (layer.maps && layer.name === connection.source) {
+        for (const map of feeding(structure, to)) if (map !== from) marks.push(frame(map, "mark-far"));
+        marks.push(frame(from, "mark-unit"));
+      } else if (layer.maps && layer.name === connection.target) marks.push(frame(to, "mark-unit"));
+      panel.mark(marks);
     }
   }
 

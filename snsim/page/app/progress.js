@@ -4,12 +4,13 @@ import { byId, element, setText, short, svgElement, whole } from "./elements.js"
 
 const WIDTH = 360, HEIGHT = 150, LEFT = 44, RIGHT = 52, TOP = 10, BOTTOM = 22;
 const SPLITS = ["train", "test"];
+const LOSSES = { loss: "Loss", half_mse: "½ mean square error", mse: "Mean square error" }; // fields of a score
 
 export class Progress {
   constructor(view) {
     this.view = view;
     this.passes = [];
-    this.figures = ["error", "loss"];
+    setText("loss-title", LOSSES[view.loss_figure]);
     byId("no-test").hidden = view.data.test > 0;
     this.draw();
   }
@@ -33,7 +34,8 @@ export class Progress {
 
   draw() {
     const last = this.passes.at(-1) ?? this.start;
-    setText("scored", this.passes.length ? `after pass ${last.number}` : "before the first pass");
+    const left = last?.left ? `; ${whole(last.left.connections)} connections (${whole(last.left.weights)} weights) remain` : "";
+    setText("scored", this.passes.length ? `after pass ${last.number}${left}` : "before the first pass");
     for (const split of SPLITS) {
       const score = last?.[split];
       byId(`row-${split}`).hidden = split === "test" && !this.view.data.test;
@@ -42,7 +44,8 @@ export class Progress {
       setText(`${split}-loss`, score ? short(score.loss, 4) : "–");
     }
     this.chart("error", "error, percent", (score) => score.error, false);
-    this.chart("loss", "loss", (score) => score.loss, true);
+    const figure = this.view.loss_figure;
+    this.chart("loss", LOSSES[figure].toLowerCase(), (score) => score[figure], true);
     this.table();
   }
 
@@ -62,9 +65,11 @@ export class Progress {
     const y = (one) => bottom - Math.max(0, Math.min(1, scale(one) || 0)) * (bottom - TOP);
     const parts = [];
     const marks = positive ? [most, Math.sqrt(most * least), least] : niceMarks(most);
+    let digits = 2; // as many as tell the marks apart
+    while (digits < 6 && new Set(marks.map((mark) => short(mark, digits))).size < marks.length) digits++;
     for (const mark of marks) {
       parts.push(svgElement("line", { x1: LEFT, x2: right, y1: y(mark), y2: y(mark), class: "grid" }),
-        svgElement("text", { x: LEFT - 6, y: y(mark) + 4, class: "tick end" }, all.length || stated.length ? short(mark, 2) : ""));
+        svgElement("text", { x: LEFT - 6, y: y(mark) + 4, class: "tick end" }, all.length || stated.length ? short(mark, digits) : ""));
     }
     for (const pass of [1, passes]) parts.push(svgElement("text", { x: x(pass), y: HEIGHT - 6, class: "tick middle" }, String(pass)));
     parts.push(svgElement("text", { x: (LEFT + right) / 2, y: HEIGHT - 6, class: "tick middle" }, "pass"));

@@ -19,7 +19,8 @@ export class Unit {
   choose(chosen) {
     this.chosen = chosen;
     byId("unit-none").hidden = chosen !== null;
-    byId("unit-facts").hidden = chosen === null;
+    byId("unit-facts").hidden = byId("unit-find").hidden = chosen === null;
+    if (chosen === null) setText("unit-hint", "Click a unit to see what it reads.");
     byId("unit-lines").replaceChildren();
     this.entering = [];
     this.layer = chosen && this.view.layers.find((one) => one.name === chosen.layer);
@@ -49,19 +50,22 @@ export class Unit {
     else if (s.kind === "frames") [rows, columns] = [s.window, s.source[1]];
     maps = Math.min(MOST_MAPS, Math.round(count / (rows * columns)));
     const cell = Math.max(3, Math.min(12, Math.floor(56 / Math.max(rows, columns))));
-    const across = Math.max(1, Math.floor(((byId("unit-card").clientWidth - 40) / 2 - 10) / (columns * cell + 4)));
+    const across = Math.max(1, Math.floor(((byId("unit-card").clientWidth - 40) / 3 - 10) / (columns * cell + 4)));
     const layout = new TileLayout(maps, rows, columns, across, cell, 4);
     const make = (label) => new Panel(layout.width, layout.height, layout.owners(), label);
     const weights = make(`weights from ${connection.source_label}`), states = make(`states of ${connection.source_label} that it reads`);
-    box.append(element("div", { class: "pair" },
-      element("figure", {}, weights.box, element("figcaption", {}, "weights")),
-      element("figure", {}, states.box, element("figcaption", {}, "what they read now"))));
-    return { weights, states, used: maps * rows * columns };
+    const products = make(`what each line from ${connection.source_label} adds`);
+    const figure = (panel, words) => element("figure", {}, panel.box, element("figcaption", {}, words));
+    const sum = element("p");
+    box.append(element("div", { class: "triple" }, figure(weights, "weights"), figure(states, "what they read"), figure(products, "what each adds")), sum);
+    return { weights, states, products, sum, used: maps * rows * columns };
   }
 
   paint(look) {
-    if (!this.chosen || !isVisible(byId("unit-card"))) return;
+    if (!this.chosen) return;
     const { layer, unit } = this.chosen;
+    setText("unit-hint", `${byId("unit-name").textContent}: ${short(look.states[layer][unit])}`);
+    if (!isVisible(byId("unit-card"))) return;
     setText("unit-state", short(look.states[layer][unit], 4));
     setText("unit-error", look.errors?.[layer] ? short(look.errors[layer][unit], 4) : look.errors === null && look.drawn ? "none: no target" : "after a step");
     setText("unit-rate", look.rates ? rateText(look.rates, this.parameters) : "after a step");
@@ -72,6 +76,10 @@ export class Unit {
       if (!tiles || !values) continue;
       const weights = Float32Array.from(lines.weights.subarray(0, tiles.used), (one) => values[one]);
       const read = Float32Array.from(lines.sources.subarray(0, tiles.used), (one) => (one < 0 ? connection.border_value : states[one]));
+      const products = weights.map((weight, k) => weight * read[k]);
+      tiles.products.paint(products, { reach: Math.max(1e-6, ...products.map(Math.abs)) });
+      const all = lines.weights.reduce((sum, weight, k) => sum + values[weight] * (lines.sources[k] < 0 ? connection.border_value : states[lines.sources[k]]), 0);
+      setText(tiles.sum, `Together they add ${short(all)}.`);
       tiles.weights.paint(weights, { reach: Math.max(1e-6, ...weights.map(Math.abs)) });
       tiles.states.paint(read, { reach: Math.max(1e-6, ...read.map(Math.abs)) });
     }

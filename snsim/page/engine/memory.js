@@ -52,7 +52,7 @@ export class CompiledNet {
     const net = new CompiledNet(memory, described, arrays), imports = { env: { __linear_memory: memory.memory } };
     const made = async ({ blob }) => (await WebAssembly.instantiate(arrays[blob], imports)).instance.exports;
     net.modules = await Promise.all(described.modules.map(async (module) => ({ ...module, run: await made(module) })));
-    net.curvature = described.curvature && { ...described.curvature, run: await made(described.curvature) };
+    for (const sum of ["curvature", "saliency"]) net[sum] = described[sum] && { ...described[sum], run: await made(described[sum]) };
     return net;
   }
 

@@ -2,6 +2,7 @@
 // What it reads is described in snsim/page/training_description.py.
 
 import { CompiledNet, LinearMemory } from "./memory.js";
+import { countRemaining, divisorOf, KEPT, keptMasks, remainingLines } from "./pruning.js";
 import { Pcg64, Philox, STREAM } from "./random.js";
 import { scoreOutputs } from "./sums.js";
 
@@ -34,7 +35,8 @@ export function valueAt(value, number, passes) {
 //
 //   step(n)       present at most n patterns, none of the next pass; return how many
 //   passIsOver    whether all patterns of the pass are presented; then `endPass` must follow
-//   endPass()     score both sets; return {number, train, test or null, outputs}
+//   endPass()     score both sets; return {number, train, test or null, outputs, left}; `left` counts what pruning left,
+//                 {connections, weights}, or is null
 //   pass()        run the rest of the pass and end it
 //   evaluate(set) outputs for every pattern, in units
 //   score()       {train, test, outputs} of the weights now
@@ -64,6 +66,9 @@ export class Training {
     this.drawn = new Float64Array(Math.max(...nets[0].layers.map((layer) => layer.units))); // for the units of a layer
     this.sizes = Object.fromEntries(parameters.map(({ name, size }) => [name, size]));
     this.names = parameters.map(({ name }) => name);
+    const integers = (blob) => new Int32Array(arrays[blob]);
+    this.sharers = description.sharers && Object.fromEntries(Object.entries(description.sharers).map(([name, blob]) => [name, integers(blob)]));
+    this.integers = integers;
     this.normalTable = description.normal && new Float64Array(arrays[description.normal.blob]);
     this.changes = { rate: 1, options: {} };
     this.restart(description.seed);
@@ -81,6 +86,7 @@ export class Training {
     this.updates = 0;
     this.running = null; // what is drawn and set for the pass that runs
     this.net = null;
+    this.masks = null; // by parameter: 1 for weights that remain; null before any is pruned
     const draw = (stream) => new Pcg64([seed, stream]);
     this.draw = { order: draw(STREAM.order), noise: draw(STREAM.noise), curvature: draw(STREAM.curvature) };
     this.enter(this.netFor(this.description.stages[0], 0), this.initialWeights(draw(STREAM.weights)), 0);
@@ -156,7 +162,7 @@ export class Training {
   begin() {
     const number = this.number + 1, { stage, place, inside } = this.stageOf(number), { description, seed } = this;
     const before = number > 1 ? this.stageOf(number - 1).stage : stage;
-    if (before.net !== stage.net) this.enter(this.netFor(stage, inside - 1), this.weights(), 0);
+    if ((stage.prune !== null && inside === 1) || before.net !== stage.net) this.enterStage(stage, inside - 1, number > 1);
     const total = this.patterns, at = (value) => (value === null ? 0 : valueAt(value, inside, stage.passes));
     this.running = { stage, place, inside, number, noise: at(stage.input_noise), theta: at(stage.theta) };
     const { running } = this;
@@ -177,6 +183,31 @@ export class Training {
     return description;
   }
 
+  // Begin a stage that prunes, or has another rule than the one before: with the weights, and the state that both share.
+  enterStage(stage, inside, isLater) {
+    const from = this.net, { updates, names, sizes } = this, weights = this.weights();
+    if (stage.prune !== null) {
+      const h = this.curvatureOver(from.saliency, null);
+      this.masks = keptMasks(h, weights, this.masks, this.sharers, ...stage.prune);
+      for (const name of names) this.masks[name].forEach((remains, i) => { if (!remains) weights[name][i] = 0; });
+    }
+    const states = [];
+    if (isLater && stage.keeps_state) {
+      for (const name of names) {
+        for (const region of Object.keys(from.parameters[name].regions)) {
+          if (!region.startsWith("state ") || region === KEPT) continue;
+          const values = from.unpack(name, region, sizes[name]);
+          if (this.masks) this.masks[name].forEach((remains, i) => { if (!remains) values[i] = 0; });
+          states.push([name, region, values]);
+        }
+      }
+    }
+    const net = this.netFor(stage, inside);
+    this.enter(net, weights, isLater && stage.keeps_state ? updates : 0);
+    for (const [name, region, values] of states) if (net.has(name, region)) net.pack(name, region, values);
+    if (this.masks) for (const name of names) if (net.has(name, KEPT)) net.pack(name, KEPT, this.masks[name]);
+  }
+
   // Bring the module and its numbers up to date.
   useSettings() {
     const { stage, inside } = this.running, { module } = this.chosen(stage, inside - 1), net = this.netFor(stage, inside - 1);
@@ -187,13 +218,14 @@ export class Training {
     for (const name of options) numbers.push(this.changes.options[name] ?? valueAt(stage.options[name], inside, stage.passes));
     this.rates = {};
     for (const name of this.names) {
-      const { value, divisor, divisor_blob } = stage.rates[name], rate = valueAt(value, inside, stage.passes) * this.changes.rate;
+      const { value, family } = stage.rates[name], rate = valueAt(value, inside, stage.passes) * this.changes.rate;
+      const divisor = family ? this.divisorNow(name, family) : this.divisorOf(stage.rates[name]);
       if (arrays.includes(name)) {
-        const each = Float64Array.from(new Float64Array(this.arrays[divisor_blob]), (by) => rate / by);
+        const each = Float64Array.from({ length: this.sizes[name] }, (_, i) => rate / (divisor[i] ?? divisor[0]));
         net.pack(name, "rate", each);
         numbers.push(0);
       } else {
-        const one = rate / (divisor ?? new Float64Array(this.arrays[divisor_blob])[0]);
+        const one = rate / divisor[0];
         this.rates[name] = one;
         numbers.push(one);
       }
@@ -202,25 +234,47 @@ export class Training {
     this.memory.doubles(this.numbers, numbers.length).set(numbers);
   }
 
+  // The numbers by which the rate of a parameter is divided: one for all weights, or one for each.
+  divisorOf({ divisor, divisor_blob }) {
+    return divisor_blob === undefined ? [divisor] : new Float64Array(this.arrays[divisor_blob]);
+  }
+
+  // The same where it depends on what pruning left.
+  divisorNow(name, family) {
+    const { remaining } = this.description;
+    if (this.lines?.masks !== this.masks) {
+      this.lines = { masks: this.masks, units: remainingLines(remaining, this.masks, this.integers) };
+    }
+    const { layer, last_blob: last, has_bias: hasBias } = remaining.parameters[name];
+    return divisorOf(family, remaining.counting, this.lines.units[layer], this.integers(last), hasBias, this.integers(this.description.sharers[name]));
+  }
+
   // Compute the curvature that a pass holds: the mean over patterns drawn without replacement.
   holdCurvature(stage) {
     const chosen = this.draw.curvature.permutation(this.patterns).subarray(0, stage.curvature_patterns);
-    const { net } = this, { run, channel } = net.curvature, { inputs, outputs } = this.description, { train } = this.data;
+    const means = this.curvatureOver(this.net.curvature, chosen);
+    for (const name of this.names) this.net.pack(name, "curvature", means[name]);
+  }
+
+  // The mean second derivatives over some training patterns, or all of them with null, by parameter.
+  curvatureOver({ run, channel }, chosen) {
+    const { net } = this, { inputs, outputs } = this.description, { train } = this.data, total = chosen?.length ?? this.patterns;
     const bytes = this.memory.Real.BYTES_PER_ELEMENT;
-    for (let start = 0; start < chosen.length; start += MOST_TOGETHER) {
-      const some = chosen.subarray(start, start + MOST_TOGETHER);
-      some.forEach((pattern, k) => {
+    for (let start = 0; start < total; start += MOST_TOGETHER) {
+      const some = Math.min(MOST_TOGETHER, total - start);
+      for (let k = 0; k < some; k++) {
+        const pattern = chosen?.[start + k] ?? start + k;
         net.writeUnits(0, this.x + k * inputs * bytes, train.inputs, pattern * inputs);
         net.writeUnits(net.layers.length - 1, this.d + k * outputs * bytes, train.exact, pattern * outputs);
-      });
-      run.gather(net.state, net.tables, this.x, this.d, BigInt(some.length), this.gates);
+      }
+      run.gather(net.state, net.tables, this.x, this.d, BigInt(some), this.gates);
     }
-    const count = new this.memory.Real([chosen.length])[0];
+    const count = new this.memory.Real([total])[0], means = {};
     for (const name of this.names) {
-      const mean = net.unpack(name, `sum ${channel}`, this.sizes[name]).map((sum) => sum / count);
-      net.pack(name, "curvature", mean);
+      means[name] = net.unpack(name, `sum ${channel}`, this.sizes[name]).map((sum) => sum / count);
       for (const sum of ["sum g", `sum ${channel}`]) net.pack(name, sum, 0);
     }
+    return means;
   }
 
   get passIsOver() {
@@ -301,7 +355,7 @@ export class Training {
     this.running = null;
     const { train, test, outputs } = this.score();
     if (!Number.isFinite(train.loss)) throw new Error(`the training diverged in pass ${this.number}: its cost is ${train.loss}. Lower the learning rate and restart.`);
-    return { number: this.number, train, test, outputs };
+    return { number: this.number, train, test, outputs, left: this.masks && countRemaining(this.masks, this.sharers) };
   }
 
   pass() {

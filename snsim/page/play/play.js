@@ -73,7 +73,12 @@ function showFaults(found) {
   box.replaceChildren(...found.map((fault) => {
     const entry = document.createElement("pre");
     entry.className = fault.severity;
-    entry.textContent = fault.text;
+    entry.append(...fault.text.split("\n").map((line) => { // code and its caret keep their columns, sentences wrap
+      const row = document.createElement("span");
+      row.className = /^ *(\d+ \||\^+$)/.test(line) ? "code" : "words";
+      row.textContent = `${line}\n`;
+      return row;
+    }));
     if (fault.line) {
       entry.tabIndex = 0;
       entry.setAttribute("role", "button");

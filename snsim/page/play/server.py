@@ -7,6 +7,7 @@ brings into it can reach neither this server nor the editor.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import hmac
 import json
@@ -28,6 +29,7 @@ from snsim.escaping import for_line
 from snsim.gallery import gallery_doc, gallery_file, gallery_names
 from snsim.glossary.gallery_list import gallery_entry, gallery_text
 from snsim.input_files import is_file, read_file, unwritable
+from snsim.language.limits import DEFAULT
 from snsim.language.source_files import read_source
 from snsim.page.play.compiler import Compiler
 from snsim.page.play.processes import faults_as_json
@@ -49,7 +51,7 @@ _POLICY = (
 
 
 class Playground:
-    """What the browser plays with: the text that it edits, the pages of its nets, and a run that trains.
+    """The state behind the page of `snsim play`: the text, the pages of its nets, and a training that runs.
 
     Attributes
     ----------
@@ -78,7 +80,7 @@ class Playground:
 
     @property
     def about(self) -> list[str]:
-        """What there is to say of a net of the gallery; nothing of a text of the user."""
+        """Return lines about a net of the gallery; none for a user's own text."""
         name = Path(self.name).stem
         return list(gallery_text(gallery_entry(name))) if gallery_file(name) == Path(self.name) else []
 
@@ -102,20 +104,27 @@ class Playground:
         return self._pages.get(key)
 
     def save(self, text: str) -> str:
-        """Write the text to its file and return the file's name. SnError if it cannot be written."""
+        """Write the text to its file and return the file's name. SnError if it cannot be written.
+
+        The file keeps its line ends, those of Windows too, and its byte order mark.
+        """
         if self.file is None:
             raise fail("a net of the gallery is not overwritten", hint="begin a copy: snsim new mine --like NAME")
+        text = text.replace("\r\n", "\n").replace("\r", "\n")  # as a file is read
         with self._saving:
-            if is_file(self.file) and read_source(self.file).text != self.text:
+            there = is_file(self.file)
+            if there and read_source(self.file).text != self.text:
                 raise fail(
                     f"{for_line(self.file.name)} has changed on the disk since it was read",
                     hint="copy your text, then load this page again",
                 )
+            before = read_file(self.file, DEFAULT.source_bytes) if there else b""
             try:
-                write_output(self.file, text.encode())
+                write_output(self.file, _like_file(text, before))
             except UnicodeEncodeError:
                 raise fail(
-                    "the text holds half of a character", hint="delete the character that is shown as a box"
+                    "the text contains an incomplete character (half of a surrogate pair)",
+                    hint="delete the character that the page shows as a box",
                 ) from None
             except OSError as problem:
                 sentence, remedy = unwritable(self.file, problem)
@@ -141,7 +150,7 @@ class Playground:
         """Start a native training of a text, and return its run folder, or the faults that it has."""
         with self._training:
             if self._is_closed:
-                raise fail("the server ends", hint="start snsim play again")
+                raise fail("no training can start: the server is ending", hint="start snsim play again")
             if self.trainer is not None:
                 self.trainer.stop()
             trainer = self.trainer = Trainer({**self.chosen, "name": name, "text": text}, Path("runs"))
@@ -197,7 +206,7 @@ class PlayServer(ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_port}/{self._entrance}/"
 
     def enter(self, token: str) -> bool:
-        """Tell whether a token is that of the entrance, which is closed then."""
+        """Tell whether a token opens the entrance, and close the entrance if it does: it works only once."""
         with self._entering:
             is_right = hmac.compare_digest(token.encode("utf-8", "replace"), self._entrance.encode())
             if is_right:
@@ -212,7 +221,7 @@ class PlayServer(ThreadingHTTPServer):
         time.sleep(_STEP)  # for the last weights
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Drop the error of a connection: the browser has closed it."""
+        """Ignore the error of a connection: the browser has closed it."""
 
 
 class RunWindow:
@@ -425,6 +434,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Print nothing: the terminal shows the address alone."""
+
+
+def _like_file(text: str, before: bytes) -> bytes:
+    """Return a text as bytes, with the line ends and the byte order mark of the file that it replaces."""
+    windows = before.count(b"\r\n")
+    counts = {"\n": before.count(b"\n") - windows, "\r\n": windows, "\r": before.count(b"\r") - windows}
+    end = max(counts, key=lambda each: counts[each])  # "\n" of a file without lines
+    mark = codecs.BOM_UTF8 if before.startswith(codecs.BOM_UTF8) else b""
+    return mark + text.replace("\n", end).encode()
 
 
 def _gallery_net(name: str) -> dict[str, Any]:

@@ -12,11 +12,10 @@ import sys
 import threading
 from pathlib import Path
 
-from snsim.errors import SnError, Source, fail
+from snsim.errors import SnError, Source
 from snsim.operating_system import interrupt_main_thread
 from snsim.page.play.processes import faults_as_json
 from snsim.program import read_program
-from snsim.registry import suggest
 from snsim.runs.options import Options
 from snsim.runs.run import RunStarted, run
 
@@ -31,13 +30,7 @@ def main() -> None:
         source = Source(str(request["name"]), str(request["text"]), is_file=True)
         program = read_program(source, port=sys.stderr)
         name = request.get("training")
-        training = next((entry for entry in program.own_trainings if name in (None, entry.name)), None)
-        if training is None:
-            names = [entry.name for entry in program.own_trainings]
-            raise fail(
-                "this text declares no training" + (f' "{name}"' if name else ""),
-                hint=suggest(str(name), names, "trainings") if names else "(train NAME (data ...) ...) declares one",
-            )
+        training = program.chosen_trainings(() if name is None else (str(name),))[0]
         options = Options(data=tuple(request.get("data") or ()), out=Path(request["out"]))
         seed = request.get("seed")
         for event in run(program, training, training.seeds[0] if seed is None else int(seed), options):

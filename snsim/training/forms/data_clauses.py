@@ -111,7 +111,7 @@ def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | 
         ):
             if matrix.shape[1] != layer.units:
                 faults.add(
-                    f"{matrix.shape[1]} {what} a pattern, {layer.units} units in layer {layer.name}",
+                    f"{matrix.shape[1]} {what} per pattern, {layer.units} units in layer {layer.name}",
                     item.span,
                     f"write {layer.units} numbers in each row, or (layer {layer.name} {matrix.shape[1]})",
                 )
@@ -284,6 +284,22 @@ def read_published(node: Node, faults: Faults) -> tuple[tuple[str, float], ...] 
         elif name is not None and value is not None:
             figures[name] = value
     return tuple(figures.items()) or None
+
+
+def read_prior(node: Node, faults: Faults) -> float:
+    """Read `(prior WEIGHT)`: a number above 0, beside the weights of the other trainings; 1 after a fault."""
+    args = read_arguments(node, 1, 1, "(prior WEIGHT)", faults)
+    weight = None if args is None else read_number(args[0], "the prior", faults)
+    if args is None or weight is None:
+        return 1.0
+    if weight <= 0:
+        faults.add(
+            f"the prior must be above 0, not {weight:g}",
+            args[0].span,
+            "write a small weight such as 0.01, or remove the training",
+        )
+        return 1.0
+    return weight
 
 
 def read_keep(node: Node, faults: Faults) -> str | None:

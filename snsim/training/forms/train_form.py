@@ -112,11 +112,16 @@ _AFTER_INITIAL = (
         "(published (NAME NUM) ...)",
         "published results, shown beside ours: " + " ".join(data_clauses.PUBLISHED),
     ),
+    (
+        "prior",
+        "(prior WEIGHT)",
+        "how likely this training is beside the others of its study, before any run: `snsim reproduce --joint`",
+    ),
     ("note", '(note "TEXT" ...)', "remarks for the readers of the report, for example about the published figures"),
 )
 # Clauses that may be stated several times; initial distributions may too.
 _REPEATABLE = {*RATE_WORDS, DECAY, "stage", "repeat"}
-_NOT_INHERITED = ("like", "net", "published", "note")
+_NOT_INHERITED = ("like", "net", "published", "prior", "note")
 
 
 def clauses_of_train() -> Shelf[str]:
@@ -193,7 +198,7 @@ def read_training(
     faults = context.faults
     if read_arguments(call, 1, None, "(train NAME clause ...)", faults) is None:
         faults.raise_if_any()
-    name = read_name(call.items[1], "the name of a training", faults) or ""
+    name = trainings.declared_name(read_name(call.items[1], "the name of a training", faults) or "")
     with faults.gathered():
         trainings.check_free(name, call.items[1].span)
     nodes = refuse_epsi(call.items[2:], context)
@@ -245,6 +250,12 @@ def _find_net(
         if args is not None and read_name(args[0], "a net", faults) is not None:
             with faults.gathered():
                 context.net = nets.get(args[0].name, args[0].span)
+                if context.net.name != args[0].name:  # short for a net of this cell of a design
+                    return Clause(
+                        Node(
+                            (net_clause.node.items[0], make_node(context.net.name, args[0].span)), net_clause.node.span
+                        )
+                    )
         return net_clause
     origin = DEFAULT
     if name in nets or nets.is_broken(name):
@@ -336,6 +347,8 @@ def _build_training(
     keep, stop_after = _read_keep(form, correct)
     published = form.node("published")
     figures = () if published is None else data_clauses.read_published(published, faults) or ()
+    prior_node = form.node("prior")
+    prior = 1.0 if prior_node is None else data_clauses.read_prior(prior_node, faults)
     note = form.node("note")
     notes = () if note is None else data_clauses.read_notes(note, faults)
     if faults.any or context.net is None or data is None or cost is None or correct is None:
@@ -360,6 +373,7 @@ def _build_training(
         frame=frame,
         published=figures,
         notes=notes,
+        prior=prior,
         keep=keep,
         stop_after=stop_after,
         included=included,

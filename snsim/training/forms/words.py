@@ -37,7 +37,12 @@ WORDS: Shelf[Callable[[Node, Interpreter, TrainShelves, NetShelves], object]] = 
 def _train(call: Node, interpreter: Interpreter, shelves: TrainShelves, nets: NetShelves) -> Training:
     """(train NAME clause ...): declare a training: a net, its data, and how it is trained."""
     training, warnings = read_training(
-        call, shelves.trainings, shelves.costs, shelves.updates, nets.nets, included=interpreter.including > 0
+        call,
+        shelves.trainings.in_cell(interpreter.cell),
+        shelves.costs,
+        shelves.updates,
+        nets.nets.in_cell(interpreter.cell),
+        included=interpreter.including > 0,
     )
     interpreter.warnings.extend(warnings)
     return training

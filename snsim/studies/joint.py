@@ -1,0 +1,370 @@
+"""Judge all published figures of a training together: would one new run give them?
+
+Each row of a study is a hypothesis about how the published run was made. Its runs differ only in their seeds. Counts
+are taken as their square roots and errors as their logarithms, which makes both nearly normal, with about the same
+spread in every row. The covariance S is pooled over the rows.
+
+- One new run of a row, with mean m over n runs: T^2 = n/(n+1) (y-m)' S^-1 (y-m) has the distribution of
+  k v / (v-k+1) times F(k, v-k+1), for k figures and v degrees of freedom of S (Hotelling 1931; Anderson, "An
+  Introduction to Multivariate Statistical Analysis", section 5.2). p is the probability of a T^2 as large.
+- The density of one new run is a multivariate t (Geisser 1964). It is the likelihood of the row, and with the prior of
+  each row it gives the posterior over rows, and over the values of the variables of a `grid` or `sample`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from snsim.errors import fail
+from snsim.optional_packages import needing
+from snsim.studies.results import Row, Study
+
+_DRAWS = 400  # simulated sets of means, for the Monte Carlo error of a posterior
+_MOST_VALUES = 12  # a variable with more values is summed up by its quantiles
+_QUANTILES = (0.05, 0.5, 0.95)
+
+
+@dataclass(frozen=True)
+class JointRow:
+    """A row, judged by all figures together.
+
+    Attributes
+    ----------
+    settings : mapping
+        The value of each variable of a design, as its name says it; empty for another row.
+    runs : int
+    mean : array (figures,)
+        Of the transformed figures.
+    t_squared, p : float
+        The distance of the published figures, and the probability that one new run is as far away or farther.
+    likelihood : float
+        Logarithm of the density of one new run at the published figures.
+    prior, posterior, posterior_error : float
+        Probabilities; the last is the standard deviation of the posterior over other seeds.
+    """
+
+    name: str
+    settings: Mapping[str, str]
+    runs: int
+    mean: np.ndarray
+    t_squared: float
+    p: float
+    likelihood: float
+    prior: float
+    posterior: float
+    posterior_error: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A value of a variable of a design: the sums over the rows that have it."""
+
+    variable: str
+    value: str
+    prior: float
+    posterior: float
+    posterior_error: float
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """A variable of a design with many values: the weighted quantiles 5 %, 50 % and 95 % of its numbers."""
+
+    variable: str
+    prior: tuple[float, float, float]
+    posterior: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Joint:
+    """All rows of a study that have the published figures, judged together.
+
+    Attributes
+    ----------
+    figures : tuple of str
+        The names of the published figures.
+    published : array (figures,)
+        Their values, transformed.
+    covariance : array (figures, figures)
+        Of one run, transformed, pooled over the rows.
+    degrees : int
+        The degrees of freedom of `covariance`.
+    points : mapping
+        For each row the transformed figures of its runs, (runs, figures).
+    left_out : tuple of str
+        The rows that lack a figure.
+    effective : float
+        How many rows carry the posterior: 1 / sum of its squares.
+    """
+
+    figures: tuple[str, ...]
+    published: np.ndarray
+    covariance: np.ndarray
+    degrees: int
+    rows: tuple[JointRow, ...]
+    choices: tuple[Choice, ...]
+    quantiles: tuple[Quantiles, ...]
+    points: Mapping[str, np.ndarray]
+    left_out: tuple[str, ...]
+
+    @property
+    def effective(self) -> float:
+        return 1 / sum(row.posterior**2 for row in self.rows)
+
+
+def is_count(figure: str) -> bool:
+    """Return whether a figure counts patterns, or is a part of them in percent."""
+    return figure.endswith(("-misses", "-error", "-rejection"))
+
+
+def transformed(figure: str, value: float) -> float:
+    """Return the square root of a count, or the logarithm of an error (-inf for 0)."""
+    if is_count(figure):
+        return math.sqrt(value)
+    return math.log(value) if value > 0 else -math.inf
+
+
+def judge_together(study: Study, base: str | None = None) -> Joint:
+    """Return the joint judgement of the rows of a study.
+
+    Parameters
+    ----------
+    study
+        Rows whose runs have ended.
+    base
+        The row whose published figures count; by default the first row that states some.
+
+    Raises
+    ------
+    SnError
+        If no row states published figures, or the runs are too few for their covariance.
+    """
+    stating = next((row for row in study.rows if row.published and base in (None, row.name)), None)
+    if stating is None:
+        raise fail(
+            f"{study.file}: {'no row' if base is None else f'the row {base}'} states published figures",
+            hint="write (published (test-misses 102) ...) in a training, and name it with --base if there are several",
+        )
+    names = tuple(name for name, _ in stating.published)
+    published = np.array([transformed(name, value) for name, value in stating.published])
+    points = {row.name: _points(row, names) for row in study.rows}
+    used = [row for row in study.rows if len(points[row.name])]
+    left_out = tuple(row.name for row in study.rows if not len(points[row.name]))
+    degrees = sum(len(points[row.name]) - 1 for row in used)
+    if degrees < len(names) + 1:
+        raise fail(
+            f"{study.file}: {len(used)} rows with {degrees + len(used)} runs are too few for the covariance of "
+            f"{len(names)} figures",
+            hint=f"run at least {len(names) + 2 - degrees} more: --seeds N runs the seeds 1 to N of each row",
+        )
+    covariance: np.ndarray = np.sum([_scatter(points[row.name]) for row in used], axis=0) / degrees
+    _check_covariance(study, names, covariance)
+    weights = np.array([row.prior for row in used])
+    weights = weights / weights.sum()
+    means = np.array([points[row.name].mean(0) for row in used])
+    runs = np.array([len(points[row.name]) for row in used])
+    t_squared, p, densities = _predict(published, means, runs, covariance, degrees)
+    posterior = _normalised(weights, densities)
+    simulated = _simulate_posteriors(published, means, runs, covariance, degrees, weights)
+    errors = simulated.std(0, ddof=1)
+    settings = [settings_of(row.name) for row in used]
+    rows = tuple(
+        JointRow(
+            row.name,
+            settings[i],
+            int(runs[i]),
+            means[i],
+            float(t_squared[i]),
+            float(p[i]),
+            float(densities[i]),
+            float(weights[i]),
+            float(posterior[i]),
+            float(errors[i]),
+        )
+        for i, row in enumerate(used)
+    )
+    choices, quantiles = _marginals(settings, weights, posterior, simulated)
+    return Joint(names, published, covariance, degrees, rows, choices, quantiles, points, left_out)
+
+
+def settings_of(name: str) -> dict[str, str]:
+    """Return the settings in the name of a row: `l@mu=0.02,rate=0.0002`."""
+    _, _, cell = name.partition("@")
+    return dict(part.split("=", 1) for part in cell.split(",")) if cell else {}
+
+
+def _points(row: Row, names: Sequence[str]) -> np.ndarray:
+    """Return the transformed figures of the runs that have all of them, (runs, figures)."""
+    every = [figures for figures in row.figures().values() if all(name in figures for name in names)]
+    values = np.array([[transformed(name, figures[name]) for name in names] for figures in every])
+    values = values.reshape(len(every), len(names))
+    complete: np.ndarray = np.isfinite(values).all(1)
+    finite: np.ndarray = values[complete]
+    return finite
+
+
+def _scatter(points: np.ndarray) -> np.ndarray:
+    centred = points - points.mean(0)
+    return np.array(centred.T @ centred)
+
+
+def _check_covariance(study: Study, names: Sequence[str], covariance: np.ndarray) -> None:
+    """Raise SnError if a figure does not vary, or is a function of the others."""
+    still = [name for name, variance in zip(names, np.diag(covariance)) if variance <= 0]
+    if still:
+        raise fail(
+            f"{study.file}: all runs of a row have the same {' and '.join(still)}",
+            hint="run more seeds with --seeds N, or leave this figure out of (published ...)",
+        )
+    scale = np.sqrt(np.diag(covariance))
+    if np.linalg.cond(covariance / np.outer(scale, scale)) > 1e10:
+        raise fail(
+            f"{study.file}: some of the figures {', '.join(names)} follow from the others",
+            hint="leave one of them out of (published ...): misses and error in percent are the same figure",
+        )
+
+
+def _predict(
+    published: np.ndarray, means: np.ndarray, runs: np.ndarray, covariance: np.ndarray, degrees: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return T^2, p and the logarithm of the density of one new run, each (..., rows); means (..., rows, figures)."""
+    with needing("scipy", what="--joint", instead="leave --joint out"):
+        from scipy import special, stats
+    k, rest = len(published), degrees - len(published) + 1
+    differences = published - means
+    distance = np.einsum("...i,ij,...j->...", differences, np.linalg.inv(covariance), differences)
+    t_squared = runs / (runs + 1) * distance
+    p = stats.f.sf(t_squared * rest / (k * degrees), k, rest)
+    # The new run is m + a t with `rest` degrees of freedom and the shape S (n+1)/n degrees/rest.
+    _, log_determinant = np.linalg.slogdet(covariance)
+    log_shape = log_determinant + k * np.log((runs + 1) / runs * degrees / rest)
+    densities = (
+        special.gammaln((rest + k) / 2)
+        - special.gammaln(rest / 2)
+        - k / 2 * math.log(rest * math.pi)
+        - log_shape / 2
+        - (rest + k) / 2 * np.log1p(t_squared / degrees)
+    )
+    return t_squared, p, densities
+
+
+def _normalised(weights: np.ndarray, densities: np.ndarray) -> np.ndarray:
+    """Return weights times exp(densities), with the sum 1 over the last axis."""
+    likelihoods = weights * np.exp(densities - densities.max(-1, keepdims=True))
+    return np.asarray(likelihoods / likelihoods.sum(-1, keepdims=True))
+
+
+def _simulate_posteriors(
+    published: np.ndarray,
+    means: np.ndarray,
+    runs: np.ndarray,
+    covariance: np.ndarray,
+    degrees: int,
+    weights: np.ndarray,
+) -> np.ndarray:
+    """Return posteriors for other means that other seeds could have given, (draws, rows)."""
+    generator = np.random.default_rng(0)
+    root = np.linalg.cholesky(covariance)
+    moved = means + generator.standard_normal((_DRAWS, *means.shape)) @ root.T / np.sqrt(runs)[:, None]
+    return _normalised(weights, _predict(published, moved, runs, covariance, degrees)[2])
+
+
+# ---- Variables of a design ---------------------------------------------------------------------------------------
+
+
+def _marginals(
+    settings: Sequence[Mapping[str, str]], prior: np.ndarray, posterior: np.ndarray, simulated: np.ndarray
+) -> tuple[tuple[Choice, ...], tuple[Quantiles, ...]]:
+    """Return the sums over the rows for each value of each variable, and the quantiles of those with many values."""
+    choices: list[Choice] = []
+    quantiles: list[Quantiles] = []
+    for variable in dict.fromkeys(name for row in settings for name in row):
+        having = np.array([variable in row for row in settings])
+        values = list(dict.fromkeys(row[variable] for row in settings if variable in row))
+        numbers = _numbers(values)
+        if len(values) > _MOST_VALUES and numbers is not None:
+            own = np.array([float(row[variable]) for row in settings if variable in row])
+            quantiles.append(
+                Quantiles(
+                    variable, _weighted_quantiles(own, prior[having]), _weighted_quantiles(own, posterior[having])
+                )
+            )
+            continue
+        for value in values:
+            chosen = np.array([row.get(variable) == value for row in settings])
+            share = simulated[:, chosen].sum(1)
+            choices.append(
+                Choice(
+                    variable,
+                    value,
+                    float(prior[chosen].sum()),
+                    float(posterior[chosen].sum()),
+                    float(share.std(ddof=1)),
+                )
+            )
+    return tuple(choices), tuple(quantiles)
+
+
+def _numbers(values: Sequence[str]) -> list[float] | None:
+    try:
+        return [float(value) for value in values]
+    except ValueError:
+        return None
+
+
+def _weighted_quantiles(values: np.ndarray, weights: np.ndarray) -> tuple[float, float, float]:
+    order = np.argsort(values)
+    shares = np.cumsum(weights[order]) / weights.sum()
+    places = np.minimum(np.searchsorted(shares, _QUANTILES), len(values) - 1)
+    low, middle, high = (float(value) for value in values[order][places])
+    return low, middle, high
+
+
+# ---- As text and values ------------------------------------------------------------------------------------------
+
+
+def joint_json(joint: Joint) -> dict[str, Any]:
+    """Return the judgement in values that JSON can write."""
+    return {
+        "figures": list(joint.figures),
+        "published": [float(value) for value in joint.published],
+        "transform": {name: "sqrt" if is_count(name) else "log" for name in joint.figures},
+        "covariance": joint.covariance.tolist(),
+        "degrees": joint.degrees,
+        "effective_rows": joint.effective,
+        "rows": [
+            {
+                "training": row.name,
+                "settings": dict(row.settings),
+                "runs": row.runs,
+                "mean": row.mean.tolist(),
+                "t_squared": row.t_squared,
+                "p": row.p,
+                "log_likelihood": row.likelihood,
+                "prior": row.prior,
+                "posterior": row.posterior,
+                "posterior_error": row.posterior_error,
+            }
+            for row in joint.rows
+        ],
+        "choices": [
+            {
+                "variable": choice.variable,
+                "value": choice.value,
+                "prior": choice.prior,
+                "posterior": choice.posterior,
+                "posterior_error": choice.posterior_error,
+            }
+            for choice in joint.choices
+        ],
+        "quantiles": [
+            {"variable": one.variable, "prior": list(one.prior), "posterior": list(one.posterior)}
+            for one in joint.quantiles
+        ],
+        "left_out": list(joint.left_out),
+    }
