@@ -163,7 +163,8 @@ class NativeEngine:
         updates = self._net.updates(self.rule, variant)
         channels = updates.channels()
         gathered = () if variant.at_once else ("gather", "apply")
-        learning = ("learn_batches", *gathered) if variant.batched else ("learn",)
+        batches = ("learn_batches",) if self._net.block.patterns > 1 else ()
+        learning = (*batches, *gathered) if variant.batched else ("learn",)
         exported = (*learning, "evaluate", "states")
         return self._compile(variant, self._net.learning_module(updates, channels), exported, updates, channels)
 
@@ -287,7 +288,7 @@ class NativeEngine:
             self._host.run(compiled.code, "learn", x, d, len(x), rows, numbers, self._updates + 1)
             self._updates += len(x)
             return
-        if settings.batch <= _PIECE:
+        if settings.batch <= _PIECE and self._net.block.patterns > 1:
             self._learn_batches(compiled, x, d, rows, numbers, settings)
             return
         for start in range(0, len(x), settings.batch):

@@ -210,8 +210,8 @@ class NetCode:
     def learning_module(self, updates: UpdateCode, channels: Sequence[str]) -> str:
         """Return the module that exports `evaluate`, `states` and the function that learns.
 
-        That is `learn`; for batches `learn_batches`, and `gather` and `apply` where a batch may be larger than a group.
-        `channels` are gathered ("g" always).
+        That is `learn`. For batches it is `learn_batches` if patterns have groups, and `gather` and `apply` where a batch
+        may be larger than a group. `channels` are gathered ("g" always).
         """
         module, variant = self.module(f"update rule {updates.rule.name}"), updates.variant
         bends = "h-full" in channels
@@ -229,7 +229,8 @@ class NetCode:
         if isinstance(sink, GradientSums):
             if not variant.at_once:
                 self._emit_gather(module, steps, sink, updates)
-            self._emit_batches(module, steps, sink, updates)
+            if self.block.patterns > 1:
+                self._emit_batches(module, steps, sink, updates)
         else:
             self._emit_learn(module, steps, updates)
         return str(module) + attributes(ATTRIBUTES)
