@@ -60,7 +60,7 @@ class Judge:
         self._optimizers: list[Event] = []
         self._modes: list[str] = []
         self._cost_factors: list[float] = []
-        self._learned_otherwise = False
+        self._agreed_steps = 0
         self._previous_move: np.ndarray | None = None
         self.figures = FigureJudge(self)
 
@@ -261,8 +261,8 @@ class Judge:
             return
         gates, is_dropped = self._gates(event, first, batch, settings)
         has_forward = self._judge_forward(event, first, x, gates, is_dropped)
-        ours, noise = self._gradients(x, d, gates)
-        is_right = self._judge_cost_and_gradient(event, first, d, ours, noise, settings, has_forward)
+        ours = self._gradients(x, d, gates)
+        is_right = self._judge_cost_and_gradient(event, first, x, d, gates, ours, settings, has_forward)
         self._open.append(_Backward(event, first, x, d, ours, is_right))
 
     def pass_settings(self, presentation: int) -> PassSettings:
@@ -445,7 +445,18 @@ class Judge:
         ours = self._states(x, "float64")
         if is_dropped:
             return True  # states behind a dropped layer depend on the gates: the gradient is compared
-        rounded = self._states(x, "float32") if self.comparison.dtype != "float64" else ours
+        rounded: dict[str, np.ndarray] = {}
+
+        def agree(layer: str, distance: float) -> bool:
+            """Return whether rounding explains a difference; single precision is computed only where it may matter."""
+            scale = float(np.abs(ours[layer]).max(initial=0.0))
+            least = 64 * self._epsilon * max(scale, 1e-3)
+            if distance <= least or self.comparison.dtype == "float64":
+                return distance <= least
+            if not rounded:
+                rounded.update(self._states(x, "float32"))
+            return distance <= least + 16 * float(np.abs(ours[layer] - rounded[layer]).max(initial=0.0))
+
         computed = [
             (name, place_of(place), event.arrays[f"state{k}"].reshape(-1).astype(np.float64))
             for k, (name, place) in enumerate(event["states"])
@@ -461,9 +472,9 @@ class Judge:
         for form in [self._output_form] if self._output_form else ["outputs", "log-probabilities", "probabilities"]:
             if form != "outputs" and not self.training.cost.softmax:
                 continue
-            expected, slack = _in_form(ours[output.name], form), self._slack(ours, rounded, output.name)
+            expected = _in_form(ours[output.name], form)
             distance = min(float(np.abs(expected.reshape(-1) - one).max()) for one in outputs)
-            if distance <= slack:
+            if agree(output.name, distance):
                 self._output_form = form
                 self._note_largest(output.name, "states", distance, expected)
                 agrees = True
@@ -473,15 +484,26 @@ class Judge:
             mine = ours[layer.name].reshape(-1)
             distances = [float(np.abs(mine - state).max()) for _, _, state in computed if state.size == mine.size]
             if distances:
-                slack = self._slack(ours, rounded, layer.name)
-                hidden.append((layer.name, min(distances) <= slack))
-                if min(distances) <= slack:
+                hidden.append((layer.name, agree(layer.name, min(distances))))
+                if hidden[-1][1]:
                     self._note_largest(layer.name, "states", min(distances), mine)
         if agrees:
             return True
         order = [layer.name for layer in self.net.layers[1:]]
         agreeing = [order.index(name) for name, is_equal in hidden if is_equal]
         layer_name = order[max(agreeing, default=-1) + 1]
+        before = order.index(layer_name) - 1
+        if agreeing and before >= 0 and (changed := self._changed_behind(computed, order[before], layer_name, ours)):
+            layer_name, place, note = order[before], *changed
+            self.differ(
+                "forward",
+                f"the states of layer {layer_name} are changed before layer {order[before + 1]} reads them",
+                first,
+                place,
+                layer_name,
+                [note],
+            )
+            return False
         place, note = self._layer_place(computed, layer_name, ours[layer_name].reshape(-1), event)
         self.differ(
             "forward",
@@ -494,6 +516,30 @@ class Judge:
         )
         return False
 
+    def _changed_behind(
+        self,
+        computed: Sequence[tuple[str, Place | None, np.ndarray]],
+        layer: str,
+        following: str,
+        ours: Mapping[str, np.ndarray],
+    ) -> tuple[Place | None, str] | None:
+        """Return where the right states of a layer become others before the next layer, and how; None if not."""
+        mine, size = ours[layer].reshape(-1), ours[following].size
+        if mine.size == size:
+            return None
+        same = [k for k, (_, _, state) in enumerate(computed) if state.size == mine.size]
+        right = min(same, key=lambda k: float(np.abs(computed[k][2] - mine).max()), default=None)
+        if right is None:
+            return None
+        for name, place, state in computed[right + 1 :]:
+            if state.size == size:
+                return None
+            if state.size == mine.size and name not in (*_NOT_COMPUTED, "dropout"):
+                scale = float(np.abs(mine).max(initial=0.0))
+                if np.abs(state - mine).max() > 1e-4 * scale:
+                    return place, _factor_text(f"states of layer {layer}", mine, state) or _worst_text(mine, state)
+        return None
+
     def _states(self, x: np.ndarray, dtype: str) -> dict[str, np.ndarray]:
         assert self.roles is not None and self._weights is not None
         engine = self.engine(dtype)
@@ -501,12 +547,6 @@ class Judge:
         with np.errstate(all="ignore"):
             states = engine.states(x)
         return {name: np.asarray(value, np.float64) for name, value in states.items()}
-
-    def _slack(self, ours: Mapping[str, np.ndarray], rounded: Mapping[str, np.ndarray], layer: str) -> float:
-        """Return the largest difference of a layer's states that rounding explains."""
-        scale = float(np.abs(ours[layer]).max(initial=0.0))
-        noise = float(np.abs(ours[layer] - rounded[layer]).max(initial=0.0))
-        return 64 * self._epsilon * max(scale, 1e-3) + 16 * noise
 
     def _note_largest(self, layer: str, what: str, distance: float, values: np.ndarray) -> None:
         scale = max(float(np.abs(values).max(initial=0.0)), 1e-30)
@@ -532,37 +572,27 @@ class Judge:
     # ---- Cost and gradient ---------------------------------------------------------------------------------------
 
     def _gradients(
-        self, x: np.ndarray, d: np.ndarray, gates: Mapping[str, np.ndarray]
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Return the gradients summed over the patterns, and how far float32 is from them."""
+        self, x: np.ndarray, d: np.ndarray, gates: Mapping[str, np.ndarray], dtype: str = "float64"
+    ) -> dict[str, np.ndarray]:
+        """Return the gradients summed over the patterns, from the script's weights, computed in a type."""
         assert self.roles is not None and self._weights is not None
         weights = self.roles.to_ours(self._weights)
-        found = []
-        for dtype in ("float64", "float32") if self.comparison.dtype != "float64" else ("float64",):
-            engine = self.engine(dtype)
-            engine.load_parameters(weights)
-            engine.load_state({key: np.zeros_like(value) for key, value in engine.state().items()})
-            with np.errstate(all="ignore"):
-                engine.learn(x, d, Settings({}, {}, len(x)), dict(gates))
-            after = engine.parameters()
-            loaded = {name: np.asarray(value, dtype) for name, value in weights.items()}
-            found.append({name: np.asarray(loaded[name], np.float64) - after[name] for name in weights})
-        if len(found) == 1:
-            return found[0], {name: np.zeros_like(value) for name, value in found[0].items()}
-        # The difference of two float32 weights is rounded by more than the gradient; that part is taken off again.
-        noise = {
-            name: np.maximum(np.abs(found[0][name] - found[1][name]) - 1.2e-7 * np.abs(weights[name]), 0.0)
-            for name in found[0]
-        }
-        return found[0], noise
+        engine = self.engine(dtype)
+        engine.load_parameters(weights)
+        engine.load_state({key: np.zeros_like(value) for key, value in engine.state().items()})
+        with np.errstate(all="ignore"):
+            engine.learn(x, d, Settings({}, {}, len(x)), dict(gates))
+        slopes = engine.state()
+        return {name: np.asarray(slopes[f"{name}/slope"], np.float64) for name in weights}
 
     def _judge_cost_and_gradient(
         self,
         event: Event,
         first: int,
+        x: np.ndarray,
         d: np.ndarray,
+        gates: Mapping[str, np.ndarray],
         ours: dict[str, np.ndarray],
-        noise: dict[str, np.ndarray],
         settings: PassSettings,
         has_forward: bool,
     ) -> bool:
@@ -592,7 +622,7 @@ class Judge:
                 self._cost_factors.append(factor)
                 self._pending_cost = (theirs_cost, expected, outputs)
         expected_gradient = self.roles.to_theirs({name: g / divisor for name, g in ours.items()})
-        uncertain = self.roles.to_theirs({name: g / divisor for name, g in noise.items()})
+        uncertain: np.ndarray | None = None  # how far single precision is from it, computed where it may matter
         for name, outside in self.roles.tables.items():
             if np.any(fresh[outside] != 0):
                 layer = self.net.parameters[[p.name for p in self.net.parameters].index(name)].layer
@@ -610,8 +640,15 @@ class Judge:
             p = by_name[name]
             mine, their = expected_gradient[places], fresh[places]
             scale = float(np.abs(mine).max(initial=0.0))
-            slack = 128 * self._epsilon * scale + 32 * float(uncertain[places].max(initial=0.0)) + 1e-30
+            slack = 128 * self._epsilon * scale + 1e-30
             distance = float(np.abs(mine - their).max(initial=0.0))
+            if distance > slack and self.comparison.dtype != "float64":
+                if uncertain is None:
+                    rounded = self._gradients(x, d, gates, "float32")
+                    uncertain = np.abs(
+                        self.roles.to_theirs({name: g / divisor for name, g in rounded.items()}) - expected_gradient
+                    )
+                slack += 32 * float(uncertain[places].max(initial=0.0))
             if not distance <= slack:
                 wrong.append((p, mine, their))
             else:
@@ -638,19 +675,24 @@ class Judge:
         if self._pending_gradient and not self.has("forward", "cost"):
             p, mine, their = self._pending_gradient[-1]
             notes = [
-                "no gradient reaches it" if not np.any(their) else _factor_text(f"gradient of {q.name}", mine, their)
+                "no gradient reaches it" if not np.any(their) else _factor_text(f"gradients of {q.name}", mine, their)
                 for q, mine, their in [(p, mine, their)]
             ]
             others = sorted({q.layer for q, _, _ in self._pending_gradient} - {p.layer})
             self.differ(
                 "gradient",
-                f"the gradient of {p.name} differs" + (f" (also those of {', '.join(others)})" if others else ""),
+                f"the gradient of {p.name}{self._their_name(p.name)} differs"
+                + (f" (also those of {', '.join(others)})" if others else ""),
                 first,
                 place_of(event["backward_place"]),
                 p.layer,
                 notes,
                 sides={q.name: (mine, their) for q, mine, their in self._pending_gradient if q.layer == p.layer},
             )
+
+    def _their_name(self, name: str) -> str:
+        assert self.roles is not None
+        return f" ({' + '.join(self.roles.joined[name])})" if self.roles.joined.get(name) else ""
 
     def _penalty_text(self, more: float) -> str:
         assert self._weights is not None
@@ -702,6 +744,7 @@ class Judge:
             else:
                 self._report_cost_and_gradient(last.event, last.first)
         if agrees or is_excused:
+            self._agreed_steps += 1
             for _, layer, places in self._layers() if agrees else ():
                 distance = float(np.abs((expected - after)[places]).max(initial=0.0))
                 self._note_largest(layer, "weights", distance, after[places])

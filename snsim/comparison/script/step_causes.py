@@ -40,20 +40,26 @@ def explain_step(
     layers = judge._layers()
     wrong = [one for one in layers if not _close(judge, move[one[2]], wanted[one[2]], before[one[2]])]
     optimizer = _optimizer_text(judge, settings)
-    kind = "optimizer" if presentation <= judge.patterns else "schedule"
+    kind = "schedule" if judge._agreed_steps else "optimizer"
     rate = settings.one_rate()
     name, layer, places = wrong[0] if wrong else layers[0]
     hint = (optimizer,) if optimizer else ()
     factors = {one[0]: _factor(wanted[one[2]], move[one[2]]) for one in layers if np.any(wanted[one[2]])}
+    everything = np.concatenate([one[2] for one in layers])
+    decayed = _fit(before[everything], (move - wanted)[everything])
+    if decayed is not None and decayed < 0:
+        return StepCause(
+            "optimizer", f"it decays its weights: by {-decayed:.4g} times their value in each step", "", hint
+        )
     if len(wrong) < len(layers) and wrong:
         parts = ", ".join(one[0] for one in wrong[:4]) + ("" if len(wrong) < 5 else f" and {len(wrong) - 4} more")
         factor = factors.get(name)
         if not np.any(move[places]):
             return StepCause("optimizer", f"{parts}: the weights do not move", layer, hint)
-        if factor is not None and all(_near(factors.get(one[0]), factor) for one in wrong):
+        if factor is not None and abs(factor - 1) > 5e-3 and all(_near(factors.get(one[0]), factor) for one in wrong):
             return StepCause("optimizer", f"the steps of {parts} are {factor:.5g} times those expected", layer, hint)
         decayed = _fit(before[places], move[places] - wanted[places])
-        if decayed is not None and len(wrong) <= len(layers) / 2 + 1 and decayed < 0:
+        if decayed is not None and decayed < 0:
             return StepCause("optimizer", f"{parts}: the weights decay by {-decayed:.4g} in each step", layer, hint)
         return StepCause("step", f"the steps of {parts} differ", layer, hint)
     both = np.concatenate([one[2] for one in layers])
@@ -65,16 +71,11 @@ def explain_step(
         if factor < 0:
             message = f"the weights move up the gradient: its steps are {factor:.5g} times those expected"
         elif rate is not None:
-            message = f"its rate is {factor * rate:.6g}; that of the description {rate:.6g} ({factor:.5g} times)"
+            message = f"its rate is {factor * rate:.4g}; that of the description {rate:.6g} ({factor:.4g} times)"
         else:
             message = f"its steps are {factor:.5g} times those expected"
         return StepCause(kind, message, "", hint)
     more = move[both] - wanted[both]
-    decayed = _fit(before[both], more)
-    if decayed is not None and decayed < 0:
-        return StepCause(
-            "optimizer", f"it decays its weights: by {-decayed:.4g} times their value in each step", "", hint
-        )
     if previous is not None:
         momentum = _fit(previous[both], more)
         if momentum is not None:
