@@ -210,8 +210,8 @@ class NetCode:
     def learning_module(self, updates: UpdateCode, channels: Sequence[str]) -> str:
         """Return the module that exports `evaluate`, `states` and the function that learns.
 
-        That is `learn`. For batches it is `learn_batches` if patterns have groups, and `gather` and `apply` where a batch
-        may be larger than a group. `channels` are gathered ("g" always).
+        That is `learn`. For batches it is `learn_batches` if patterns have groups, and `gather` and `apply` where a
+        batch may be larger than a group. `channels` are gathered ("g" always).
         """
         module, variant = self.module(f"update rule {updates.rule.name}"), updates.variant
         bends = "h-full" in channels

@@ -49,7 +49,8 @@ Arguments
 
 Layers
     The states of a layer lie at `x`, one number a cell; f'(a) at `slope`; dE/da at `error` after a presentation by
-    learn, or by gather of one pattern. A layer of maps has its maps innermost: cell = position * maps + place of the map.
+    learn, or by gather of one pattern. A layer of maps has its maps innermost: cell = position * maps + place of the
+    map.
     `unit_of_cell[c]` is the unit in cell c, `cell_of_unit[u]` the cell of unit u; both are the identity for other
     layers. So the state of unit u is block[x + cell_of_unit[u]].
 
