@@ -63,7 +63,7 @@ def main(names: list[str]) -> None:
                 "train-error": round(last.train.error, 4),
                 "test-misses": None if last.test is None else last.test.misses,
                 "test-error": None if last.test is None else round(last.test.error, 4),
-                "engine": "native, float32",
+                "engine": "native in float32, not portable",
                 "processor": processor(),
             }
             print(name, figures[name][training.name], flush=True)

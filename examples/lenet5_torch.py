@@ -1,7 +1,7 @@
 """LeNet-5 of 1998, coded by hand in PyTorch: the same net as nets/lenet-5.sn, also with a plain output layer.
 
 `snsim compare nets/lenet-5.sn examples/lenet5_torch.py:Net --sgd 0.001` compares it with snsim under plain gradient
-descent. nets/lenet-5.sn itself learns by a second-order rule, and PyTorch has no such rule.
+descent. nets/lenet-5.sn itself learns by a second-order rule, as lecun89_lm_torch.py does by hand.
 """
 
 import torch

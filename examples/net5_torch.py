@@ -1,7 +1,7 @@
 """Net-5 of 1989, coded by hand in PyTorch: the same net as nets/net-5.sn.
 
 `snsim compare nets/net-5.sn examples/net5_torch.py:Net --sgd 0.01` compares it with snsim under plain gradient
-descent. nets/net-5.sn itself learns by a second-order rule, and PyTorch has no such rule.
+descent. nets/net-5.sn itself learns by a second-order rule, as lecun89_lm_torch.py does by hand.
 """
 
 import torch

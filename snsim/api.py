@@ -100,7 +100,7 @@ def load(
         for name, value in (("seed", seed), ("presets", presets), ("net", net)):
             if value is not None and value not in (run.settings["name"], run.settings["net"]):
                 raise fail(
-                    f"{place} is a run, whose {name} is decided",
+                    f"{place} is a run, and its {name} cannot be changed",
                     hint=f"leave out {name}=, or load its text: {run.record.main_source}",
                 )
         program, selected = run.program, run.net

@@ -14,18 +14,20 @@ import json
 import math
 import re
 import struct
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from snsim.errors import SnError, Span, fail
 from snsim.input_files import copy_into, open_file, shown, unreadable
+
+if TYPE_CHECKING:
+    import zipfile
 
 _MOST_DIMENSIONS = 32
 _MOST_HEADER = 10_000  # bytes of the header of one npy file: NumPy's own limit
@@ -225,7 +227,6 @@ def _parse_npy_header(text: str, with_texts: bool) -> Header:
 # ---- npz ---------------------------------------------------------------------------------------------------------
 
 _ZIP_ERRORS = (
-    zipfile.BadZipFile,
     zlib.error,
     ValueError,
     KeyError,
@@ -236,12 +237,14 @@ _ZIP_ERRORS = (
     OverflowError,
     struct.error,
     UnicodeError,
-)  # zipfile raises any of these for a damaged file
+)  # zipfile raises any of these, or BadZipFile, for a damaged file
 
 
 def _open_npz(path: Path, file: BinaryIO, size: int, span: Span | None, with_texts: bool) -> ArrayFile:
+    from zipfile import ZipFile  # with all packers behind it: only for a file that needs it
+
     with _zip_damage():
-        archive = zipfile.ZipFile(file)
+        archive = ZipFile(file)
     headers: dict[str, Header] = {}
     entries: dict[str, zipfile.ZipInfo] = {}
     refused: dict[str, str] = {}
@@ -279,7 +282,9 @@ def _open_npz(path: Path, file: BinaryIO, size: int, span: Span | None, with_tex
 def _npz_header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, key: str, with_texts: bool) -> Header:
     if entry.flag_bits & 1:
         raise _DamageError(f'"{shown(key)}" is encrypted')
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    from zipfile import ZIP_DEFLATED, ZIP_STORED
+
+    if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
         raise _DamageError(
             f'"{shown(key)}" is compressed by method {entry.compress_type}, expected 0 (none) or 8 (deflate)'
         )
@@ -294,11 +299,13 @@ def _npz_header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, key: str, with
 
 @contextmanager
 def _zip_damage(key: str = "") -> Iterator[None]:
+    from zipfile import BadZipFile
+
     try:
         yield
     except SnError:
         raise
-    except _ZIP_ERRORS as error:
+    except (BadZipFile, *_ZIP_ERRORS) as error:
         where = f'"{shown(key)}": ' if key else ""
         reason = str(error) or type(error).__name__
         if reason == "File is not a zip file":  # zipfile found no directory, which is at the end of a file

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
-import shutil
 import stat
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -90,7 +88,7 @@ def write_new(path: Path, content: Buffer | Iterable[Buffer]) -> None:
 
 
 def write_all(descriptor: int, content: Buffer) -> None:
-    """Write all of the content to an open file."""
+    """Write all of the content to an open file, however many calls of the system this takes."""
     rest = memoryview(content).cast("B")
     while rest:
         rest = rest[os.write(descriptor, rest[:_AT_ONCE]) :]
@@ -152,7 +150,7 @@ def _write_directly(path: str | os.PathLike[str], pieces: Iterable[Buffer]) -> N
 def _draft_of(place: Path) -> Iterator[int]:
     """Create a file beside the place, open and locked. It is moved there after the block, or removed if that fails."""
     while True:
-        draft = place.with_name(FILE_DRAFT + secrets.token_hex(6))
+        draft = place.with_name(FILE_DRAFT + os.urandom(6).hex())
         descriptor = operating_system.open_new(draft)
         with ExitStack() as stack:
             stack.callback(os.close, descriptor)
@@ -181,9 +179,9 @@ def draft_folder(parent: Path) -> Iterator[Path]:
     remove_stale_drafts(parent)
     with ExitStack() as stack:
         while True:
-            draft = parent / (FOLDER_DRAFT + secrets.token_hex(6))
+            draft = parent / (FOLDER_DRAFT + os.urandom(6).hex())
             os.mkdir(draft)
-            stack.callback(shutil.rmtree, draft, ignore_errors=True)  # does nothing after it is moved
+            stack.callback(_remove_tree, draft)  # does nothing after it is moved
             try:
                 descriptor = operating_system.open_folder(draft)
             except FileNotFoundError:  # another process removed it as stale before it was locked
@@ -213,10 +211,8 @@ def lock(descriptor: int) -> bool:
 
     The system gives the lock up when this process ends, however it ends. LockedError if another process has the lock.
     """
-    from filelock import lock_descriptor  # not needed by commands that write nothing
-
     try:
-        locked = lock_descriptor(descriptor, blocking=False)
+        locked = operating_system.try_lock(descriptor)
     except OSError:  # a file system without locks
         return False
     if not locked:
@@ -265,7 +261,7 @@ def _remove_if_stale(draft: Path) -> None:
         if not operating_system.CAN_MOVE_OPEN_FILES:
             stack.close()
         if is_folder:
-            shutil.rmtree(draft, ignore_errors=True)
+            _remove_tree(draft)
         else:
             _remove(draft)
 
@@ -291,3 +287,9 @@ def _is_ours(draft: Path, descriptor: int) -> bool:
 def _remove(draft: Path) -> None:
     with suppress(OSError):
         os.unlink(draft)
+
+
+def _remove_tree(folder: Path) -> None:
+    import shutil  # with all packers behind it: not for a start that writes nothing
+
+    shutil.rmtree(folder, ignore_errors=True)

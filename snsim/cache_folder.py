@@ -1,4 +1,4 @@
-"""Find, read and write the cache folder: downloaded data, compiled code, the history of the prompt. Safe to delete.
+"""Find, read and write the cache folder: data, compiled code, the history of the prompt. Safe to delete.
 
 snsim runs the compiled code in the cache. So it only uses a cache that no other user can change:
 
@@ -21,11 +21,9 @@ import contextlib
 import os
 import stat
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TextIO
-
-import platformdirs
 
 from snsim.errors import fail
 from snsim.operating_system import open_to_read, user_name, user_number
@@ -58,6 +56,8 @@ def cache_folder() -> Path:
                 f"SNSIM_CACHE is {chosen}, and there is no such user",
                 hint="name a folder with the variable SNSIM_CACHE",
             ) from None
+    import platformdirs
+
     try:
         folder = platformdirs.user_cache_path("snsim", appauthor=False)
         if folder.is_absolute():
@@ -73,7 +73,7 @@ def cache_folder() -> Path:
 def private_folder(folder: Path) -> Path:
     """Create a folder of the cache if it is missing, and return its path without links.
 
-    UnsafeError if another user can change it; OSError if it cannot be created.
+    UnsafeCacheError if another user can change it; OSError if it cannot be created.
     """
     place = _checked_path(folder)
     for missing in reversed([part for part in (place, *place.parents) if not os.path.lexists(part)]):
@@ -84,7 +84,7 @@ def private_folder(folder: Path) -> Path:
 
 
 def is_private_file(place: Path) -> bool:
-    """Tell whether a file in a private folder exists. UnsafeError if another user can change it."""
+    """Tell whether a file in a private folder exists. UnsafeCacheError if another user can change it."""
     try:
         _check_own(place, os.lstat(place), stat.S_ISREG)
     except FileNotFoundError:
@@ -92,11 +92,10 @@ def is_private_file(place: Path) -> bool:
     return True
 
 
-def read_entry(path: Path, most: int) -> bytes | None:
-    """Return the bytes of a file of the cache, or None if it does not exist.
+def open_entry(path: Path) -> int | None:
+    """Open a file of the cache to read it, and return its descriptor; None if it does not exist.
 
-    UnsafeError if another user can change it or it is not a plain file; OSError if it cannot be read or has more than
-    `most` bytes.
+    UnsafeCacheError if another user can change it or it is not a plain file; OSError if it cannot be opened.
     """
     place = _checked_path(path.parent) / path.name
     try:
@@ -104,23 +103,42 @@ def read_entry(path: Path, most: int) -> bytes | None:
         descriptor = open_to_read(place, follow_link=False)
     except FileNotFoundError:
         return None
+    try:
+        _check_own(place, os.fstat(descriptor), stat.S_ISREG)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def read_entry(path: Path, most: int) -> bytes | None:
+    """Return the bytes of a file of the cache, or None if it does not exist.
+
+    UnsafeCacheError as for `open_entry`; OSError if it cannot be read or has more than `most` bytes.
+    """
+    descriptor = open_entry(path)
+    if descriptor is None:
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        _check_own(place, status, stat.S_ISREG)
-        if status.st_size > most:
-            raise OSError(f"it has {status.st_size:,} bytes, at most {most:,} are read")
+        size = os.fstat(descriptor).st_size
+        if size > most:
+            raise OSError(f"it has {size:,} bytes, at most {most:,} are read")
         return file.read(most)
 
 
-def write_entry(path: Path, content: bytes) -> None:
-    """Write a file of the cache in one step. UnsafeError and OSError as in `private_folder`."""
+def write_entry(path: Path, content: bytes | Iterable[memoryview]) -> None:
+    """Write a file of the cache in one step; the content may come in pieces.
+
+    UnsafeCacheError and OSError as in `private_folder`.
+    """
     import tempfile
 
     folder = private_folder(path.parent)
     handle, beside = tempfile.mkstemp(dir=folder, prefix=path.stem[:16], suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            for piece in [content] if isinstance(content, bytes) else content:
+                file.write(piece)
         os.replace(beside, folder / path.name)
     except BaseException:
         Path(beside).unlink(missing_ok=True)
@@ -160,7 +178,7 @@ def tell_warnings(tell: Callable[[str], None]) -> None:
 
 
 def _checked_path(folder: Path) -> Path:
-    """Return the path of a folder without links. UnsafeError if another user can replace it or a folder above it.
+    """Return the path of a folder without links. UnsafeCacheError if another user can replace it or a folder above it.
 
     Folders that are missing are not checked: `private_folder` creates them with mode 0700.
     """
@@ -186,7 +204,7 @@ def _checked_path(folder: Path) -> Path:
 
 
 def _check_own(place: Path, status: os.stat_result, is_kind: Callable[[int], bool]) -> None:
-    """Check that a file or folder belongs to this user and that only this user may write it. UnsafeError if not."""
+    """Check that a file or folder belongs to this user and that only this user may write it. UnsafeCacheError if not."""
     is_file = is_kind is stat.S_ISREG
     if not is_kind(status.st_mode):
         wanted = "plain file" if is_file else "folder"

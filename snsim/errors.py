@@ -129,7 +129,7 @@ class Fault:
 
 
 class SnError(Exception):
-    """One or more faults of the program, the data or the call; never a fault of snsim itself."""
+    """Raised for one or more faults of the program, the data or the call; never for a fault of snsim itself."""
 
     def __init__(self, faults: Fault | Iterable[Fault]):
         self.faults: tuple[Fault, ...] = (faults,) if isinstance(faults, Fault) else tuple(faults)

@@ -7,7 +7,6 @@ renderer needs.
 
 from __future__ import annotations
 
-import html
 import json
 import math
 import re
@@ -73,6 +72,8 @@ def for_html(text: object) -> str:
 
     XML allows no control characters, and a file in UTF-8 cannot hold half a surrogate pair.
     """
+    import html
+
     return html.escape(for_terminal(str(text)))
 
 

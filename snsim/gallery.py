@@ -68,7 +68,7 @@ class ShippedWeights:
 
     @property
     def summary(self) -> str:
-        """How they were made and their misses, on one line."""
+        """One line of text: how the weights were trained, and their misses."""
         return (
             f"{self.passes} passes over {self.data}, seed {self.seed}: {self.train_misses:,} of "
             f"{self.train_patterns:,} train and {self.test_misses:,} of {self.test_patterns:,} test patterns missed"
@@ -91,7 +91,7 @@ class ShippedWeights:
 
 @dataclass(frozen=True)
 class Named:
-    """What a word names.
+    """A run, a net of the gallery, or a path, as a word of the command line names it.
 
     Attributes
     ----------
@@ -114,18 +114,19 @@ class Named:
 
     @property
     def sentence(self) -> str:
-        """What was taken, to be printed; "" for a path, which says so itself."""
+        """A sentence that says what the word was taken for, to be printed; "" for a path."""
         if self.kind == "path":
             return ""
         other = gallery_file(self.word)
+        here = f"; what is here is ./{for_line(self.word)}" if exists(Path(self.word)) else ""
         if self.kind == "run":
             beside = "" if other is None else f"; the net of the gallery is {for_line(other)}"
-            return f"{for_line(self.word)}: the run {for_line(self.path)}{beside}"
-        return f"{for_line(self.word)}: the net of the gallery, {for_line(self.path)}"
+            return f"{for_line(self.word)}: the run {for_line(self.path)}{beside}{here}"
+        return f"{for_line(self.word)}: the net of the gallery, {for_line(self.path)}{here}"
 
 
 def find_named(word: str | os.PathLike[str], kinds: Collection[str] = ("run", "net")) -> Named:
-    """Return what a word names, among the `kinds` that the command takes: "run", "net" or both.
+    """Return the run, gallery net or path that a word names; `kinds` are those that the command takes.
 
     A word with a slash or a suffix is a path. A bare name is a run, then a net of the gallery, then a file or folder of
     the current folder. A path need not exist: the function that opens it reports a missing file. The same holds for a

@@ -23,7 +23,7 @@ _AT_ONCE = 1 << 20  # bytes of one read
 
 
 class PathError(Exception):
-    """A name that cannot lead to a file. The text says why: "its links lead in a circle"."""
+    """Raised for a name that cannot lead to a file. The text says why: "its links lead in a circle"."""
 
 
 def resolve(path: str | Path) -> Path:

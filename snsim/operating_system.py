@@ -73,6 +73,24 @@ def flush_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file or folder until it is closed. Return False if another process has the lock.
+
+    OSError where the file system has no locks.
+    """
+    try:
+        import fcntl
+    except ImportError:  # on Windows
+        from filelock import lock_descriptor
+
+        return lock_descriptor(descriptor, blocking=False)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
 def set_mode(descriptor: int, mode: int) -> None:
     """Give an open file the permissions of a mode. On Windows they come from the folder: nothing is done there."""
     if hasattr(os, "fchmod"):

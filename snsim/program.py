@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, update_wrapper
-from importlib import resources
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -263,7 +262,7 @@ def shelves() -> Shelves:
     """Return the built-in shelves. They never change: programs add to children of them."""
     built_in = _with_words(NetShelves(), TrainShelves())
     for package in PRELUDES:
-        text = resources.files(package).joinpath("prelude.sn").read_text(encoding="utf-8")
+        text = Path(__file__).parent.joinpath(*package.split(".")[1:], "prelude.sn").read_text(encoding="utf-8")
         Evaluator(built_in.functions, built_in.words, io.StringIO()).run(Source(f"<{package}.prelude>", text))
     return built_in
 

@@ -6,7 +6,6 @@ gets a `child` of each shelf, so that one file does not see what another declare
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -243,6 +242,8 @@ def suggest(name: str, names: list[str], plural: str, most: int = 40) -> str:
 
     A word of today, such as `epochs`, has the name that stands for it as its nearest.
     """
+    import difflib  # which only a misspelt name needs
+
     today = name_for(name, names)
     near = [today] if today else difflib.get_close_matches(name, names, n=1) if name else []
     start = f'did you mean "{near[0]}"?  ' if near else ""

@@ -163,11 +163,11 @@ class Run:
 
 
 class RunBusyError(SnError):
-    """Another process uses the run folder, or has created it in the meantime."""
+    """Raised when another process uses the run folder, or has created it in the meantime."""
 
 
 class NotSavedError(SnError):
-    """A pass or a checkpoint cannot be written."""
+    """Raised when a pass or a checkpoint cannot be written."""
 
 
 @contextmanager
@@ -267,8 +267,10 @@ class Recorder:
     def add(self, done: PassResult, save: bool = False) -> None:
         """Add a pass to the log. Save a checkpoint if one is due, or if `save` asks for it."""
         line = pass_line(done)
-        with self._faults(done.number):
+        try:  # `_faults` would take as long as the line
             write_all(self._log, json.dumps(line).encode() + b"\n")
+        except OSError as error:
+            raise self._fault(done.number, error) from None
         self.number = done.number
         if self.best is not None and self.best.add(line):
             self._best_weights = done.lazy_snapshot.take().parameters
@@ -306,12 +308,15 @@ class Recorder:
         try:
             yield
         except OSError as error:
-            raise NotSavedError(
-                Fault(
-                    f"pass {number} cannot be written to {self._folder}: {error.strerror or error}",
-                    hint=f"make room or repair the disk, then resume: snsim run --resume {for_shell([self._folder])}",
-                )
-            ) from None
+            raise self._fault(number, error) from None
+
+    def _fault(self, number: int, error: OSError) -> NotSavedError:
+        return NotSavedError(
+            Fault(
+                f"pass {number} cannot be written to {self._folder}: {error.strerror or error}",
+                hint=f"make room or repair the disk, then resume: snsim run --resume {for_shell([self._folder])}",
+            )
+        )
 
 
 def record_settings(run: Run, **changed: object) -> Run:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Term(NamedTuple):
-    """Names of snsim, the words that the field uses today, and what the names mean.
+    """A term of the field: the names of snsim for it, the words that the field uses, and their meaning.
 
     `here` has the best name first. A hint takes the first of them that is valid at its place.
     """
@@ -129,7 +129,7 @@ _BY_WORD = {spelled(word): term for term in reversed(TERMS) for word in term.tod
 
 
 def term_for(word: str) -> Term | None:
-    """Return the term for a word of today; None if the table lacks it."""
+    """Return the term for a word that the field uses today, such as "epochs"; None if the table lacks it."""
     return _BY_WORD.get(spelled(word))
 
 

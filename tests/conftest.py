@@ -1,4 +1,4 @@
-"""What every test needs: one thread for every library, no limits of time, a Ctrl-C that is heard, and its data."""
+"""What every test needs: libraries with one thread and the same bits, no limits of time, a Ctrl-C, and its data."""
 
 import os
 import signal
@@ -6,6 +6,9 @@ import signal
 # The nets here are small, and on a busy machine waiting threads cost more than they give.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")  # before numpy and torch are imported, and for the programs that tests start
+
+# On some processors a sum of MKL depends on where in memory an array begins, so that equal numbers get other last bits.
+os.environ.setdefault("MKL_CBWR", "AUTO")
 
 import pytest  # noqa: E402
 from data_folder import need_data, need_reference  # noqa: E402

@@ -27,7 +27,6 @@ _WAIT = 120  # seconds that a command may wait for something that never comes: a
 _MODULES = (
     "numpy",
     "llvmlite.binding",
-    "lark",
     "rich.table",
     "rich.live",
     "matplotlib.backends.backend_agg",

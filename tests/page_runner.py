@@ -15,6 +15,8 @@ a line for any lines.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import shlex
@@ -70,6 +72,11 @@ def prepare(folder: Path) -> dict[str, str]:
     for name in ("nets", "examples"):
         shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True)
     shutil.copy(ROOT / "examples" / "seven.png", folder)
+    return with_commands(folder)
+
+
+def with_commands(folder: Path) -> dict[str, str]:
+    """Put the commands snsim and python into `bin` of a folder, and return an environment that finds them."""
     (folder / "bin").mkdir(exist_ok=True)
     for name, arguments in (("snsim", "-m snsim"), ("python", "")):
         command = folder / "bin" / name
@@ -78,8 +85,51 @@ def prepare(folder: Path) -> dict[str, str]:
     return {**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
 
 
-def run_page(page: str, folder: Path) -> None:
-    """Run a page in a folder, and compare what it prints. A command whose data are not here is left out."""
+_OF_THE_SHELL = re.compile(r"[|&;<>$`*?~!\\\n]")
+
+
+def plain_words(command: str) -> list[str] | None:
+    """Return the words after `snsim` of a command that needs no shell; None for other commands."""
+    words = shlex.split(command, comments=True)
+    if words[:1] != ["snsim"] or any(_OF_THE_SHELL.search(word) for word in words):
+        return None
+    return words[1:]
+
+
+def run_command(command: str, folder: Path, environment: dict[str, str]) -> tuple[int, str, str]:
+    """Run a command in a folder; return exit code, output and errors.
+
+    A command that needs no shell runs in this process: to start Python takes more time than most commands do.
+    """
+    words = plain_words(command)
+    return run_by_shell(command, folder, environment) if words is None else _run_here(words, folder)
+
+
+def run_by_shell(command: str, folder: Path, environment: dict[str, str]) -> tuple[int, str, str]:
+    """Run a command as a terminal does; return exit code, output and errors."""
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def _run_here(words: list[str], folder: Path) -> tuple[int, str, str]:
+    from snsim.cli.main import main
+
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("COLUMNS", "100")
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main(words)
+    return code, out.getvalue(), err.getvalue()
+
+
+def run_page(page: str, folder: Path, *, processes: bool = False) -> None:
+    """Run a page in a folder, and compare what it prints. A command whose data are not here is left out.
+
+    With `processes`, each command is a process, as in a terminal. Without it, only those that need a shell are.
+    """
     from data_folder import MNIST, ZIP_CODES, need_data
 
     environment = prepare(folder)
@@ -94,15 +144,14 @@ def run_page(page: str, folder: Path) -> None:
                     need_data(*files)
         except pytest.skip.Exception:
             continue
-        done = subprocess.run(
-            ["sh", "-c", step.command], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
-        )
+        run = run_by_shell if processes else run_command
+        code, out, err = run(step.command, folder, environment)
         if step.printed is None:
-            assert done.returncode == 0, f"{step.command}\n{done.stdout}{done.stderr}"
+            assert code == 0, f"{step.command}\n{out}{err}"
             continue
-        printed = done.stdout if done.returncode == 0 else done.stdout + done.stderr
+        printed = out if code == 0 else out + err
         difference = first_difference(step.printed, printed)
-        assert difference is None, f"$ {step.command}\n{difference}\n--- printed:\n{printed}{done.stderr}"
+        assert difference is None, f"$ {step.command}\n{difference}\n--- printed:\n{printed}{err}"
 
 
 def first_difference(shown: str, printed: str) -> str | None:

@@ -457,7 +457,7 @@ def test_the_plugin_of_the_page_works(page_project: Path, tmp_path: Path) -> Non
     assert "K is 7, and input has 4 units" in wide[2] and "wide.sn:3:20" in wide[2]
     assert none[0] == 1 and "none.sn:3:" in none[2]
     assert "as many units in both layers: 4 in input, 5 in h" in uneven[2]
-    assert '(ring ...) reads no option "step"' in option[2]
+    assert '(ring ...) has no option "step"' in option[2]
 
 
 DAMAGES = {

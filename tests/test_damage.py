@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from damaged_runs import KEEP, damage, failure, readers
@@ -33,7 +34,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_runs(tmp_path_factory.mktemp("runs"), KEEP) / "tiny"
 
 
-@pytest.mark.parametrize("part", range(6))
+def parts(count: int) -> list[Any]:
+    """The first part is fast, and stands for the others."""
+    return [pytest.param(part, marks=pytest.mark.slow if part else ()) for part in range(count)]
+
+
+@pytest.mark.parametrize("part", parts(6))
 def test_no_reader_of_a_damaged_run_folder_ends_in_a_traceback(part: int, tiny: Path, tmp_path: Path) -> None:
     """tests/damaged_runs.py does the same with as many damages as one wants."""
     failures, refused = [], 0
@@ -48,7 +54,7 @@ def test_no_reader_of_a_damaged_run_folder_ends_in_a_traceback(part: int, tiny: 
     assert refused >= 50  # of 100: damages are seen
 
 
-@pytest.mark.parametrize("part", range(3))
+@pytest.mark.parametrize("part", parts(3))
 def test_a_study_tells_of_damaged_runs_and_reports_the_others(part: int, tmp_path: Path) -> None:
     main = tmp_path / "tiny.sn"
     make_runs(tmp_path, KEEP)

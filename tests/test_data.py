@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from tiny_run import snsim
 
 from snsim.data import catalog, formats, patterns
-from snsim.data.catalog import DATA_SETS, DataSet, digest, find
+from snsim.data.catalog import DATA_SETS, DataSet, find
 from snsim.data.download import Timeouts
-from snsim.data.examples import Split
+from snsim.data.examples import Split, digest
 from snsim.data.fetch import DataFile, Fetcher, Search, UnavailableError
 from snsim.data.progress import ProgressBar
 from snsim.data.scaling import scale

@@ -103,7 +103,7 @@ def test_an_exchange_with_the_language_server(editor: Editor, tmp_path: Path) ->
         return editor.faults()
 
     found = change(2, "(step 2)", "(stepp 2)")  # two faults at once, each in its place
-    assert [fault["message"].split("\n")[0] for fault in found] == ['(mask ...) reads no option "stepp"']
+    assert [fault["message"].split("\n")[0] for fault in found] == ['(mask ...) has no option "stepp"']
     assert found[0]["range"]["start"] == position(text, "(stepp", 1) and 'did you mean "step"' in found[0]["message"]
     found = change(3, "(cost       lms)", "(cost       lsm)")
     assert {fault["range"]["start"]["line"] for fault in found} == {

@@ -1,15 +1,14 @@
 """`snsim export --to object`: the C example computes what PyTorch computes; other targets compile."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from page_runner import run_command, with_commands
 
 import snsim
 from snsim.cli.main import main
@@ -93,13 +92,8 @@ def test_every_command_of_the_page_runs(tmp_path):
     lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
     assert len(lines) == 11
     shutil.copytree(NETS, tmp_path / "nets")
-    bin_folder = tmp_path / "bin"
-    bin_folder.mkdir()
-    for command, words in (("snsim", f"{sys.executable} -m snsim"), ("python", sys.executable)):
-        (bin_folder / command).write_text(f'#!/bin/sh\nexec {words} "$@"\n')
-        (bin_folder / command).chmod(0o755)
-    environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    environment = with_commands(tmp_path)
     for line in lines:
-        done = subprocess.run(["sh", "-c", line], cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
-    assert abs(float(done.stdout) + 1) < 1.2  # the last one prints the output for -1 1
+        code, out, err = run_command(line, tmp_path, environment)
+        assert code == 0, f"{line}\n{out}{err}"
+    assert abs(float(out) + 1) < 1.2  # the last one prints the output for -1 1

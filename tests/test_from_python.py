@@ -69,7 +69,7 @@ def test_a_run_is_loaded_with_its_weights(here: Path) -> None:
     assert snsim.load("xor").output_shape == (1,)
     with pytest.raises(SnError, match='no file and no run "nothing", and no net of the gallery'):
         snsim.load("nothing")
-    with pytest.raises(SnError, match="whose seed is decided"):
+    with pytest.raises(SnError, match="its seed cannot be changed"):
         snsim.load("runs/own", seed=2)
     with pytest.raises(SnError, match="has no classes"):
         snsim.load("xor").predict(np.zeros((1, 2)))

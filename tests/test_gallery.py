@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_folder import MNIST, need_data
+from page_runner import run_command, with_commands
 from safetensors.numpy import load_file
 from tiny_run import make_runs, snsim
 
@@ -76,6 +77,32 @@ def test_commands_take_names_and_say_what_was_taken(place: Path) -> None:
     assert code == 0 and "gallery" not in err and all(json.loads(line) for line in out.splitlines())
     code, _, err = snsim("run", "lecun")
     assert code == 1 and 'no file "lecun"' in err and "did you mean" in err
+
+
+def test_a_folder_or_file_here_does_not_change_what_a_name_means(place: Path) -> None:
+    """A run comes first, then the gallery; the line that says so names what is here, which `./NAME` means."""
+    (place / "tiny").mkdir()
+    (place / "encoder").write_text("")  # a file
+    (place / "xor").mkdir()
+    for command, sentence in (
+        (["export", "tiny", "--to", "onnx"], "tiny: the run runs/tiny; what is here is ./tiny"),
+        (["show", "encoder"], f"{ROOT / 'nets' / 'encoder.sn'}; what is here is ./encoder"),
+        (["check", "xor"], f"xor: the net of the gallery, {ROOT / 'nets' / 'xor.sn'}; what is here is ./xor"),
+        (["run", "xor", "--passes", "1"], "; what is here is ./xor"),
+        (["test", "tiny"], "tiny: the run runs/tiny; what is here is ./tiny"),
+    ):
+        code, _, err = snsim(*command)
+        assert code == 0 and sentence in err, (command, err)
+    for command in (
+        ["export", "./tiny", "--to", "onnx"],
+        ["report", "./tiny"],
+        ["export", "./encoder", "--to", "onnx"],
+    ):
+        code, _, err = snsim(*command)
+        assert code == (0 if command[0] == "check" else 1) and "the run" not in err and "gallery" not in err, (
+            command,
+            err,
+        )
 
 
 def test_what_is_printed_next_runs_as_it_is_printed(place: Path) -> None:
@@ -226,14 +253,12 @@ def test_a_name_that_the_gallery_file_uses_is_refused(tmp_path: Path, monkeypatc
 
 def test_the_page_on_the_gallery_runs_as_it_is_shown(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "reference" / "gallery.md").read_text()
-    script = "".join(re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S))
-    assert script.count("snsim ") >= 12
-    function = f'snsim() {{ {shlex.quote(sys.executable)} -m snsim "$@"; }}\nset -e\n'
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        ["sh", "-c", function + script], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    commands = [line for block in re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S) for line in block.splitlines()]
+    assert len(commands) >= 12 and all(line.startswith("snsim ") for line in commands)
+    environment = with_commands(tmp_path)
+    for line in commands:
+        code, out, err = run_command(line, tmp_path, environment)
+        assert code == 0, f"{line}\n{out}{err}"
     assert {"mine.sn", "small.sn", "compared.svg"} <= {path.name for path in tmp_path.iterdir()}
 
 

@@ -57,6 +57,8 @@ ON_FILES = (
     "reproduce --passes 1 --seeds 1 --jobs 1 --out {dir} --report {dir}/r.md -- {sn}",
     "compare --only one --presentations 3 -- {sn}",
     "compare --only one --presentations 3 --json -- {sn}",
+    "compare --report {dir}/c.html -- {run} {run}",
+    "compare --json -- {run} {run}",
     "reject -- {run}",
     "reject --json --plot {dir}/r.svg -- {run}",
     *(
@@ -242,15 +244,17 @@ SLOW = ("report -o {dir}/r.html", "reproduce", "show --stage torch", "compare") 
 FEW = ("new line", "no text", "markup")  # the names that they get
 
 
-@pytest.mark.parametrize(
-    ("command", "code", "name"),
-    [
-        (command, code, name)
-        for code, commands in ((0, ON_FILES), (FAULT, FAULTY))
-        for command in commands
-        for name in (FEW if command.startswith(SLOW) else FILES)
-    ],
-)
+def commands_with_names() -> list[Any]:
+    """Every command with every name; in the fast tier each command gets a few of them in turn."""
+    made = []
+    for number, (command, code) in enumerate([*((c, 0) for c in ON_FILES), *((c, FAULT) for c in FAULTY)]):
+        names = FEW if command.startswith(SLOW) else FILES
+        fast = {names[(number + step) % len(names)] for step in range(1 if command.startswith(SLOW) else 3)}
+        made += [pytest.param(command, code, name, marks=() if name in fast else pytest.mark.slow) for name in names]
+    return made
+
+
+@pytest.mark.parametrize(("command", "code", "name"), commands_with_names())
 def test_files_of_hostile_names(command: str, code: int, name: str, original: Path, here: Path) -> None:
     places = hostile_files(HOSTILE[name], original, here)
     check_output([word.format(**places) for word in command.split()], code)
@@ -273,20 +277,26 @@ READERS = (
 )
 
 
+NOT_IN_JSON = ("option", "blank", "empty")  # nothing hostile in a file
+
+
 @pytest.mark.parametrize(
-    "name",
+    ("name", "step"),
     [
-        pytest.param(name, marks=[] if name == "escape" else pytest.mark.slow)
-        for name in HOSTILE
-        if name not in ("option", "blank", "empty")
+        ("escape", len(READERS)),
+        *(
+            pytest.param(name, 3, marks=pytest.mark.slow)
+            for name in HOSTILE
+            if name not in ("option", "blank", "empty")
+        ),
     ],
 )
-def test_run_folders_with_hostile_settings(name: str, here: Path) -> None:
-    """Each text, and each key, of run.json in turn."""
+def test_run_folders_with_hostile_settings(name: str, step: int, here: Path) -> None:
+    """Each text, and each key, of run.json in turn, by every `step`th reader."""
     settings = json.loads(Path("tiny/run.json").read_text())
     for number, changed in enumerate(with_a_text_changed(settings, HOSTILE[name])):
         Path("tiny/run.json").write_text(json.dumps(changed))
-        for command in READERS[number % 3 :: 3]:
+        for command in READERS[number % step :: step]:
             check_output([word.replace("{}", "tiny") for word in command.split()], 0, FAULT)
 
 

@@ -160,6 +160,8 @@ LAW: dict[str, set[str]] = {
         "engines",
         "training",
         "program",
+        "page_templates",
+        "plots",
         "runs",
         "reports",
     },
@@ -301,11 +303,11 @@ LAW: dict[str, set[str]] = {
 KEPT_FOR = {
     "torch": {"engines/torch", "training/torch_optimizer.py", "api.py", "comparison", "export"},
     "llvmlite": {"engines/native"},
-    "lark": {"language/reader.py"},
+    "lark": set(),  # it computes snsim/language/grammar.json: tests/grammar_tables.py
     "click": {"cli", "console", "colour.py"},
     "rich": {"plots", "reports", "console", "cli"},
     "pooch": {"data"},
-    "filelock": {"atomic_files.py"},
+    "filelock": {"operating_system.py"},
     "platformdirs": {"cache_folder.py"},
     "jinja2": {"page_templates.py"},
     "matplotlib": {"plots", "reports", "sn28/graphics/live_windows.py"},
@@ -328,6 +330,8 @@ LAZY: dict[str, set[str]] = {
         "engines/torch",
         "training/torch_optimizer.py",
         "comparison/match_parameters.py",
+        "comparison/own_step.py",
+        "comparison/source_lines.py",
         "comparison/torch_side.py",
         "comparison/torch_hooks.py",
         "export/graph.py",
@@ -541,8 +545,9 @@ LIGHT = {
     "prompt_toolkit",
     "pygments",
     "pygls",
+    "lark",
 }
-NO_ARRAYS = LIGHT | {"numpy", "lark"}
+NO_ARRAYS = LIGHT | {"numpy"}
 
 
 LIGHT_COMMANDS: list[tuple[list[str], int, set[str]]] = [

@@ -380,6 +380,10 @@ RUNS_CODE = {
 MAY = {
     ("comparison/load_module.py", "exec"),
     ("comparison/load_module.py", "compile"),  # the user's module, on demand
+    ("comparison/script/watcher.py", "exec"),
+    ("comparison/script/watcher.py", "compile"),  # the user's script, in a process of its own
+    ("comparison/script/events.py", "subprocess"),
+    ("comparison/script/events.py", "Popen"),  # Python with the watcher and that script
     ("export/writing.py", "exec"),
     ("export/writing.py", "compile"),  # an exported page, see test_export_torch.py
     ("export/c_object.py", "subprocess"),  # the C compiler, and the example that it compiled

@@ -95,7 +95,7 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
     (
         BASE + " (dropout 1 h h output wrong)",
         [
-            "1 | a state is dropped with a probability from 0 to below 1, not 1",
+            "1 | the dropout probability must be from 0 to below 1, not 1",
             "h | layer h is listed twice",
             "output | the output layer cannot have dropout",
             'wrong | there is no layer "wrong"',
@@ -176,7 +176,7 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
             "(order once) | (order once) is not valid",
             "1 | seed 1 is stated twice",
             "(correct lms) | (correct lms ...) takes 1 number, 0 given",
-            "2 | cost thlms takes th; 2 given",
+            "2 | cost thlms takes at most 1 number, not 2",
             "(fan-in half) | (fan-in half) is not valid",
         ],
     ),
@@ -203,7 +203,7 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
         "(net small) (passes 1) (epsilon 1) (data (examples [[1 2]] [[1 2] [3 4]])) (targets 0 1)",
         [
             "(examples [[1 2]] [[1 2] [3 4]]) | 1 rows of inputs, 2 rows of targets",
-            "[[1 2]] | 2 inputs a pattern, 3 units in layer input",
+            "[[1 2]] | 2 inputs per pattern, 3 units in layer input",
             "(targets 0 1) | (targets ...) has no effect: examples and patterns state their",
         ],
     ),

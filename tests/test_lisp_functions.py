@@ -186,7 +186,7 @@ ERRORS = [
     ("(sup ())", 1, "is empty"),
     ("(add-lists '(1) '(1 2))", 1, "one list has 1 elements, the other 2"),
     ("(hamming-dist 1)", 1, "one or two lists"),
-    ("(quantile '(1) 'a)", 16, "a is not a fraction"),
+    ("(quantile '(1) 'a)", 16, "a is not a finite number"),
     ('(concat "a" 1)', 13, "1 is not a string"),
     ('(left "a" -1)', 11, "-1 is not a number of characters"),
     ('(mid "a" 0)', 10, "count from 1, 0 given"),

@@ -179,11 +179,18 @@ LARGE = {
     ("engine", "dtype", "case"),
     [
         *[(engine, "float32", "full") for engine in ("native", "reference", "torch")],
-        *[(engine, "float32", "local") for engine in ("native", "reference", "torch")],
-        ("native", "float64", "full"),
+        ("native", "float32", "local"),
         ("native", "float32", "curvature"),
-        ("native", "float32", "pruned"),
-        ("reference", "float32", "shared"),
+        *[
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("reference", "float32", "local"),
+                ("torch", "float32", "local"),
+                ("native", "float64", "full"),
+                ("native", "float32", "pruned"),
+                ("reference", "float32", "shared"),
+            )
+        ],
     ],
 )
 def test_the_estimate_is_near_the_peak(engine: str, dtype: str, case: str, tmp_path: Path) -> None:

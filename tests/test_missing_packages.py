@@ -50,7 +50,6 @@ CASES = [  # packages that are missing, program, arguments, what needs them, wha
     ),
     ("pygls", COMMAND, "lsp", "the language server needs the package pygls", 'pip install "snsim[lsp]"'),
     ("lsprotocol", COMMAND, "lsp", "the language server needs the package lsprotocol", 'pip install "snsim[lsp]"'),
-    ("lark", COMMAND, "check tiny.sn", "snsim needs the package lark", "pip install lark"),
     ("numpy", COMMAND, "check tiny.sn", "snsim needs the package numpy", "pip install numpy"),
 ]
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -153,8 +154,23 @@ def test_one_pass_of_the_net_of_2022() -> None:
     assert abs(losses[0] / losses[1] - 1) < 1e-5 and losses[1] < 0.1
 
 
-@pytest.mark.parametrize(("path", "name"), EVERY_NET)
-@pytest.mark.parametrize("by", RULES)
+def rules_of_nets() -> list[Any]:
+    """Every rule with every net; all rules but one are slow, but for nets with every scheme."""
+    first = [path for path in FILES if path.stem in ("lecun89", "transforms", "windows", "tdnn")]
+    return [
+        pytest.param(
+            path,
+            name,
+            by,
+            id=f"{by}-{path.stem}:{name}",
+            marks=() if path in first or number % len(RULES) == turn else pytest.mark.slow,
+        )
+        for number, (path, name) in enumerate((path, name) for path in FILES for name in declared(path))
+        for turn, by in enumerate(RULES)
+    ]
+
+
+@pytest.mark.parametrize(("path", "name", "by"), rules_of_nets())
 def test_every_rule_on_every_net(path: Path, name: str, by: str) -> None:
     made = plan(declared(path)[name])
     if made.net.counts.connections > 50_000 and by != "lm":
@@ -169,10 +185,19 @@ def test_every_rule_on_every_net(path: Path, name: str, by: str) -> None:
     close(engine.states(x), reference.states(x), 1e-10)
 
 
-@given(seed=st.integers(0, 10**6))
-@hypothesis_settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_random_nets(seed: int) -> None:
+@pytest.mark.parametrize("count", [8, pytest.param(40, marks=pytest.mark.slow)])
+def test_random_nets(count: int) -> None:
     """Random structure, rule, cost and batch."""
+
+    @given(seed=st.integers(0, 10**6))
+    @hypothesis_settings(max_examples=count, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    def agree(seed: int) -> None:
+        assert_a_random_net_agrees(seed)
+
+    agree()
+
+
+def assert_a_random_net_agrees(seed: int) -> None:
     made = plan(random_net(seed))
     by, of = rule(RULES[seed % 4]), (HALF_SQUARES, CURVED, THRESHOLD, SOFTMAX)[seed // 4 % 4]
     engine, reference = pair(made, of, by, constants=options(by) if seed % 3 == 0 else None)

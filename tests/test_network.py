@@ -356,7 +356,7 @@ FAULTS = [
     ("<(default (nlf nlf-tanh))>", [(2, 10, "nlf nlf-tanh takes 2 to 4 parameters, 0 given")]),
     ("<(default (nlf (+ 1 2)))>", [(2, 15, "does not depend on x")]),
     ("<(default (nlf relu) (nlf tanh))>", [(2, 21, "(nlf ...) is stated twice")]),
-    ("<(default (nlp relu))>", [(2, 11, 'reads no option "nlp"')]),
+    ("<(default (nlp relu))>", [(2, 11, 'has no option "nlp"')]),
     (
         "<(layer h 1000000000000) (connect i h (full)) (connect h o (full))>",
         [
@@ -368,7 +368,7 @@ FAULTS = [
     ("<(expect (units 7))>", [(2, 9, "net n has 6 units, 7 expected")]),
     ("<(expect (unit 7))>", [(2, 10, 'expect has no clause "unit"')]),
     ("(net n (layer i 4 (bias unit)) (layer o 2) (connect i o (full)))", [(1, 19, "layer i is the input")]),
-    ("(net n (layer i 4) (layer o 2) (connect i o (full) (step 2)))", [(1, 53, '(full ...) reads no option "step"')]),
+    ("(net n (layer i 4) (layer o 2) (connect i o (full) (step 2)))", [(1, 53, '(full ...) has no option "step"')]),
     ("(net n (layer i 4) (layer o 2) (connect i o (step 2) (full)))", [(1, 45, "the scheme comes first")]),
     ("(net n (layer i 4) (layer o 2) (connect i o full))", [(1, 45, "must be in parentheses")]),
     (
@@ -426,7 +426,7 @@ def test_all_faults_of_a_form_at_once() -> None:
         declare("""(net n (default (nlf tan)) (layer i (16 16)) (layer h (12 7 8)) (layer k 3) (layer o 2)
                      (connect i h (mask 5 5) (step 2) (border 2 -1)) (connect h o (full) (scle 2)))""")
     text = str(raised.value)
-    for part in ('unknown nlf "tan"', "give 8x8; layer h is 12x7x8", 'reads no option "scle"', 'did you mean "scale"'):
+    for part in ('unknown nlf "tan"', "give 8x8; layer h is 12x7x8", 'has no option "scle"', 'did you mean "scale"'):
         assert part in text
 
 

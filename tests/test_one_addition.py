@@ -231,7 +231,7 @@ def test_a_scheme_is_added_in_one_place(tmp_path: Path) -> None:
         assert proposed("(net n (connect a b (com") == ["comb"] and heads()["comb"] == "scheme"
         assert "(comb K)" in hover(file.read_text(), "comb") and "(comb|" in str(grammar())
         file.write_text(MAPS.replace("CONNECT", "(comb 2) (fixed 1)"))
-        assert '(comb ...) reads no option "fixed"' in snsim("check", file)[2]
+        assert '(comb ...) has no option "fixed"' in snsim("check", file)[2]
     is_unknown("scheme", "comb")
     assert 'unknown scheme "comb"' in snsim("check", file)[2]
 

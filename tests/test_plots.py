@@ -265,7 +265,7 @@ def test_default_file(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (["tiny", "-o", "tiny.sn/a.png"], 1, "a file in a folder that you may write to"),
         (["tiny", "-o", "a.gif"], 1, "ends with .png, .svg, .pdf, not a.gif"),
         (["tiny", "-o", "a.png", "--text"], 2, "cannot be combined"),
-        (["net", "tiny.sn"], 1, "declares 2 nets, and one is drawn"),
+        (["net", "tiny.sn"], 1, "declares 2 nets, and only one can be used"),
         (["net", "tiny.sn", "--only", "tny"], 1, 'did you mean "tiny"'),
         (["nlf", "sn-tahn"], 1, 'unknown nlf "sn-tahn"'),
         (["nlf", "sn-tanh", "--from", "1", "--to", "1"], 2, "is not below"),

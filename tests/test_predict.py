@@ -7,7 +7,6 @@ import io
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from fractions import Fraction
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_folder import MNIST, ZIP_CODES, need_data
+from page_runner import run_command, with_commands
 from PIL import Image, ImageDraw
 from safetensors.numpy import load_file
 from tiny_run import make_runs, snsim
@@ -265,13 +265,10 @@ def test_the_commands_of_the_page_run_as_shown(tmp_path: Path) -> None:
         picture.save(place / f"{len(list(place.iterdir()))}.png")
         picture.save(tmp_path / "seven.png")
     np.savetxt(tmp_path / "rows.csv", find(["digits"]).examples.test.inputs[:3].reshape(3, -1), delimiter=",")
-    command = tmp_path / "snsim"
-    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m snsim "$@"\n')
-    command.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    environment = with_commands(tmp_path)
     for line in commands:
-        done = subprocess.run(["sh", "-c", line], cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0 and done.stdout.strip(), line + done.stderr
+        code, out, err = run_command(line, tmp_path, environment)
+        assert code == 0 and out.strip(), line + err
 
 
 @pytest.mark.parametrize(

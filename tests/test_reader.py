@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from grammar_tables import TABLES, lark_parser
+from grammar_tables import text as grammar_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lark import UnexpectedCharacters
@@ -14,7 +16,7 @@ from snsim.language.forms import NIL, Pair, make_list, symbol
 from snsim.language.limits import Limits
 from snsim.language.literals import read_number, read_scope, read_string, read_symbol
 from snsim.language.printer import number_text, show
-from snsim.language.reader import FormReader, _grammar, read_forms, read_tokens
+from snsim.language.reader import FormReader, read_forms, read_tokens
 from snsim.language.source_files import read_source
 
 
@@ -238,6 +240,11 @@ def test_what_was_printed_reads_back_equal(form):
         assert back.dtype == form.dtype
 
 
+def test_the_tables_are_those_of_the_grammar():
+    """After a change of grammar.lark: python tests/grammar_tables.py."""
+    assert TABLES.read_text(encoding="utf-8") == grammar_text()
+
+
 @given(st.text(st.sampled_from(list("()[]'`,@~:|\"\\;#!?.ab_A10-+ex \n\0")) | st.characters()))
 def test_any_text_gives_forms_or_a_fault_with_its_place(text):
     try:
@@ -331,7 +338,7 @@ def slowly(source, tokens):
 @given(texts())
 def test_runs_of_atoms_lists_and_matrices_are_read_as_one_by_one(text):
     source = Source("t.sn", text)
-    tokens = list(_grammar().parser.lex(text))
+    tokens = list(lark_parser().lex(text))
     assert [(kind, span.start, span.end) for kind, span in read_tokens(source)] == [
         (token.type, token.start_pos, token.end_pos) for token in tokens
     ]
@@ -343,7 +350,7 @@ def test_runs_of_atoms_lists_and_matrices_are_read_as_one_by_one(text):
 def test_tokens_are_those_of_the_grammar(text):
     expected = []
     try:
-        for token in _grammar().parser.lex(text):
+        for token in lark_parser().lex(text):
             expected.append((token.type, token.start_pos, token.end_pos))
     except UnexpectedCharacters as error:
         expected.append(error.pos_in_stream)

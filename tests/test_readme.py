@@ -45,7 +45,7 @@ def test_the_readme_runs_as_shown(tmp_path: Path) -> None:
     assert TEXT.count(HOW_TO_INSTALL) == 1
     (python,) = re.findall(r"^```python\n(.*?)^```", TEXT, re.M | re.S)
     (tmp_path / "use.py").write_text(python)
-    run_page(TEXT.replace(HOW_TO_INSTALL, "") + "\n```sh\npython use.py\n```\n", tmp_path)
+    run_page(TEXT.replace(HOW_TO_INSTALL, "") + "\n```sh\npython use.py\n```\n", tmp_path, processes=True)
 
 
 @pytest.mark.parametrize("page", WITH_COMMANDS)

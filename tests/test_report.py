@@ -160,7 +160,7 @@ def test_what_a_net_has_not_is_said(runs: Path, monkeypatch: pytest.MonkeyPatch)
     assert snsim("report", runs / "one")[0] == 0
     page = Read((runs / "one" / "report.html").read_text(encoding="utf-8"))
     assert [attributes["id"] for attributes in page.of("section")] == SECTIONS
-    assert "have no classes to confuse" in page.words["confusion"]
+    assert "have no classes, which a confusion matrix counts" in page.words["confusion"]
     assert "has no connection between maps" in page.words["tables"] and "this net has 1" in page.words["rejection"]
 
 

@@ -180,7 +180,7 @@ def test_a_net_of_the_gallery_has_the_misses_that_it_came_with(tmp_path: Path) -
         ("iris-seed1", "x.npy", np.zeros((3, 5)), "are 5 numbers; the net iris was trained on 4 numbers"),
         ("iris-seed1", "y.npy", np.zeros(3), "has targets, and iris-seed1 was trained on classes: setosa"),
         ("line", "a.csv", "a,b\n1,2\n3,4\n", "the column y with the answers is missing"),
-        ("line", "y.npy", np.zeros((3, 2)), "x.npy has 2 targets a pattern, line 1 output"),
+        ("line", "y.npy", np.zeros((3, 2)), "x.npy has 2 targets per pattern, line 1 output"),
     ],
 )
 def test_data_that_do_not_fit_are_faults(

@@ -149,7 +149,12 @@ def test_each_training_of_the_gallery(path: Path, name: str) -> None:
     assert_equal(path, name, 1)
 
 
-@pytest.mark.parametrize("name", NAMES)
+FAST_RULES = ("mean", "adamw", "soft", "lm", "conjugate", "staged", "places")  # the others differ in one clause
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in FAST_RULES else pytest.mark.slow) for name in NAMES]
+)
 def test_each_rule(name: str, tmp_path: Path) -> None:
     (tmp_path / "rules.sn").write_text(RULES)
     assert_equal(tmp_path / "rules.sn", name, 4)

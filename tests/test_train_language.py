@@ -153,6 +153,48 @@ def test_targets_of_files_are_checked_when_they_are_read(tmp_path: Path, monkeyp
     assert "(correct quadrant) cannot tell these targets apart" in warning.message and "(correct max)" in warning.hint
 
 
+@pytest.mark.parametrize(
+    ("classes", "clauses", "is_warned"),
+    [
+        ("aaaaabbbbbccccc", "", True),
+        ("aaaaabbbbbccccc", "(order fixed)", True),
+        ("aaaaabbbbbccccc", "(batch 5 mean)", True),
+        ("aaaaabbbbbccccc", "(stage (order shuffled) (passes 1)) (stage (order fixed) (passes 1))", True),
+        ("aaaaabbbbbccccc", "(order shuffled)", False),
+        ("aaaaabbbbbccccc", "(order shuffled once)", False),
+        ("aaaaabbbbbccccc", "(order random)", False),
+        ("aaaaabbbbbccccc", "(batch all mean)", False),
+        ("aaaaabbbbbccccc", "(batch 15 sum)", False),
+        ("abcabcabcabcabc", "", False),
+        ("aaaaabbbbbaaaaa", "", False),  # a class comes back
+        ("aaaaaaaaaaaaaaa", "", False),
+        ("aabbcc", "", False),  # so few that a class comes back soon
+    ],
+)
+def test_classes_in_order_are_warned_of(
+    classes: str, clauses: str, is_warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For labels of a table and for targets of pattern files; the run goes on."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("x,kind\n" + "".join(f"{n},{kind}\n" for n, kind in enumerate(classes)))
+    np.savetxt(tmp_path / "x", np.arange(len(classes))[:, None])
+    np.savetxt(tmp_path / "d", np.where(np.array(list(classes))[:, None] == np.array(list("abc")), 1, -1))
+    outputs = len(set(classes))
+    passes = "" if "(passes" in clauses else "(passes 1)"
+    for data, units in (('(csv "t.csv" (label kind))', max(outputs, 2)), ('(patterns "x" "d")', 3)):
+        (tmp_path / "t.sn").write_text(
+            f"(net n (layer input 1) (layer output {units}) (connect input output (full)))\n"
+            f"(train n (data {data})\n  (epsilon 0.001) {clauses} {passes})"
+        )
+        code, _, err = snsim("run", "t.sn", "--quiet")
+        assert code == 0, err
+        assert ("stand class by class" in err) == is_warned, err
+        if is_warned:
+            assert f"warning: the {len(classes)} training patterns of {outputs} classes" in err
+            assert "hint: write (order shuffled)" in err
+            assert f"t.sn:{3 if clauses == '(order fixed)' else 2}:" in err  # the clause, else the data
+
+
 def test_several_labels_are_counted_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Subset accuracy, and the Hamming loss of each column, as for multilabel targets in scikit-learn."""
     monkeypatch.chdir(tmp_path)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from snsim.cli.errors import WrongUseError
 from snsim.colour import echo, is_terminal
 from snsim.escaping import for_line
 from snsim.text_table import aligned, shape_text
@@ -28,9 +29,40 @@ _MOST_ROWS = 60  # lines of a table of classes or columns
 @click.argument("name", required=False, metavar="[NAME|PATH]")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder searched first for data.")
 @click.option("--offline", is_flag=True, help="Never download data.")
-def data(name: str | None, data_dir: Path | None, offline: bool) -> None:
+@click.option("--clear-cache", is_flag=True, help="Remove the parsed data sets from the cache. Downloaded files stay.")
+def data(name: str | None, data_dir: Path | None, offline: bool, clear_cache: bool) -> None:
     """List the data sets and where they are, or describe a data set, or a file or folder of your own."""
+    if clear_cache:
+        if name is not None:
+            raise WrongUseError(
+                f"--clear-cache removes the parsed arrays of all data sets: {for_line(name)} is not needed",
+                "write snsim data --clear-cache",
+            )
+        echo(cleared_cache())
+        return
     echo(overview(data_dir) if name is None else describe(name, data_dir, offline))
+
+
+def cleared_cache() -> str:
+    """Remove the parsed data sets from the cache, and return a sentence. SnError if the cache is not safe to change."""
+    from snsim.cache_folder import UnsafeCacheError
+    from snsim.data import parsed_cache
+    from snsim.errors import fail
+
+    try:
+        folder, entries, size = parsed_cache.clear()
+    except UnsafeCacheError as reason:
+        raise fail(str(reason), hint="change the owner or the permissions first, then clear the cache again") from None
+    except OSError as error:
+        raise fail(
+            f"the cache cannot be cleared: {error.strerror or error}",
+            hint="delete the folder yourself, or change its permissions",
+        ) from None
+    if not entries:
+        return f"nothing to remove: {for_line(folder)} holds no parsed data"
+    return (
+        f"removed {entries} parsed data set{'' if entries == 1 else 's'}, {size / 1e6:,.1f} MB, from {for_line(folder)}"
+    )
 
 
 def overview(data_dir: Path | None) -> str:

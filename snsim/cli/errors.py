@@ -18,7 +18,7 @@ from snsim.todays_words import name_for
 
 
 def report(faults: Sequence[Fault], as_json: bool = False) -> None:
-    """Print faults on standard error, or as events on standard output, one JSON object a line.
+    """Print faults on standard error, or as events on standard output, one JSON object per line.
 
     If there are very many, only the first are printed, then how many more there are (as JSON: an event with `count`).
     """
@@ -36,7 +36,7 @@ def report(faults: Sequence[Fault], as_json: bool = False) -> None:
 
 
 class WrongUseError(click.UsageError):
-    """A wrong call of a command: a sentence, and what to type instead."""
+    """Raised for a wrong call of a command. It has a sentence, and what to type instead."""
 
     def __init__(self, message: str, hint: str, context: click.Context | None = None):
         super().__init__(message, context)

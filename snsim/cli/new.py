@@ -72,7 +72,9 @@ def new(
     snsim new mine --like lecun89
     """
     if like is not None and data is not None:
-        raise WrongUseError("--like and --data cannot be combined", "give one of them, and change the other by hand")
+        raise WrongUseError(
+            "--like and --data cannot be combined", "give one of them, then edit the file that it writes"
+        )
     if data is None and (label is not None or targets or ignored):
         raise WrongUseError("--label, --target and --ignore are columns of --data PATH", "add --data PATH")
     if label is not None and targets:

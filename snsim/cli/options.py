@@ -59,6 +59,10 @@ memory_option = click.option(
     help="Memory that a run may need, such as 8GB; a run that needs more is refused. [default: half of this machine's]",
 )
 
+portable_option = click.option(
+    "--portable", is_flag=True, help="Compute the same bits on every processor (native engine, about 3 times slower)."
+)
+
 _OF_RUNS = (
     click.option("--passes", type=Whole(min=1), metavar="N", help="Passes over the training set; replaces (passes N)."),
     click.option("--seed", "seeds", type=Whole(min=0), metavar="N", multiple=True, help="Seed; repeat for several."),

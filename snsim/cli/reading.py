@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def find_and_report(word: str, *kinds: str, quiet: bool = False) -> Named:
-    """Return what a word names, and print on standard error what a bare name means; see `named_path`."""
+    """Return the run, gallery net or path that a word of the command line names, and print which one it is.
+
+    Nothing is printed for a path or if `quiet`. Output goes to standard error. See `named_path`.
+    """
     named = find_named(word, kinds)
     if named.sentence and not quiet:
         echo(paint(named.sentence, DIM, stream=sys.stderr), err=True)
@@ -24,19 +27,19 @@ def find_and_report(word: str, *kinds: str, quiet: bool = False) -> Named:
 
 
 def named_path(word: str, *kinds: str, quiet: bool = False) -> str:
-    """Return the path that a word names, and print on standard error what a bare name means.
+    """Return the path that a word of the command line names; print whether it is a run or a gallery net.
 
-    `kinds` are those that the command takes, "run", "net" or both, as in `gallery.find_named`. SnError for an unknown
-    bare name.
+    `kinds` are those that the command takes, "run", "net" or both, as in `gallery.find_named`. Output goes to standard
+    error, unless `quiet`. SnError for a name without slash and suffix that is neither.
     """
     named = find_and_report(word, *kinds, quiet=quiet)
     return named.word if named.kind == "path" else str(named.path)
 
 
 def trained_net(word: str, quiet: bool = False) -> Named:
-    """Return the run, or the net of the gallery, that a word names, and say on standard error what it was taken for.
+    """Return the run or gallery net that a word names; print on standard error which of them it is.
 
-    SnError for a bare name that names nothing.
+    Nothing is printed if `quiet`. SnError for a name without slash and suffix that is neither.
     """
     named = find_named(word, ("run", "net"))
     sentences = [named.sentence] if named.sentence else []

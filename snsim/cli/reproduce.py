@@ -18,7 +18,7 @@ import click
 
 from snsim.cli.errors import WrongUseError
 from snsim.cli.exit_codes import FAULT, INTERRUPTED
-from snsim.cli.options import Whole, of_runs, presets
+from snsim.cli.options import Whole, of_runs, portable_option, presets
 from snsim.cli.reading import named_path, read_and_report
 from snsim.colour import DIM, GREEN, RED, echo, is_terminal, paint, painted_fault
 from snsim.errors import Fault, SnError, fail
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @of_runs
+@portable_option
 @click.option(
     "--seeds",
     "count",
@@ -228,7 +229,8 @@ def _row_options(stated: Mapping[str, Any]) -> tuple[str, ...]:
             ("--set", "settings"),
         )
     ]
-    return tuple(
+    portable = ("--portable",) if stated["portable"] else ()
+    return portable + tuple(
         text
         for option, value in values
         if value

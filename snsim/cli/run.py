@@ -14,7 +14,7 @@ import click
 
 from snsim.cli.errors import WrongUseError, report
 from snsim.cli.exit_codes import BROKEN_PIPE, INTERRUPTED
-from snsim.cli.options import Whole, of_runs, option_name, presets, seconds_option, stated_options
+from snsim.cli.options import Whole, of_runs, option_name, portable_option, presets, seconds_option, stated_options
 from snsim.cli.reading import named_path
 from snsim.colour import DIM, echo, is_terminal, paint
 from snsim.errors import SnError, fail
@@ -56,9 +56,7 @@ NEW_RUN_ONLY = (
 @of_runs
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the run folders. [default: runs]")
 @click.option("--device", metavar="NAME", help="Device of PyTorch, such as cuda, for the torch engine. [default: cpu]")
-@click.option(
-    "--portable", is_flag=True, help="Compute the same bits on every processor (native engine, about 3 times slower)."
-)
+@portable_option
 @click.option(
     "--kernel",
     type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),

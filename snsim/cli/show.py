@@ -122,7 +122,7 @@ def print_overview(program: Program) -> None:
 
 
 def print_forms(file: str) -> None:
-    """Print the forms of a file as they were read. SnError where the text is no form."""
+    """Print the forms of a file as they were read. SnError at a text that is not a form."""
     from snsim.language import printer
     from snsim.language.reader import read_forms
     from snsim.language.source_files import read_source

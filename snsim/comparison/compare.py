@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim import engines
-from snsim.comparison.differences import Comparison, Differences
+from snsim.comparison import causes
+from snsim.comparison.differences import Comparison, Differences, Divergence
 from snsim.comparison.engine_side import EngineSide, Side
+from snsim.comparison.first_difference import Evidence
+from snsim.comparison.initial_weights import initial_differences
 from snsim.comparison.load_module import load_class, read_mapping
 from snsim.comparison.presentations import updates
 from snsim.engines.memory import count_weights
-from snsim.engines.protocol import Engine
+from snsim.engines.protocol import Engine, Settings
 from snsim.errors import SnError, fail
 from snsim.optional_packages import needing
 from snsim.program import Program, read_program
@@ -32,12 +35,15 @@ from snsim.runs.run import choose_engine
 from snsim.training.choose_engine import build_engine
 from snsim.training.initial_files import starting_weights
 from snsim.training.memory_need import PatternCounts, engine_memory
+from snsim.training.parameter_scopes import rates_in_pass
 from snsim.training.prepare import PreparedData, prepare_data
-from snsim.training.schedule import constant_value
+from snsim.training.schedule import constant_value, value_at
 from snsim.training.spec import DataChoice, Scope, ScopedValue, Training
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from snsim.comparison.torch_side import ModuleSide
 
 Data = str | tuple[np.ndarray, np.ndarray] | None  # a data set, inputs and targets a row a pattern, or as described
 _EXACT = Options(dtype="float64")  # in single precision two nets differ in the sixth digit
@@ -49,7 +55,7 @@ def compare(
     data: Data = None,
     *,
     presentations: int = 500,
-    tolerance: float = 1e-5,
+    tolerance: float | None = None,
     only: str | None = None,
     sgd: float | None = None,
     seed: int | None = None,
@@ -70,11 +76,13 @@ def compare(
     presentations : int
         Presentations of the first stage of the training that both learn.
     tolerance : float
-        The largest difference that counts as equal.
+        The largest difference that counts as equal, as a share of the largest number of what is compared. Default: what
+        rounding can cause, by the type of the numbers and by how many of them are added up.
     only : str
         The training to compare, if the file declares several.
     sgd : float
-        A rate: both learn by plain gradient descent at this rate instead of the update rule of the training.
+        A rate: both learn by plain gradient descent at this rate instead of the update rule of the training. The method
+        `learn` of the module is not called.
     seed : int
         The seed. Default: the first one of the training.
     mapping
@@ -94,28 +102,42 @@ def compare(
     Raises
     ------
     SnError
-        For faults of the file, the module or the data, for update rules with curvature, and for a first stage that
-        prunes weights.
+        For faults of the file, the module or the data, for update rules with curvature if the module states no rule of
+        its own, and for a first stage that prunes weights.
     """
     training, program = _choose_training(net, only, sgd, data)
     _check(presentations, tolerance)
-    if training.stages[0].rule.curvature is not None:
-        raise fail(
-            f"training {training.name} learns by {training.stages[0].rule.name}, which needs second "
-            "derivatives, but a module has none",
-            training.span_of("update", "stage", "repeat"),
-            hint="compare it under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)",
-        )
     with needing("torch", what="a comparison with a module", instead="compare the engines: name no module"):
         from snsim.comparison.match_parameters import match_parameters
+        from snsim.comparison.own_step import has_own_rule
         from snsim.comparison.torch_side import ModuleSide
     names = read_mapping(Path(mapping)) if isinstance(mapping, (str, Path)) else dict(mapping or {})
     instance = load_class(module) if isinstance(module, str) else module
-    match_parameters(training.net, instance, names)  # report its faults before loading the data
+    if training.stages[0].rule.curvature is not None and not has_own_rule(instance):
+        raise fail(
+            f"training {training.name} learns by {training.stages[0].rule.name}, which needs second derivatives, but "
+            f"the module {type(instance).__name__} has neither learn(x, d) nor configure_optimizers()",
+            training.span_of("update", "stage", "repeat"),
+            hint="write learn(self, x, d), which makes one step, as in examples/lecun89_lm_torch.py; or compare under "
+            "plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)",
+        )
+    pairs = match_parameters(training.net, instance, names)  # report its faults before loading the data
+    own_weights = {pair.ours.name: pair.values() for pair in pairs}
     start = _prepare_start(program, training, seed, data, options, say, ["torch"])
-    with ModuleSide(instance, start.training, options.dtype, names) as twin:
+    with ModuleSide(instance, start.training, options.dtype, names, sgd is None) as twin:
         comparison = _compare_sides(start, twin, presentations, tolerance)
-    return replace(comparison, pairs=tuple((pair.ours.name, pair.name) for pair in twin.pairs))
+        first, evidence = comparison.first, comparison.evidence
+        if first is None and sgd is None:
+            first = _schedule_divergence(start, twin, comparison)
+        if evidence is not None:
+            evidence = replace(evidence, lines=twin.find_lines(evidence))
+    return replace(
+        comparison,
+        first=first,
+        evidence=evidence,
+        pairs=tuple((pair.ours.name, pair.name) for pair in twin.pairs),
+        initial=() if options.initial is not None else initial_differences(start.training, own_weights),
+    )
 
 
 def compare_engines(
@@ -123,7 +145,7 @@ def compare_engines(
     data: Data = None,
     *,
     presentations: int = 500,
-    tolerance: float = 1e-5,
+    tolerance: float | None = None,
     only: str | None = None,
     sgd: float | None = None,
     seed: int | None = None,
@@ -160,13 +182,13 @@ def compare_engines(
 # ---- What is compared --------------------------------------------------------------------------------------------
 
 
-def _check(presentations: int, tolerance: float) -> None:
+def _check(presentations: int, tolerance: float | None) -> None:
     if presentations < 1:
         raise fail(f"presentations must be 1 or more, not {presentations}", hint="write --presentations 500")
-    if not tolerance >= 0 or math.isinf(tolerance):
+    if tolerance is not None and (not tolerance >= 0 or math.isinf(tolerance)):
         raise fail(
             f"the tolerance must be a finite number of 0 or more, not {tolerance:g}",
-            hint="write --tolerance 1e-5, which is above rounding errors and below most faults",
+            hint="write --tolerance 1e-5, or leave it out: what rounding explains is then taken as equal",
         )
 
 
@@ -273,29 +295,63 @@ def _extra_memory(training: Training, others: Sequence[str], dtype: str, data: P
     return results + max(engine_memory(training, name, dtype, PatternCounts.of(data)) for name in others)
 
 
-def _compare_sides(start: _Start, other: Side, presentations: int, tolerance: float) -> Comparison:
+def _schedule_divergence(start: _Start, twin: ModuleSide, comparison: Comparison) -> Divergence | None:
+    """Return the first pass in which the module's own scheduler has another rate, also beyond what was presented."""
+    training, stage = start.training, start.training.stages[0]
+    patterns = len(start.data.train)
+    for number in range(1, stage.passes + 1):
+        optimizer = twin.optimizer_in_pass(number)
+        if not optimizer:
+            return None
+        settings = Settings(
+            rates_in_pass(stage, training.net, number, training.fan_in),
+            {name: value_at(value, number, stage.passes) for name, value in stage.options.items()},
+        )
+        for p in training.net.parameters:
+            if p.learns:
+                cause = causes.of_rate(p.name, stage, settings, optimizer, comparison.cost_factor, twin.name)
+                if cause.name:
+                    note = f"in pass {number} {cause.note}"
+                    return Divergence((number - 1) * patterns + 1, p.layer, "rate", (p.layer,), note, cause.name)
+    return None
+
+
+def _compare_sides(start: _Start, other: Side, presentations: int, tolerance: float | None) -> Comparison:
+    """Let both sides make the same updates, each from the weights of the first side, and collect the differences."""
     training, one, weights = start.training, EngineSide(start.engine, start.training), start.weights
     one.start(weights)
     presented = updates(training, start.data, start.engine, start.seed, presentations)
     one.start(weights)
     other.start(weights)
-    differences = Differences(training.net, (one.name, other.name), tolerance, weights)
+    dtype = str(start.engine.dtype)
+    weights = one.weights
+    differences = Differences(training, one, (one.name, other.name), tolerance, dtype, weights)
+    evidence = None
     for update in presented:
-        differences.add(update, one.present(update), other.present(update))
+        other.set_weights(weights)
+        ours = one.present(update)
+        theirs = other.present(update, ours)
+        differences.add(update, weights, ours, theirs)
+        if evidence is None and differences.first is not None:
+            evidence = Evidence(training, update, weights, ours, theirs)
+        weights = ours.weights
     seconds = []
     for side in (one, other):
-        side.start(weights)
+        side.start(start.weights)
         seconds.append(side.seconds(presented))
     return Comparison(
         training.name,
         training.net.name,
         start.data.name,
         (one.name, other.name),
-        str(start.engine.dtype),
+        dtype,
         presented[-1].end,
         tolerance,
         tuple(differences.of_layer(layer.name) for layer in training.net.layers[1:]),
         differences.of_cost,
-        differences.first,
+        differences.divergence(),
         (seconds[0], seconds[1]),
+        cost_factor=differences.cost_factor,
+        output_kind=theirs.output_kind,
+        evidence=evidence,
     )

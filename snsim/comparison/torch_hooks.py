@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from snsim.errors import Span, fail
+from snsim.network.net import Layer
 from snsim.training.spec import Training
 
 _UNSUPPORTED = {
@@ -38,10 +40,14 @@ class DropoutLayer:
     chance: float
     is_input: bool
     place: Span | None = None
+    order: np.ndarray | None = None  # of the module: our unit for each of its units, where the orders differ
 
     def gate(self, gates: Mapping[str, np.ndarray], dtype: torch.dtype, device: torch.device | None) -> Tensor | None:
         """Return the factors of its states, (patterns, units); None for the input, which is already multiplied."""
-        return None if self.is_input else torch.from_numpy(np.array(gates[self.layer])).to(device, dtype)
+        if self.is_input:
+            return None
+        gate = gates[self.layer] if self.order is None else gates[self.layer][:, self.order]
+        return torch.from_numpy(np.array(gate)).to(device, dtype)
 
 
 def dropout_layers(training: Training) -> list[DropoutLayer]:
@@ -51,21 +57,46 @@ def dropout_layers(training: Training) -> list[DropoutLayer]:
     return [
         DropoutLayer(layer.name, layer.units, chances[layer.name], layer.name == first, place)
         for layer in training.net.layers
-        if layer.name in chances
+        if chances.get(layer.name)  # a probability of 0 drops nothing, and a module need not call it
     ]
+
+
+def order_of_units(ours: np.ndarray, theirs: np.ndarray, shape: tuple[int, ...], layer: Layer) -> np.ndarray | None:
+    """Return our unit for each unit of a tensor of a module, by the arrangement whose states are closest to ours.
+
+    `ours` and `theirs` are (patterns, units), `shape` is that of one pattern of theirs. None: the order is ours. In
+    another order are the states of a transformer, (patterns, tokens, features), and of a module with its maps last.
+    """
+    units = np.arange(layer.units).reshape(layer.maps or (layer.units,))
+    arrangements = [units.transpose(axes) for axes in permutations(range(units.ndim))]
+    fitting = [a for a in arrangements if _is_regrouped(shape, a.shape)]
+    distances = [float(np.abs(ours[:, a.reshape(-1)] - theirs).max(initial=0.0)) for a in fitting]
+    if not fitting:
+        return None
+    best: np.ndarray = fitting[int(np.argmin(distances))].reshape(-1)
+    return None if np.array_equal(best, np.arange(layer.units)) else best
+
+
+def _is_regrouped(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Tell whether two shapes are equal where neighbouring axes may be one: (4, 4, 24) and (16, 24)."""
+    ends = [{int(np.prod(shape[:k])) for k in range(len(shape) + 1)} for shape in (one, other)]
+    return ends[0] <= ends[1] or ends[1] <= ends[0]
 
 
 class DropoutOverride(TorchFunctionMode):
     """Replaces the dropout that a module calls by given gates: the k-th call belongs to the k-th of `drops`.
 
-    `gates` has one for each of them, None to let the states through. Without `gates` nothing is dropped. A dropout of
-    probability 0 does not count. Raises SnError if a call drops another number of units, has another probability, or is
-    one too many. `check` finds calls that are missing.
+    `gates` has one for each of them, None to let the states through. Without `gates` nothing is dropped: the module is
+    evaluated. `dropped` has the layers that it would drop then all the same. A dropout of probability 0 does not count.
+    Raises SnError if a call drops another number of units, has another probability, is switched off while the module
+    learns, or is one too many. `check` finds calls that are missing.
     """
 
     def __init__(self, training: str, drops: Sequence[DropoutLayer], gates: Sequence[Tensor | None] | None = None):
         super().__init__()
         self._training, self._drops, self._gates, self._called = training, drops, gates, 0
+        self.dropped: list[str] = []
+        self.received: list[Tensor] = []  # what each call would have dropped from
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is functional.dropout:
@@ -98,7 +129,18 @@ class DropoutOverride(TorchFunctionMode):
                 drop.place,
                 hint=f"write nn.Dropout({drop.chance:g}) there; dropout is matched in the order of its calls",
             )
-        gate = self._gates[number] if self._gates is not None else None
+        if self._gates is None:
+            self.received.append(x.detach().clone())
+            self.dropped += [drop.layer] if training else []
+            return x
+        if not training:
+            raise fail(
+                f"call {self._called} of dropout in the module is switched off while the module learns, but training "
+                f"{self._training} drops states of layer {drop.layer}",
+                drop.place,
+                hint="pass self.training, as in F.dropout(x, p, self.training), and leave the module in training mode",
+            )
+        gate = self._gates[number]
         return x if gate is None else x * gate.reshape(x.shape)
 
     def check(self) -> None:
@@ -126,6 +168,7 @@ class TensorRecorder(DropoutOverride):
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = super().__torch_function__(func, types, args, kwargs)
-        if isinstance(result, Tensor) and result.is_floating_point() and result.numel() in self._sizes:
-            self.tensors.append(result.detach().clone())
+        for part in result if isinstance(result, (tuple, list)) else (result,):  # chunk and split return several
+            if isinstance(part, Tensor) and part.is_floating_point() and part.numel() in self._sizes:
+                self.tensors.append(part.detach().clone())
         return result

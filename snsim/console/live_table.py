@@ -67,6 +67,7 @@ class TerminalView(PlainView):
         if self._live is not None:
             self._live.stop()
             self._live = None
+        super().close()
 
     def _refresh(self) -> None:
         """Start the display, once the run has taken a moment; it redraws itself five times a second."""

@@ -7,10 +7,12 @@ are not the first choice, how to continue) go to standard error.
 from __future__ import annotations
 
 import sys
+import time
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Protocol
 
-from snsim.colour import BOLD, DIM, REVERSE, YELLOW, echo, paint
+from snsim.colour import BOLD, DIM, REVERSE, YELLOW, echo, paint, write
 from snsim.escaping import for_json, for_line
 from snsim.reports.pass_lines import (
     all_figures,
@@ -25,6 +27,8 @@ from snsim.text_table import shape_text
 from snsim.training.loop import PassResult, PruningResult
 from snsim.training.spec import Training
 
+_MOMENT = 0.05  # seconds for which printed lines may wait for a flush
+
 
 class View(Protocol):
     """A display of the events of one run after another."""
@@ -35,11 +39,43 @@ class View(Protocol):
         """End the display after the run, or after an interrupt: restore the terminal."""
 
 
+class TimelyOutput:
+    """Lines on standard output that a reader sees within a moment, with few calls of the system.
+
+    A flush costs more than a pass over a few patterns. So `flush_if_due`, which a view calls at each event, flushes at
+    most every `_MOMENT`.
+    """
+
+    def __init__(self) -> None:
+        self._flushed = 0.0  # by time.monotonic
+
+    def line(self, text: str) -> None:
+        """Write lines; `flush_if_due` or `flush` shows them."""
+        write(text, sys.stdout)
+        sys.stdout.write("\n")
+
+    def flush_if_due(self) -> None:
+        """Flush the lines if the last flush is a moment ago."""
+        if time.monotonic() - self._flushed >= _MOMENT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Flush the lines."""
+        sys.stdout.flush()
+        self._flushed = time.monotonic()
+
+    def close(self) -> None:
+        """Flush the lines, unless the reader is gone."""
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+
+
 class JsonView:
     """Print one JSON object per line: each pass, then "done". If quiet, only "done", with the last pass in it."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
+        self._output = TimelyOutput()
         self._started: RunStarted | None = None
         self._last: dict[str, object] = {}
 
@@ -58,36 +94,39 @@ class JsonView:
             if done.remaining is not None:
                 self._last["left"] = asdict(done.remaining)
             if not self._quiet:
-                _echo_json({"event": "pass", **self._last})
+                self._output.line(for_json({"event": "pass", **self._last}))
         elif isinstance(event, PruningResult) and not self._quiet:
-            _echo_json({"event": "pruned", **asdict(event)})
+            self._output.line(for_json({"event": "pruned", **asdict(event)}))
         elif isinstance(event, RunFinished) and event.completed and self._started is not None:
-            _echo_json(
-                {
-                    "event": "done",
-                    "run": str(event.run),
-                    "data": self._started.data,
-                    "engine": self._started.engine,
-                    "presentations": event.presentations,
-                    "seconds": round(event.seconds, 3),
-                    **(
-                        {}
-                        if event.best is None
-                        else {
-                            "best": {
-                                "pass": event.best.number,
-                                "figure": event.best.figure,
-                                "value": event.best.value if event.best.number else None,
-                            },
-                            "stopped": event.stopped,
-                        }
-                    ),
-                    **(self._last if self._quiet else {}),
-                }
+            echo(
+                for_json(
+                    {
+                        "event": "done",
+                        "run": str(event.run),
+                        "data": self._started.data,
+                        "engine": self._started.engine,
+                        "presentations": event.presentations,
+                        "seconds": round(event.seconds, 3),
+                        **(
+                            {}
+                            if event.best is None
+                            else {
+                                "best": {
+                                    "pass": event.best.number,
+                                    "figure": event.best.figure,
+                                    "value": event.best.value if event.best.number else None,
+                                },
+                                "stopped": event.stopped,
+                            }
+                        ),
+                        **(self._last if self._quiet else {}),
+                    }
+                )
             )
+        self._output.flush_if_due()
 
     def close(self) -> None:
-        pass
+        self._output.close()
 
 
 class QuietView:
@@ -125,6 +164,7 @@ class PlainView:
         self._started: RunStarted | None = None
         self._last: PassResult | None = None
         self._runs = 0
+        self._output = TimelyOutput()
 
     def show(self, event: Event) -> None:
         if isinstance(event, RunStarted):
@@ -136,18 +176,19 @@ class PlainView:
         elif isinstance(event, PassFinished):
             self._last = event.done
             self.say(pass_line(event.done.number, event.done.train, event.done.test))
-            sys.stdout.flush()
         elif isinstance(event, PruningResult):
             self.say(pruned_line(event))
         elif isinstance(event, RunFinished) and event.completed and self._started is not None:
             self.say(footer(self._started, self._last, event))
+            self._output.flush()
+        self._output.flush_if_due()
 
     def say(self, text: str) -> None:
         """Print some lines."""
-        echo(text)
+        self._output.line(text)
 
     def close(self) -> None:
-        pass
+        self._output.close()
 
 
 def header(event: RunStarted) -> str:
@@ -255,8 +296,3 @@ def _warn(event: RunStarted) -> None:
         echo(paint(data_warning(event), BOLD, YELLOW, stream=sys.stderr), err=True)
     if event.instead:
         echo(paint(event.instead, YELLOW, stream=sys.stderr), err=True)
-
-
-def _echo_json(value: dict[str, object]) -> None:
-    echo(for_json(value))
-    sys.stdout.flush()

@@ -69,7 +69,7 @@ _HELPERS = {  # helper functions of the written program
 
 
 def program_of(net: Net) -> str:
-    """Return the text of the program. SnError, with a list, if the net uses features that SN's kernels do not have."""
+    """Return an SN-2.8 program that builds the net. SnError, with a list, for features that SN's kernels lack."""
     lacking = missing_features(net)
     if lacking:
         raise fail(f"SN-2.8 has no {', no '.join(lacking)}", None, hint=f"remove this from {net.name} to convert it")

@@ -38,9 +38,11 @@ class LayerPart:
 
 @dataclass(frozen=True)
 class FramedMap:
-    """A map and the cells around it, as passed to a word: `above` rows of cells, and as many columns at its left.
+    """A map as it was passed to a word of SN-2.8, perhaps with a border of cells around it.
 
-    `wrap`: the word got the map continued on all sides, or cut where no window reads on.
+    `piece` and `shape`: where the map lies in a layer, and its rows and columns. `above`: the rows of cells above the
+    map, and the columns to its left. `wrap`: the border continues the map from its opposite side; it may be cut where
+    no window reads on.
     """
 
     piece: LayerPart
@@ -52,7 +54,11 @@ class FramedMap:
 
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """The layers in order of computation; `sources[k]` is the map that call k read."""
+    """The layers of a net, in order of computation.
+
+    `layer_of` and `index` have, for every unit, the number of its layer (-1: none) and its place in it. `sources[k]` is
+    the map that call k read. `dropped` are the names of layers without connections.
+    """
 
     names: tuple[str, ...]
     units: tuple[np.ndarray, ...]
@@ -63,7 +69,7 @@ class Layers:
     dropped: tuple[str, ...]  # layers without any connection
 
     def piece(self, units: np.ndarray) -> LayerPart | None:
-        """Return where these units lie consecutively in a layer; None if they do not."""
+        """Return the layer and place in which these units lie consecutively; None if they do not."""
         layers, places = self.layer_of[units], self.index[units]
         if not len(units) or layers[0] < 0 or (layers != layers[0]).any() or (np.diff(places) != 1).any():
             return None

@@ -129,7 +129,7 @@ def _layer(interpreter: Interpreter, item: Object) -> _Layer:
         raise fail(
             f"{len(set_flags)} of the four flags for the bias of {parts[0]} are set",
             interpreter.place(),
-            hint="set one of the four to t: none, one a unit, one shared, one a column",
+            hint="set one of the four to t: no bias, one per unit, one shared, one per column",
         )
     places = (item.get(symbol(slot)) for slot in ("x", "y"))
     x, y = (float(at) if isinstance(at, float) else 0.0 for at in places)

@@ -6,7 +6,6 @@ An installed package adds a set by an entry point of the group `snsim.datasets` 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from snsim.data.examples import Examples, Split
+from snsim.data import parsed_cache
+from snsim.data.examples import Examples, Split, digest
 from snsim.data.fetch import DataFile, Fetcher, Say, Search, UnavailableError, not_found_error
 from snsim.data.formats import read_digits_csv, read_idx, read_matrix, read_zip_text
 from snsim.data.own_picture import FULL_BOX, PictureStyle
@@ -48,6 +48,9 @@ class DataSet:
         Names of the classes 0, 1 ... as confusion tables and reports show them; () if they are only numbers.
     pictures : PictureStyle
         How the ink of a user's own picture is scaled and placed.
+    version : str or None
+        The version of `read`. If it is stated, the cache keeps the arrays that `read` returns: state another version
+        when `read` returns other arrays for the same files. A set without files is never kept.
     """
 
     read: Reader
@@ -57,6 +60,7 @@ class DataSet:
     classes: int | None = 10
     class_names: tuple[str, ...] = ()
     pictures: PictureStyle = FULL_BOX
+    version: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "__doc__", self.read.__doc__)
@@ -102,9 +106,18 @@ def find(
 
 
 def load(name: str, data_set: DataSet, fetcher: Fetcher) -> Examples:
-    """Read a data set from its files. UnavailableError if one is not found, SnError if one is damaged."""
+    """Read a data set from its files, or from the arrays in the cache that were parsed from the same files before.
+
+    UnavailableError if a file is not found, SnError if one is damaged.
+    """
+    version = data_set.version if data_set.files else None
+    if version is not None and (found := fetcher.stored(data_set.files)) is not None:
+        digests, places = found
+        parsed = parsed_cache.read(parsed_cache.entry_key(name, version, digests))
+        if parsed is not None and (len(parsed.train), len(parsed.test)) == data_set.sizes:
+            return _examples(name, data_set, parsed, places)
     contents: dict[str, bytes] = {}
-    places: list[Path] = []
+    places = []
     for file in data_set.files:
         contents[file.name], place = fetcher.read(file)
         places.append(place)
@@ -115,23 +128,16 @@ def load(name: str, data_set: DataSet, fetcher: Fetcher) -> Examples:
             f"expected {data_set.sizes[0]} and {data_set.sizes[1]}",
             hint=f"remove {_listed([str(place) for place in places])}; `snsim data {name}` downloads them again",
         )
+    parsed = parsed_cache.ParsedSet(train, test, digest(train, test))
+    if version is not None:
+        parsed_cache.write(parsed_cache.entry_key(name, version, fetcher.digests(data_set.files)), parsed)
+    return _examples(name, data_set, parsed, places)
+
+
+def _examples(name: str, data_set: DataSet, parsed: parsed_cache.ParsedSet, places: Sequence[Path]) -> Examples:
     origin = origin_of(places) or "computed, from no file"
-    return Examples(name, train, test, origin, digest(train, test), data_set.classes, names=data_set.class_names)
-
-
-def digest(train: Split, test: Split | None) -> str:
-    """Return the sha256 of both splits: the role, type, shape and elements (little-endian, by rows) of each array."""
-    total = hashlib.sha256()
-    for which, split in (("train", train), ("test", test)):
-        if split is None:
-            continue
-        for role in ("inputs", "labels", "targets"):
-            array = getattr(split, role)
-            if array is not None:
-                little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-                total.update(f"{which} {role} {little.dtype.str} {little.shape}\n".encode())
-                total.update(little.data)
-    return total.hexdigest()
+    train, test = parsed.train, parsed.test
+    return Examples(name, train, test, origin, parsed.digest, data_set.classes, names=data_set.class_names)
 
 
 def origin_of(places: Sequence[Path]) -> str:
@@ -259,7 +265,8 @@ def data_set(
     """Return a decorator that registers the set that a function reads; the arguments are those of `DataSet`."""
 
     def put(read: Reader) -> Reader:
-        read_by = DataSet(read, files, sizes, shape, classes, pictures=pictures)
+        # The key of an entry of the cache has a digest of this module, so one version is enough.
+        read_by = DataSet(read, files, sizes, shape, classes, pictures=pictures, version="1")
         DATA_SETS.add(name, read_by, (read.__doc__ or "").strip().split("\n")[0])
         return read
 

@@ -5,14 +5,12 @@ The caller checks the content.
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
-from urllib.parse import urlsplit
 
 from snsim.data.progress import Progress
 
@@ -38,6 +36,8 @@ class Timeouts:
 
 
 def host_of(address: str) -> str:
+    from urllib.parse import urlsplit
+
     return urlsplit(address).netloc
 
 
@@ -146,7 +146,9 @@ def _connection_refusal(error: Exception, timeouts: Timeouts) -> DownloadError:
 
 def _find_host(address: str, seconds: float) -> None:
     """Look up the host of an address within `seconds`; the timeout of the resolver may be far longer."""
+    import socket
     import urllib.request  # with all of HTTP behind it: not for a program that downloads nothing
+    from urllib.parse import urlsplit
 
     parts = urlsplit(address)
     host = parts.hostname or ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,3 +59,18 @@ class Examples:
     def shape(self) -> tuple[int, ...]:
         """Return the shape of one input: (units,), (rows, columns) or (maps, rows, columns)."""
         return self.train.inputs.shape[1:]
+
+
+def digest(train: Split, test: Split | None) -> str:
+    """Return the sha256 of both splits: the role, type, shape and elements (little-endian, by rows) of each array."""
+    total = hashlib.sha256()
+    for which, split in (("train", train), ("test", test)):
+        if split is None:
+            continue
+        for role in ("inputs", "labels", "targets"):
+            array = getattr(split, role)
+            if array is not None:
+                little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+                total.update(f"{which} {role} {little.dtype.str} {little.shape}\n".encode())
+                total.update(little.data)
+    return total.hexdigest()

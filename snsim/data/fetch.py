@@ -7,11 +7,9 @@ again, and a download is discarded. The cache never holds a half-written file.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
-import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,6 +118,7 @@ class Fetcher:
         self._progress = progress or NoProgress()
         self._unreached: set[str] = set()
         self._reached = False
+        self._digests: dict[str, str] = {}  # by path of a file that was read: the sha256 of its bytes on the disk
 
     def read(self, file: DataFile) -> tuple[bytes, Path]:
         """Return the verified content of a file, uncompressed, and where it was found.
@@ -128,7 +127,7 @@ class Fetcher:
         """
         for place in self._own_places(file):
             try:
-                return _verified(read_file(place, file.size + _SLACK), file), place
+                return self._verified(read_file(place, file.size + _SLACK), file), place
             except (DamagedError, SnError) as damage:
                 why = damage.faults[0].message if isinstance(damage, SnError) else str(damage)
                 raise fail(
@@ -139,13 +138,46 @@ class Fetcher:
             try:
                 content = read_entry(place, file.size + _SLACK)
                 if content is not None:
-                    return _verified(content, file), place
+                    return self._verified(content, file), place
             except UnsafeCacheError as reason:
                 self._say(str(reason))
                 break
             except (DamagedError, OSError) as damage:
                 self._say(f"{place} in the cache is damaged, downloading it again: {damage}")
         return self._fetched(file)
+
+    def _verified(self, content: bytes, file: DataFile) -> bytes:
+        """Return the uncompressed content of a file, and note the digest of `content`. DamagedError as `_verified`."""
+        verified = _verified(content, file)
+        self._digests[file.path] = hashlib.sha256(content).hexdigest()
+        return verified
+
+    def digests(self, files: Sequence[DataFile]) -> list[str]:
+        """Return the sha256 of the bytes on the disk, packed or not, of files that were read."""
+        return [self._digests[file.path] for file in files]
+
+    def stored(self, files: Sequence[DataFile]) -> tuple[list[str], list[Path]] | None:
+        """Return the sha256 of the bytes on the disk of files, and where they are, without unpacking them.
+
+        None if one must be downloaded, or cannot be read: `read` then says why.
+        """
+        digests, places = [], []
+        for file in files:
+            place = self.locate(file)
+            if place is None:
+                return None
+            try:
+                if place in self._own_places(file):
+                    content: bytes | None = read_file(place, file.size + _SLACK)
+                else:
+                    content = read_entry(place, file.size + _SLACK)
+            except (SnError, UnsafeCacheError, OSError):
+                return None
+            if content is None:
+                return None
+            digests.append(hashlib.sha256(content).hexdigest())
+            places.append(place)
+        return digests, places
 
     def locate(self, file: DataFile) -> Path | None:
         """Return where the file would be read from, without reading it; None if it must be downloaded."""
@@ -202,6 +234,8 @@ class Fetcher:
             folder = private_folder((self.search.cache / file.path).parent)
         except UnsafeCacheError as reason:
             self._say(str(reason))
+            import tempfile
+
             with tempfile.TemporaryDirectory(prefix="snsim-") as scratch:
                 return self._downloaded_to(Path(scratch), file, address)[0], Path(host_of(address)) / file.name
         except OSError as error:
@@ -212,6 +246,8 @@ class Fetcher:
         return self._downloaded_to(folder, file, address)
 
     def _downloaded_to(self, folder: Path, file: DataFile, address: str) -> tuple[bytes, Path]:
+        import tempfile
+
         try:
             handle, name = tempfile.mkstemp(prefix=f"{file.name}~", dir=folder)
             os.close(handle)
@@ -224,7 +260,7 @@ class Fetcher:
             download(address, Path(name), file.size + _SLACK, self.search.timeouts, self._progress)
             self._reached = True
             stored = Path(name).read_bytes()
-            content = _verified(stored, file)
+            content = self._verified(stored, file)
             place = folder / _stored_name(file, stored)
             os.replace(name, place)
             return content, place
@@ -253,7 +289,9 @@ def _candidates(folder: Path, file: DataFile) -> list[Path]:
 
 def _in_package(package: str, inside: str) -> Iterator[Path]:
     """Yield the file of an installed package, without importing the package."""
-    spec = importlib.util.find_spec(package)
+    from importlib.util import find_spec
+
+    spec = find_spec(package)
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         if (Path(folder) / inside).is_file():
             yield Path(folder) / inside

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from snsim.data.catalog import digest, origin_of
-from snsim.data.examples import Examples, Split
+from snsim.data.catalog import origin_of
+from snsim.data.examples import Examples, Split, digest
 from snsim.data.held_out import count_held_out, fold_of_each, held_out
 from snsim.data.patterns import from_matrices
 from snsim.data.pictures import resized

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from snsim.array_files import read_npy
-from snsim.data.catalog import digest, origin_of
-from snsim.data.examples import Examples, Split
+from snsim.data.catalog import origin_of
+from snsim.data.examples import Examples, Split, digest
 from snsim.data.formats import read_idx_file, read_matrix, read_rows
 from snsim.errors import SnError, Span, fail
 from snsim.input_files import foreign_format, open_file, shown, unreadable
@@ -39,7 +39,7 @@ def from_matrices(
     name: str = "examples",
     span: Span | None = None,
 ) -> Examples:
-    """Return examples from two matrices: one pattern a row, its input in one and its target in the other.
+    """Return examples from two matrices: one row per pattern, its input in one and its target in the other.
 
     `inputs`: (patterns, units) or (patterns, rows, columns) ...; `targets`: (patterns, outputs). No test split.
     Raises SnError for matrices without rows, different numbers of rows, or values that are not finite.
@@ -51,7 +51,7 @@ def from_matrices(
             raise fail(
                 f"the {what} of {name} have the sizes {_sizes(matrix.shape)}, expected one row for each pattern",
                 span,
-                hint="give one row a pattern: [[-1 1] [1 1]]",
+                hint="give one row per pattern: [[-1 1] [1 1]]",
             )
         if not np.isfinite(matrix).all():
             wrong = np.argwhere(~np.isfinite(matrix))[0]
@@ -70,7 +70,7 @@ def from_matrices(
         raise fail(
             f"the targets of {name} have the sizes {_sizes(targets.shape)}, expected patterns x outputs",
             span,
-            hint="give one row of targets a pattern: [[-1] [1]]",
+            hint="give one row of targets per pattern: [[-1] [1]]",
         )
     train = Split(inputs, targets=targets)
     return Examples(name, train, None, origin, digest(train, None))

@@ -30,7 +30,7 @@ _FIXED = {
 
 @dataclass(frozen=True)
 class Proposal:
-    """A name that may stand at a position, the word for its kind, its help line."""
+    """A name that an editor proposes at a position, its kind in words, and its help line."""
 
     name: str
     kind: str

@@ -175,7 +175,7 @@ class FreeWeights(WeightShapes):
                 self.states[state][self.places[name]] = value.reshape(-1)
 
     def environment(self, settings: Settings) -> dict[str, Any]:
-        """Return the variables of the rule except g, n and any curvature that must be computed."""
+        """Return the values of the rule's variables by name, except g, n and curvatures computed per update."""
         if self._last is not None and self._last[0] is settings:
             return self._last[1]
         env: dict[str, Any] = {"w": self.w, **self.states}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from math import prod
 
 import numpy as np
 
@@ -99,9 +100,9 @@ class Plan:
     stages: tuple[LayerPlan, ...]  # every layer but the input, in order of computation
     parameters: dict[str, Parameter]  # by name, in order: for each layer its connections as stated, then its bias
 
-    @property
+    @cached_property
     def input_units(self) -> int:
-        return int(np.prod(self.input_shape))
+        return prod(self.input_shape)
 
     @property
     def output_units(self) -> int:

@@ -144,16 +144,20 @@ class Engine(Protocol):
         """
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the states of the output layer, (patterns, output units), without learning."""
+        """Return the states of the output layer for some inputs, (patterns, output units), without learning."""
 
     def states(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Return the states of every layer by name, (patterns, units)."""
 
     def curvature(self, inputs: np.ndarray, targets: np.ndarray, kind: str) -> dict[str, np.ndarray]:
-        """Return the mean over the patterns of h ("gauss-newton") or h-full ("full"), by parameter name."""
+        """Return the mean over the patterns of the curvature of each weight, by parameter name.
+
+        The curvature is a diagonal approximation of the Hessian of E, propagated backward like a gradient. `kind` is
+        "gauss-newton" (h of `UpdateRule`, without the f'' term) or "full" (h-full).
+        """
 
     def gradient(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
-        """Return g summed over the patterns, by parameter name, without learning."""
+        """Return the gradient dE/dw summed over the patterns, by parameter name, without learning."""
 
     def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return the outputs and their derivatives along a direction of the weights.

@@ -39,7 +39,7 @@ class WeightNorm:
         return v / weight_lengths, weight_lengths, (gain / lengths)[self._owner]
 
     def weights(self, v: np.ndarray, gain: np.ndarray) -> np.ndarray:
-        """Return w."""
+        """Return the weights w = gain * v / |v|, with |v| the length over the weights of an owner."""
         w: np.ndarray = v * (gain / self.lengths(v))[self._owner]
         return w
 

@@ -117,9 +117,10 @@ _SECONDS = 300  # that the compiler, or the example, may take
 
 
 def export_object(subject: Subject, folder: Path, target: str | None = None) -> Exported:
-    """Write the folder. On this machine the example is compiled and run first, if there is a C compiler.
+    """Write a folder with object code of the forward pass, a C header, the weights and an example in C.
 
-    SnError for an unknown target, if llvmlite is missing, or if the example computes something else than the engine.
+    On this machine the example is compiled and run first, if there is a C compiler. SnError for an unknown target, if
+    llvmlite is missing, or if the example computes something else than the engine.
     """
     engines.native_package()  # says what to install
     from snsim.engines.native.object_export import forward_object, host_triple

@@ -60,7 +60,10 @@ def _metadata(subject: Subject) -> dict[str, str]:
 
 
 def export_pt2(subject: Subject, path: Path) -> Exported:
-    """Write a program of torch.export, which torch.export.load reads. It is read again and run first."""
+    """Write a program of torch.export, which torch.export.load reads.
+
+    Loads and runs the program first. Raises SnError if its outputs differ from snsim's.
+    """
     content = io.BytesIO()
     with _quiet():
         torch.export.save(_program(subject), content)
@@ -74,7 +77,10 @@ def export_pt2(subject: Subject, path: Path) -> Exported:
 
 
 def export_onnx(subject: Subject, path: Path) -> Exported:
-    """Write an ONNX model with the input `inputs` and the output `outputs`. It is run with onnxruntime first."""
+    """Write an ONNX model with the input `inputs` and the output `outputs`, (patterns, units).
+
+    Runs the model with onnxruntime first. Raises SnError if its outputs differ from snsim's, or a package is missing.
+    """
     with needing("onnx", "onnxscript", "onnxruntime", what="snsim export --to onnx"):
         import onnx
         import onnxruntime

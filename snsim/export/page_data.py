@@ -29,7 +29,10 @@ KINDS = {
 
 
 def pattern_arrays(data: PreparedData, dtype: str) -> dict[str, np.ndarray]:
-    """Return the patterns: an array of at most 256 different numbers as bytes and a table of the numbers."""
+    """Return the arrays of the patterns by name: x_train, d_train, and x_test, d_test with a test set.
+
+    An array with at most 256 different numbers is stored as uint8 indices, beside a table of the numbers, NAME.levels.
+    """
     arrays: dict[str, np.ndarray] = {}
     for split, patterns in (("train", data.train), ("test", data.test)):
         if patterns is not None:
@@ -45,7 +48,11 @@ def pattern_arrays(data: PreparedData, dtype: str) -> dict[str, np.ndarray]:
 
 
 def left_to_torch(training: Training, total: int) -> list[str]:
-    """Return what the training draws and a page leaves to PyTorch, in words, because it would be too large a file."""
+    """Return the kinds of random numbers ("order", "noise" ...) that would make the page's file too large.
+
+    A page draws these with PyTorch, so it does not repeat the training bit by bit. `total` is the number of training
+    patterns.
+    """
     sizes: dict[str, int] = defaultdict(int)
     net = training.net
     for stage in training.stages:
@@ -63,7 +70,7 @@ def left_to_torch(training: Training, total: int) -> list[str]:
 def draw_arrays(
     training: Training, total: int, seed: int, dtype: str, modules: Mapping[str, str]
 ) -> dict[str, np.ndarray]:
-    """Return what the training draws for each pass, as the training loop draws it, but for `left_to_torch`.
+    """Return the random numbers of each pass by name, drawn as in training, without those of `left_to_torch`.
 
     `total` is the number of training patterns; `modules` are the names of the layers on the page.
     """
@@ -98,7 +105,7 @@ def draw_arrays(
 
 
 def fan_in_arrays(training: Training, writer: NetWriter) -> dict[str, np.ndarray]:
-    """Return what rates and pruning need to know of single weights: their F, and the connections that share them."""
+    """Return, by name, F (the fan-in) and the sharers of each weight, where rates or pruning need them per weight."""
     net, names = training.net, writer.names
     arrays: dict[str, np.ndarray] = {}
     for stage in training.stages:

@@ -40,7 +40,7 @@ def identifier(name: str) -> str:
 
 
 def variable(name: str) -> str:
-    """Return a name of a variable that means nothing else on the page, for an identifier."""
+    """Return the identifier with `_` added if it has a meaning on the page or is a keyword of Python."""
     return f"{name}_" if name in PAGE_NAMES or keyword.iskeyword(name) else name
 
 
@@ -57,7 +57,7 @@ def tuple_text(shape: tuple[int, ...]) -> str:
 
 
 def maps_text(rows: list[list[int]], maps: int) -> str:
-    """Return a table of maps; one in which each reads all is shorter."""
+    """Return the source maps of each target map as Python text, shorter if each target map reads all."""
     if all(row == list(range(maps)) for row in rows) and len(rows) * maps > 1:
         return f"[{list(range(maps))}] * {len(rows)}"
     if len(rows) > 1 and rows == [[i] for i in range(len(rows))]:
@@ -69,7 +69,7 @@ def maps_text(rows: list[list[int]], maps: int) -> str:
 
 
 def numbers_text(numbers: np.ndarray) -> str:
-    """Return whole numbers as a list."""
+    """Return whole numbers as the Python text of a list, in a short form such as `list(range(5))` if there is one."""
     flat = numbers.reshape(-1)
     if len(flat) > 1 and np.array_equal(flat, np.arange(len(flat))):
         return f"list(range({len(flat)}))"

@@ -33,7 +33,7 @@ _METHODS = {"gauss-newton": "curvature", "full": "full_curvature"}
 
 
 def curvature_methods(training: Training) -> dict[str, str]:
-    """Return the methods of the net that a training calls for second derivatives, by the kind of these."""
+    """Return the name of the net's method for each kind of second derivatives that a training uses."""
     kinds = {stage.rule.curvature for stage in training.stages}
     kinds |= {"full"} if any(stage.prune is not None for stage in training.stages) else set()
     if len(kinds - {None}) == 1:
@@ -42,7 +42,7 @@ def curvature_methods(training: Training) -> dict[str, str]:
 
 
 class NetWriter:
-    """The class of the net, and the names in it.
+    """Writes the Python class of a net for the page of PyTorch.
 
     Attributes
     ----------
@@ -141,7 +141,7 @@ class NetWriter:
         )
 
     def functions(self) -> list[str]:
-        """Return the text of each non-linearity and transform."""
+        """Return the Python source of each non-linearity and transform that the net uses."""
         used = list(self._functions.values())
         structures = [t.structure for stage in self.plan.stages for t in stage.transfers]
         if any(isinstance(s, Normalization) for s in structures):
@@ -154,7 +154,7 @@ class NetWriter:
         return used
 
     def classes(self) -> list[str]:
-        """Return the text of each class that the net uses, Net itself excepted."""
+        """Return the Python source of each class that the PyTorch page defines for this net, except `Net`."""
         gains = any(link.gain is not None for stage in self.plan.stages for link in stage.links)
         base = (
             parts.CONNECTION.replace("{gain_argument}", ", owners=None" if gains else "")
@@ -243,7 +243,7 @@ class NetWriter:
     # ---- The class ---------------------------------------------------------------------------------------------
 
     def net_class(self, training: Training | None) -> str:
-        """Return the text of the class of the net."""
+        """Return the Python source of the class `Net`, with methods for the second derivatives a training uses."""
         names = self.plan.layer_names
         drawn = " -> ".join(
             f"{plain(name)} {'x'.join(map(str, layer.shape))}" for name, layer in zip(names, self.plan.net.layers)
@@ -280,7 +280,7 @@ class NetWriter:
         return lines
 
     def dropout_text(self, dropout: dict[str, float]) -> str:
-        """Return the dropout probabilities by layer as a dict."""
+        """Return the dropout probabilities by layer as the Python text of a dict."""
         return "{" + ", ".join(f'"{self.modules[layer]}": {p!r}' for layer, p in dropout.items()) + "}"
 
     def _drop_method(self) -> list[str]:

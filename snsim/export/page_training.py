@@ -573,7 +573,7 @@ class _BestText:
 
 
 def figures_of_a_page() -> tuple[str, ...]:
-    """Return the figures by which a page can tell the best pass."""
+    """Return the names of the figures by which a page can choose the best pass, such as "test-misses"."""
     return tuple(f"{split}-{f}" for split in ("test", "train") for f in ("misses", "error", "loss", "mse", "half-mse"))
 
 

@@ -71,14 +71,18 @@ class Subject:
 
     @property
     def checked_on(self) -> str:
-        """The patterns of the check, in words."""
+        """What `inputs` are, in words, such as "480 test patterns of digits"."""
         if self.data is None:
             return "random inputs"
         return f"{len(self.inputs):,} {'train' if self.data.test is None else 'test'} patterns of {self.data.name}"
 
     @property
     def inputs(self) -> np.ndarray:
-        """The inputs of the check, (patterns, input units): test patterns, or random ones without data."""
+        """The inputs on which an export is compared with snsim, shape (patterns, input units).
+
+        They are the first 2,007 test patterns, or training patterns if there is no test set. Without data they are 100
+        random patterns, uniform in [-1, 1).
+        """
         if self.data is None:
             draw = np.random.default_rng(0)
             return draw.uniform(-1, 1, (100, self.plan.input_units)).astype(self.dtype)

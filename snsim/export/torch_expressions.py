@@ -15,7 +15,7 @@ _ATOM = 5
 def expression_lines(
     expressions: Sequence[Expression], tensors: Collection[str], dtype: str, names: dict[str, str] | None = None
 ) -> tuple[list[str], list[str]]:
-    """Return assignments of steps that are used twice, and one text for each expression.
+    """Return Python lines that assign values used more than once, and the Python text of each expression.
 
     `tensors` are the variables that are tensors; the others are numbers. `names` renames variables.
     """

@@ -65,7 +65,7 @@ def kinds() -> tuple[Kind, ...]:
 def listing(kind: str | None, more: tuple[Kind, ...] = ()) -> str:
     """Return every name with its help line, of one kind or of all. SnError for an unknown kind.
 
-    `more` are kinds that this room does not know: the commands.
+    `more` are further kinds of names: the commands and the nets of the gallery.
     """
     known = (*kinds(), *more)
     chosen = [k for k in known if kind in (None, k.name, k.plural)]
@@ -82,7 +82,7 @@ def is_known(name: str) -> bool:
 def explain(name: str, more: tuple[Kind, ...] = ()) -> str:
     """Return every meaning of a name: kind, syntax, help, options. SnError with the nearest name if it has none.
 
-    `more` are kinds whose names may be the nearest too: the commands.
+    `more` are further kinds of names that the hint may suggest, such as the commands.
     """
     meanings = _meanings(name)
     if not meanings and (term := term_for(name)) is not None:
@@ -208,5 +208,9 @@ def _description(entry: Entry[object]) -> str:
     """Return the whole docstring of a function, or the help line if that is all."""
     if isinstance(entry.value, ClauseHelp):
         return f"{entry.value.doc}\n\n{entry.value.details}".rstrip()
-    docstring = inspect.getdoc(entry.value)
-    return docstring if docstring and docstring.startswith(entry.doc) else entry.doc
+    builtin = getattr(entry.value, "function", None)  # of a word of the Lisp, whose class has another docstring
+    docstring = inspect.getdoc(builtin or entry.value) or ""
+    if docstring.startswith(entry.doc):
+        return docstring
+    details = docstring.partition("\n\n")[2]
+    return f"{entry.doc}\n\n{details}" if builtin and details else entry.doc

@@ -109,7 +109,7 @@ class Budget:
         self.walk(length)
 
     def check_matrix(self, elements: int, caller: str) -> None:
-        """Refuse a matrix that is too large, before it is created."""
+        """Raise LimitError if a matrix of this many elements would be too large, before it is created."""
         if elements > self.limits.matrix_elements:
             raise exceeded(
                 f"{caller}: the matrix would have {elements:.4g} elements",
@@ -135,7 +135,7 @@ class Budget:
         self.compute(elements)
 
     def check_string(self, length: int, caller: str) -> None:
-        """Refuse a string that is too long, before it is created."""
+        """Raise LimitError if a string of this length would be too long, before it is created."""
         if length > self.limits.string_length:
             raise exceeded(f"{caller}: the string is too long", self.limits.string_length, self._place(), LONG_STRING)
 
@@ -163,7 +163,7 @@ class Budget:
             self.make_matrix(result.size, caller)
 
     def check_memory(self) -> None:
-        """Refuse to go on in a process that takes too much memory."""
+        """Raise LimitError if the process has used more memory than the limit."""
         memory = peak_memory()  # None: the system does not tell it
         if memory is not None and memory > self.limits.memory_bytes:
             raise exceeded(

@@ -103,7 +103,7 @@ class Evaluator(Variables):
 
     @property
     def acted(self) -> bool:
-        """Whether the program did more than declare: it printed, or called functions that keep state."""
+        """Whether the program printed, or called words that keep state, such as SN-2.8's words for nets."""
         return self.budget.output > 0 or len(self._parts) > self._kept
 
     # Running a text
@@ -229,7 +229,7 @@ class Evaluator(Variables):
         )
 
     def located(self, error: CallError, base: int, frames: tuple[Pair, ...]) -> SnError:
-        """Return the error of an inlined call, the last of `frames`, with its place; only `base` calls are left."""
+        """Return an error in the last of the calls `frames`, with its place; remove all but `base` calls."""
         self.calls.extend(frames)
         fault = self._error_of_call(self.calls[-1], error)
         del self.calls[base:]

@@ -27,14 +27,14 @@ _SHOWN = 40  # characters of the text in a sentence
 
 
 def find_hidden(text: str) -> int | None:
-    """Return the index of the first refused character, or None."""
+    """Return the index of the first control, format or surrogate character or line separator, or None."""
     if text.isprintable():  # no character of any category C, and no separator but the blank
         return None
     return next((at for at, character in enumerate(text) if is_hidden(character)), None)
 
 
 def replace_hidden(text: str) -> str:
-    """Return a text as it is shown: with a replacement character for each refused one."""
+    """Return the text with U+FFFD in place of each control, format or surrogate character and line separator."""
     return (
         text
         if text.isprintable()

@@ -65,11 +65,14 @@ _PLAIN = frozenset({float, str, Pair, Symbol, type(None)})  # types of results t
 
 
 class NotInlinedError(Exception):
-    """A form is left to the evaluator."""
+    """Raised when a form cannot be translated to Python, so that the evaluator must evaluate it."""
 
 
 def translate_body(interpreter: Interpreter, first: Pair, otherwise: Callable[..., Form]) -> Callable[[], Form] | None:
-    """Return a function that evaluates the forms from a cell on, as `Interpreter.body` does; None if it cannot be."""
+    """Return a function that evaluates the forms from a cell on; None if they cannot be translated to Python.
+
+    It does what `Interpreter.body` does. It calls `otherwise` when the program has changed in the meantime.
+    """
 
     def write(writer: Writer) -> None:
         writer.sequence(first, (), "d", "return")
@@ -216,7 +219,7 @@ Frames = tuple[Pair, ...]
 
 
 class Writer:
-    """Writes one Python function. A method that writes code for a form returns the name of the variable with its value.
+    """Writes the Python function for a piece of Lisp. Most methods return the name of the variable with the value.
 
     `frames` are the calls around a form inside the function, outermost first.
     """
@@ -330,7 +333,7 @@ class Writer:
         return self._constants[key]
 
     def stack(self, variable: Symbol) -> str:
-        """Return the name of the list of bindings of a variable."""
+        """Return the name, in the Python function, of the list of bindings of a Lisp variable."""
         return self._constant(self.interpreter.stack_of(variable))
 
     def _flush(self) -> None:
@@ -370,7 +373,7 @@ class Writer:
     # Forms
 
     def sequence(self, cell: Form, frames: Frames, target: str, leave: str) -> None:
-        """Write the forms from a cell on; the value of the last goes to `target`.
+        """Write code that evaluates the forms from a cell on; the value of the last goes to `target`.
 
         `leave` is the statement that ends the sequence early, when the program has changed: "return", "continue",
         "break", or "" if there is none yet.
@@ -427,7 +430,7 @@ class Writer:
             self._line(f"{target} = {value}")
 
     def value(self, form: Form, cell: Pair, frames: Frames, target: str = "", leave: str = "") -> str:
-        """Write the evaluation of a form, the car of a cell, and return the variable that holds its value.
+        """Write code that evaluates a form, the car of a cell; return the variable that holds its value.
 
         With `target` the value may be put there, but it need not be.
         """
@@ -603,7 +606,7 @@ class Writer:
     # Conditions
 
     def test(self, form: Form, cell: Pair, frames: Frames) -> str:
-        """Write the evaluation of a condition; return a Python expression that is true if it is not ()."""
+        """Write code that evaluates a condition; return a Python expression that is true if it is not ()."""
         if type(form) is Pair and type(form.car) is Symbol and form.car.name in _TESTS:
             head, cells = form.car, self._argument_cells(form)
             entry = CORE.entry(head.name)

@@ -11,7 +11,7 @@ from snsim.language.source_files import read_source
 
 
 def include(call: Node, interpreter: Interpreter) -> Form:
-    """(include "f.sn"): evaluate a file, relative to this one; a second time does nothing"""
+    """(include "f.sn"): evaluates a file, relative to the file of this form; a file is evaluated only the first time"""
     span = call.span
     if len(call.items) != 2 or not isinstance(call.items[1].value, str):
         raise fail("include takes the name of one file, as a string", span, hint='write (include "f.sn")')

@@ -20,7 +20,7 @@ Part = TypeVar("Part")
 
 
 class ProgramStoppedError(SnError):
-    """An error after which the rest of the file has no meaning: the interpreter reads no further form."""
+    """Raised for an error after which the rest of the file has no meaning: no further form is read."""
 
 
 class Interpreter(Protocol):

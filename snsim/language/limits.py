@@ -69,7 +69,7 @@ LONG_LIST = "a list that grows in a loop, or holds itself? Split it, or keep the
 
 
 class LimitError(SnError):
-    """A limit was passed. It ends the whole program."""
+    """Raised when a program passes a limit. It ends the whole program."""
 
 
 def exceeded(what: str, limit: float, span: Span | None, hint: str) -> LimitError:

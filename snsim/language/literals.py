@@ -15,7 +15,7 @@ from snsim.language.forms import Form, Pair, Symbol, fold, make_list, symbol
 
 
 class TokenError(Exception):
-    """A token is wrong: a sentence, a remedy, and the faulty part of the token (from `start` to `end`)."""
+    """Raised for a wrong token. It has a sentence, a remedy, and the wrong part of the token (`start` to `end`)."""
 
     def __init__(self, message: str, hint: str, start: int = 0, end: int | None = None):
         super().__init__(message)

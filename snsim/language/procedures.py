@@ -28,7 +28,7 @@ _MOST_NAMES = 1_000  # in an argument list or a pattern; a circular one would ne
 
 
 class CallError(Exception):
-    """A call is wrong: a sentence, a hint, and the argument (from 0) that is at fault, if it is one.
+    """Raised for a wrong call. It has a sentence, a hint, and the number of the wrong argument (from 0), if any.
 
     Without a hint it gets the help line of the called word (`Interpreter.usage`).
     """

@@ -1,4 +1,4 @@
-"""Read text to forms, one at a time. Only this module imports lark; its messages never reach a user."""
+"""Read text to forms, one at a time."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
-
-from lark import Lark, Transformer, UnexpectedToken
-from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from snsim.errors import Fault, SnError, Source, Span, fail
 from snsim.language.forms import BACKQUOTE, NIL, QUOTE, SPLICE, UNQUOTE, Form, Pair, symbol
@@ -28,6 +23,7 @@ from snsim.language.literals import (
     read_string,
     read_symbol,
 )
+from snsim.language.parser import FormParser, UnexpectedTokenError, grammar
 from snsim.language.quasiquote import QuoteContext
 
 Warn = Callable[[Fault], None]
@@ -42,12 +38,12 @@ _DASHES = {ord(sign): "-" for sign in "\u2010\u2011\u2012\u2013\u2014\u2212"}  #
 
 
 class UnfinishedFormError(SnError):
-    """The text ends inside a form; a prompt can read more of it."""
+    """Raised when the text ends inside a form. A prompt then reads more of it."""
 
 
 @dataclass(slots=True)
 class Token:
-    """A token, or the value of several tokens that the parser reduced. lark's parser looks at `type` only."""
+    """A token, or the value of several tokens that the parser reduced."""
 
     type: str
     value: Any
@@ -90,8 +86,26 @@ def _covering(first: Token, last: Token) -> Span:
     return Span(first.span.source, first.span.start, last.span.end)
 
 
-class _Builder(Transformer[Token, Token]):
-    """Build the value of each rule of the grammar. The parser calls a method when its rule is complete."""
+class _Builder:
+    """Build the value of each rule of the grammar. The parser calls a method when its rule is complete.
+
+    Lark's lexer produces the same tokens as `FormReader` and takes three times as long, because it counts lines and
+    makes each token an object with eight fields.
+    """
+
+    def action(self, rule: str) -> Callable[[list[Token]], Token]:
+        """Return the method for a rule."""
+        return self._actions[rule]
+
+    def __init__(self) -> None:
+        self._actions = {
+            "parens": self.parens,
+            "prefixed": self.prefixed,
+            "rows": self.rows,
+            "array_row": self.array_row,
+            "array": self.array,
+            "matrix": self.matrix,
+        }
 
     def parens(self, tokens: list[Token]) -> Token:
         span = _covering(tokens[0], tokens[-1])
@@ -210,33 +224,18 @@ def _first_number(part: Token) -> Span:
     return part.span if first is None else Span(part.span.source, *first.span())
 
 
-@dataclass(frozen=True)
-class _Grammar:
-    """The parser of the grammar, and its terminals as patterns that match at any offset of a text.
-
-    Lark's own lexer produces the same tokens and takes three times as long, because it counts lines and makes each
-    token an object with eight fields. `token` matches ignored text and then a token, in a group of its name. `numbers`
-    matches ignored text and then the numbers up to the first other token or comment, in group 1.
-    """
-
-    parser: Lark
-    ignored: re.Pattern[str]
-    token: re.Pattern[str]
-    numbers: re.Pattern[str]
-
-
 class _FormInProgress:
     """A form that is being read: its open brackets, and the parser for all that the fast path cannot read."""
 
     def __init__(self) -> None:
         self.opened: list[_OpenForm] = []
         self.may_complete = False  # a matrix or array has ended; the parser reduces it when it gets the next token
-        self._parser: InteractiveParser | None = None
+        self._parser: FormParser[Token] | None = None
 
     def feed(self, token: Token) -> None:
         """Pass a token to the parser, after all that the fast path kept back. SnError if it cannot follow."""
         if self._parser is None:
-            self._parser = _grammar().parser.parse_interactive()
+            self._parser = FormParser(_Builder().action)
         level = len(self.opened)
         while level > 0 and not self.opened[level - 1].fed:
             level -= 1
@@ -253,37 +252,15 @@ class _FormInProgress:
 
     def _feed(self, token: Token) -> None:
         try:
-            self._parser.feed_token(token)  # type: ignore[union-attr, arg-type]
-        except UnexpectedToken:
+            self._parser.feed(token)  # type: ignore[union-attr]
+        except UnexpectedTokenError:
             raise _misplaced(token, [form.token for form in self.opened]) from None
 
     def after_form(self) -> Token | None:
         """Close the prefixes before a completed form. Return the whole form if nothing is open any more."""
         while self.opened and self.opened[-1].token.type in _PREFIXES:
             self.opened.pop()
-        return None if self.opened else self._parser.feed_eof()  # type: ignore[union-attr]
-
-
-@cache
-def _grammar() -> _Grammar:
-    """Return the tables of the grammar. They are built once per process, in a few hundredths of a second."""
-    text = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
-    parser = Lark(
-        text,
-        start="form",
-        parser="lalr",
-        lexer="basic",
-        keep_all_tokens=True,
-        transformer=_Builder(),
-        maybe_placeholders=False,
-    )
-    written = {terminal.name: terminal.pattern.to_regexp() for terminal in parser.terminals}
-    ignored = f"(?:{'|'.join(written[name] for name in parser.ignore_tokens)})*+"
-    # If several terminals match at one offset, the first of this order is the token, as in lark.
-    order = sorted(parser.terminals, key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name))
-    tokens = "|".join(f"(?P<{t.name}>{written[t.name]})" for t in order if t.name not in parser.ignore_tokens)
-    numbers = f"({written['NUMBER']}(?:{written['BLANK']}{written['NUMBER']})*+)"
-    return _Grammar(parser, re.compile(ignored), re.compile(f"{ignored}(?:{tokens})"), re.compile(ignored + numbers))
+        return None if self.opened else self._parser.finish()  # type: ignore[union-attr]
 
 
 class FormReader:
@@ -329,8 +306,8 @@ class FormReader:
 
     def _token(self) -> Token | None:
         text = self._source.text
-        while (match := _grammar().token.match(text, self._at)) is None:
-            ignored = _grammar().ignored.match(text, self._at)
+        while (match := grammar().token.match(text, self._at)) is None:
+            ignored = grammar().ignored.match(text, self._at)
             end = self._at if ignored is None else ignored.end()
             if end == len(text):
                 return None
@@ -365,7 +342,7 @@ class FormReader:
 
     def _numbers(self) -> Token | None:
         """Read adjacent numbers of a matrix as one NUMBERS token with their list; None if there is none here."""
-        match = _grammar().numbers.match(self._source.text, self._at)
+        match = grammar().numbers.match(self._source.text, self._at)
         if match is None:
             return None
         start, self._at = match.span(1)
@@ -477,7 +454,7 @@ class FormReader:
         Stop before any other token, and before the ) of a list that the parser knows or that is no element.
         """
         source, text, symbols = self._source, self._source.text, self._symbols
-        match_token = _grammar().token.match
+        match_token = grammar().token.match
         inside, at = opened[-1], self._at
         while (match := match_token(text, at)) is not None:
             kind = match.lastgroup
@@ -523,7 +500,7 @@ class FormReader:
         None if it is faulty: the parser then reads the matrix again and reports the fault.
         """
         source, text, start = self._source, self._source.text, at
-        match_token = _grammar().token.match
+        match_token = grammar().token.match
         opened: list[tuple[str, list[Form]]] = []  # for each open row its letters and its contents
         self._at = at
         while True:

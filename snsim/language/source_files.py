@@ -42,7 +42,7 @@ def _decode(name: str, content: bytes, span: Span | None) -> str:
         raise fail(
             f"{shown(name)} is text in UTF-16; snsim reads UTF-8",
             span,
-            hint=f"save it as UTF-8, or: iconv -f utf-16 -t utf-8 {for_shell([Path(name)])}",
+            hint=f"save it as UTF-8, or: iconv -f utf-16 -t utf-8 {for_shell([Path(name)])} > NEW.sn",
         )
     if known := foreign_format(content):
         raise fail(
@@ -55,7 +55,7 @@ def _decode(name: str, content: bytes, span: Span | None) -> str:
         raise fail(
             f"{shown(name)} is not UTF-8 text: byte {error.start} is {content[error.start]:02x}",
             place,
-            hint=f"is it the right file? From Latin-1: iconv -f latin1 -t utf-8 {for_shell([Path(name)])}",
+            hint=f"is it the right file? From Latin-1: iconv -f latin1 -t utf-8 {for_shell([Path(name)])} > NEW.sn",
             also=() if span is None else (("read here", span),),
         ) from None
     if "\0" in text:
@@ -106,9 +106,10 @@ def _has_sources(folder: Path) -> bool:
 
 
 class FileAccess:
-    """The files that a program may read: those below the folder of its main file, and `.sn` files one folder above.
+    """The files that a program may read.
 
-    The folder above counts if it has `.sn` files itself. So a study in a folder below the nets can include the nets.
+    A program may read every file below the folder of its main file. If the parent folder directly contains `.sn` files,
+    it may also include every `.sn` file below the parent folder. So a study in a subfolder can include the nets.
     """
 
     def __init__(self, root: Path | None, texts: Path | None = None):
@@ -123,7 +124,7 @@ class FileAccess:
 
     @classmethod
     def beside(cls, source: Source, texts: Path | None = None) -> FileAccess:
-        """Return what a source text may read; nothing, for a text that is not in a file (`<prompt>`)."""
+        """Return the files that a source text may read; none for a text that is not in a file (`<prompt>`)."""
         if source.path is None:
             return cls(None)
         access = cls(source.path.parent, texts)
@@ -131,7 +132,7 @@ class FileAccess:
         return access
 
     def find(self, name: str, beside: Source, span: Span) -> Path:
-        """Return the path of `name`, relative to the file it is written in. SnError if it is outside the tree."""
+        """Return the path of `name`, relative to the file `beside`. SnError if a program may not read it."""
         if self.root is None:
             raise fail(
                 f'"{name}" cannot be included: this text is not in a file, so it has no folder',
@@ -152,8 +153,8 @@ class FileAccess:
             raise fail(
                 f'"{shown(name)}" is outside {self.root}, the folder of the program',
                 span,
-                hint=f"copy {shown(path.name)} into that folder or a folder in it; .sn files may also be in the "
-                "folder above, if that has .sn files",
+                hint=f"copy {shown(path.name)} into that folder or a subfolder; .sn files may also be below its parent "
+                "folder, if the parent directly contains .sn files",
             )
         return path
 

@@ -36,7 +36,7 @@ RESERVED = frozenset(_NAMES.split())
 
 
 def attribute_names(names: Iterable[str]) -> list[str]:
-    """Return a name for each part of a net, in order: other characters than letters, digits and `_` become `_`.
+    """Return a Python attribute name for each part of a net: characters but letters, digits and _ become _.
 
     A name that is taken by an earlier part, or that every module has, gets one more `_`.
     """

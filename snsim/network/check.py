@@ -157,7 +157,7 @@ def require_fed_maps(net: Net) -> Iterator[Fault]:
             yield Fault(
                 f"nothing feeds {which} of layer {layer.name} (counted from 1)",
                 entering[-1].span,
-                hint="put an x into the columns of these maps in the table, or leave the maps out",
+                hint="put an x into the columns of these maps in the connection table, or remove the maps",
             )
 
 

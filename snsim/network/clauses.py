@@ -103,7 +103,7 @@ def read_number(node: Node, what: str, faults: Faults) -> float | None:
         faults.add(
             f"{what} must be a finite number, not {node.value:g}",
             node.span,
-            "write a number such as 0.5, 3 or 1e-4; a computed one may be too large",
+            "write a number such as 0.5, 3 or 1e-4; if you compute it, its value is too large or undefined",
         )
         return None
     faults.add(f"{what} must be a number, not {describe(node)}", node.span, number_hint(node))

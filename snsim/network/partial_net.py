@@ -119,12 +119,12 @@ class NetDraft:
 
     @property
     def connections(self) -> list[DraftConnection]:
-        """The inherited ones, then the added ones, in the order of the text."""
+        """The inherited connections, then the added ones, in the order of the text."""
         return [*self._connections.values(), *self._added_connections]
 
     @property
     def transforms(self) -> list[DraftTransform]:
-        """The inherited ones, then the added ones, in the order of the text."""
+        """The inherited transforms, then the added ones, in the order of the text."""
         return [*self._transforms.values(), *self._added_transforms]
 
     @cached_property
@@ -231,7 +231,7 @@ class NetDraft:
                 )
             elif node.head not in known:
                 self._faults.add(
-                    f'{kind} reads no option "{node.head}"',
+                    f'{kind} has no option "{node.head}"',
                     node.items[0].span,
                     partial(suggest, node.head, list(known), f"options of {kind}"),
                 )
@@ -359,9 +359,12 @@ class NetDraft:
         kind = "scheme or option" if changes else "scheme"
         words = SCHEMES.names() + (CONNECT_OPTIONS.names() if changes else [])
         if first.is_name and first.name in words:
-            self._faults.add(
-                f'a {kind} must be in parentheses, and "{first.name}" is not', first.span, f"write ({first.name} ...)"
-            )
+            with self._faults.gathered():
+                option = first.name not in SCHEMES.names()
+                syntax = CONNECT_OPTIONS.get(first.name) if option else SCHEMES.get(first.name).syntax
+                self._faults.add(
+                    f'a {kind} must be in parentheses, and "{first.name}" is not', first.span, f"write {syntax}"
+                )
         elif not first.head:
             self._faults.add(
                 f"expected a {kind}, not {describe(first)}",

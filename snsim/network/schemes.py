@@ -74,7 +74,7 @@ def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed")) -> Callable
 @SCHEMES.register("full")
 @scheme("(full)", ("scale", "fixed", "weight-norm"))
 def full(source: Layer, target: Layer, statement: Statement) -> Wiring:
-    """Connect all units to all units; weights (inputs, outputs)."""
+    """Connect all units of a layer to all units of another; weights (inputs, outputs)."""
     read_arguments(statement.scheme, 0, 0, "(full)", statement.faults)
     statement.faults.raise_if_any()
     return wire(Dense(source.units, target.units))
@@ -90,7 +90,7 @@ def mask(source: Layer, target: Layer, statement: Statement) -> Wiring:
 @SCHEMES.register("local")
 @scheme("(local R C)", WINDOW_OPTIONS)
 def local(source: Layer, target: Layer, statement: Statement) -> Wiring:
-    """Give each unit its own window of RxC weights per source map: no weights are shared."""
+    """Give each unit its own RxC weights per source map for the window that it reads."""
     return _windows(source, target, statement, "unit")
 
 

@@ -22,7 +22,7 @@ LAYER_COUNTS = {"normalize": 2, "attend": 4}
 
 @dataclass
 class DraftTransform:
-    """A clause as read; `layers` are in the order in which they are stated, the target last."""
+    """A `normalize` or `attend` clause as read; `layers` are in the order of the clause, the target last."""
 
     word: str
     layers: tuple[str, ...]

@@ -62,7 +62,7 @@ class Dense:
         return np.tile(np.arange(self.targets), self.sources)
 
     def last_users(self) -> np.ndarray:
-        """Return the distinct units of `last_user`."""
+        """Return the different target units in `last_user`, each once."""
         return np.arange(self.targets)
 
     def owners(self) -> np.ndarray:
@@ -150,7 +150,7 @@ class Windows:
         return np.repeat(first + self._units - 1, self._cells if self.sharing == "map" else 1)
 
     def last_users(self) -> np.ndarray:
-        """Return the distinct units of `last_user`."""
+        """Return the different target units in `last_user`, each once."""
         first = np.flatnonzero(self._sources_of_map) * self._units
         if self.sharing == "unit":
             return (first[:, None] + np.arange(self._units)).ravel()
@@ -270,7 +270,7 @@ class Frames:
         return np.tile(last, self.window * self.source[1])
 
     def last_users(self) -> np.ndarray:
-        """Return the distinct units of `last_user`."""
+        """Return the different target units in `last_user`, each once."""
         return (self.target[0] - 1) * self.target[1] + np.arange(self.target[1])
 
     def owners(self) -> np.ndarray:
@@ -426,7 +426,10 @@ class Wiring:
         return last
 
     def last_users(self) -> np.ndarray:
-        """Return the distinct units of `last_user`; a structure computes them without an array of all weights."""
+        """Return the different target units in `last_user`, each once.
+
+        A structure computes them without an array of all weights.
+        """
         return self.last_user() if self.structure is None else self.structure.last_users()
 
 

@@ -14,7 +14,11 @@ _EDGE = 3.6541528853610088  # where the tail begins
 
 
 def normal_table() -> np.ndarray:
-    """Return (3, 256) numbers: the width of each strip / 2^52, the largest 52 bits accepted at once, its height."""
+    """Return the ziggurat table by which NumPy draws normal numbers, shape (3, 256), a column per strip.
+
+    The rows are the width of the strip / 2^52, the largest random number of 52 bits that is accepted at once, and the
+    height.
+    """
     width = np.array([_width(strip) for strip in range(_STRIPS)])
     x = width * 2.0**_BITS
     accepted = np.empty(_STRIPS)

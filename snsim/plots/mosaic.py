@@ -58,7 +58,10 @@ class Panel:
 
 @dataclass(frozen=True)
 class Scale:
-    """The values of black (`low`) and white (`high`); `beyond` says that some values lie outside."""
+    """The gray scale: the values shown as black (`low`) and as white (`high`).
+
+    `beyond` says that some values lie outside and are shown as black or white.
+    """
 
     low: float
     high: float

@@ -28,7 +28,7 @@ from snsim.training.initial_files import starting_weights
 from snsim.training.loop import PassResult, Progress, PruningResult, Snapshot, training_events
 from snsim.training.prepare import Patterns, prepare_data
 from snsim.training.schedule import fit_stages, stage_of_pass
-from snsim.training.scores import Score, mean_cost, score_engine
+from snsim.training.scores import Score, Scorer, mean_cost
 from snsim.training.spec import Training
 
 
@@ -123,7 +123,7 @@ class CurrentTraining:
         train, test = (
             None
             if p is None
-            else score_engine(self.engine, p.inputs, p.targets, self.training.cost, self.training.criterion)
+            else Scorer(p.targets, self.training.cost, self.training.criterion).score_engine(self.engine, p.inputs)
             for p in (self.data.train, self.data.test)
         )
         assert train is not None

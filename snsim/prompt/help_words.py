@@ -40,7 +40,7 @@ or which (use-net 'mine) makes from a declared one with its weights; (use-data) 
 
 @prompt_form("help")
 def help_(interpreter: Interpreter, form: Pair) -> Form:
-    """(help [NAME]): explains a name: syntax, meaning, options, definition; without a name, the prompt"""
+    """(help [NAME]): explains a name: syntax, meaning, options, definition; without a name, explains the prompt"""
     title = _named(interpreter, form, "help")
     if not title:
         width = max(len(entry.name) for entry in PROMPT) + 2
@@ -59,7 +59,7 @@ def help_(interpreter: Interpreter, form: Pair) -> Form:
 
 @prompt_form("apropos")
 def apropos(interpreter: Interpreter, form: Pair) -> Form:
-    """(apropos "TEXT"): every name that contains the text, or whose help line does"""
+    """(apropos "TEXT"): lists every name whose spelling or help line contains the text"""
     pattern = _named(interpreter, form, "apropos")
     if not pattern:
         raise CallError("apropos: expected a text", None, 'write (apropos "text")')

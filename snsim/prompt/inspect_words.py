@@ -32,7 +32,10 @@ def current_training(interpreter: Interpreter, caller: str) -> CurrentTraining:
 
 @prompt_word("perf")
 def perf(interpreter: Interpreter) -> Form:
-    """(perf): prints the scores of the current net on training and test patterns; the percentage right in training"""
+    """(perf): prints the cost and errors of the current net on the training and test patterns
+
+    It returns the percentage of right answers on the training patterns.
+    """
     current = current_training(interpreter, "perf")
     train, test = current.scores()
     interpreter.print_text(f"{pass_headings(test is not None)}\n{pass_line(current.last.number, train, test)}\n")
@@ -45,7 +48,7 @@ def perf(interpreter: Interpreter) -> Form:
 
 @prompt_word("state")
 def state(interpreter: Interpreter, layer: Form) -> Form:
-    """(state 'LAYER): the states of a layer for the current pattern, in the shape of the layer"""
+    """(state 'LAYER): the states of a layer for the pattern presented last, in the layer's shape"""
     current = current_training(interpreter, "state")
     name = name_of("state", layer, "a layer", interpreter)
     current.net.layer(name)
@@ -54,7 +57,7 @@ def state(interpreter: Interpreter, layer: Form) -> Form:
 
 @prompt_word("test-pattern")
 def test_pattern(interpreter: Interpreter, number: Form, split: Form = ABSENT) -> Form:
-    """(test-pattern n ['train]): presents test pattern n, or training pattern n, to the current net; its cost"""
+    """(test-pattern n ['train]): presents test pattern n, or training pattern n; returns its cost"""
     current = current_training(interpreter, "test-pattern")
     part = split_of(interpreter, "test-pattern", split, current, 1)
     cost = current.present(part, whole("test-pattern", number))
@@ -75,7 +78,7 @@ def _class(current: CurrentTraining, number: SupportsInt) -> str:
 
 @prompt_word("misses")
 def misses(interpreter: Interpreter, split: Form = ABSENT) -> Form:
-    """(misses ['train]): the numbers of the test (or training) patterns that the current net gets wrong
+    """(misses ['train]): a list of the numbers of the test, or training, patterns that the current net gets wrong
 
     (test-pattern n) presents one of them, (plot 'misses) draws them.
     """
@@ -98,7 +101,7 @@ def misses(interpreter: Interpreter, split: Form = ABSENT) -> Form:
 
 @prompt_word("weights")
 def weights(interpreter: Interpreter, source: Form, target: Form = ABSENT, values: Form = ABSENT) -> Form:
-    """(weights 'A 'B [m]): the weights from layer A to layer B of the current net; with a matrix m, sets them
+    """(weights 'A 'B [m]): the weights from layer A to layer B of the current net; with a matrix or number m, sets them
 
     (weights 'A) returns the bias of layer A, (weights 'A m) sets it. A matrix of windows has the dimensions (target
     map, source map, row, column), where each target map counts the source maps that it reads. Full connections have

@@ -33,7 +33,7 @@ _ENDINGS = (".png", ".svg", ".pdf")
 
 @prompt_word("plot")
 def plot(interpreter: Interpreter, picture: Form, *rest: Form) -> Form:
-    """(plot 'PICTURE ['NAME] ["FILE.png"]): a picture of the current net, as text, or drawn into a file
+    """(plot 'PICTURE ['NAME] ["FILE.png"]): shows a picture of the current net as text, or draws it into a file
 
     Pictures: curves weights maps misses confusion of the current training; net, table of the current net or of a
     declared net NAME; nlf of the non-linearity NAME. Files end with .png, .svg or .pdf.

@@ -49,7 +49,7 @@ class Session:
             shelf.replace_by(partial(self._say_replaced, shelf.kind))
 
     def shelves(self) -> dict[str, Shelf[Any]]:
-        """Return the shelves of what can be declared, by the word for one of each."""
+        """Return everything that was declared, by kind: "table", "net", "training", "nlf", "cost", "update"."""
         shelves = self.declarations
         return {
             "table": shelves.tables,

@@ -44,7 +44,7 @@ _WEIGHT_FILES = (".npz", ".safetensors")
 
 @prompt_word("train-now")
 def train_now(interpreter: Interpreter, name: Form = ABSENT, passes: Form = ABSENT) -> Form:
-    """(train-now ['NAME] [n]): trains a declared training, n passes of it or all; it continues where it stopped
+    """(train-now ['NAME] [n]): trains a declared training for n passes, or to its end, from where it last stopped
 
     Without a name it continues the current training. Ctrl-C stops after the last complete pass, and (train-now) then
     continues with the same numbers as without the stop. Passes beyond the declared ones use the last rates. With
@@ -103,7 +103,7 @@ def load_best(interpreter: Interpreter) -> Form:
 
 @prompt_word("restart")
 def restart(interpreter: Interpreter, seed: Form = ABSENT) -> Form:
-    """(restart [seed]): resets the current training to before its first pass, with another seed if one is given"""
+    """(restart [seed]): resets the current training to before its first pass; a seed given replaces the last one"""
     current = current_training(interpreter, "restart")
     number = current.seed if seed is ABSENT else whole("restart", seed)
     _begin(interpreter, current.declared.name, number)
@@ -225,7 +225,7 @@ def declared(interpreter: Interpreter) -> Form:
 
 @prompt_word("save-weights")
 def save_weights(interpreter: Interpreter, file: Form) -> Form:
-    """(save-weights "F.npz"): writes the weights of the current net, as (initial "F.npz") reads them"""
+    """(save-weights "F.npz"): writes the weights of the current net to a file that (initial "F.npz") reads"""
     current = current_training(interpreter, "save-weights")
     path = _to_write(interpreter, "save-weights", file, _WEIGHT_FILES)
     arrays: dict[str, Any] = {

@@ -82,7 +82,7 @@ def install(interpreter: Interpreter) -> None:
 
 @prompt_word("load")
 def load(interpreter: Interpreter, name: Form) -> Form:
-    """(load "FILE"): evaluates a file form by form; what it declares can be trained and examined"""
+    """(load "FILE"): evaluates a file form by form; its declarations can then be trained and examined"""
     title = text("load", name)
     place = interpreter.place()
     typed = place is not None and place.source.path is None
@@ -95,7 +95,7 @@ def load(interpreter: Interpreter, name: Form) -> Form:
 
 @prompt_word("use-net")
 def use_net(interpreter: Interpreter, name: Form) -> Form:
-    """(use-net 'NAME): makes a declared net the net of SN's words, with the weights it has learned here
+    """(use-net 'NAME): makes a declared net the net of SN-2.8's words, with the weights it has learned here
 
     Its layers become variables that hold their units: (state h1), (sval 1 300), (run 7291 1) work on it. `perf` and
     similar words then use that net, until (train-now) makes a training current again.
@@ -123,7 +123,7 @@ def _in_order(training: CurrentTraining) -> np.ndarray:
 
 @prompt_word("use-data")
 def use_data(interpreter: Interpreter) -> Form:
-    """(use-data): gives SN's words the patterns of the training begun last, with (ensemble) and (test-set)"""
+    """(use-data): gives SN-2.8's words the patterns of the training begun last, by ensemble and test-set"""
     latest = interpreter.part(session_of).latest
     if latest is None:
         raise CallError("use-data: no training has started", None, "begin one: (train-now 'NAME)")

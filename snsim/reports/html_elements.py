@@ -26,10 +26,10 @@ def description(source: Source) -> str:
 
 
 def figure(draw: Callable[[FigureStyle], Figure], words: str, kind: str, caption: str = "") -> str:
-    """Return a picture as HTML, drawn twice: for a wide page and for a telephone.
+    """Return a picture as HTML, drawn twice: for a wide screen and for a phone (at most 600 pixels wide).
 
-    `words` describe it for readers who cannot see it. `kind` is "lines" or "grays", which a dark page treats
-    differently.
+    `words` describe the picture for readers who cannot see it. `kind` is "lines" or "grays": a dark page inverts
+    lines and dims grays.
     """
     wide, narrow = (b64encode(as_svg(draw(look))).decode() for look in (WIDE, NARROW))
     below = f"<figcaption>{for_html(caption)}</figcaption>" if caption else ""

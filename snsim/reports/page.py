@@ -139,7 +139,7 @@ def report_of(
 
 
 def as_html(report: RunReport) -> str:
-    """Return the page as one text; style and pictures are inside."""
+    """Return the HTML page as one text, which needs no other file: style and pictures are inside."""
     run, scores = report.run, _last_scores(report.run)
     stated = list(run.settings["published"].items())
     typed = run.settings.get("command")

@@ -141,7 +141,7 @@ def confusion_of(outputs: SplitOutputs) -> Confusion:
     """Return the counts of labels and answers. SnError where there are no classes."""
     if not outputs.have_classes:
         raise fail(
-            f"the patterns of {outputs.run.data.name} have no classes to confuse",
+            f"the patterns of {outputs.run.data.name} have no classes, which a confusion matrix counts",
             hint="name data with classes: --data NAME, and give the net one output for each",
         )
     return confusion(outputs.outputs, outputs.patterns.targets, outputs.title, outputs.run.data.class_names)

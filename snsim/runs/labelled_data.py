@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from snsim.data.catalog import digest, find, origin_of
-from snsim.data.examples import Examples, Split
+from snsim.data.catalog import find, origin_of
+from snsim.data.examples import Examples, Split, digest
 from snsim.data.fetch import Search
 from snsim.data.patterns import one_of_n
 from snsim.data.pictures import resized
@@ -153,7 +153,7 @@ def _prepared(
         )
     elif targets is not None and targets.shape[1] != units:
         raise fail(
-            f"{shown(name)} has {targets.shape[1]} target{'' if targets.shape[1] == 1 else 's'} a pattern, "
+            f"{shown(name)} has {targets.shape[1]} target{'' if targets.shape[1] == 1 else 's'} per pattern, "
             f"{predictor.name} {units} output{'' if units == 1 else 's'}",
             hint=f"give {units} target{'' if units == 1 else 's'} for each pattern",
         )

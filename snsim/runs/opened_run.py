@@ -361,6 +361,7 @@ def open_net(
         raise fail(f'{path} declares no net "{only}"', hint=suggest(only or "", names, "nets"))
     if len(chosen) > 1:
         raise fail(
-            f"{path} declares {len(chosen)} nets, and one is drawn", hint=f"choose with --only: {', '.join(names)}"
+            f"{path} declares {len(chosen)} nets, and only one can be used",
+            hint=f"choose with --only: {', '.join(names)}",
         )
     return OpenedText(program, chosen[0])

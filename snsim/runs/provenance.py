@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from importlib import metadata
 
+from snsim import __version__
 from snsim.operating_system import processor_name
 
 
@@ -42,6 +43,13 @@ def now() -> str:
 
 
 def _version(package: str) -> str:
+    if package == "snsim":
+        return __version__
+    stated = getattr(sys.modules.get(package), "__version__", None)
+    if isinstance(stated, str):
+        return stated
+    from importlib import metadata  # which loads the parser of e-mail
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

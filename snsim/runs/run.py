@@ -61,7 +61,7 @@ class RunStarted:
     instead : str
         Why the preferred engine is not used; "" if it is.
     warnings : tuple of Fault
-        What is wrong with the criterion for the targets of the data.
+        What is wrong with the order of the patterns, or with the criterion for the targets of the data.
     """
 
     run: Path

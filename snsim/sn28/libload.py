@@ -6,7 +6,6 @@ See docs/reference/sn28.md, section 1.8.
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -46,7 +45,7 @@ LIBRARIES = (  # built in: loading them does nothing more
 
 
 class LoadedFiles:
-    """The files that `libload` has loaded in one program."""
+    """The files that `libload` has loaded in one program, which it does not load again."""
 
     def __init__(self, interpreter: Interpreter):
         self.paths: set[Path] = set()
@@ -64,7 +63,7 @@ def load(interpreter: Interpreter, name: Form) -> Form:
 
 @word("libload")
 def libload(interpreter: Interpreter, name: Form, again: Form = NIL) -> Form:
-    """(libload "sn28/sn28ite"): chooses a kernel; (libload "file" [t]): loads a file once, with t even a second time"""
+    """(libload "sn28/sn28ite"): chooses a kernel; (libload "file" [t]): loads a file, but a second time only with t"""
     file_name = text("libload", name)
     if _is_built_in(interpreter, file_name):
         return file_name
@@ -100,6 +99,8 @@ def _define_net_display(interpreter: Interpreter) -> None:
     """Define the class `net-display`, in which NetTool's files draw nets, unless the program has defined it."""
     if interpreter.is_set_globally(symbol("net-display")):
         return
+    from importlib import resources
+
     program = resources.files("snsim.sn28.graphics").joinpath(_NETTOOL).read_text(encoding="utf-8")
     faults: list[Fault] = []
     interpreter.run_text(Source(f"<snsim.sn28.{_NETTOOL}>", program), faults)
@@ -165,7 +166,7 @@ class Autoload(Procedure):
 
 @special_word("autoload")
 def autoload(interpreter: Interpreter, form: Pair) -> Form:
-    """(autoload "file" name...): names functions that a file defines; the first call of one of them loads the file"""
+    """(autoload "file" name...): makes the first call of each of these functions load the file that defines it"""
     parts = interpreter.elements(form.cdr, "autoload")
     if len(parts) < 2 or not isinstance(parts[0], str) or not all(isinstance(name, Symbol) for name in parts[1:]):
         raise CallError("autoload takes a file and one or more function names", None, 'write (autoload "file" name...)')

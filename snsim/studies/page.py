@@ -105,7 +105,7 @@ def _provenance(report: Report) -> str:
         f"    {for_line(report.command)}",
         "",
         f"Machine: {machines or 'unknown'}.",
-        f"Engine: {', '.join(map(for_markdown, _engines(report.runs)))}.",
+        f"Engine: {'; '.join(map(for_markdown, _engines(report.runs)))}.",
         f"Versions: {versions}.",
     ]
     return "\n".join(lines)
@@ -120,7 +120,14 @@ def _versions(runs: Iterable[Run]) -> list[dict[str, str]]:
 
 
 def _engines(runs: Iterable[Run]) -> list[str]:
-    return _distinct(f"{run.settings['engine']} in {run.settings['dtype']}" for run in runs)
+    return _distinct(f"{run.settings['engine']} in {run.settings['dtype']}{_mode(run)}" for run in runs)
+
+
+def _mode(run: Run) -> str:
+    """Return whether the bits of a run are those of every processor, where the engine can do that."""
+    if run.settings["engine"] != "native":
+        return ""
+    return ", portable" if run.settings.get("portable") else ", not portable"
 
 
 def _data_sets(runs: Iterable[Run]) -> list[dict[str, Any]]:

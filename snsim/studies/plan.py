@@ -203,6 +203,8 @@ def identity_of(program: Program, training: Training, seed: int, options: Option
         "dtype": options.dtype,
         "initial": None if initial is None else _digest_of(initial),
     }
+    if options.portable:
+        description["portable"] = True
     if training.initial_scopes and options.initial is None:
         description["initial_scopes"] = [[s.kind, s.source, s.layer] for s in training.initial_scopes]
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
@@ -227,6 +229,6 @@ def _digest_of(file: Path) -> str:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
         raise fail(
-            f"{file} cannot be read: {error.strerror or error}",
-            hint="put the file back, or change its permissions with chmod: the run reads it too",
+            f"the initial weights {file} cannot be read: {error.strerror or error}",
+            hint="put the file back, or change its permissions with chmod: each run of this training reads it",
         ) from None

@@ -95,7 +95,11 @@ def _zero_pruned(g: np.ndarray, masks: Mapping[str, np.ndarray] | None, name: st
 
 
 def next_direction(gradient: Arrays, state: Mapping[str, np.ndarray]) -> Arrays:
-    """Return -g in the first step, then -g + beta d; products are rounded to the type of the engine, as in SN."""
+    """Return the next direction by parameter name: -g in the first step, then -g + beta * (last direction).
+
+    g is `gradient`, and the last gradient and direction are in `state`. Products are rounded to the type of the engine,
+    as in SN.
+    """
     if not int(state["n"]):
         return {name: -g for name, g in gradient.items()}
     old = {name: state[f"{name}/direction"] for name in gradient}

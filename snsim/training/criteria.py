@@ -64,20 +64,23 @@ def right_by_max(x: np.ndarray, d: np.ndarray) -> np.ndarray:
 @criterion("quadrant")
 def right_by_quadrant(x: np.ndarray, d: np.ndarray) -> np.ndarray:
     """Require the sign of the target: an output above 0 for a target above 0, below 0 for one below 0."""
-    right: np.ndarray = ~np.any(((d > 0) & (x <= 0)) | ((d < 0) & (x >= 0)), axis=1)
+    right: np.ndarray = ~np.logical_or.reduce(((d > 0) & (x <= 0)) | ((d < 0) & (x >= 0)), axis=1)
     return right
 
 
 @criterion("lms", "M")
 def right_by_lms(x: np.ndarray, d: np.ndarray, margin: float) -> np.ndarray:
-    """Require sum (d-x)^2 / n below M."""
+    """Require the mean squared error over the outputs, sum (d-x)^2 / n, to be below M."""
     right: np.ndarray = np.mean((d - x) ** 2, axis=1) < margin
     return right
 
 
 @criterion("sgn", "LO", "HI")
 def right_by_zones(x: np.ndarray, d: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Require each output in the zone of its target: below LO, LO to HI, above HI; its sign if both are 0."""
+    """Require each output on the same side of LO and HI as its target; with 0 and 0, the sign as in quadrant.
+
+    Both are below LO, both above HI, or both from LO to HI.
+    """
     if low == high == 0:
         return right_by_quadrant(x, d)
     right: np.ndarray = np.all((x < low) == (d < low), axis=1) & np.all((x > high) == (d > high), axis=1)
@@ -86,7 +89,7 @@ def right_by_zones(x: np.ndarray, d: np.ndarray, low: float, high: float) -> np.
 
 @criterion("hamming", "M")
 def right_by_hamming(x: np.ndarray, d: np.ndarray, margin: float) -> np.ndarray:
-    """Require every |d-x| to be at most M."""
+    """Require every output x to be within M of its target d: |d-x| at most M."""
     right: np.ndarray = np.all(np.abs(d - x) <= margin, axis=1)
     return right
 
@@ -98,7 +101,7 @@ def _right_labels(x: np.ndarray, d: np.ndarray, threshold: float) -> np.ndarray:
 
 @criterion("labels", "T", each=_right_labels)
 def right_by_labels(x: np.ndarray, d: np.ndarray, threshold: float) -> np.ndarray:
-    """Require every output on the side of T where its target is: for several labels a pattern, such as 0 and 1, T 0.5.
+    """Require each output on the same side of T as its target; for several labels per pattern (0 or 1, T 0.5).
 
     An output of exactly T is wrong. The misses of each output are reported too.
     """

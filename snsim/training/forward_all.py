@@ -15,6 +15,8 @@ _CHUNK = 2000  # patterns whose outputs are computed at a time
 
 def compute_outputs(engine: Engine, inputs: np.ndarray) -> np.ndarray:
     """Return the outputs (patterns, output units) for inputs (patterns, input units)."""
+    if len(inputs) <= _CHUNK:
+        return engine.outputs(inputs)
     return np.concatenate([engine.outputs(inputs[start : start + _CHUNK]) for start in range(0, len(inputs), _CHUNK)])
 
 

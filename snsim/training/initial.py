@@ -100,21 +100,21 @@ def _scaled(drawn: np.ndarray, factor: float | np.ndarray) -> np.ndarray:
 @INITIALISERS.register("forget")
 @distribution("(forget V SCOPE ...)")
 def forget(weights: WeightsToDraw) -> np.ndarray:
-    """Draw initial weights uniformly in +-V."""
+    """Draw initial weights uniformly from -V to V."""
     return _scaled(_uniform(weights), weights.value)
 
 
 @INITIALISERS.register("forget-sqrt")
 @distribution("(forget-sqrt V SCOPE ...)")
 def forget_sqrt(weights: WeightsToDraw) -> np.ndarray:
-    """Draw initial weights uniformly in +-V/sqrt F; the default, with V = 1."""
+    """Draw initial weights uniformly from -V/sqrt F to V/sqrt F, with fan-in F; the default, with V = 1."""
     return _scaled(_uniform(weights), weights.value / np.sqrt(weights.lines))
 
 
 @INITIALISERS.register("forget-inv")
 @distribution("(forget-inv V SCOPE ...)")
 def forget_inv(weights: WeightsToDraw) -> np.ndarray:
-    """Draw initial weights uniformly in +-V/F."""
+    """Draw initial weights uniformly from -V/F to V/F, with fan-in F."""
     return _scaled(_uniform(weights), weights.value / weights.lines)
 
 

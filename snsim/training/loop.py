@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from snsim.engines.protocol import Engine, Settings
+from snsim.engines.protocol import Engine
 from snsim.errors import fail
 from snsim.network.net import Net
 from snsim.training import conjugate_gradient
 from snsim.training.choose_engine import build_engine_like
 from snsim.training.initial import CURVATURE, GATES, NOISE, ORDER, THETA, layer_generator, stream_generator
-from snsim.training.parameter_scopes import decays_of, rates_in_pass
 from snsim.training.prepare import Patterns, PreparedData
 from snsim.training.pruning import (
-    KEPT_STATE,
-    KeptMasks,
     RemainingCounts,
     count_remaining,
     kept_masks,
     masks_as_state,
-    parameters_with_remaining_lines,
     prune_masks,
     with_kept_state,
     zero_pruned,
 )
 from snsim.training.schedule import stage_of_pass, value_at
-from snsim.training.scores import Score, score_engine
+from snsim.training.scores import Score, Scorer
 from snsim.training.spec import Stage, Training
+from snsim.training.stage_constants import StageConstants
 
-_MOMENT = 0.05  # seconds of training between two progress reports, at which an interrupt is handled
+_SHORT = 1e-3  # seconds of a pass whose CPU time is not asked for
 _STREAMS = {"order": ORDER, "noise": NOISE, "curvature": CURVATURE}
 
 
@@ -89,7 +87,8 @@ class PassResult:
     """The result of pass `number` (from 1).
 
     `presentations` counts from the start of the run. `seconds` is the wall-clock time of training in this pass, and
-    `cpu_seconds` the CPU time of this thread for training and scoring.
+    `cpu_seconds` the CPU time of this thread for training and scoring. After a pass below a millisecond it is the
+    wall-clock time, because asking for the CPU time is a call of the system.
     """
 
     number: int
@@ -123,6 +122,31 @@ class Progress:
     number: int
     done: int
     total: int
+
+
+class CpuClock:
+    """Measures the wall-clock time and the CPU time of a pass, and asks for the CPU time only where it matters."""
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._cpu: float | None = None  # the CPU time of this thread at the start of the pass
+        self._is_short = False  # the last pass was
+
+    def start(self) -> None:
+        """Note the start of a pass."""
+        self._began = time.perf_counter()
+        self._cpu = None if self._is_short else time.thread_time()
+
+    def seconds(self) -> float:
+        """Return the wall-clock seconds since the start."""
+        return time.perf_counter() - self._began
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU seconds of this thread since the start, or the wall-clock seconds after a short pass."""
+        seconds = self.seconds()
+        cpu = seconds if self._cpu is None else time.thread_time() - self._cpu
+        self._is_short = seconds < _SHORT
+        return cpu
 
 
 def train(
@@ -166,12 +190,20 @@ def training_events(
     A snapshot is taken only when the caller asks for it.
     """
     generators = {name: stream_generator(seed, stream) for name, stream in _STREAMS.items()}
+    scored = [
+        (patterns.inputs, Scorer(patterns.targets, training.cost, training.criterion))
+        for patterns in (data.train, data.test)
+        if patterns is not None
+    ]
+    constants: StageConstants | None = None
+    clock = CpuClock()
+    passes = training.passes
     first = 1 if start is None else start.number + 1
     state: Mapping[str, np.ndarray] = {}  # of the update rule after the previous pass; empty before the first
     if start is not None:
         _restore(training, engine, generators, start)
         state = start.state if first > 1 else {}
-    for number in range(first, training.passes + 1):
+    for number in range(first, passes + 1):
         stage, inside = stage_of_pass(training.stages, number)
         before = None if number == 1 else stage_of_pass(training.stages, number - 1)[0]
         if (stage.prune is not None and inside == 1) or (before is not None and before.rule != stage.rule):
@@ -181,12 +213,13 @@ def training_events(
                 yield pruned
         elif start is not None and number == first:
             engine.load_state(start.state)
-        began, cpu = time.perf_counter(), time.thread_time()
-        yield from _run_pass(training, stage, inside, number, data, engine, seed, generators)
-        seconds = time.perf_counter() - began
-        done = _score_pass(training, stage, number, data, engine, seconds, cpu, generators)
+        if constants is None or inside == 1:
+            constants = StageConstants(training, stage, data, engine)
+        clock.start()
+        yield from _run_pass(training, stage, constants, inside, number, data, engine, seed, generators)
+        done = _score_pass(training, constants, number, scored, engine, clock, generators)
         yield done
-        if number < training.passes:
+        if number < passes:
             done.lazy_snapshot.expire()
 
 
@@ -247,6 +280,7 @@ def _restore(training: Training, engine: Engine, generators: dict[str, np.random
 def _run_pass(
     training: Training,
     stage: Stage,
+    constants: StageConstants,
     inside: int,
     number: int,
     data: PreparedData,
@@ -257,23 +291,19 @@ def _run_pass(
     """Run one pass: every training pattern once (or as many random draws), in chunks of whole batches."""
     patterns, net = data.train, training.net
     total = len(patterns)
-    batch = min(stage.batch or total, total)
-    masks = _masks_of(net, stage, engine)
+    batch = constants.batch
     options = {name: value_at(value, inside, stage.passes) for name, value in stage.options.items()}
     if stage.rule.conjugate:
-        for done in conjugate_gradient.take_step(engine, patterns, training.cost, options["mu"], masks, number):
+        for done in conjugate_gradient.take_step(
+            engine, patterns, training.cost, options["mu"], constants.masks, number
+        ):
             yield Progress(number, done, total)
         return
-    parameters = None if masks is None else parameters_with_remaining_lines(net, masks, training.fan_in)
-    settings = Settings(
-        rates=rates_in_pass(stage, net, inside, training.fan_in, parameters),
-        options=options,
-        batch=batch,
-        batch_mean=stage.batch_mean,
-        held_curvature=_held_curvature(stage, patterns, engine, generators["curvature"]),
-        decays=decays_of(stage, net),
-    )
-    order = presentation_order(stage.order, total, seed, generators["order"])
+    held = _held_curvature(stage, patterns, engine, generators["curvature"])
+    settings = constants.settings(inside, options, held)
+    order = None
+    if stage.order != "fixed":
+        order = presentation_order(stage.order, total, seed, generators["order"])
     shifts = (
         None if stage.shift is None else generators["noise"].integers(-stage.shift[0], stage.shift[0] + 1, (total, 2))
     )
@@ -283,11 +313,11 @@ def _run_pass(
     noise_generators = {
         layer.name: layer_generator(seed, THETA, number, k) for k, layer in enumerate(net.layers[1:]) if theta
     }
-    begin, batches = 0, 1
+    begin = 0
     while begin < total:
         since = time.perf_counter()
-        chunk = slice(begin, min(begin + batches * batch, total))
-        indices = chunk if stage.order == "fixed" else order[chunk]  # a slice of the data is not copied
+        chunk = slice(begin, min(begin + constants.chunk * batch, total))
+        indices = chunk if order is None else order[chunk]  # a slice of the data is not copied
         inputs = patterns.inputs[indices]
         if shifts is not None and stage.shift is not None:
             inputs = _shifted(inputs, data.shape, shifts[chunk], stage.shift[1])
@@ -306,8 +336,8 @@ def _run_pass(
         )
         engine.learn(inputs, patterns.targets[indices], settings, gates, noises)
         begin = chunk.stop
-        if time.perf_counter() - since < _MOMENT:  # the size of a chunk changes only the time
-            batches *= 2
+        if chunk.stop - chunk.start == constants.chunk * batch:  # not the rest of a pass
+            constants.adapt_chunk(time.perf_counter() - since, total)
         yield Progress(number, begin, total)
 
 
@@ -363,37 +393,33 @@ def presentation_order(order: str, patterns: int, seed: int, draw: np.random.Gen
 
 def _score_pass(
     training: Training,
-    stage: Stage,
+    constants: StageConstants,
     number: int,
-    data: PreparedData,
+    scored: Sequence[tuple[np.ndarray, Scorer]],
     engine: Engine,
-    seconds: float,
-    cpu: float,
+    clock: CpuClock,
     generators: dict[str, np.random.Generator],
 ) -> PassResult:
-    """Return the result of a pass with its scores; `cpu` is the CPU time of this thread at its start."""
-    scores = [
-        None
-        if patterns is None
-        else score_engine(engine, patterns.inputs, patterns.targets, training.cost, training.criterion)
-        for patterns in (data.train, data.test)
-    ]
-    on_train = scores[0]
-    assert on_train is not None
-    if not np.isfinite(on_train.loss):
+    """Return the result of a pass with its scores; `clock` was started with the pass.
+
+    `scored` has the inputs and the scorer of the training patterns, and of the test patterns if there are any.
+    """
+    seconds = clock.seconds()
+    on_train, *on_test = [scorer.score_engine(engine, inputs) for inputs, scorer in scored]
+    if not math.isfinite(on_train.loss):
         raise fail(
             f"training {training.name} diverged in pass {number}: its cost is {on_train.loss}",
             training.span,
             hint="lower the learning rate; the weights of the previous pass are kept",
         )
-    masks = _masks_of(training.net, stage, engine)
+    masks = constants.masks
     return PassResult(
         number,
         on_train,
-        scores[1],
-        number * len(data.train),
+        on_test[0] if on_test else None,
+        number * on_train.patterns,
         seconds,
-        time.thread_time() - cpu,
+        clock.cpu_seconds(),
         LazySnapshot(lambda: _snapshot(training, number, engine, generators)),
         None if masks is None else count_remaining(training.net, masks),
     )
@@ -408,11 +434,6 @@ def _snapshot(
         engine.state(),
         {name: draw.bit_generator.state for name, draw in generators.items()},
     )
-
-
-def _masks_of(net: Net, stage: Stage, engine: Engine) -> KeptMasks | None:
-    """Return the masks of the weights that remain; None if none was pruned, known without a copy of the state."""
-    return kept_masks(net, engine.state()) if KEPT_STATE in stage.rule.states else None
 
 
 def _held_curvature(

@@ -45,15 +45,15 @@ def fan_in_of(parameter: Parameter, counting: str) -> np.ndarray:
     return np.maximum(lines - 1, 1) if counting == "weights" and parameter.has_bias else lines
 
 
-def learning_rates(scoped: ScopedValue, parameter: Parameter, value: float, counting: str) -> float | np.ndarray:
+def learning_rates(scoped: ScopedValue, value: float, divisor: np.ndarray) -> float | np.ndarray:
     """Return the learning rates of the weights of a parameter: a float if all are equal, else an array of its shape.
 
     They are V for epsilon, V/sqrt F for epsi-sqrt, V/F for epsi-inv and V/sqrt(F sharers) for mask-epsi
-    (docs/reference/sn28.md, section 3.7).
+    (docs/reference/sn28.md, section 3.7). `divisor` is that of `rate_divisor`.
     """
     if scoped.family == "epsilon":
         return value
-    rates = np.asarray(value / rate_divisor(scoped, parameter, counting))
+    rates = np.asarray(value / divisor)
     return float(rates.flat[0]) if np.all(rates == rates.flat[0]) else rates
 
 
@@ -70,21 +70,47 @@ def rate_divisor(scoped: ScopedValue, parameter: Parameter, counting: str) -> np
     return np.asarray(divisors[scoped.family]())
 
 
-def rates_in_pass(
-    stage: Stage, net: Net, number: int, counting: str = "lines", parameters: Iterable[Parameter] | None = None
-) -> dict[str, float | np.ndarray]:
-    """Return the rates of every parameter that learns, in pass `number` (from 1) of the stage, by parameter name.
+class RatesOfStage:
+    """The learning rates of the parameters in each pass of a stage.
 
-    The result is empty for a rule without a rate. `parameters` replaces those of the net, to use another F.
+    `parameters` replaces those of the net, to use another F.
     """
-    rates: dict[str, float | np.ndarray] = {}
-    stated = StatementsByScope(stage.rates)
-    for parameter in net.parameters if parameters is None else parameters:
-        scoped = stated.most_specific(parameter)
-        if parameter.learns and scoped is not None:
-            value = value_at(scoped.value, number, stage.passes)
-            rates[parameter.name] = learning_rates(scoped, parameter, value, counting)
-    return rates
+
+    def __init__(self, stage: Stage, net: Net, counting: str = "lines", parameters: Iterable[Parameter] | None = None):
+        self._passes, self._counting = stage.passes, counting
+        stated = StatementsByScope(stage.rates)
+        self._rated = [
+            (parameter, scoped)
+            for parameter in (net.parameters if parameters is None else parameters)
+            if parameter.learns and (scoped := stated.most_specific(parameter)) is not None
+        ]
+        self._values: list[float] | None = None
+        self._rates: dict[str, float | np.ndarray] = {}
+        self._divisors: dict[str, np.ndarray] = {}  # those that are one number: an array is computed again when needed
+
+    def in_pass(self, number: int) -> dict[str, float | np.ndarray]:
+        """Return the rates of every parameter that learns, in pass `number` (from 1) of the stage, by parameter name.
+
+        The result is empty for a rule without a rate. It is the same object as before if no value has changed.
+        """
+        values = [value_at(scoped.value, number, self._passes) for _, scoped in self._rated]
+        if values != self._values:
+            self._values = values
+            self._rates = {p.name: self._rates_of(p, scoped, v) for (p, scoped), v in zip(self._rated, values)}
+        return self._rates
+
+    def _rates_of(self, parameter: Parameter, scoped: ScopedValue, value: float) -> float | np.ndarray:
+        divisor = self._divisors.get(parameter.name)
+        if divisor is None:
+            divisor = rate_divisor(scoped, parameter, self._counting)
+            if divisor.ndim == 0:
+                self._divisors[parameter.name] = divisor
+        return learning_rates(scoped, value, divisor)
+
+
+def rates_in_pass(stage: Stage, net: Net, number: int, counting: str = "lines") -> dict[str, float | np.ndarray]:
+    """Return the rates of pass `number` (from 1) of a stage, as `RatesOfStage` does."""
+    return RatesOfStage(stage, net, counting).in_pass(number)
 
 
 def decays_of(stage: Stage, net: Net) -> dict[str, float] | None:

@@ -14,6 +14,7 @@ from snsim.network.clauses import DEFAULT
 from snsim.training.criterion_check import criterion_warnings
 from snsim.training.spec import Training
 
+_FEW = 4  # patterns a class: with fewer, a class comes back soon
 _SCALE_HINT = "scale the numbers down, or run with --dtype float64"
 
 
@@ -42,7 +43,7 @@ class PreparedData:
     train: Patterns
     test: Patterns | None
     class_names: tuple[str, ...] = ()  # as the files spell them; () where classes are only numbers
-    warnings: tuple[Fault, ...] = ()  # about the criterion and targets that are not in the text
+    warnings: tuple[Fault, ...] = ()  # about the order, and about the criterion and targets that are not in the text
 
 
 def prepare_data(training: Training, examples: Examples, dtype: np.dtype | type | str = np.float64) -> PreparedData:
@@ -80,6 +81,7 @@ def prepare_data(training: Training, examples: Examples, dtype: np.dtype | type 
     warnings: list[Fault] = []
     if training.data.targets is None:  # the reader of the text has checked those that stand in it
         warnings = criterion_warnings(training.criterion, train.targets, net.layers[-1], training.span_of("correct"))
+    warnings += _order_warnings(training, selected.train)
     return PreparedData(
         examples.name,
         examples.digest,
@@ -149,12 +151,12 @@ def _make_targets(training: Training, examples: Examples, split: Split, span: Sp
     targets = np.ascontiguousarray(split.targets, np.float64)
     if targets.shape[1] != output.units:
         raise fail(
-            f"the targets of {examples.name} have {targets.shape[1]} numbers a pattern, the output layer "
+            f"the targets of {examples.name} have {targets.shape[1]} numbers per pattern, the output layer "
             f"{output.name} has {output.units} units",
             span,
             hint=f"write (layer {output.name} {targets.shape[1]}), or name other data",
         )
-    if _states_targets(training) and not np.isin(targets, (off, on)).all():
+    if _is_stated(training, "targets") and not np.isin(targets, (off, on)).all():
         raise fail(
             f"{examples.name} has its own targets, and some are neither {off:g} nor {on:g}",
             span,
@@ -163,8 +165,50 @@ def _make_targets(training: Training, examples: Examples, split: Split, span: Sp
     return targets
 
 
-def _states_targets(training: Training) -> bool:
-    return any(clause.word == "targets" and clause.origin != DEFAULT for clause in training.clauses)
+def _is_stated(training: Training, word: str) -> bool:
+    return any(clause.word == word and clause.origin != DEFAULT for clause in training.clauses)
+
+
+def _order_warnings(training: Training, train: Split) -> list[Fault]:
+    """Return a warning if a stage presents patterns that stand class by class in their stored order."""
+    is_fixed = any(
+        stage.order == "fixed" and stage.batch is not None and stage.batch < len(train) for stage in training.stages
+    )
+    classes = _classes_in_order(train) if is_fixed else 0
+    if not classes:
+        return []
+    return [
+        Fault(
+            f"the {len(train):,} training patterns of {classes} classes stand class by class, and (order fixed) "
+            "presents them like that: the net forgets a class while it learns the next one",
+            training.span_of("order") if _is_stated(training, "order") else training.data.span,
+            hint="write (order shuffled)",
+            severity="warning",
+        )
+    ]
+
+
+def _classes_in_order(train: Split) -> int:
+    """Return the number of classes of patterns that stand class by class; 0 if they do not, or have few patterns.
+
+    Patterns without labels are of one class if they have the same targets.
+    """
+    if train.labels is not None:
+        changes = train.labels[1:] != train.labels[:-1]
+    elif train.targets is not None:
+        changes = (train.targets[1:] != train.targets[:-1]).any(axis=1)
+    else:
+        return 0
+    blocks = int(changes.sum()) + 1
+    if blocks < 2 or len(train) < _FEW * blocks:
+        return 0
+    first = np.flatnonzero(np.concatenate([[True], changes]))
+    if train.labels is not None:
+        classes = len(np.unique(train.labels[first]))
+    else:
+        assert train.targets is not None
+        classes = len(np.unique(train.targets[first], axis=0))
+    return blocks if classes == blocks else 0
 
 
 def _check_curvature(training: Training, patterns: int) -> None:

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from snsim.engines.protocol import Cost, Engine
-from snsim.network.expressions import evaluate
-from snsim.training.criteria import CRITERIA
+from snsim.network.operations import NUMPY
+from snsim.training.criteria import CRITERIA, right_by_max
 from snsim.training.forward_all import compute_outputs
-from snsim.training.rejection import least_rejection
+from snsim.training.rejection import MaxComparison, least_rejection, least_rejection_of
 
+_MOST_COLUMNS = 100  # outputs of a net whose largest are found column by column
 _MOST_OUTPUTS = 1000  # whose misses are counted one by one
 REJECTION_ERROR = 1.0  # percent of the accepted patterns: the requirement of LeCun et al. 1989
 
 
 @dataclass(frozen=True)
 class Score:
-    """The scores of a net on some patterns.
+    """The scores of a net on some patterns, with d the targets and x the n outputs.
 
     `loss` is the mean over the patterns of the stated cost, `half_mse` that of 1/2 sum (d-x)^2 / n (SN's error),
     `mse` that of sum (d-x)^2 / n; `error` is the percentage of patterns that are wrong, and `misses` their number.
@@ -39,35 +40,75 @@ class Score:
 
 def mean_cost(cost: Cost, x: np.ndarray, d: np.ndarray) -> float:
     """Return the mean of the cost E over the patterns, in float64."""
-    if cost.softmax:
-        shifted = x - x.max(axis=1, keepdims=True)
-        log_p = shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))
-        return float(-np.sum(d * log_p) / len(x))
-    assert cost.e is not None  # only softmax has no expressions
-    e = evaluate(cost.e, {"x": x, "d": d})
-    return float(np.sum(np.broadcast_to(e, x.shape)) / len(x))
+    with np.errstate(all="ignore"):
+        return MeanCost(cost)(x, d)
+
+
+class MeanCost:
+    """The mean of a cost over patterns, with its expression prepared for many calls."""
+
+    def __init__(self, cost: Cost):
+        self._evaluate = None if cost.softmax or cost.e is None else cost.e.program.bind(NUMPY)
+
+    def __call__(self, x: np.ndarray, d: np.ndarray) -> float:
+        """Return the mean of E over the patterns, for outputs and targets (patterns, units), float64.
+
+        The caller decides about warnings of NumPy: weights that diverged overflow.
+        """
+        if self._evaluate is None:  # only softmax has no expressions
+            shifted = x - x.max(axis=1, keepdims=True)
+            log_p = shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))
+            return float(-np.sum(d * log_p) / len(x))
+        e = self._evaluate({"x": x, "d": d})[0]
+        if np.shape(e) != x.shape:
+            e = np.broadcast_to(e, x.shape)
+        return float(np.add.reduce(e, axis=None) / len(x))
+
+
+class Scorer:
+    """Scores the outputs of a net for patterns, pass after pass, in float64.
+
+    `rule` is the name and the numbers of a criterion. What depends only on the targets is computed once.
+    """
+
+    def __init__(self, targets: np.ndarray, cost: Cost, rule: tuple[str, tuple[float, ...]]):
+        self._d = np.asarray(targets, np.float64)
+        name, self._numbers = rule
+        self._criterion = CRITERIA.get(name)
+        self._mean_cost = MeanCost(cost)
+        units = self._d.shape[1]
+        self._by_max = None
+        if self._criterion.right is right_by_max and 1 < units <= _MOST_COLUMNS and len(self._d):
+            self._by_max = MaxComparison(self._d)
+        self._rejects = name == "max" and units > 1 and len(self._d) > 0
+        self._each = self._criterion.each if units <= _MOST_OUTPUTS else None
+
+    def score_engine(self, engine: Engine, inputs: np.ndarray) -> Score:
+        """Return the score of the current weights of an engine on inputs (patterns, input units)."""
+        return self.score(compute_outputs(engine, inputs))
+
+    def score(self, outputs: np.ndarray) -> Score:
+        """Return the score of outputs (patterns, units)."""
+        x, d, n = np.asarray(outputs, np.float64), self._d, len(self._d)
+        with np.errstate(all="ignore"):  # weights that diverged give inf or nan, which is reported after the pass
+            rejected = None
+            if self._by_max is not None:
+                wrong, margins = self._by_max.compare(x)
+                rejected = least_rejection_of(margins, wrong, REJECTION_ERROR).percent
+            else:
+                wrong = ~self._criterion.right(x, d, *self._numbers)
+                if self._rejects:
+                    rejected = least_rejection(x, d, REJECTION_ERROR).percent
+            misses = int(np.count_nonzero(wrong))
+            difference = d - x
+            mse = float(np.add.reduce(np.multiply(difference, difference, out=difference), axis=None)) / d.size
+            of_outputs = None
+            if self._each is not None:
+                of_outputs = tuple(int(n) for n in (~self._each(x, d, *self._numbers)).sum(axis=0))
+            loss = self._mean_cost(x, d)
+        return Score(loss, mse / 2, mse, 100 * misses / n, misses, n, rejected, of_outputs)
 
 
 def score_outputs(outputs: np.ndarray, targets: np.ndarray, cost: Cost, rule: tuple[str, tuple[float, ...]]) -> Score:
-    """Return the score of outputs (patterns, units) for their targets, computed in float64.
-
-    `rule` is the name and the numbers of a criterion.
-    """
-    x, d = np.asarray(outputs, np.float64), np.asarray(targets, np.float64)
-    name, numbers = rule
-    with np.errstate(all="ignore"):  # weights that diverged give inf or nan, which is reported at the end of the pass
-        misses = int(np.sum(~CRITERIA.get(name).right(x, d, *numbers)))
-        mse = float(np.mean((d - x) ** 2))
-        rejected = (
-            least_rejection(x, d, REJECTION_ERROR).percent if name == "max" and x.shape[1] > 1 and len(x) else None
-        )
-        each = CRITERIA.get(name).each if x.shape[1] <= _MOST_OUTPUTS else None
-        of_outputs = None if each is None else tuple(int(n) for n in (~each(x, d, *numbers)).sum(axis=0))
-        return Score(mean_cost(cost, x, d), mse / 2, mse, 100 * misses / len(x), misses, len(x), rejected, of_outputs)
-
-
-def score_engine(
-    engine: Engine, inputs: np.ndarray, targets: np.ndarray, cost: Cost, rule: tuple[str, tuple[float, ...]]
-) -> Score:
-    """Return the score of the current weights of an engine on inputs (patterns, input units)."""
-    return score_outputs(compute_outputs(engine, inputs), targets, cost, rule)
+    """Return the score of outputs (patterns, units) for their targets, as `Scorer` does."""
+    return Scorer(targets, cost, rule).score(outputs)

@@ -271,15 +271,14 @@ class NativeEngine:
         x = self._inputs(inputs)
         d = self._targets(targets, len(x))
         by_layer = [
-            sorted(check_gates(values_by_name, self.plan, self.dtype, len(x), what).items())
+            sorted(check_gates(values_by_name, self.plan, self.dtype, len(x), what).items()) if values_by_name else []
             for values_by_name, what in ((gates, "gate"), (noises, "noise"))
         ]
         if not len(x):
             return
         drawn = tuple(layer for layer, _ in by_layer[0]), tuple(layer for layer, _ in by_layer[1])
-        rows = np.concatenate(
-            [self._in_cells(values, layer) for part in by_layer for layer, values in part] or [x[:, :0]], axis=1
-        )
+        parts = [self._in_cells(values, layer) for part in by_layer for layer, values in part]
+        rows = np.concatenate(parts, axis=1) if parts else x[:0]  # which are not read
         compiled, numbers = self._code_and_numbers(settings, drawn)
         if settings.batch == 1:
             self._host.run(compiled.code, "learn", x, d, len(x), rows, numbers, self._updates + 1)

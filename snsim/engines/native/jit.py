@@ -39,6 +39,10 @@ LIBRARY = ("memcpy", "memmove", "memset", "rint", "rintf", "tanh")
 _RUN_AT_LOAD = (".init", ".fini", ".preinit", ".ctors", ".dtors", "__mod_init", "__mod_term", "__init_offsets", ".crt")
 
 
+class _RefusedCodeError(Exception):
+    """Raised for code that would use something of the process that snsim does not allow."""
+
+
 @lru_cache(maxsize=1)
 def _host() -> tuple[str, str, str]:
     """Return the target triple, the processor name and the features of this machine."""
@@ -67,14 +71,14 @@ def _target_machine() -> llvm.TargetMachine:
 def _parse(text: str) -> llvm.ModuleRef:
     """Parse a module.
 
-    Raises RuntimeError if it is invalid, or holds anything but functions and declarations of LLVM and of LIBRARY. A
-    list of constructors would be a global variable.
+    Raises RuntimeError if it is invalid, and _RefusedCodeError if it has a global variable, such as a list of
+    constructors, or declares a function that is neither LLVM's own nor in LIBRARY.
     """
     module = llvm.parse_assembly(text)
     module.triple = _host()[0]
     module.verify()
     for variable in module.global_variables:
-        raise RuntimeError(f"the code holds the global variable {variable.name}")
+        raise _RefusedCodeError(f"it defines the global variable {variable.name}, and may define functions only")
     for function in module.functions:
         if function.is_declaration and not function.name.startswith("llvm."):
             _check_allowed(function.name)
@@ -83,14 +87,15 @@ def _parse(text: str) -> llvm.ModuleRef:
 
 def _check_allowed(name: str) -> None:
     if name not in LIBRARY:
-        raise RuntimeError(f"the code calls {name}, which is not among {', '.join(LIBRARY)}")
+        raise _RefusedCodeError(f"it calls {name}, and may call only these C functions: {', '.join(LIBRARY)}")
 
 
 def _imports(image: bytes) -> tuple[str, ...]:
     """Return the functions of LIBRARY that an object needs.
 
-    Raises RuntimeError if it needs another function, or has code that runs when it is loaded. Undefined symbols are
-    read from objects of the format ELF. For other formats all of LIBRARY is returned, and `_parse` is the only check.
+    Raises _RefusedCodeError if it needs another function, or has code that runs when it is loaded. Undefined symbols
+    are read from objects of the format ELF. For other formats all of LIBRARY is returned, and `_parse` is the only
+    check.
     """
     sections = {
         (section.name() or b"").decode(errors="replace"): section.data()
@@ -98,7 +103,7 @@ def _imports(image: bytes) -> tuple[str, ...]:
     }
     for name in sections:
         if name.lower().startswith(_RUN_AT_LOAD):
-            raise RuntimeError(f"the object has the section {name}, which runs when the object is loaded")
+            raise _RefusedCodeError(f"its section {name} runs when the object is loaded")
     if not image.startswith(b"\x7fELF"):
         return LIBRARY
     names, needed = sections.get(".strtab", b""), []
@@ -194,10 +199,11 @@ def _write_object(path: Path, body: bytes) -> None:
 class Code:
     """Linked code: `address(name)` of its exported functions, valid while this object lives.
 
-    Raises SnError if LLVM cannot compile the text for this processor.
+    Raises SnError if LLVM cannot compile the text for this processor, or if the code may not be linked.
     """
 
     def __init__(self, text: str, exported: tuple[str, ...]):
+        self._functions: dict[tuple[str, tuple[Any, ...]], Callable[..., None]] = {}
         try:
             self._link(text, exported)
         except RuntimeError as error:  # all that llvmlite raises
@@ -206,6 +212,11 @@ class Code:
                 f"LLVM cannot compile this net for the processor {_host()[1]}: {reason}",
                 hint="use another engine: reference or torch",
             ) from error
+        except _RefusedCodeError as error:
+            raise fail(
+                f"snsim does not run the native code of this net: {error}",
+                hint="use another engine: reference or torch",
+            ) from None
 
     def _link(self, text: str, exported: tuple[str, ...]) -> None:
         self._linker = llvm.create_lljit_compiler(_target_machine())
@@ -221,6 +232,13 @@ class Code:
         address: int = self._library[name]
         return address
 
+    def function(self, name: str, kinds: tuple[Any, ...]) -> Callable[..., None]:
+        """Return an exported function that takes the block, the tables and arguments of these types of ctypes."""
+        if (name, kinds) not in self._functions:
+            pointer = ctypes.c_void_p
+            self._functions[name, kinds] = ctypes.CFUNCTYPE(None, pointer, pointer, *kinds)(self.address(name))
+        return self._functions[name, kinds]
+
 
 class ProcessHost(ArrayHost):
     """A `CodeHost` that runs code in this process, on arrays of NumPy."""
@@ -228,19 +246,30 @@ class ProcessHost(ArrayHost):
     def __init__(self, machine: Machine):
         super().__init__(machine)
         self._number = ctypes.c_float if machine.dtype == np.float32 else ctypes.c_double
+        self._block: tuple[np.ndarray, np.ndarray, int, int] | None = None  # block and tables with their addresses
 
     def compile(self, text: str, exported: tuple[str, ...]) -> Code:
         return Code(text, exported)
 
     def run(self, code: Code, name: str, *arguments: np.ndarray | Result | int | float) -> None:
-        every = [self._argument(argument) for argument in (self.state, self.tables, *arguments)]
-        function = ctypes.CFUNCTYPE(None, *(type for type, _ in every))(code.address(name))
-        function(*(value for _, value in every))
+        kinds: list[Any] = []
+        values: list[int | float] = []
+        for argument in arguments:
+            if isinstance(argument, Result):
+                argument = argument.array
+            if isinstance(argument, np.ndarray):
+                kinds.append(ctypes.c_void_p)
+                values.append(_start(argument))
+            else:
+                kinds.append(ctypes.c_int64 if isinstance(argument, int) else self._number)
+                values.append(argument)
+        block = self._block
+        if block is None or block[0] is not self.state or block[1] is not self.tables:
+            block = self._block = self.state, self.tables, _start(self.state), _start(self.tables)
+        code.function(name, tuple(kinds))(block[2], block[3], *values)
 
-    def _argument(self, argument: np.ndarray | Result | int | float) -> tuple[Any, Any]:
-        """Return the type and the value for ctypes."""
-        if isinstance(argument, Result):
-            argument = argument.array
-        if isinstance(argument, np.ndarray):
-            return ctypes.c_void_p, argument.ctypes.data
-        return (ctypes.c_int64, argument) if isinstance(argument, int) else (self._number, argument)
+
+def _start(array: np.ndarray) -> int:
+    """Return the address of the first number of an array."""
+    address: int = array.__array_interface__["data"][0]
+    return address

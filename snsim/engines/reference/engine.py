@@ -108,7 +108,7 @@ class _LayerComputation:
 
 
 class ReferenceEngine(WeightAccess):
-    """The engine of this module; satisfies `snsim.engines.protocol.Engine`."""
+    """The NumPy engine that computes from explicit connection tables; implements `engines.protocol.Engine`."""
 
     name = "reference"
 

@@ -64,7 +64,7 @@ class ScatterAdd:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """Targets with equally many connections: the arrays of the formula above.
+    """A group of target units with equally many connections, as index arrays.
 
     source: (groups, lines, places), units of the source layer, `source units` for a border cell; weight: (groups,
     blocks, lines); target: (groups, blocks, places).
@@ -137,7 +137,7 @@ class WeightedSums:
         self._by_source = ScatterAdd(np.concatenate([b.source.ravel() for b in parts]), source_units)
 
     def sums(self, states: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, Parts]:
-        """Return the weighted sums, (..., target units), and the parts that the other methods need."""
+        """Return the weighted sums, (..., target units), and the gathered inputs and weights for the other methods."""
         parts, sums = [], []
         for source, weight, target, sharing in self._bundles:
             x, w = states.take(source, -1), weights.take(weight)
@@ -159,19 +159,31 @@ class WeightedSums:
         return ordered, parts
 
     def gradient(self, g: np.ndarray, parts: Parts) -> np.ndarray:
-        """Return per weight the sum over its connections of scale * g[target] * x[source], g (target units,)."""
+        """Return the gradient of each weight: the sum over its connections of scale * g[target] * x[source].
+
+        `g` is the gradient of the target's weighted sums, (target units,). `parts` come from `sums`, for one pattern.
+        """
         return self._scaled(self._for_weights(g, [x for x, _ in parts]), self._scale)
 
     def curvature(self, h: np.ndarray, parts: Parts) -> np.ndarray:
-        """Return per weight the sum over its connections of scale^2 * h[target] * x[source]^2."""
+        """Return the curvature of each weight: the sum over its connections of scale^2 * h[target] * x[source]^2.
+
+        `h` is the curvature of the target's weighted sums, (target units,). `parts` come from `sums`, for one pattern.
+        """
         return self._scaled(self._for_weights(h, [x * x for x, _ in parts]), self._scale**2)
 
     def back(self, g: np.ndarray, parts: Parts) -> np.ndarray:
-        """Return per source unit the sum over outgoing connections of scale * w * g[target]."""
+        """Return the gradient of each source unit: the sum over its connections of scale * w * g[target].
+
+        `g` is the gradient of the target's weighted sums, (target units,). `parts` come from `sums`, for one pattern.
+        """
         return self._for_sources(g, [w for _, w in parts])
 
     def back_squared(self, h: np.ndarray, parts: Parts) -> np.ndarray:
-        """Return per source unit the sum over outgoing connections of scale^2 * w^2 * h[target]."""
+        """Return the curvature of each source unit: the sum over its connections of scale^2 * w^2 * h[target].
+
+        `h` is the curvature of the target's weighted sums, (target units,). `parts` come from `sums`, for one pattern.
+        """
         return self._for_sources(h, [w * w for _, w in parts])
 
     def _for_weights(self, delta: np.ndarray, xs: list[np.ndarray]) -> np.ndarray:

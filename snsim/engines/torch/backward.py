@@ -83,13 +83,16 @@ class BackwardPass:
         return g, curvatures
 
     def mean_curvature(self, x: Tensor, d: Tensor, kind: str) -> np.ndarray:
-        """Return the curvature, "gauss-newton" or "full", as a mean over the patterns."""
+        """Return the curvature of each weight, "gauss-newton" or "full", as a mean over the patterns.
+
+        It is one flat vector with an entry for each weight that learns.
+        """
         pieces = [self(*piece, [("h", kind)])[1]["h"] for piece in zip(x.split(TOGETHER), d.split(TOGETHER))]
         mean: np.ndarray = sum(pieces[1:], pieces[0]) / self._dtype.type(len(x))
         return mean
 
     def summed_cost(self, x: Tensor, d: Tensor) -> Tensor:
-        """Return E summed over the patterns."""
+        """Return the cost E summed over the patterns."""
         if self._e is None:
             return -(d * torch.log_softmax(x, 1)).sum()
         summed: Tensor = self._e({"x": x, "d": d, "n": float(x.shape[1])})[0].sum()

@@ -70,14 +70,17 @@ class ConnectionModule(nn.Module):
 
 
 class DenseConnection(ConnectionModule):
-    """`full`: a product of matrices."""
+    """The connection `full`: inputs (patterns, sources) @ weight (sources, targets)."""
 
     def sums(self, x: Tensor) -> Tensor:
         return x @ self.effective_weight()
 
 
 class WindowConnection(ConnectionModule):
-    """The base of all windows over maps: the source maps with their border, (patterns, maps, rows, columns)."""
+    """The base class of connections that read windows of maps.
+
+    `with_border` returns the source maps with their border, (patterns, maps, rows, columns).
+    """
 
     wrapped_rows: Tensor
     wrapped_columns: Tensor
@@ -110,7 +113,7 @@ def _wrapped_cells(windows: Windows, axis: int) -> np.ndarray:
 
 
 class SharedWindows(WindowConnection):
-    """`mask` and `equal-mask`: a convolution whose kernel is 0 where a map does not feed another."""
+    """The connections `mask` and `equal-mask`: a convolution whose kernel is 0 where a map does not feed another."""
 
     kernel_index: Tensor
 
@@ -148,7 +151,7 @@ def _kernel_index(windows: Windows) -> tuple[bool, np.ndarray]:
 
 
 class LocalWindows(WindowConnection):
-    """`local`: every unit has its own weights for its windows."""
+    """The connection `local`: every target unit has weights of its own for its windows."""
 
     pair_source: Tensor
     pair_target: Tensor
@@ -172,7 +175,7 @@ class LocalWindows(WindowConnection):
 
 
 class TimeWindows(ConnectionModule):
-    """`tdnn`: windows over frames, with weights shared along them."""
+    """The connection `tdnn`: windows over frames, with the same weights for every target frame."""
 
     def __init__(self, link: Link, plan: Plan, dtype: torch.dtype):
         super().__init__(link, plan, dtype)
@@ -185,7 +188,7 @@ class TimeWindows(ConnectionModule):
 
 
 class TableConnection(ConnectionModule):
-    """A connection that has only an explicit table."""
+    """A connection that is computed from its explicit table alone."""
 
     from_unit: Tensor
     to_unit: Tensor
@@ -245,7 +248,7 @@ class LayerModule(nn.Module):
         return biased if noise is None else biased + noise
 
     def state(self, sums: Tensor) -> Tensor:
-        """Return the non-linearity of the sums."""
+        """Return the states: the non-linearity of the sums, (patterns, units)."""
         if self.declared is not None:
             at = sums.detach()
             value, df, ddf = self.declared.bind(TORCH)({"x": at})
@@ -304,7 +307,7 @@ class ConnectionTables(Mapping[str, Tensor]):
 
 
 class SnModule(nn.Module):
-    """A net.
+    """A net of snsim as a PyTorch module.
 
     It takes one pattern of the input layer's shape (or its units in a row), or several with the patterns as first axis.
     It returns the states of the output layer in its shape, for several patterns with the patterns as first axis.

@@ -16,7 +16,7 @@ from snsim.network.wiring import Attention, Normalization
 
 
 class MapNormalization(nn.Module):
-    """From the states of the source, (patterns, units), to sums, (patterns, units)."""
+    """The module of `normalize`: from the states of the source, (patterns, units), to sums of this shape."""
 
     def __init__(self, structure: Normalization):
         super().__init__()
@@ -32,7 +32,7 @@ class MapNormalization(nn.Module):
 
 
 class DotProductAttention(nn.Module):
-    """From the states of queries, keys and values, each (patterns, units), to sums, (patterns, units)."""
+    """The module of `attend`: from the states of queries, keys and values to sums, each (patterns, units)."""
 
     def __init__(self, structure: Attention):
         super().__init__()
@@ -53,7 +53,7 @@ def transform(structure: Normalization | Attention) -> nn.Module:
 
 
 def second_derivatives_back(module: nn.Module, states: Sequence[Tensor], h: Tensor, g: Tensor | None) -> list[Tensor]:
-    """Return for each source sum h_j (dn_j/dx_i)^2 over the results n, plus sum g_j d2n_j/dx_i2 if g is given.
+    """Return, for each source, sum_j h_j (dn_j/dx_i)^2 over the results n_j, plus sum_j g_j d2n_j/dx_i2 with g.
 
     states: of each source; h and g: at the sums. Arguments and results are (patterns, units).
     """

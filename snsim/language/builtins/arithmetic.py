@@ -57,7 +57,7 @@ _LARGEST = 1e15  # of counts and indices
 
 
 def whole(name: str, x: Form, argument: int | None = 0, largest: float = _LARGEST) -> int:
-    """Return the number truncated to an integer, as SN does where it needs an integer."""
+    """Return the number x truncated to an integer; raise CallError if it is none or above `largest`."""
     value = number(name, x, argument)
     if not abs(value) <= largest:
         raise CallError(
@@ -88,20 +88,20 @@ def multiply(*numbers: Form) -> float:
 
 @function("-")
 def subtract(a: Form, b: Form = ABSENT) -> float:
-    """(- a b): the difference; (- a): the negative of a"""
+    """(- a b): the difference a - b; (- a): the negative of a"""
     return -number("-", a) if b is ABSENT else finite("-", number("-", a) - number("-", b, 1))
 
 
 @function("/")
 def divide(a: Form, b: Form = ABSENT) -> float:
-    """(/ a b): the quotient; (/ a): 1 divided by a"""
+    """(/ a b): the quotient a / b; (/ a): 1 divided by a; a divisor of 0 is an error"""
     x, y = (1.0, number("/", a)) if b is ABSENT else (number("/", a), number("/", b, 1))
     return checked("/", lambda: x / y)
 
 
 @function("**")
 def power(a: Form, b: Form) -> float:
-    """(** a b): a to the power b; a is not negative"""
+    """(** a b): a to the power b; a negative a is an error"""
     x, y = number("**", a), number("**", b, 1)
     if x < 0:
         raise CallError(f"** of the negative number {show(x)}", 0, "write (* x x) for the square of x")
@@ -110,14 +110,14 @@ def power(a: Form, b: Form) -> float:
 
 @function("div")
 def div(a: Form, b: Form) -> float:
-    """(div a b): the quotient of whole numbers, truncated towards 0"""
+    """(div a b): truncates a and b to whole numbers, and returns a / b truncated towards 0"""
     x, y = whole("div", a, 0, MAXIMUM), whole("div", b, 1, MAXIMUM)
     return checked("div", lambda: abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1))
 
 
 @function("mod")
 def mod(a: Form, b: Form) -> float:
-    """(mod a b): the remainder of whole numbers, with the sign of a"""
+    """(mod a b): truncates a and b to whole numbers, and returns the remainder of a / b, with the sign of a"""
     x, y = whole("mod", a, 0, MAXIMUM), whole("mod", b, 1, MAXIMUM)
     return checked("mod", lambda: math.copysign(abs(x) % abs(y), x) if abs(x) % abs(y) else 0.0)
 
@@ -158,13 +158,13 @@ _add_functions_of_one_number()
 
 @function("max")
 def max_(first: Form, *more: Form) -> Form:
-    """(max x...): the largest; all numbers or all strings"""
+    """(max x...): the largest argument; the arguments are all numbers or all strings"""
     return max(_of_one_type("max", (first, *more)))
 
 
 @function("min")
 def min_(first: Form, *more: Form) -> Form:
-    """(min x...): the smallest; all numbers or all strings"""
+    """(min x...): the smallest argument; the arguments are all numbers or all strings"""
     return min(_of_one_type("min", (first, *more)))
 
 
@@ -178,19 +178,19 @@ def _of_one_type(name: str, values: tuple[Form, ...]) -> tuple[Form, ...]:
 
 @function("=", interpreter=True)
 def equals(interpreter: Interpreter, a: Form, b: Form, *more: Form) -> bool:
-    """(= a b c...): t if all are equal by content (numbers, strings, lists, matrices), else ()"""
+    """(= a b c...): t if all arguments have equal content (numbers, strings, lists, matrices), else ()"""
     return all(interpreter.equal(a, x) for x in (b, *more))
 
 
 @function("<>", interpreter=True)
 def differs(interpreter: Interpreter, a: Form, b: Form) -> bool:
-    """(<> a b): t if they are not equal by content, else ()"""
+    """(<> a b): t if the contents of a and b differ, else ()"""
     return not interpreter.equal(a, b)
 
 
 @function("==")
 def same(a: Form, b: Form) -> bool:
-    """(== a b): t if both are the same object, else (); two equal numbers or strings are different objects"""
+    """(== a b): t if a and b are the same object, else (); two equal numbers or strings are different objects"""
     return a is b and not (isinstance(a, str) and len(a) < 2)  # Python has one object for all "a"
 
 
@@ -212,11 +212,11 @@ _add_comparisons()
 
 @function("0=")
 def is_zero(x: Form) -> Form:
-    """(0= x): 0 (which is true) if x is 0, else ()"""
+    """(0= x): 0, which counts as true, if x is 0, else ()"""
     return 0.0 if isinstance(x, float) and x == 0.0 else NIL
 
 
 @function("0<>")
 def is_not_zero(x: Form) -> Form:
-    """(0<> x): x if it is not 0, else (); t for ()"""
+    """(0<> x): x if it is not 0, else (); t if x is ()"""
     return TRUE if x is NIL else NIL if isinstance(x, float) and x == 0.0 else x

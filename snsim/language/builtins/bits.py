@@ -15,7 +15,7 @@ _BITS = 32
 
 
 def word_of(name: str, x: Form, argument: int) -> int:
-    """Return a number cut to a whole number; raise CallError if it needs more than 32 bits."""
+    """Return a number truncated to a whole number of 32 bits; raise CallError if it needs more bits."""
     value = number(name, x, argument)
     if not -(2.0 ** (_BITS - 1)) - 1 < value < 2.0 ** (_BITS - 1):
         raise CallError(
@@ -60,11 +60,11 @@ def _places(name: str, k: Form) -> int:
 
 @function("bitshl")
 def bitshl(n: Form, k: Form) -> float:
-    """(bitshl n k): n with its bits moved k places to the left; what leaves the 32 bits is lost"""
+    """(bitshl n k): shifts the 32-bit whole number n left by k bits, 0 to 31; bits shifted out are lost"""
     return _signed(word_of("bitshl", n, 0) << _places("bitshl", k))
 
 
 @function("bitshr")
 def bitshr(n: Form, k: Form) -> float:
-    """(bitshr n k): n with its bits moved k places to the right; the sign stays"""
+    """(bitshr n k): shifts the 32-bit whole number n right by k bits, 0 to 31, and keeps the sign"""
     return _signed(word_of("bitshr", n, 0) >> _places("bitshr", k))

@@ -22,7 +22,7 @@ _LAST = 0x10FFFF  # of the codes of Unicode
 
 @function("asc")
 def asc(string: Form) -> float:
-    """(asc string): the code of its first character"""
+    """(asc string): the Unicode code of the first character; an empty string is an error"""
     s = text("asc", string)
     if not s:
         raise CallError("asc: the string is empty", 0, 'test the string first: (if (= s "") 0 (asc s))')
@@ -31,7 +31,7 @@ def asc(string: Form) -> float:
 
 @function("chr", makes=True)
 def chr_(code: Form) -> str:
-    """(chr n): the string of the one character whose code is n, 0 to 255; the empty string for 0"""
+    """(chr n): a string of the one character with code n, 0 to 255; (chr 0) is the empty string"""
     return _character("chr", whole("chr", code), 255, 0)
 
 
@@ -44,27 +44,27 @@ def _character(name: str, code: int, last: int, argument: int | None) -> str:
 
 @function("strhex", makes=True)
 def strhex(n: Form) -> str:
-    """(strhex n): n in base 16, such as "0xff"; "0" for 0"""
+    """(strhex n): the 32-bit whole number n as a string in base 16, such as "0xff"; "0" for 0"""
     bits = word_of("strhex", n, 0) & 0xFFFFFFFF
     return f"{bits:#x}" if bits else "0"
 
 
 @function("explode-chars", interpreter=True)
 def explode_chars(interpreter: Interpreter, string: Form) -> Form:
-    """(explode-chars string): the list of the codes of its characters"""
+    """(explode-chars string): a list of the Unicode codes of the characters"""
     return interpreter.new_list(map(float, map(ord, text("explode-chars", string))), "explode-chars")
 
 
 @function("explode-bytes", interpreter=True)
 def explode_bytes(interpreter: Interpreter, string: Form) -> Form:
-    """(explode-bytes string): the list of its bytes, in UTF-8"""
+    """(explode-bytes string): a list of the bytes of the string in UTF-8, each 0 to 255"""
     content = text("explode-bytes", string).encode("utf-8", "surrogatepass")
     return interpreter.new_list(map(float, content), "explode-bytes")
 
 
 @function("implode-chars", interpreter=True, makes=True)
 def implode_chars(interpreter: Interpreter, codes: Form) -> str:
-    """(implode-chars list): the string of the characters with these codes"""
+    """(implode-chars list): a string of the characters with these Unicode codes"""
     return "".join(
         [_character("implode-chars", code, _LAST, 0) for code in _codes(interpreter, "implode-chars", codes)]
     )
@@ -72,7 +72,7 @@ def implode_chars(interpreter: Interpreter, codes: Form) -> str:
 
 @function("implode-bytes", interpreter=True, makes=True)
 def implode_bytes(interpreter: Interpreter, codes: Form) -> str:
-    """(implode-bytes list): the string of these bytes, in UTF-8; one character a byte if they are no UTF-8"""
+    """(implode-bytes list): a string of these UTF-8 bytes; if they are not valid UTF-8, one character for each byte"""
     numbers = _codes(interpreter, "implode-bytes", codes)
     for code in numbers:
         if not 0 <= code <= 255:

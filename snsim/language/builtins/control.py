@@ -41,7 +41,10 @@ def quote(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("backquote")
 def quasi(interpreter: Interpreter, form: Pair) -> Form:
-    """(backquote x), `x: x, with the expressions after commas computed: `(a ,b ,@list)"""
+    """(backquote x), `x: returns x unevaluated, but computes ,a and ,@list in it
+
+    The value of a replaces ,a. The elements of the value of list replace ,@list.
+    """
     cell = argument_of(form, BACKQUOTE)
     if cell is None:
         raise CallError("backquote takes one form", None, "write `x")
@@ -50,13 +53,13 @@ def quasi(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("progn")
 def progn(interpreter: Interpreter, form: Pair) -> Form:
-    """(progn form...): evaluates the forms in order; the value of the last"""
+    """(progn form...): evaluates the forms in order; returns the value of the last"""
     return interpreter.body(form.cdr)
 
 
 @special("prog1")
 def prog1(interpreter: Interpreter, form: Pair) -> Form:
-    """(prog1 form...): evaluates the forms in order; the value of the first"""
+    """(prog1 form...): evaluates the forms in order; returns the value of the first"""
     cell = rest_of(form, 1, "(prog1 form...)")
     value = interpreter.evaluate(cell.car, cell.at)
     interpreter.body(cell.cdr)
@@ -65,7 +68,7 @@ def prog1(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("if")
 def if_(interpreter: Interpreter, form: Pair) -> Form:
-    """(if condition yes no...): yes if the condition is not (), else the no forms"""
+    """(if condition yes no...): if the condition is not (), evaluates yes, else all no forms; returns the last value"""
     condition = rest_of(form, 2, "(if condition yes no...)")
     yes = condition.cdr
     if interpreter.evaluate(condition.car, condition.at) is not NIL:
@@ -75,7 +78,7 @@ def if_(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("when")
 def when(interpreter: Interpreter, form: Pair) -> Form:
-    """(when condition form...): the forms if the condition is not ()"""
+    """(when condition form...): evaluates the forms if the condition is not (); returns the last value, or ()"""
     condition = rest_of(form, 1, "(when condition form...)")
     if interpreter.evaluate(condition.car, condition.at) is not NIL:
         return interpreter.body(condition.cdr)
@@ -84,7 +87,10 @@ def when(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("cond")
 def cond(interpreter: Interpreter, form: Pair) -> Form:
-    """(cond (condition form...)...): the forms of the first clause whose condition is not ()"""
+    """(cond (condition form...)...): evaluates the forms of the first clause whose condition is not ()
+
+    It returns the last value, or () if every condition is ().
+    """
     cell = form.cdr
     while isinstance(cell, Pair):
         clause = cell.car
@@ -99,7 +105,10 @@ def cond(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("selectq")
 def selectq(interpreter: Interpreter, form: Pair) -> Form:
-    """(selectq x (case form...)... (t form...)): the forms of the case that x equals, or that lists it"""
+    """(selectq x (case form...)... (t form...)): evaluates the forms of the first matching case; returns the last value
+
+    A case matches if it equals x, or if it is a list with an element that equals x. The case t always matches.
+    """
     key = rest_of(form, 1, "(selectq x (case form...)... (t form...))")
     value = interpreter.evaluate(key.car, key.at)
     for clause in interpreter.elements(key.cdr, "selectq"):
@@ -120,7 +129,7 @@ def selectq(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("and", applies=True)
 def and_(interpreter: Interpreter, form: Pair) -> Form:
-    """(and form...): the value of the last form, or () as soon as one is ()"""
+    """(and form...): evaluates the forms until one is (), and returns (); else returns the value of the last"""
     value: Form = TRUE
     cell = form.cdr
     while isinstance(cell, Pair):
@@ -134,7 +143,7 @@ def and_(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("or", applies=True)
 def or_(interpreter: Interpreter, form: Pair) -> Form:
-    """(or form...): the value of the first form that is not ()"""
+    """(or form...): evaluates the forms until one is not (), and returns its value; else returns ()"""
     cell = form.cdr
     while isinstance(cell, Pair):
         interpreter.step()
@@ -147,14 +156,17 @@ def or_(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("while")
 def while_(interpreter: Interpreter, form: Pair) -> Form:
-    """(while condition form...): repeats the forms while the condition is not (); the last value"""
+    """(while condition form...): repeats the forms while the condition is not (); returns the last value"""
     rest_of(form, 1, "(while condition form...)")
     loop = interpreter.translated_loop(form, "while", while_rounds)
     return while_rounds(interpreter, form, NIL, interpreter.often) if loop is None else loop(NIL)
 
 
 def while_rounds(interpreter: Interpreter, form: Pair, value: Form, rounds: int = -1) -> Form:
-    """Do the remaining rounds of a `while`. `value` is that of the round before; after `rounds` it is translated."""
+    """Run the remaining rounds of a `while`, and return the last value.
+
+    `value` is the value of the round before. After `rounds` rounds the loop is translated to Python; -1 means never.
+    """
     condition = form.cdr
     while interpreter.evaluate(condition.car, condition.at) is not NIL:
         interpreter.step()
@@ -169,7 +181,7 @@ def while_rounds(interpreter: Interpreter, form: Pair, value: Form, rounds: int 
 
 @special("do-while")
 def do_while(interpreter: Interpreter, form: Pair) -> Form:
-    """(do-while condition form...): like while, but tests the condition after the forms"""
+    """(do-while condition form...): like while, but evaluates the forms before it first tests the condition"""
     condition = rest_of(form, 1, "(do-while condition form...)")
     while True:
         interpreter.step()
@@ -180,7 +192,7 @@ def do_while(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("repeat")
 def repeat(interpreter: Interpreter, form: Pair) -> Form:
-    """(repeat n form...): evaluates the forms n times; the last value"""
+    """(repeat n form...): evaluates the forms n times; returns the last value"""
     count = rest_of(form, 1, "(repeat n form...)")
     times = repeat_count(interpreter, interpreter.evaluate(count.car, count.at))
     loop = interpreter.translated_loop(form, "repeat", repeat_rounds)
@@ -188,7 +200,7 @@ def repeat(interpreter: Interpreter, form: Pair) -> Form:
 
 
 def repeat_count(interpreter: Interpreter, times: Form) -> float:
-    """Return the number of rounds of a `repeat`; raise CallError if it is none."""
+    """Return the number of rounds of a `repeat`; raise CallError if it is not a number or is negative."""
     if not isinstance(times, float) or not times >= 0:
         raise CallError(
             f"repeat: {interpreter.describe(times)} is not a number of times", 0, "write (repeat n form...)"
@@ -197,7 +209,7 @@ def repeat_count(interpreter: Interpreter, times: Form) -> float:
 
 
 def repeat_rounds(interpreter: Interpreter, form: Pair, value: Form, done: int, times: float, rounds: int = -1) -> Form:
-    """Do the remaining rounds of a `repeat` of which `done` are done; see `while_rounds`."""
+    """Run the rounds of a `repeat` that remain after `done` of `times`; `rounds` is as in `while_rounds`."""
     body = form.cdr.cdr
     while done + 1 <= times:
         interpreter.step()
@@ -223,7 +235,10 @@ def _for_header(interpreter: Interpreter, form: Pair, name: str) -> tuple[Symbol
 
 
 def for_bounds(interpreter: Interpreter, name: str, bounds: list[Form]) -> tuple[float, float, float]:
-    """Return the first value, the bound and the step of a `for`; raise CallError if they are no numbers."""
+    """Return the first value, the last value (inclusive) and the step of a `for`; the default step is 1.
+
+    `bounds` are the values of `from`, `to` and perhaps `step`. Raises CallError if one is no number or the step is 0.
+    """
     for bound in bounds:
         if not isinstance(bound, float):
             raise CallError(
@@ -239,7 +254,10 @@ def for_bounds(interpreter: Interpreter, name: str, bounds: list[Form]) -> tuple
 
 @special("for")
 def for_(interpreter: Interpreter, form: Pair) -> Form:
-    """(for (i from to [step]) form...): sets i to each number from one bound to the other, inclusive; the last value"""
+    """(for (i from to [step]) form...): sets i to from, from + step, ... up to and including to; returns the last value
+
+    The default step is 1. A negative step counts down. A step of 0 is an error.
+    """
     variable, start, end, step = _for_header(interpreter, form, "for")
     interpreter.bind(variable, NIL)
     try:
@@ -256,7 +274,7 @@ def for_(interpreter: Interpreter, form: Pair) -> Form:
 def for_rounds(
     interpreter: Interpreter, form: Pair, value: Form, i: float, end: float, step: float, rounds: int = -1
 ) -> Form:
-    """Do the remaining rounds of a `for`, from i on, whose variable is bound; see `while_rounds`."""
+    """Run the rounds of a `for` from the value i on; `rounds` is as in `while_rounds`."""
     bindings, body = interpreter.stack_of(form.cdr.car.car), form.cdr.cdr
     while (i <= end) if step > 0 else (i >= end):
         interpreter.step()
@@ -273,7 +291,7 @@ def for_rounds(
 
 @special("mapfor")
 def mapfor(interpreter: Interpreter, form: Pair) -> Form:
-    """(mapfor (i from to [step]) form...): like for; the list of the values"""
+    """(mapfor (i from to [step]) form...): like for, but returns a list of the value of the last form in each round"""
     variable, i, end, step = _for_header(interpreter, form, "mapfor")
     body = form.cdr.cdr
     results: list[Form] = []
@@ -285,7 +303,7 @@ def mapfor(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("mapwhile")
 def mapwhile(interpreter: Interpreter, form: Pair) -> Form:
-    """(mapwhile condition form...): like while; the list of the values"""
+    """(mapwhile condition form...): like while, but returns a list of the value of the last form in each round"""
     condition = rest_of(form, 1, "(mapwhile condition form...)")
     results: list[Form] = []
     while interpreter.evaluate(condition.car, condition.at) is not NIL:
@@ -331,7 +349,10 @@ def _rounds(interpreter: Interpreter, form: Pair, name: str) -> Iterator[list[tu
 
 @special("each")
 def each(interpreter: Interpreter, form: Pair) -> Form:
-    """(each ((x list)...) form...): the forms for each element, several lists in parallel; the last value"""
+    """(each ((x list)...) form...): evaluates the forms for each element x of the list; returns the last value
+
+    Several lists are traversed in parallel. Lists of different lengths are an error.
+    """
     value: Form = NIL
     for bound in _rounds(interpreter, form, "each"):
         value = interpreter.run_body(bound, form.cdr.cdr)
@@ -340,7 +361,7 @@ def each(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("all")
 def all_(interpreter: Interpreter, form: Pair) -> Form:
-    """(all ((x list)...) form...): like each; the list of the values"""
+    """(all ((x list)...) form...): like each, but returns a list of the value of the last form for each element"""
     results: list[Form] = []
     for bound in _rounds(interpreter, form, "all"):
         results.append(interpreter.run_body(bound, form.cdr.cdr))
@@ -361,7 +382,10 @@ def _parallel(interpreter: Interpreter, name: str, lists: tuple[Form, ...]) -> l
 
 @function("mapcar", interpreter=True)
 def mapcar(interpreter: Interpreter, f: Form, first: Form, *more: Form) -> Form:
-    """(mapcar f list...): the list of the values of f for the elements, several lists in parallel"""
+    """(mapcar f list...): applies f to each element, and returns a list of the values
+
+    With n lists, f takes n arguments, one element of each list. Lists of different lengths are an error.
+    """
     results = []
     for values in _parallel(interpreter, "mapcar", (first, *more)):
         results.append(interpreter.apply(f, list(values)))
@@ -370,7 +394,7 @@ def mapcar(interpreter: Interpreter, f: Form, first: Form, *more: Form) -> Form:
 
 @function("mapc", interpreter=True)
 def mapc(interpreter: Interpreter, f: Form, first: Form, *more: Form) -> Form:
-    """(mapc f list...): like mapcar, but returns the last value only"""
+    """(mapc f list...): like mapcar, but returns only the last value"""
     value: Form = NIL
     for values in _parallel(interpreter, "mapc", (first, *more)):
         value = interpreter.apply(f, list(values))
@@ -395,20 +419,20 @@ def _recursive(interpreter: Interpreter, f: Form, tree: Form, name: str, depth: 
 
 @function("rmapcar", interpreter=True)
 def rmapcar(interpreter: Interpreter, f: Form, tree: Form) -> Form:
-    """(rmapcar f list): like mapcar, also inside nested lists"""
+    """(rmapcar f list): applies f to each element, also in nested lists; returns the values, nested in the same way"""
     return _recursive(interpreter, f, tree, "rmapcar")
 
 
 @function("rmapc", interpreter=True)
 def rmapc(interpreter: Interpreter, f: Form, tree: Form) -> Form:
-    """(rmapc f list): calls f for every element, also inside nested lists"""
+    """(rmapc f list): applies f to each element, also in nested lists; returns ()"""
     _recursive(interpreter, f, tree, "rmapc")
     return NIL
 
 
 @function("eval", interpreter=True)
 def eval_(interpreter: Interpreter, *forms: Form) -> Form:
-    """(eval form...): evaluates the values of its arguments; the last value"""
+    """(eval form...): evaluates each argument, and then its value as a form; returns the last value"""
     value: Form = NIL
     for form in forms:
         value = interpreter.evaluate(form)
@@ -417,7 +441,7 @@ def eval_(interpreter: Interpreter, *forms: Form) -> Form:
 
 @function("apply", interpreter=True)
 def apply(interpreter: Interpreter, f: Form, *arguments: Form) -> Form:
-    """(apply f [x...] list): the value of f for the arguments x and the elements of the list"""
+    """(apply f [x...] list): calls f with the arguments x and then the elements of the list; returns its value"""
     if not arguments:
         raise CallError("apply: expected a list of arguments", None, "write (apply f list)")
     return interpreter.apply(f, [*arguments[:-1], *interpreter.elements(arguments[-1], "apply")])
@@ -437,7 +461,7 @@ def null(x: Form) -> bool:
 
 @special("on-error")
 def on_error(interpreter: Interpreter, form: Pair) -> Form:
-    """(on-error handler form...): evaluates the forms; after an error, the handler, and raises the error again"""
+    """(on-error handler form...): evaluates the forms; on an error, evaluates the handler and raises the error again"""
     handler = rest_of(form, 1, "(on-error handler form...)")
     try:
         return interpreter.body(handler.cdr)
@@ -450,7 +474,7 @@ def on_error(interpreter: Interpreter, form: Pair) -> Form:
 
 @function("error", interpreter=True)
 def error(interpreter: Interpreter, *parts: Form) -> Form:
-    """(error ['where] "text" [x]): ends the program with this error message"""
+    """(error ['where] "text" [x]): stops the program with the error message "where: text: x" in this order"""
     sentence = []
     for part in parts:
         sentence.append(part if isinstance(part, str) else interpreter.describe(part))

@@ -45,7 +45,7 @@ def _parameters(cell: Pair, argument: int) -> Parameters:
 
 @special("de")
 def de(interpreter: Interpreter, form: Pair) -> Form:
-    """(de name (argument...) form...): defines a function"""
+    """(de name (argument...) form...): defines a function; a call returns the value of the last form"""
     name, parameters, body = _parts(form, "(de name (argument...) form...)")
     interpreter.assign(name, Function(name.name, parameters, body, True, form.span))
     return name
@@ -53,7 +53,7 @@ def de(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("df")
 def df(interpreter: Interpreter, form: Pair) -> Form:
-    """(df name (argument...) form...): defines a function whose arguments are not evaluated"""
+    """(df name (argument...) form...): defines a function that gets its arguments unevaluated"""
     name, parameters, body = _parts(form, "(df name (argument...) form...)")
     interpreter.assign(name, Function(name.name, parameters, body, False, form.span))
     return name
@@ -61,7 +61,10 @@ def df(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("dm")
 def dm(interpreter: Interpreter, form: Pair) -> Form:
-    """(dm name (name argument...) form...): defines a macro; it gets the whole call"""
+    """(dm name (name argument...) form...): defines a macro that gets the whole call, unevaluated
+
+    Its value, a form, is then evaluated in place of the call. Each call runs the macro again.
+    """
     name, parameters, body = _parts(form, "(dm name (name argument...) form...)")
     interpreter.assign(name, Macro(name.name, parameters, body, whole_call=True, span=form.span))
     return name
@@ -69,7 +72,10 @@ def dm(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("dmd")
 def dmd(interpreter: Interpreter, form: Pair) -> Form:
-    """(dmd name (argument...) form...): defines a macro; its expansion replaces the call"""
+    """(dmd name (argument...) form...): defines a macro that gets its arguments unevaluated
+
+    Its value, a form, is then evaluated, and replaces the call in the program. So each call runs the macro once only.
+    """
     name, parameters, body = _parts(form, "(dmd name (argument...) form...)")
     interpreter.assign(name, Macro(name.name, parameters, body, replaces=True, span=form.span))
     return name
@@ -77,7 +83,7 @@ def dmd(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("defun")
 def defun(interpreter: Interpreter, form: Pair) -> Form:
-    """(defun name (argument...) form...): defines a global function, outside all bindings"""
+    """(defun name (argument...) form...): defines a global function, even where a local variable has the same name"""
     name, parameters, body = _parts(form, "(defun name (argument...) form...)")
     interpreter.assign_global(name, Function(name.name, parameters, body, True, form.span))
     return name
@@ -85,7 +91,7 @@ def defun(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("defmacro")
 def defmacro(interpreter: Interpreter, form: Pair) -> Form:
-    """(defmacro name (argument...) form...): defines a global macro, outside all bindings"""
+    """(defmacro name (argument...) form...): defines a global macro, even where a local variable has the same name"""
     name, parameters, body = _parts(form, "(defmacro name (argument...) form...)")
     interpreter.assign_global(name, Macro(name.name, parameters, body, span=form.span))
     return name
@@ -93,21 +99,21 @@ def defmacro(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("lambda")
 def lambda_(interpreter: Interpreter, form: Pair) -> Form:
-    """(lambda (argument...) form...): a function without a name"""
+    """(lambda (argument...) form...): returns a function without a name"""
     cell = rest_of(form, 1, "(lambda (argument...) form...)")
     return Function("lambda", _parameters(cell, 0), cell.cdr, True, form.span)
 
 
 @special("flambda")
 def flambda(interpreter: Interpreter, form: Pair) -> Form:
-    """(flambda (argument...) form...): a function without a name whose arguments are not evaluated"""
+    """(flambda (argument...) form...): returns a function without a name that gets its arguments unevaluated"""
     cell = rest_of(form, 1, "(flambda (argument...) form...)")
     return Function("flambda", _parameters(cell, 0), cell.cdr, False, form.span)
 
 
 @special("mlambda")
 def mlambda(interpreter: Interpreter, form: Pair) -> Form:
-    """(mlambda (name argument...) form...): a macro without a name; it gets the whole call"""
+    """(mlambda (name argument...) form...): returns a macro without a name, which gets the whole call unevaluated"""
     cell = rest_of(form, 1, "(mlambda (name argument...) form...)")
     return Macro("mlambda", _parameters(cell, 0), cell.cdr, whole_call=True, span=form.span)
 
@@ -129,7 +135,10 @@ def _bindings(interpreter: Interpreter, form: Pair, name: str) -> list[tuple[For
 
 @special("let")
 def let(interpreter: Interpreter, form: Pair) -> Form:
-    """(let ((variable value)...) form...): evaluates the forms with variables bound; all values are computed first"""
+    """(let ((variable value)...) form...): binds local variables and evaluates the forms; returns the last value
+
+    All values are computed before the first variable is bound.
+    """
     pairs = _bindings(interpreter, form, "let")
     bound: list[tuple[Symbol, Form]] = []
     for pattern, cell in pairs:
@@ -139,7 +148,7 @@ def let(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("let*")
 def let_star(interpreter: Interpreter, form: Pair) -> Form:
-    """(let* ((variable value)...) form...): like let, but binds one variable after the other; names only"""
+    """(let* ((variable value)...) form...): like let, but binds each variable before the next value is computed"""
     bound: list[Symbol] = []
     try:
         for variable, cell in _bindings(interpreter, form, "let*"):
@@ -163,7 +172,7 @@ def _scoped(target: Form) -> Symbol | None:
 
 @special("setq")
 def setq(interpreter: Interpreter, form: Pair) -> Form:
-    """(setq a x b y ...): sets variables, after computing all values; :a is the global variable a"""
+    """(setq a x b y ...): computes all values, then sets the variables a, b ...; :a is the global variable a"""
     targets: list[Form] = []
     values: list[Form] = []
     cell = form.cdr
@@ -200,7 +209,7 @@ def _assign_place(interpreter: Interpreter, target: Form, value: Form, argument:
 
 @special("scope")
 def scope(interpreter: Interpreter, form: Pair) -> Form:
-    """(scope a), :a: the value of the global variable a; :o:s: the slot s of the object in o"""
+    """(scope a), :a: the value of the global variable a; :o:s: the value of slot s of the object in the variable o"""
     name = _scoped(form)
     if name is not None:
         return interpreter.global_value(name, form.span)
@@ -241,7 +250,7 @@ def _object(interpreter: Interpreter, path: list[Symbol], argument: int | None =
 
 @function("set", interpreter=True)
 def set_(interpreter: Interpreter, name: Form, value: Form) -> Form:
-    """(set 'a x): sets the variable whose name is computed"""
+    """(set 'a x): evaluates its first argument to a name, and sets the variable of this name to x; returns x"""
     if not isinstance(name, Symbol):
         raise CallError(
             f"set: {interpreter.describe(name)} is not a name",
@@ -254,7 +263,7 @@ def set_(interpreter: Interpreter, name: Form, value: Form) -> Form:
 
 @special("incr")
 def incr(interpreter: Interpreter, form: Pair) -> Form:
-    """(incr a [n]): adds n (default 1) to the variable a"""
+    """(incr a [n]): adds n, default 1, to the variable a; returns the sum"""
     cell = rest_of(form, 1, "(incr variable [n])")
     by = interpreter.evaluate(cell.cdr.car, cell.cdr.at) if isinstance(cell.cdr, Pair) else 1.0
     target = cell.car
@@ -268,7 +277,7 @@ def incr(interpreter: Interpreter, form: Pair) -> Form:
 
 
 def add_to(interpreter: Interpreter, target: Form, value: Form, by: Form) -> float:
-    """Set a variable or a slot, of this value, to the value plus `by`, and return the sum."""
+    """Add `by` to a variable or slot that has the value `value`, and return the sum; CallError for other values."""
     if not isinstance(value, float) or not isinstance(by, float):
         wrong, argument = (value, 0) if isinstance(by, float) else (by, 1)
         raise CallError(
@@ -285,7 +294,10 @@ def add_to(interpreter: Interpreter, target: Form, value: Form, by: Form) -> flo
 
 @special("defvar")
 def defvar(interpreter: Interpreter, form: Pair) -> Form:
-    """(defvar a [x]): sets the global variable a unless it is set; --set a=y uses y in place of x"""
+    """(defvar a [x]): sets the global variable a to x, default (), unless it has a value
+
+    The option --set a=y sets it to y instead.
+    """
     cell = rest_of(form, 1, "(defvar variable [value])")
     name = cell.car
     if not isinstance(name, Symbol):
@@ -303,7 +315,7 @@ def defvar(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("defparameter")
 def defparameter(interpreter: Interpreter, form: Pair) -> Form:
-    """(defparameter a x): sets the global variable a"""
+    """(defparameter a x): sets the global variable a to x, even if it has a value"""
     cell = rest_of(form, 2, "(defparameter variable value)")
     if not isinstance(cell.car, Symbol):
         raise CallError("defparameter: expected a name", 0, "write (defparameter variable value)")

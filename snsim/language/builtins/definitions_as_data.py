@@ -22,7 +22,7 @@ _LAMBDA, _FLAMBDA, _MLAMBDA, _LIST, _CONS, _APPEND = (
 
 @function("funcdef", interpreter=True)
 def funcdef(interpreter: Interpreter, f: Form) -> Form:
-    """(funcdef f): the definition (lambda (argument...) form...) of a function or macro; () for a built-in one"""
+    """(funcdef f): the definition (lambda (argument...) form...) of a function or macro; () if it is built in"""
     if isinstance(f, Function):
         head = _LAMBDA if f.evaluates else _FLAMBDA
     elif isinstance(f, Macro):
@@ -105,7 +105,7 @@ class _Expansion:
 
 @special("macro-expand")
 def macro_expand(interpreter: Interpreter, form: Pair) -> Form:
-    """(macro-expand (m x...)): the expansion of a call of a macro, not evaluated"""
+    """(macro-expand (m x...)): returns the form into which a call of the macro m expands, unevaluated"""
     call = rest_of(form, 1, "(macro-expand (m x...))").car
     head = call.car if isinstance(call, Pair) else call
     macro = interpreter.procedure(head) if isinstance(head, Symbol) else interpreter.evaluate(head)
@@ -120,7 +120,10 @@ def macro_expand(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("lock-symbol")
 def lock_symbol(interpreter: Interpreter, form: Pair) -> Form:
-    """(lock-symbol name...): forbids to set these global variables; the names are not evaluated; returns ()"""
+    """(lock-symbol name...): makes it an error to set these global variables; returns ()
+
+    The names are not evaluated.
+    """
     for name in _names(interpreter, form):
         interpreter.lock(name)
     return NIL
@@ -128,7 +131,7 @@ def lock_symbol(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("unlock-symbol")
 def unlock_symbol(interpreter: Interpreter, form: Pair) -> Form:
-    """(unlock-symbol name...): allows again to set variables that lock-symbol locked; returns ()"""
+    """(unlock-symbol name...): permits setting variables again that lock-symbol locked; returns ()"""
     for name in _names(interpreter, form):
         interpreter.unlock(name)
     return NIL
@@ -149,7 +152,10 @@ _CLOSE = 1e-7  # of the ends of the range, relative to their sum
 
 @function("solve", interpreter=True)
 def solve(interpreter: Interpreter, a: Form, b: Form, f: Form) -> float:
-    """(solve a b f): a number from a to b where the function f is 0, by bisection; f changes its sign between them"""
+    """(solve a b f): finds by bisection a number x from a to b with (f x) = 0
+
+    The function must have different signs at a and b. The search ends when the range is at most 1e-7 of |a + b|.
+    """
     low, high = number("solve", a), number("solve", b, 1)
     if not isinstance(f, Function):
         raise CallError(

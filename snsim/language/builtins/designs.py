@@ -45,7 +45,7 @@ DISTRIBUTIONS: Shelf[Distribution] = Shelf("distribution")
 
 @special("grid")
 def grid(interpreter: Interpreter, form: Pair) -> Form:
-    """(grid ((x value...)...) form...): the forms for each combination of values; the last value"""
+    """(grid ((x value...)...) form...): evaluates the forms for each combination of values; returns the last value"""
     header, body, place = _parts(interpreter, form, 1, _GRID)
     names: list[Symbol] = []
     columns: list[list[Form]] = []
@@ -65,7 +65,10 @@ def grid(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("sample")
 def sample(interpreter: Interpreter, form: Pair) -> Form:
-    """(sample n seed ((x (distribution...))...) form...): the forms for n drawn settings of x...; the last value"""
+    """(sample n seed ((x (distribution...))...) form...): evaluates the forms for n different random settings of x
+
+    The values of each x are drawn from its distribution, by the random numbers of the seed. It returns the last value.
+    """
     header, body, place = _parts(interpreter, form, 3, _SAMPLE)
     count, seed = (
         _whole(interpreter.evaluate(cell.car, cell.at), what, least, i)

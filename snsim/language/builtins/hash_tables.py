@@ -56,7 +56,7 @@ class HashTable(Procedure):
         return f"::HTABLE:{self.size}"
 
     def pairs(self) -> Iterator[Pair]:
-        """Yield (key . value) of each entry."""
+        """Yield a pair (key . value) for each entry, in no particular order."""
         for bucket in self._buckets.values():
             yield from bucket
 
@@ -109,7 +109,10 @@ class HashTable(Procedure):
 
 @function("htable")
 def htable(buckets: Form = 0.0, pointers: Form = NIL) -> HashTable:
-    """(htable [buckets [pointers]]): a hash table; with pointers true, a key is found by the same object alone"""
+    """(htable [buckets [pointers]]): returns an empty hash table; buckets has no effect
+
+    Keys are equal if their contents are equal. If pointers is not (), only the same object is the same key.
+    """
     if whole("htable", buckets) < 0:
         raise CallError("htable: the number of buckets is negative", 0, "write (htable), which needs no number")
     return HashTable(pointers is not NIL)
@@ -124,20 +127,20 @@ def _table(interpreter: Interpreter, name: str, x: Form) -> HashTable:
 
 @function("htable-size", interpreter=True)
 def htable_size(interpreter: Interpreter, table: Form) -> float:
-    """(htable-size h): the number of keys"""
+    """(htable-size h): the number of keys in the hash table"""
     return float(_table(interpreter, "htable-size", table).size)
 
 
 @function("htable-keys", interpreter=True)
 def htable_keys(interpreter: Interpreter, table: Form) -> Form:
-    """(htable-keys h): the list of the keys; sort it for a fixed order"""
+    """(htable-keys h): a list of the keys of the hash table, in no particular order"""
     keys = [entry.car for entry in _table(interpreter, "htable-keys", table).pairs()]
     return interpreter.new_list(keys, "htable-keys")
 
 
 @function("htable-alist", interpreter=True)
 def htable_alist(interpreter: Interpreter, table: Form) -> Form:
-    """(htable-alist h): the list of the pairs (key . value); sort it for a fixed order"""
+    """(htable-alist h): a list of pairs (key . value) of the hash table, in no particular order"""
     pairs = [Pair(entry.car, entry.cdr) for entry in _table(interpreter, "htable-alist", table).pairs()]
     interpreter.budget.make_list(len(pairs), "htable-alist")
     return interpreter.new_list(pairs, "htable-alist")
@@ -145,13 +148,13 @@ def htable_alist(interpreter: Interpreter, table: Form) -> Form:
 
 @function("htable-info", interpreter=True)
 def htable_info(interpreter: Interpreter, table: Form) -> Form:
-    """(htable-info h): a list of pairs: the number of keys and of the buckets that hold them"""
+    """(htable-info h): a list ((size . keys) (buckets . n)): the number of keys, and of the buckets in use"""
     h = _table(interpreter, "htable-info", table)
     return make_list([Pair(symbol("size"), float(h.size)), Pair(symbol("buckets"), float(h.buckets))])
 
 
 @function("htable-rehash", interpreter=True)
 def htable_rehash(interpreter: Interpreter, table: Form) -> Form:
-    """(htable-rehash h): finds each key again that was changed after it was stored; returns ()"""
+    """(htable-rehash h): makes keys work again that were changed after they were stored; returns ()"""
     _table(interpreter, "htable-rehash", table).rehash(interpreter)
     return NIL

@@ -39,7 +39,10 @@ def call_of(m: np.ndarray, *value: str) -> str:
 
 
 def selection(interpreter: Interpreter, index: Form, size: int, position: int) -> int | slice:
-    """Return an index: a number, () for all, or (a b) for a to b inclusive (empty if b is less than a)."""
+    """Return the Python index that a Lisp index means: a number, () for all, or (a b) for a to b inclusive.
+
+    A range is empty if b is less than a. CallError for another value, or if it is outside 0 to size - 1.
+    """
     if index is NIL:
         return slice(0, size)
     ends = [index]
@@ -114,7 +117,7 @@ def _reshaped(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def put_elements(target: np.ndarray, values: list[Form]) -> None:
-    """Set the elements of a part, in row order, to these values: numbers, for a matrix. One value fills the part."""
+    """Set the elements of a part, in row order, to these values; one value sets them all."""
     elements = np.empty(len(values), target.dtype if target.dtype == object else np.float64)
     for i, value in enumerate(values):
         elements[i] = value if target.dtype == object else number("a matrix", value, None)

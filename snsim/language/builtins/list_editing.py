@@ -20,7 +20,7 @@ def _cell(interpreter: Interpreter, name: str, values: Form, n: int, length: int
     """Return cell n of a list of this length, counted from 0."""
     if not 0 <= n < length:
         raise CallError(
-            f"{name}: the list is too short: it has {length} elements, and {n + (name == 'list-insert')} is the place",
+            f"{name}: there is no place {n + (name == 'list-insert')} in a list of length {length}",
             1,
             "places count from 0: write (length list) for the number of elements",
         )
@@ -34,7 +34,10 @@ def _cell(interpreter: Interpreter, name: str, values: Form, n: int, length: int
 
 @function("list-insert", interpreter=True)
 def list_insert(interpreter: Interpreter, values: Form, n: Form, x: Form) -> Form:
-    """(list-insert list n x): the list with x at place n, counted from 0; changes the list itself unless n is 0"""
+    """(list-insert list n x): inserts x before element n, counted from 0; returns the list
+
+    It changes the list itself. If n is 0, it returns a new first cell instead.
+    """
     length, at = len(interpreter.elements(values, "list-insert")), whole("list-insert", n, 1)
     interpreter.budget.make_list(1, "list-insert")
     if at == 0:
@@ -47,7 +50,10 @@ def list_insert(interpreter: Interpreter, values: Form, n: Form, x: Form) -> For
 
 @function("list-delete", interpreter=True)
 def list_delete(interpreter: Interpreter, values: Form, n: Form) -> Form:
-    """(list-delete list n): the list without element n, counted from 0; changes the list itself unless n is 0"""
+    """(list-delete list n): removes element n, counted from 0; returns the list
+
+    It changes the list itself. If n is 0, it returns the rest of the list instead.
+    """
     length, at = len(interpreter.elements(values, "list-delete")), whole("list-delete", n, 1)
     gone = _cell(interpreter, "list-delete", values, at, length)
     if at == 0:
@@ -60,7 +66,10 @@ def list_delete(interpreter: Interpreter, values: Form, n: Form) -> Form:
 
 @function("list-merge", interpreter=True)
 def list_merge(interpreter: Interpreter, values: Form, more: Form) -> Form:
-    """(list-merge list more): appends the elements of more that are not in the list; () if the last one was in it"""
+    """(list-merge list more): appends to the list itself each element of more that it does not contain
+
+    It returns the list, or () if the last element of more was in the list already.
+    """
     members = interpreter.elements(values, "list-merge")
     new = interpreter.elements(more, "list-merge")
     if not members and new:  # the first element begins the list, and only the rest is merged
@@ -84,7 +93,10 @@ def list_merge(interpreter: Interpreter, values: Form, more: Form) -> Form:
 
 @function("alist-add", interpreter=True)
 def alist_add(interpreter: Interpreter, key: Form, value: Form, alist: Form) -> Form:
-    """(alist-add key x list): the list of pairs with x for the key; changes an old pair, or adds a new one in front"""
+    """(alist-add key x list): sets the value of a key in a list of pairs (key . value) to x; returns the list
+
+    It changes the first pair with this key. If there is none, it puts a new pair in front.
+    """
     for item in interpreter.elements(alist, "alist-add"):
         if isinstance(item, Pair) and interpreter.equal(key, item.car):
             interpreter.changed(item)
@@ -96,21 +108,24 @@ def alist_add(interpreter: Interpreter, key: Form, value: Form, alist: Form) -> 
 
 @function("nfirst", interpreter=True)
 def nfirst(interpreter: Interpreter, n: Form, values: Form) -> Form:
-    """(nfirst n list): its first n elements; all of them if there are fewer"""
+    """(nfirst n list): a list of the first n elements, or of all elements if there are fewer"""
     count = max(whole("nfirst", n), 0)
     return interpreter.new_list(interpreter.elements(values, "nfirst", None)[:count], "nfirst")
 
 
 @function("nth%", interpreter=True)
 def nth_modulo(interpreter: Interpreter, n: Form, values: Form) -> Form:
-    """(nth% n list): element n, counted from 0 and modulo the length; () for an empty list"""
+    """(nth% n list): the element at position n modulo the length, counted from 0; () for an empty list"""
     items = interpreter.elements(values, "nth%")
     return items[whole("nth%", n) % len(items)] if items else NIL
 
 
 @function("sublist", interpreter=True)
 def sublist(interpreter: Interpreter, values: Form, n: Form, rows: Form = NIL, columns: Form = NIL) -> Form:
-    """(sublist list n [rows [columns]]): the elements of a rectangle of a list in rows of n; i, (a b) or () for all"""
+    """(sublist list n [rows [columns]]): reads the list as rows of n elements, and returns a list of a part of them
+
+    Rows and columns are an index i, counted from 0, a range (a b) with both ends, or () for all.
+    """
     items, width = interpreter.elements(values, "sublist"), whole("sublist", n, 1)
     if width < 1 or len(items) % width:
         raise CallError(
@@ -125,7 +140,7 @@ def sublist(interpreter: Interpreter, values: Form, n: Form, rows: Form = NIL, c
 
 @function("list-to-array", interpreter=True, makes=True)
 def list_to_array(interpreter: Interpreter, values: Form) -> np.ndarray:
-    """(list-to-array list): the array of the elements; a list of lists of one length has two dimensions, and so on"""
+    """(list-to-array list): returns an array of the elements; lists of m lists of n elements become m x n, and so on"""
     items = interpreter.elements(values, "list-to-array")
     shape = [len(items)]
     if not items:

@@ -43,7 +43,7 @@ _add_car_and_cdr()
 
 @function("cons")
 def cons(a: Form, b: Form) -> Form:
-    """(cons a list): the list with a in front"""
+    """(cons a list): returns a list of a followed by the elements of the list"""
     return Pair(a, b)
 
 
@@ -55,7 +55,7 @@ def list_(*items: Form) -> Form:
 
 @function("append", interpreter=True)
 def append(interpreter: Interpreter, *lists: Form) -> Form:
-    """(append list...): one list of the elements of all; the last list is shared, not copied"""
+    """(append list...): returns one list of the elements of all lists; it shares the cells of the last list"""
     result: Form = lists[-1] if lists else NIL
     for values in lists[-2::-1]:
         result = interpreter.new_list(interpreter.elements(values, "append"), "append", result)
@@ -64,26 +64,26 @@ def append(interpreter: Interpreter, *lists: Form) -> Form:
 
 @function("reverse", interpreter=True)
 def reverse(interpreter: Interpreter, values: Form) -> Form:
-    """(reverse list): the elements from the last to the first"""
+    """(reverse list): returns a list of the elements in reverse order"""
     return interpreter.new_list(interpreter.elements(values, "reverse")[::-1], "reverse")
 
 
 @function("length", interpreter=True)
 def length(interpreter: Interpreter, values: Form) -> Form:
-    """(length list): the number of elements"""
+    """(length list): the number of elements of the list"""
     return float(len(interpreter.elements(values, "length")))
 
 
 @function("nth", interpreter=True)
 def nth(interpreter: Interpreter, n: Form, values: Form) -> Form:
-    """(nth n list): element n, counted from 0; (nth list n) counts from 1; () if there is none"""
+    """(nth n list): the element at position n, counted from 0, or () if there is none; (nth list n) counts from 1"""
     cell = _nth_cell(interpreter, "nth", n, values)
     return NIL if cell is None else cell.car
 
 
 @function("nthcdr", interpreter=True)
 def nthcdr(interpreter: Interpreter, n: Form, values: Form) -> Form:
-    """(nthcdr n list): the list without its first n elements; (nthcdr list n) without n - 1; () if it is shorter"""
+    """(nthcdr n list): the rest of the list after n elements, or () if there is none; (nthcdr list n): after n - 1"""
     return _nth_cell(interpreter, "nthcdr", n, values)
 
 
@@ -111,20 +111,20 @@ def _last_pair(interpreter: Interpreter, name: str, values: Form) -> Pair | None
 
 @function("last", interpreter=True)
 def last(interpreter: Interpreter, values: Form) -> Form:
-    """(last list): the last element"""
+    """(last list): the last element, () for an empty list"""
     cell = _last_pair(interpreter, "last", values)
     return NIL if cell is None else cell.car
 
 
 @function("lastcdr", interpreter=True)
 def lastcdr(interpreter: Interpreter, values: Form) -> Form:
-    """(lastcdr list): the last cell, a list of one element"""
+    """(lastcdr list): the last cell of the list, which is a list of the last element; () for an empty list"""
     return _last_pair(interpreter, "lastcdr", values)
 
 
 @function("member", interpreter=True)
 def member(interpreter: Interpreter, x: Form, values: Form) -> Form:
-    """(member x list): the part of the list from the first element equal to x; () if there is none"""
+    """(member x list): the rest of the list that begins with the first element equal to x; () if there is none"""
     interpreter.elements(values, "member")
     cell = values
     while isinstance(cell, Pair):
@@ -143,20 +143,20 @@ def _association(interpreter: Interpreter, name: str, key: Form, alist: Form) ->
 
 @function("assoc", interpreter=True)
 def assoc(interpreter: Interpreter, key: Form, alist: Form) -> Form:
-    """(assoc key list): the first pair of the list whose car equals the key"""
+    """(assoc key list): the first pair (key . value) of the list with an equal key; () if there is none"""
     return _association(interpreter, "assoc", key, alist)
 
 
 @function("alist-get", interpreter=True)
 def alist_get(interpreter: Interpreter, key: Form, alist: Form) -> Form:
-    """(alist-get key list): the cdr of the first pair whose car equals the key"""
+    """(alist-get key list): the value of the first pair (key . value) with an equal key; () if there is none"""
     association = _association(interpreter, "alist-get", key, alist)
     return NIL if association is None else association.cdr
 
 
 @function("range", interpreter=True)
 def range_(interpreter: Interpreter, a: Form, b: Form = ABSENT, step: Form = ABSENT) -> Form:
-    """(range n): 1 to n; (range a b [step]): a to b inclusive, downwards if b is less"""
+    """(range n): a list of 1, 2 ... n; (range a b [step]): a to b inclusive; the default step is 1, or -1 if b < a"""
     for i, value in enumerate((a, b, step)):
         if value is not ABSENT and not isinstance(value, float):
             raise CallError(f"range: {interpreter.describe(value)} is not a number", i)
@@ -179,7 +179,7 @@ def range_(interpreter: Interpreter, a: Form, b: Form = ABSENT, step: Form = ABS
 
 @function("makelist", interpreter=True)
 def makelist(interpreter: Interpreter, n: Form, x: Form) -> Form:
-    """(makelist n x): a list of n times x"""
+    """(makelist n x): a list of n elements, each of them x"""
     if not isinstance(n, float) or not n >= 0:
         raise CallError(
             f"makelist: {interpreter.describe(n)} is not a number of elements",
@@ -191,7 +191,7 @@ def makelist(interpreter: Interpreter, n: Form, x: Form) -> Form:
 
 @function("flatten", interpreter=True)
 def flatten(interpreter: Interpreter, tree: Form) -> Form:
-    """(flatten list): the elements of the list and of its nested lists, in one list"""
+    """(flatten list): one list of all elements of the list and of its nested lists, without ()"""
     items: list[Form] = []
     work = [tree]
     walk, cells = interpreter.budget.traversal(), 0
@@ -209,7 +209,7 @@ def flatten(interpreter: Interpreter, tree: Form) -> Form:
 
 @function("nconc", interpreter=True)
 def nconc(interpreter: Interpreter, *lists: Form) -> Form:
-    """(nconc list...): like append, but changes the lists themselves"""
+    """(nconc list...): appends the lists by changing the last cell of each; returns the first"""
     result: Form = NIL
     for values in lists:
         end = _last_pair(interpreter, "nconc", result)
@@ -223,7 +223,7 @@ def nconc(interpreter: Interpreter, *lists: Form) -> Form:
 
 @function("nconc1", interpreter=True)
 def nconc1(interpreter: Interpreter, values: Form, x: Form) -> Form:
-    """(nconc1 list x): appends x to the list itself"""
+    """(nconc1 list x): appends x by changing the last cell of the list; returns the list"""
     end = _last_pair(interpreter, "nconc1", values)
     if end is None:
         return Pair(x)
@@ -234,7 +234,7 @@ def nconc1(interpreter: Interpreter, values: Form, x: Form) -> Form:
 
 @function("rplaca", interpreter=True)
 def rplaca(interpreter: Interpreter, cell: Form, x: Form) -> Form:
-    """(rplaca list x): replaces the first element by x"""
+    """(rplaca list x): replaces the first element of the list itself by x; returns the list"""
     if not isinstance(cell, Pair):
         raise CallError(f"rplaca: {brief(cell)} is not a list", 0)
     interpreter.changed(cell)
@@ -244,7 +244,7 @@ def rplaca(interpreter: Interpreter, cell: Form, x: Form) -> Form:
 
 @function("rplacd", interpreter=True)
 def rplacd(interpreter: Interpreter, cell: Form, x: Form) -> Form:
-    """(rplacd list x): replaces all but the first element by x"""
+    """(rplacd list x): replaces everything after the first element of the list itself by the list x; returns it"""
     if not isinstance(cell, Pair):
         raise CallError(f"rplacd: {brief(cell)} is not a list", 0)
     interpreter.changed(cell)
@@ -254,7 +254,7 @@ def rplacd(interpreter: Interpreter, cell: Form, x: Form) -> Form:
 
 @function("filter", interpreter=True)
 def filter_(interpreter: Interpreter, f: Form, values: Form) -> Form:
-    """(filter f list): the elements for which f is not ()"""
+    """(filter f list): a list of the elements x for which (f x) is not ()"""
     kept = []
     for item in interpreter.elements(values, "filter"):
         if interpreter.apply(f, [item]) is not NIL:
@@ -264,7 +264,10 @@ def filter_(interpreter: Interpreter, f: Form, values: Form) -> Form:
 
 @function("sort-list", interpreter=True)
 def sort_list(interpreter: Interpreter, values: Form, comes_after: Form) -> Form:
-    """(sort-list list f): sorted so that (f a b) is () for neighbours a, b: with <, from largest to smallest"""
+    """(sort-list list f): returns a sorted list, in which a comes after b if (f a b) is not ()
+
+    With < it sorts from the largest to the smallest number.
+    """
     runs = [[item] for item in interpreter.elements(values, "sort-list")]
     while len(runs) > 1:
         merged = []

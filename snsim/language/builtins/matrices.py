@@ -48,31 +48,31 @@ def _new(interpreter: Interpreter, name: str, sizes: tuple[Form, ...], kind: typ
 
 @function("matrix", interpreter=True, makes=True)
 def matrix_(interpreter: Interpreter, *sizes: Form) -> np.ndarray:
-    """(matrix n m...): a matrix of zeros"""
+    """(matrix n m...): returns an n x m x ... matrix of zeros in double precision"""
     return _new(interpreter, "matrix", sizes, np.float64)
 
 
 @function("float-matrix", interpreter=True, makes=True)
 def float_matrix(interpreter: Interpreter, *sizes: Form) -> np.ndarray:
-    """(float-matrix n m...): a matrix of zeros in single precision"""
+    """(float-matrix n m...): returns an n x m x ... matrix of zeros in single precision"""
     return _new(interpreter, "float-matrix", sizes, np.float32)
 
 
 @function("int-matrix", interpreter=True, makes=True)
 def int_matrix(interpreter: Interpreter, *sizes: Form) -> np.ndarray:
-    """(int-matrix n m...): a matrix of zeros for whole numbers"""
+    """(int-matrix n m...): returns an n x m x ... matrix of zeros, 32-bit whole numbers"""
     return _new(interpreter, "int-matrix", sizes, np.int32)
 
 
 @function("array", interpreter=True, makes=True)
 def array(interpreter: Interpreter, *sizes: Form) -> np.ndarray:
-    """(array n m...): like a matrix, but holds any values; its elements are () at first"""
+    """(array n m...): returns an n x m x ... array, whose elements can be any values and are () at first"""
     return _new(interpreter, "array", sizes, object)
 
 
 @special("dim")
 def dim(interpreter: Interpreter, form: Pair) -> Form:
-    """(dim variable n m...): sets a global variable to a new matrix of zeros in single precision"""
+    """(dim variable n m...): sets a global variable to a new n x m x ... matrix of zeros in single precision"""
     cell = form.cdr
     if not isinstance(cell, Pair) or not isinstance(cell.car, Symbol):
         raise CallError("dim: expected a name", 0, "write (dim variable n m...)")
@@ -90,7 +90,10 @@ def matrixp(x: Form) -> Form:
 
 @function("bound")
 def bound(m: Form, k: Form = ABSENT) -> Form:
-    """(bound m): the sizes; (bound m 0): their number; (bound m k): the last index of dimension k, from 1"""
+    """(bound m): a list of the sizes; (bound m 0): the number of dimensions; (bound m k): the last index of dimension k
+
+    Dimensions count from 1, indices from 0.
+    """
     a = matrix("bound", m, objects=True)
     if k is ABSENT:
         return make_list([float(size) for size in a.shape])
@@ -106,7 +109,7 @@ def bound(m: Form, k: Form = ABSENT) -> Form:
 
 @function("copy-matrix", interpreter=True, makes=True)
 def copy_matrix(interpreter: Interpreter, a: Form, b: Form = ABSENT) -> np.ndarray:
-    """(copy-matrix a [b]): a copy of a; with b, puts the elements of a in b, in row order"""
+    """(copy-matrix a [b]): returns a copy of a; with b, copies the elements of a to b in row order and returns b"""
     source = matrix("copy-matrix", a, objects=True)
     if b is ABSENT:
         return source.copy()

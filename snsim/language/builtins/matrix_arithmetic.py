@@ -104,7 +104,7 @@ def _add_elementwise() -> None:
         CORE.add(
             name,
             Primitive(name, call, 2, 3, True, makes=True),
-            f"({name} a b [c]): the {what} of the elements, stored in c",
+            f"({name} a b [c]): the {what} of the elements of a and b, stored in c or a new matrix",
         )
     for name, operation, what in (("m+c", np.add, "x + each element"), ("m*c", np.multiply, "x times each element")):
 
@@ -125,7 +125,7 @@ def _add_elementwise() -> None:
                 )
             return _result(interpreter, name, operation, elements, np.array(number(name, x, 1)), target)
 
-        doc = f"({name} a x [c]): {what}, stored in c"
+        doc = f"({name} a x [c]): {what} of a, stored in c or a new matrix"
         CORE.add(name, Primitive(name, call_with_number, 2, 3, True, makes=True), doc)
 
 
@@ -134,7 +134,7 @@ _add_elementwise()
 
 @function("m*m", interpreter=True, makes=True)
 def matrix_product(interpreter: Interpreter, a: Form, b: Form, target: Form = ABSENT) -> np.ndarray:
-    """(m*m a b [c]): the product of two matrices, stored in c; a vector b gives a vector"""
+    """(m*m a b [c]): the matrix product of a (n x k) and b (k x m), stored in c if given; a vector b gives a vector"""
     x, y = _as_two_dimensions("m*m", a, 0), _as_two_dimensions("m*m", b, 1)
     _check_equal_types("m*m", x, y)
     is_vector = isinstance(b, np.ndarray) and b.ndim == 1
@@ -207,7 +207,7 @@ def _single_value(name: str, value: float, kind: np.dtype, target: Form, argumen
 
 @function("dot-product", interpreter=True)
 def dot_product(interpreter: Interpreter, a: Form, b: Form) -> float:
-    """(dot-product a b): the sum of the products of the elements of two matrices of one dimension"""
+    """(dot-product a b): the sum of the products of the elements of two vectors"""
     for i, x in enumerate((a, b)):
         if matrix("dot-product", x, i).squeeze().ndim > 1:
             raise CallError(
@@ -220,14 +220,20 @@ def dot_product(interpreter: Interpreter, a: Form, b: Form) -> float:
 
 @function("idx-dot", interpreter=True, makes=True)
 def idx_dot(interpreter: Interpreter, a: Form, b: Form, target: Form = ABSENT) -> np.ndarray:
-    """(idx-dot a b [c]): the sum of the products of all elements, as a matrix without dimensions (c, or a new one)"""
+    """(idx-dot a b [c]): the sum of the products of the elements of two matrices, as a matrix without dimensions
+
+    It is stored in c if that is given.
+    """
     value = _sum_of_products(interpreter, "idx-dot", a, b)
     return _single_value("idx-dot", value, matrix("idx-dot", a).dtype, target, 2)
 
 
 @function("idx-sum", interpreter=True, makes=True)
 def idx_sum(interpreter: Interpreter, a: Form, target: Form = ABSENT) -> np.ndarray:
-    """(idx-sum a [c]): the sum of all elements, as a matrix without dimensions (c, or a new one)"""
+    """(idx-sum a [c]): the sum of all elements, as a matrix without dimensions
+
+    It is stored in c if that is given.
+    """
     x = matrix("idx-sum", a)
     interpreter.budget.compute(x.size)
     with np.errstate(all="ignore"):
@@ -245,11 +251,11 @@ def _scaled(interpreter: Interpreter, name: str, a: Form, c: Form, b: Form, add:
 
 @function("idx-f1dotc", interpreter=True)
 def idx_f1dotc(interpreter: Interpreter, a: Form, c: Form, b: Form) -> np.ndarray:
-    """(idx-f1dotc a c b): sets b to c times a"""
+    """(idx-f1dotc a c b): sets each element of b to c times that of a; returns b"""
     return _scaled(interpreter, "idx-f1dotc", a, c, b, False)
 
 
 @function("idx-f1dotcacc", interpreter=True)
 def idx_f1dotcacc(interpreter: Interpreter, a: Form, c: Form, b: Form) -> np.ndarray:
-    """(idx-f1dotcacc a c b): adds c times a to b"""
+    """(idx-f1dotcacc a c b): adds c times each element of a to that of b; returns b"""
     return _scaled(interpreter, "idx-f1dotcacc", a, c, b, True)

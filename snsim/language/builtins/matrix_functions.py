@@ -77,7 +77,7 @@ def _add_functions_of_elements() -> None:
         CORE.add(
             name,
             Primitive(name, call, 1, 2, True, makes=True),
-            f"({name} m [result]): the {what} of the elements of a matrix",
+            f"({name} m [result]): the {what} of the elements of m, stored in result or a new matrix",
         )
 
 
@@ -86,7 +86,7 @@ _add_functions_of_elements()
 
 @function("m**m", interpreter=True, makes=True)
 def powers(interpreter: Interpreter, a: Form, b: Form, target: Form = ABSENT) -> np.ndarray:
-    """(m**m a b [result]): the elements of a to the powers of the elements of b"""
+    """(m**m a b [result]): each element of a to the power of that of b, stored in result or a new matrix"""
     bases, exponents = _doubles(interpreter, "m**m", a), _doubles(interpreter, "m**m", b, 1)
     check_equal_shapes("m**m", bases, exponents, 1)
     with np.errstate(all="ignore"):
@@ -95,7 +95,7 @@ def powers(interpreter: Interpreter, a: Form, b: Form, target: Form = ABSENT) ->
 
 @function("mapply", interpreter=True, makes=True)
 def mapply(interpreter: Interpreter, m: Form, f: Form, target: Form = ABSENT) -> np.ndarray:
-    """(mapply m f [result]): the values of the function f for the elements of a matrix"""
+    """(mapply m f [result]): the value (f x) of each element x of m, stored in result or a new matrix"""
     values = _doubles(interpreter, "mapply", m)
     results = np.empty(values.size)
     for i, x in enumerate(values.ravel().tolist()):
@@ -105,14 +105,14 @@ def mapply(interpreter: Interpreter, m: Form, f: Form, target: Form = ABSENT) ->
 
 @function("mreplace", interpreter=True, makes=True)
 def mreplace(interpreter: Interpreter, m: Form, y: Form, z: Form, target: Form = ABSENT) -> np.ndarray:
-    """(mreplace m y z [result]): the elements of a matrix with z for each y"""
+    """(mreplace m y z [result]): the elements of m, with z for each one equal to y, stored in result or a new matrix"""
     values, old, new = _doubles(interpreter, "mreplace", m), number("mreplace", y, 1), number("mreplace", z, 2)
     return _store("mreplace", np.where(values == old, new, values), m, target, 3)
 
 
 @function("am+bm", interpreter=True, makes=True)
 def weighted_sum(interpreter: Interpreter, a: Form, m: Form, b: Form, n: Form, target: Form = ABSENT) -> np.ndarray:
-    """(am+bm a m b n [result]): the sums a times m + b times n of the elements of two matrices"""
+    """(am+bm a m b n [result]): a times each element of m plus b times that of n, stored in result or a new matrix"""
     x, y = _doubles(interpreter, "am+bm", m, 1), _doubles(interpreter, "am+bm", n, 3)
     check_equal_shapes("am+bm", x, y, 3)
     with np.errstate(all="ignore"):
@@ -121,7 +121,7 @@ def weighted_sum(interpreter: Interpreter, a: Form, m: Form, b: Form, n: Form, t
 
 @function("m*d", interpreter=True, makes=True)
 def scaled_columns(interpreter: Interpreter, m: Form, v: Form, target: Form = ABSENT) -> np.ndarray:
-    """(m*d m v [result]): a matrix with each column multiplied by the element of v that has its number"""
+    """(m*d m v [result]): column j of m times element j of the vector v, stored in result or a new matrix"""
     x, factors = _doubles(interpreter, "m*d", m), _doubles(interpreter, "m*d", v, 1)
     if not x.ndim or factors.ndim != 1 or factors.size != x.shape[-1]:
         raise CallError(
@@ -136,7 +136,7 @@ def scaled_columns(interpreter: Interpreter, m: Form, v: Form, target: Form = AB
 
 @function("trace", interpreter=True)
 def trace(interpreter: Interpreter, m: Form) -> float:
-    """(trace m): the sum of the elements on the diagonal of a square matrix"""
+    """(trace m): the sum of the diagonal elements of a square matrix"""
     values = _doubles(interpreter, "trace", m)
     if values.ndim != 2 or values.shape[0] != values.shape[1]:
         raise CallError(
@@ -150,7 +150,7 @@ def trace(interpreter: Interpreter, m: Form) -> float:
 
 @function("msort", interpreter=True)
 def msort(interpreter: Interpreter, m: Form) -> np.ndarray:
-    """(msort m): sorts the elements of a matrix in ascending order, in the matrix itself"""
+    """(msort m): sorts all elements of m in ascending order, in row order, in the matrix itself; returns m"""
     target = matrix("msort", m)
     interpreter.budget.compute(20 * target.size)
     target[...] = np.sort(target, axis=None).reshape(target.shape)
@@ -159,7 +159,7 @@ def msort(interpreter: Interpreter, m: Form) -> np.ndarray:
 
 @function("mset", interpreter=True, makes=True)
 def mset(interpreter: Interpreter, selector: Form, m: Form, target: Form = ABSENT) -> np.ndarray:
-    """(mset s m [result]): copies the elements of m where s is not 0; a new result is 0 elsewhere"""
+    """(mset s m [result]): copies the elements of m where s is not 0 into result, or a new matrix of zeros"""
     chosen, values = _doubles(interpreter, "mset", selector), _doubles(interpreter, "mset", m, 1)
     check_equal_shapes("mset", chosen, values, 1)
     if target is ABSENT:

@@ -21,7 +21,10 @@ _OBJECT = OBJECT.name
 
 @special("defclass")
 def defclass(interpreter: Interpreter, form: Pair) -> Form:
-    """(defclass name parent slot (slot value)...): defines a class; a class without a parent names object"""
+    """(defclass name parent slot (slot value)...): defines a class with slots of value () or the given one
+
+    The parent is a class, or `object` for a class without a parent. It inherits the parent's slots and methods.
+    """
     cell = rest_of(form, 2, "(defclass name parent slot (slot value)...)")
     name, above = cell.car, cell.cdr.car
     if not isinstance(name, Symbol) or not isinstance(above, Symbol):
@@ -58,7 +61,7 @@ def defclass(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("defmethod")
 def defmethod(interpreter: Interpreter, form: Pair) -> Form:
-    """(defmethod class message (argument...) form...): defines what objects of a class do on a message"""
+    """(defmethod class message (argument...) form...): defines the method that objects of the class run on a message"""
     syntax = "(defmethod class message (argument...) form...)"
     cell = rest_of(form, 3, syntax)
     cls = interpreter.lookup(cell.car) if isinstance(cell.car, Symbol) else None
@@ -75,7 +78,7 @@ def defmethod(interpreter: Interpreter, form: Pair) -> Form:
 
 @function("new", interpreter=True)
 def new(interpreter: Interpreter, kind: Form, *arguments: Form) -> Form:
-    """(new class x...): an object of a class, initialized by the method named like the class"""  # noqa: D401
+    """(new class x...): creates an object of a class; calls the method named like the class, if any, with x..."""  # noqa: D401
     if not isinstance(kind, Class):
         name = interpreter.written(0)
         if kind is NIL and isinstance(name, Symbol):
@@ -96,7 +99,10 @@ def new(interpreter: Interpreter, kind: Form, *arguments: Form) -> Form:
 
 @special("==>")
 def arrow(interpreter: Interpreter, form: Pair) -> Form:
-    """(==> object message x...): sends a message; (==> this (class . message) x...): uses the method of a parent"""
+    """(==> object message x...): sends a message to an object; returns the value of the method
+
+    (==> this (class . message) x...) uses the method of that parent class.
+    """
     cell = rest_of(form, 2, "(==> object message x...)")
     receiver = _receiver(interpreter, interpreter.evaluate(cell.car, cell.at), "==>")
     return _deliver(interpreter, receiver, cell.cdr.car, interpreter.arguments(cell.cdr))
@@ -104,7 +110,7 @@ def arrow(interpreter: Interpreter, form: Pair) -> Form:
 
 @function("send", interpreter=True)
 def send_(interpreter: Interpreter, receiver: Form, message: Form, *arguments: Form) -> Form:
-    """(send object 'message x...): sends a message whose name is computed"""
+    """(send object 'message x...): like ==>, but evaluates the name of the message"""
     return _deliver(interpreter, _receiver(interpreter, receiver, "send"), message, list(arguments))
 
 
@@ -132,13 +138,13 @@ def delete_(interpreter: Interpreter, gone: Form) -> Form:
 
 @function("classof")
 def classof(x: Form) -> Form:
-    """(classof x): the class of an object; for another value the name of its type"""
+    """(classof x): the class of an object; for another value the name of its type, such as number"""
     return _class_of(x)
 
 
 @function("is-of-class")
 def is_of_class(x: Form, kind: Form) -> Form:
-    """(is-of-class x class): t if x is an object of the class or of a subclass"""
+    """(is-of-class x class): t if x is an object of the class or of a subclass, else ()"""
     actual = _class_of(x)
     if isinstance(actual, Class):
         return TRUE if kind is _OBJECT or any(kind is above for above in actual.ancestry()) else NIL
@@ -178,32 +184,32 @@ def _class(name: str, x: Form) -> Class:
 
 @function("slots", interpreter=True)
 def slots(interpreter: Interpreter, kind: Form) -> Form:
-    """(slots class): the slots that the class itself declares: name, or (name value) for a slot with a value"""
+    """(slots class): a list of the class's slots without inherited ones: name, or (name value) for a default value"""
     own = _class("slots", kind).slots.items()
     return interpreter.new_list([name if value is NIL else make_list([name, value]) for name, value in own], "slots")
 
 
 @function("methods", interpreter=True)
 def methods(interpreter: Interpreter, kind: Form) -> Form:
-    """(methods class): the messages for which the class itself has a method, the last defined first"""
+    """(methods class): a list of the messages of the class without inherited ones, the last defined first"""
     return interpreter.new_list(reversed(_class("methods", kind).methods), "methods")
 
 
 @function("super")
 def super_(kind: Form) -> Form:
-    """(super class): the class above it; () above object"""
+    """(super class): the parent of a class; () for the class object"""
     return _class("super", kind).parent
 
 
 @function("classname")
 def classname(kind: Form) -> Form:
-    """(classname class): its name, a symbol"""
+    """(classname class): the name of a class, a symbol"""
     return _class("classname", kind).name
 
 
 @special("letslot")
 def letslot(interpreter: Interpreter, form: Pair) -> Form:
-    """(letslot object form...): evaluates the forms with the slots of the object as variables; setq changes them"""
+    """(letslot object form...): evaluates the forms with the object's slots as variables; setq sets a slot"""
     cell = rest_of(form, 1, "(letslot object form...)")
     receiver = _receiver(interpreter, interpreter.evaluate(cell.car, cell.at), "letslot")
     assert receiver.kind is not None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @special("print", applies=True)
 def print_(interpreter: Interpreter, form: Pair) -> Form:
-    """(print x...): prints the values separated by spaces, and a newline; the last value"""
+    """(print x...): prints the values separated by spaces, then a newline; returns the last value"""
     value = prin(interpreter, form)
     interpreter.print_text("\n")
     return value
@@ -29,7 +29,7 @@ def print_(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("prin", applies=True)
 def prin(interpreter: Interpreter, form: Pair) -> Form:
-    """(prin x...): evaluates and prints one argument after the other, separated by spaces; the last value"""
+    """(prin x...): evaluates and prints each argument before the next, separated by spaces; returns the last value"""
     value: Form = NIL
     cell = form.cdr
     while isinstance(cell, Pair):
@@ -44,14 +44,14 @@ def prin(interpreter: Interpreter, form: Pair) -> Form:
 
 @function("pretty", interpreter=True)
 def pretty_(interpreter: Interpreter, value: Form) -> Form:
-    """(pretty x): prints a value (of a function, its definition), over several lines if it is long"""
+    """(pretty x): prints a value, over several lines if it is long; a function as its definition; returns ()"""
     interpreter.print_text(pretty(value, interpreter.printed) + "\n")
     return NIL
 
 
 @function("tab", interpreter=True)
 def tab(interpreter: Interpreter, column: Form = ABSENT) -> float:
-    """(tab [n]): prints spaces up to column n, from 0; the column where the next character is printed"""
+    """(tab [n]): prints spaces up to column n, counted from 0; returns the column of the next character"""
     if column is not ABSENT:
         n = whole("tab", column)
         if n > interpreter.limits.string_length:
@@ -67,14 +67,14 @@ def tab(interpreter: Interpreter, column: Form = ABSENT) -> float:
 
 @function("printf", interpreter=True)
 def printf(interpreter: Interpreter, pattern: Form, *values: Form) -> Form:
-    """(printf format x...): prints a text with values in it: %d %s %f %e %g, %l %p any value, %% a percent sign"""
+    """(printf format x...): prints the format with values for %d %s %f %e %g, any value for %l %p, and % for %%"""
     interpreter.print_text(_formatted(interpreter, "printf", text("printf", pattern), values, interpreter.column))
     return NIL
 
 
 @function("sprintf", interpreter=True, makes=True)
 def sprintf(interpreter: Interpreter, pattern: Form, *values: Form) -> str:
-    """(sprintf format x...): the text that printf would print, as a string"""
+    """(sprintf format x...): returns as a string the text that printf prints"""
     return _formatted(interpreter, "sprintf", text("sprintf", pattern), values)
 
 

@@ -17,13 +17,13 @@ def consp(x: Form) -> Form:
 
 @function("listp")
 def listp(x: Form) -> Form:
-    """(listp x): x if it is a list, else (); t for ()"""
+    """(listp x): x if it is a list, else (); t if x is (), the empty list"""
     return TRUE if x is NIL else consp(x)
 
 
 @function("atomp")
 def atomp(x: Form) -> Form:
-    """(atomp x): x if it is not a list, else (); t for ()"""
+    """(atomp x): x if it is not a list, else (); t if x is ()"""
     return TRUE if x is NIL else NIL if isinstance(x, Pair) else x
 
 

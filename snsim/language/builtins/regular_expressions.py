@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 @function("regex-extract", interpreter=True)
 def regex_extract(interpreter: Interpreter, pattern: Form, string: Form) -> Form:
-    """(regex-extract regex string): the groups of a match of the whole string, the string without groups; () if none"""
+    """(regex-extract regex string): matches the whole string; returns a list of the texts of the groups
+
+    If the regular expression has no groups, the list holds the whole string. Returns () if it does not match.
+    """
     s = text("regex-extract", string, 1)
     match = compile_regex(interpreter, "regex-extract", pattern).whole_match(s)
     return NIL if match is None else _strings(interpreter, "regex-extract", match.groups or (s,))
@@ -42,7 +45,10 @@ def _matches(
 
 @function("regex-rseek", interpreter=True)
 def regex_rseek(interpreter: Interpreter, pattern: Form, string: Form, n: Form = ABSENT) -> Form:
-    """(regex-rseek regex string [n]): the list of the (position length) of all matches, at most n"""
+    """(regex-rseek regex string [n]): a list of (position length) for each match, at most n of them
+
+    Positions count from 1.
+    """
     _, matches = _matches(interpreter, "regex-rseek", pattern, string, n)
     places = [make_list([float(match.start + 1), float(match.end - match.start)]) for match in matches]
     return interpreter.new_list(places, "regex-rseek")
@@ -50,20 +56,23 @@ def regex_rseek(interpreter: Interpreter, pattern: Form, string: Form, n: Form =
 
 @function("regex-split", interpreter=True)
 def regex_split(interpreter: Interpreter, pattern: Form, string: Form, n: Form = ABSENT) -> Form:
-    """(regex-split regex string [n]): the list of the texts that match, at most n"""
+    """(regex-split regex string [n]): a list of the texts that match, at most n of them; not the texts between them"""
     s, matches = _matches(interpreter, "regex-split", pattern, string, n)
     return _strings(interpreter, "regex-split", tuple([s[match.start : match.end] for match in matches]))
 
 
 @function("regex-count", interpreter=True)
 def regex_count(interpreter: Interpreter, pattern: Form, string: Form) -> float:
-    """(regex-count regex string): the number of matches"""
+    """(regex-count regex string): the number of matches; a match of no characters does not count"""
     return float(len(_matches(interpreter, "regex-count", pattern, string)[1]))
 
 
 @function("regex-skip", interpreter=True, makes=True)
 def regex_skip(interpreter: Interpreter, pattern: Form, string: Form, n: Form = 1.0) -> Form:
-    """(regex-skip regex string [n]): what follows match n, from 1 (default the first); () if there is none"""
+    """(regex-skip regex string [n]): the rest of the string after match n; n = 1, the default, is the first match
+
+    It returns () if there are fewer than n matches.
+    """
     count = _nth("regex-skip", n)
     s, matches = _matches(interpreter, "regex-skip", pattern, string, n)
     return s[matches[count - 1].end :] if count <= len(matches) else NIL
@@ -71,7 +80,10 @@ def regex_skip(interpreter: Interpreter, pattern: Form, string: Form, n: Form = 
 
 @function("regex-tail", interpreter=True, makes=True)
 def regex_tail(interpreter: Interpreter, pattern: Form, string: Form, n: Form = 1.0) -> Form:
-    """(regex-tail regex string [n]): the text from match n on, 1 (default) the last; () if there is none"""
+    """(regex-tail regex string [n]): the end of the string from a match on; n = 1, the default, is the last match
+
+    It returns () if there are fewer than n matches.
+    """
     count = _nth("regex-tail", n)
     s, matches = _matches(interpreter, "regex-tail", pattern, string)
     return s[matches[-count].start :] if count <= len(matches) else NIL
@@ -80,5 +92,5 @@ def regex_tail(interpreter: Interpreter, pattern: Form, string: Form, n: Form = 
 def _nth(name: str, n: Form) -> int:
     count = whole(name, n, 2)
     if count < 1:
-        raise CallError(f"{name}: matches count from 1, {count} given", 2, "write 1 or more")
+        raise CallError(f"{name}: matches count from 1, but {count} is given", 2, "write 1 or more")
     return count

@@ -25,7 +25,7 @@ def text(name: str, x: Form, argument: int | None = 0) -> str:
 
 @function("concat", interpreter=True, makes=True)
 def concat(interpreter: Interpreter, *strings: Form) -> str:
-    """(concat string...): the strings joined together"""
+    """(concat string...): joins the strings to one string"""
     parts = [text("concat", x, i) for i, x in enumerate(strings)]
     interpreter.budget.check_string(sum(map(len, parts)), "concat")
     return "".join(parts)
@@ -33,7 +33,7 @@ def concat(interpreter: Interpreter, *strings: Form) -> str:
 
 @function("left", makes=True)
 def left(string: Form, n: Form) -> str:
-    """(left string n): its first n characters"""
+    """(left string n): the first n characters; the whole string if it is shorter"""
     return text("left", string)[: _count("left", n, 1)]
 
 
@@ -48,14 +48,14 @@ def _count(name: str, n: Form, argument: int) -> int:
 
 @function("right", makes=True)
 def right(string: Form, n: Form) -> str:
-    """(right string n): its last n characters"""
+    """(right string n): the last n characters; the whole string if it is shorter"""
     s, count = text("right", string), _count("right", n, 1)
     return s[len(s) - min(count, len(s)) :]
 
 
 @function("mid", makes=True)
 def mid(string: Form, start: Form, n: Form = ABSENT) -> str:
-    """(mid string start [n]): n characters from position start on, or all of them"""
+    """(mid string start [n]): n characters, default all, from position start on; positions count from 1"""
     s, first = text("mid", string), whole("mid", start, 1)
     if first < 1:
         raise CallError(
@@ -68,7 +68,10 @@ def mid(string: Form, start: Form, n: Form = ABSENT) -> str:
 
 @function("index", interpreter=True)
 def index(interpreter: Interpreter, part: Form, string: Form, start: Form = 1.0) -> Form:
-    """(index part string [start]): the position of the part in the string, from start on; () if it is not found"""
+    """(index part string [start]): the position of the first part at or after start; () if there is none
+
+    Positions count from 1, and start is 1 by default.
+    """
     interpreter.budget.walk(len(text("index", string, 1)))
     position = text("index", string, 1).find(text("index", part), max(whole("index", start, 2) - 1, 0))
     return NIL if position < 0 else float(position + 1)
@@ -82,39 +85,39 @@ def len_(string: Form) -> float:
 
 @function("upcase", makes=True)
 def upcase(string: Form) -> str:
-    """(upcase string): in capital letters"""
+    """(upcase string): the string in capital letters"""
     return text("upcase", string).upper()
 
 
 @function("upcase1", makes=True)
 def upcase1(string: Form) -> str:
-    """(upcase1 string): with a capital first letter"""
+    """(upcase1 string): the string with a capital first letter"""
     s = text("upcase1", string)
     return s[:1].upper() + s[1:]
 
 
 @function("downcase", makes=True)
 def downcase(string: Form) -> str:
-    """(downcase string): in small letters"""
+    """(downcase string): the string in small letters"""
     return text("downcase", string).lower()
 
 
 @function("strip", makes=True)
 def strip(string: Form) -> str:
-    """(strip string): without the blanks at both ends; tabs and newlines stay"""
+    """(strip string): the string without spaces at both ends; it keeps tabs and newlines"""
     return text("strip", string).strip(" ")
 
 
 @function("isprint")
 def isprint(string: Form) -> bool:
-    """(isprint string): t if the string is not empty and all its characters can be printed, else ()"""
+    """(isprint string): t if the string has characters and all of them are printable, else ()"""
     s = text("isprint", string)
     return s != "" and s.isprintable()
 
 
 @function("strins", interpreter=True, makes=True)
 def strins(interpreter: Interpreter, string: Form, n: Form, part: Form) -> str:
-    """(strins string n part): with the part after the first n characters; at the end if there is no such place"""
+    """(strins string n part): the string with the part inserted after n characters; at the end if n is out of range"""
     s, at, new = text("strins", string), whole("strins", n, 1), text("strins", part, 2)
     interpreter.budget.check_string(len(s) + len(new), "strins")
     at = at if 0 <= at <= len(s) else len(s)
@@ -123,7 +126,10 @@ def strins(interpreter: Interpreter, string: Form, n: Form, part: Form) -> str:
 
 @function("strdel", makes=True)
 def strdel(string: Form, start: Form, n: Form = ABSENT) -> str:
-    """(strdel string start [n]): without n characters from position start on, or without all of them"""
+    """(strdel string start [n]): the string without n characters, default all, from position start on
+
+    Positions count from 1.
+    """
     s, first = text("strdel", string), whole("strdel", start, 1)
     if first < 1:
         raise CallError(
@@ -136,7 +142,7 @@ def strdel(string: Form, start: Form, n: Form = ABSENT) -> str:
 
 @function("strsubst", interpreter=True, makes=True)
 def strsubst(interpreter: Interpreter, string: Form, old: Form, new: Form) -> str:
-    """(strsubst string old new): with new for every old, from left to right; old is plain text"""
+    """(strsubst string old new): the string with each text old replaced by new, from left to right; old is no regex"""
     s, before, after = (text("strsubst", x, i) for i, x in enumerate((string, old, new)))
     if not before:
         return s
@@ -147,7 +153,7 @@ def strsubst(interpreter: Interpreter, string: Form, old: Form, new: Form) -> st
 
 @function("str", makes=True)
 def str_(x: Form) -> str:
-    """(str x): the number as a string"""
+    """(str x): the number x as a string"""
     if not isinstance(x, float):
         raise CallError(f"str: {brief(x)} is not a number", 0, "write (pname x) for a value of any kind")
     return number_text(x)
@@ -155,20 +161,20 @@ def str_(x: Form) -> str:
 
 @function("val")
 def val(string: Form) -> Form:
-    """(val string): the number that the string stands for; () if it is not a number"""
+    """(val string): the number that the string spells; () if it spells none"""
     s = text("val", string).strip()
     return read_number(s) if NUMBER.fullmatch(s) and len(s) < 400 else NIL
 
 
 @function("pname", interpreter=True, makes=True)
 def pname(interpreter: Interpreter, x: Form) -> str:
-    """(pname x): x as it is printed, as a string"""
+    """(pname x): any value as a string, as print shows it"""
     return interpreter.printed(x)
 
 
 @function("nameof", makes=True)
 def nameof(name: Form) -> str:
-    """(nameof symbol): its name as a string"""
+    """(nameof symbol): the name of the symbol, as a string"""
     if not isinstance(name, Symbol):
         raise CallError(
             f"nameof: {brief(name)} is not a symbol",
@@ -193,13 +199,13 @@ def _symbol(function_name: str, name: str) -> Symbol:
 
 @function("named")
 def named(string: Form) -> Symbol:
-    """(named string): the symbol of exactly this name"""
+    """(named string): the symbol whose name is exactly this string, capitals included"""
     return _symbol("named", text("named", string))
 
 
 @function("namedclean")
 def namedclean(string: Form) -> Symbol:
-    """(namedclean string): the symbol that the reader would read from the string"""
+    """(namedclean string): the symbol that the reader makes of the string, with small letters"""
     s = text("namedclean", string)
     return _symbol("namedclean", s[1:].removesuffix("|") if s.startswith("|") else fold(s))
 
@@ -217,7 +223,10 @@ def regex_match(interpreter: Interpreter, pattern: Form, string: Form) -> bool:
 
 @function("regex-seek", interpreter=True)
 def regex_seek(interpreter: Interpreter, pattern: Form, string: Form, start: Form = 1.0) -> Form:
-    """(regex-seek regex string [start]): the position and length of the first match, from start on; () if none"""
+    """(regex-seek regex string [start]): a list (position length) of the first match at or after start; () if none
+
+    Positions count from 1, and start is 1 by default.
+    """
     s, first = text("regex-seek", string, 1), max(whole("regex-seek", start, 2), 1)
     match = compile_regex(interpreter, "regex-seek", pattern).search(s, first - 1)
     return NIL if match is None else make_list([float(match.start + 1), float(match.end - match.start)])
@@ -225,7 +234,10 @@ def regex_seek(interpreter: Interpreter, pattern: Form, string: Form, start: For
 
 @function("regex-subst", interpreter=True, makes=True)
 def regex_subst(interpreter: Interpreter, pattern: Form, replacement: Form, string: Form) -> str:
-    """(regex-subst regex new string): the string with new for each match; %0 to %9 in new are the groups, %% is %"""
+    """(regex-subst regex new string): the string with each match replaced by new
+
+    In new, %0 is the match, %1 to %9 are its groups, and %% is a percent sign.
+    """
     regex, new = compile_regex(interpreter, "regex-subst", pattern), text("regex-subst", replacement, 1)
     s = text("regex-subst", string, 2)
     if "%" in _GROUP.sub("", new):

@@ -42,7 +42,7 @@ def _two(interpreter: Interpreter, name: str, a: Form, b: Form) -> list[tuple[fl
 
 @function("sum", interpreter=True)
 def sum_(interpreter: Interpreter, values: Form) -> float:
-    """(sum list): the sum of the numbers"""
+    """(sum list): the sum of the numbers; 0 for an empty list"""
     return finite("sum", float(sum(_numbers(interpreter, "sum", values))))
 
 
@@ -55,7 +55,7 @@ def mean(interpreter: Interpreter, values: Form) -> float:
 
 @function("sdev", interpreter=True)
 def sdev(interpreter: Interpreter, values: Form) -> float:
-    """(sdev list): the standard deviation, with the list as the whole population"""
+    """(sdev list): the population standard deviation of the n numbers: the variance is divided by n, not n - 1"""
     x = _numbers(interpreter, "sdev", values, 1)
     average = sum(x) / len(x)
     return finite("sdev", math.sqrt(sum((v - average) * (v - average) for v in x) / len(x)))
@@ -75,11 +75,14 @@ def inf(interpreter: Interpreter, values: Form) -> float:
 
 @function("quantile", interpreter=True)
 def quantile(interpreter: Interpreter, values: Form, fraction: Form) -> float:
-    """(quantile list f): the element at position floor(n f), from 0, of the n sorted elements"""
+    """(quantile list f): sorts the n numbers and returns the one at position floor(n f), counted from 0
+
+    A position below 0 counts as 0, and one above n - 1 as n - 1. So f = 0 returns the smallest and f = 1 the largest.
+    """
     x = sorted(_numbers(interpreter, "quantile", values, 1))
     if not isinstance(fraction, float) or not math.isfinite(fraction):
         raise CallError(
-            f"quantile: {interpreter.describe(fraction)} is not a fraction",
+            f"quantile: {interpreter.describe(fraction)} is not a finite number",
             1,
             "write a number from 0 to 1, such as 0.5 for the median",
         )
@@ -88,14 +91,17 @@ def quantile(interpreter: Interpreter, values: Form, fraction: Form) -> float:
 
 @function("median", interpreter=True)
 def median(interpreter: Interpreter, values: Form) -> float:
-    """(median list): the middle one in order, the lower one of two"""
+    """(median list): the median of the numbers; of an even number of them, the lower of the two in the middle"""
     x = sorted(_numbers(interpreter, "median", values, 1))
     return x[(len(x) - 1) // 2]
 
 
 @function("rank", interpreter=True)
 def rank(interpreter: Interpreter, values: Form, x: Form, width: Form = 0.0) -> Form:
-    """(rank list x [width]): the positions, from 0, of the numbers equal to x, or within width of it"""
+    """(rank list x [width]): a list of the positions of the numbers from x - width to x + width
+
+    Positions count from 0. The default width is 0.
+    """
     if not isinstance(x, float) or not isinstance(width, float):
         raise CallError("rank: expected a number", 1)
     numbers = _numbers(interpreter, "rank", values)
@@ -105,13 +111,13 @@ def rank(interpreter: Interpreter, values: Form, x: Form, width: Form = 0.0) -> 
 
 @function("sqr-dist", interpreter=True)
 def sqr_dist(interpreter: Interpreter, a: Form, b: Form = ABSENT) -> float:
-    """(sqr-dist a [b]): the sum of the squared differences; for one list, of the squares"""
+    """(sqr-dist a [b]): the sum of the squared differences of two lists; the sum of squares of one"""
     return finite("sqr-dist", float(sum((x - y) * (x - y) for x, y in _two(interpreter, "sqr-dist", a, b))))
 
 
 @function("mean-sqr-dist", interpreter=True)
 def mean_sqr_dist(interpreter: Interpreter, a: Form, b: Form) -> float:
-    """(mean-sqr-dist a b): the mean of the squared differences"""
+    """(mean-sqr-dist a b): the mean of the squared differences of two lists"""
     pairs = _two(interpreter, "mean-sqr-dist", a, b)
     if not pairs:
         raise CallError("mean-sqr-dist: the lists are empty", None, "test the list first: (if a (mean-sqr-dist a b) 0)")
@@ -120,19 +126,19 @@ def mean_sqr_dist(interpreter: Interpreter, a: Form, b: Form) -> float:
 
 @function("abs-dist", interpreter=True)
 def abs_dist(interpreter: Interpreter, a: Form, b: Form = ABSENT) -> float:
-    """(abs-dist a [b]): the sum of the absolute differences; for one list, of the absolute values"""
+    """(abs-dist a [b]): the sum of the absolute differences of two lists; the sum of absolute values of one"""
     return finite("abs-dist", float(sum(abs(x - y) for x, y in _two(interpreter, "abs-dist", a, b))))
 
 
 @function("sup-dist", interpreter=True)
 def sup_dist(interpreter: Interpreter, a: Form, b: Form = ABSENT) -> float:
-    """(sup-dist a [b]): the largest absolute difference; for one list, the largest absolute value"""
+    """(sup-dist a [b]): the largest absolute difference of two lists; the largest absolute value of one; 0 if empty"""
     return finite("sup-dist", max((abs(x - y) for x, y in _two(interpreter, "sup-dist", a, b)), default=0.0))
 
 
 @function("hamming-dist", interpreter=True)
 def hamming_dist(interpreter: Interpreter, *arguments: Form) -> float:
-    """(hamming-dist [margin] a [b]): the number of differences (for one list, elements) above the margin (default 0)"""
+    """(hamming-dist [margin] a [b]): counts positions where |a - b|, or |a| for one list, is above margin, default 0"""
     has_margin = bool(arguments) and isinstance(arguments[0], float)
     margin, *lists = arguments if has_margin else (0.0, *arguments)
     if len(lists) not in (1, 2):
@@ -145,26 +151,26 @@ def hamming_dist(interpreter: Interpreter, *arguments: Form) -> float:
 
 @function("quadrant-dist", interpreter=True)
 def quadrant_dist(interpreter: Interpreter, desired: Form, actual: Form) -> float:
-    """(quadrant-dist d y): the number of positions where y has not the sign of d; a 0 in d never counts"""
+    """(quadrant-dist d y): counts the positions where d is not 0 and y does not have the sign of d"""
     pairs = _two(interpreter, "quadrant-dist", desired, actual)
     return float(sum((d > 0 and y <= 0) or (d < 0 and y >= 0) for d, y in pairs))
 
 
 @function("add-lists", interpreter=True)
 def add_lists(interpreter: Interpreter, a: Form, b: Form) -> Form:
-    """(add-lists a b): the list of the sums"""
+    """(add-lists a b): a list of the sums of the elements of two lists of equal length"""
     return interpreter.new_list([x + y for x, y in _two(interpreter, "add-lists", a, b)], "add-lists")
 
 
 @function("diff-lists", interpreter=True)
 def diff_lists(interpreter: Interpreter, a: Form, b: Form) -> Form:
-    """(diff-lists a b): the list of the differences"""
+    """(diff-lists a b): a list of the differences a - b of the elements of two lists of equal length"""
     return interpreter.new_list([x - y for x, y in _two(interpreter, "diff-lists", a, b)], "diff-lists")
 
 
 @function("ksmallest", interpreter=True)
 def ksmallest(interpreter: Interpreter, values: Form, k: Form) -> float:
-    """(ksmallest list k): the k-th smallest of the numbers; k counts from 1"""
+    """(ksmallest list k): the k-th smallest number; k = 1 is the smallest"""
     x, place = sorted(_numbers(interpreter, "ksmallest", values)), whole("ksmallest", k, 1)
     if not 1 <= place <= len(x):
         raise CallError(
@@ -177,7 +183,7 @@ def ksmallest(interpreter: Interpreter, values: Form, k: Form) -> float:
 
 @function("sort-index", interpreter=True)
 def sort_index(interpreter: Interpreter, values: Form) -> Form:
-    """(sort-index list): the positions, from 0, of the numbers in ascending order"""
+    """(sort-index list): a list of the positions, from 0, of the numbers in ascending order of the numbers"""
     x = _numbers(interpreter, "sort-index", values)
     return interpreter.new_list(map(float, sorted(range(len(x)), key=x.__getitem__)), "sort-index")
 
@@ -198,13 +204,13 @@ def _two_lists(interpreter: Interpreter, name: str, a: Form, b: Form) -> tuple[l
 
 @function("cov", interpreter=True)
 def cov(interpreter: Interpreter, a: Form, b: Form) -> float:
-    """(cov a b): the covariance of two lists: the mean of the products less the product of the means"""
+    """(cov a b): the population covariance of two lists: mean of the products minus product of the means"""
     return _covariance("cov", *_two_lists(interpreter, "cov", a, b))
 
 
 @function("regression", interpreter=True)
 def regression(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
-    """(regression xs ys): (slope intercept correlation) of the line of least squares; the correlation has no sign"""
+    """(regression xs ys): fits a line by least squares; returns (slope intercept |correlation|)"""
     x, y = _two_lists(interpreter, "regression", xs, ys)
     across, down, both = (_covariance("regression", a, b) for a, b in ((x, x), (y, y), (x, y)))
     if across <= 0 or down <= 0:

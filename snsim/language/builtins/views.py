@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @function("submatrix", interpreter=True)
 def submatrix(interpreter: Interpreter, m: Form, *ranges: Form) -> np.ndarray:
-    """(submatrix m r...): the part of a matrix in these ranges, (a b), () or i for each dimension; shares storage"""
+    """(submatrix m r...): a part of m, with one r per dimension: a range (a b), both included, an index, or () for all
+
+    The part shares its elements with m. Indices count from 0. An index drops its dimension.
+    """
     a = matrix("submatrix", m, objects=True)
     if len(ranges) != a.ndim:
         raise CallError(
@@ -55,7 +58,7 @@ def _dimension(name: str, a: np.ndarray, k: Form, argument: int) -> int:
 
 @function("select", interpreter=True)
 def select(interpreter: Interpreter, m: Form, dimension: Form, i: Form) -> np.ndarray:
-    """(select m d i): the part at index i of dimension d, from 0; shares storage"""
+    """(select m d i): the part of m at index i of dimension d, both from 0; it shares its elements with m"""
     a = matrix("select", m, objects=True)
     axis = _dimension("select", a, dimension, 1)
     position = selection(interpreter, number("select", i, 2), a.shape[axis], 2)
@@ -64,7 +67,10 @@ def select(interpreter: Interpreter, m: Form, dimension: Form, i: Form) -> np.nd
 
 @function("narrow")
 def narrow(m: Form, dimension: Form, size: Form, offset: Form = 0.0) -> np.ndarray:
-    """(narrow m d n [k]): the indices k to k+n-1 of dimension d, from 0; shares storage"""
+    """(narrow m d n [k]): the n indices k to k + n - 1 of dimension d, from 0; k is 0 by default
+
+    The result shares its elements with m.
+    """
     a = matrix("narrow", m, objects=True)
     axis, n, first = _dimension("narrow", a, dimension, 1), whole("narrow", size, 2), whole("narrow", offset, 3)
     if n < 1 or first < 0 or first + n > a.shape[axis]:
@@ -80,14 +86,17 @@ def narrow(m: Form, dimension: Form, size: Form, offset: Form = 0.0) -> np.ndarr
 
 @function("transpose")
 def transpose(m: Form) -> np.ndarray:
-    """(transpose m): the dimensions in reverse order, one dimension as a matrix of one row; shares storage"""
+    """(transpose m): m with its dimensions in reverse order, a vector as a matrix of one row; it shares its elements"""
     a = matrix("transpose", m, objects=True)
     return a[np.newaxis, :] if a.ndim == 1 else a.T
 
 
 @function("redim", interpreter=True)
 def redim(interpreter: Interpreter, m: Form, *sizes: Form) -> np.ndarray:
-    """(redim m n...): the same elements in row order, in other dimensions; shares storage if it is in that order"""
+    """(redim m n...): a matrix of n x ... with the elements of m in row order
+
+    It shares its elements with m if m is stored in row order; otherwise they are copied.
+    """
     a = matrix("redim", m, objects=True)
     shape = [whole("redim", size, i + 1) for i, size in enumerate(sizes)]
     if any(size < 1 for size in shape) or math.prod(shape) != a.size or len(shape) > MOST_DIMENSIONS:
@@ -103,7 +112,10 @@ def redim(interpreter: Interpreter, m: Form, *sizes: Form) -> np.ndarray:
 
 @function("unfold", interpreter=True)
 def unfold(interpreter: Interpreter, m: Form, dimension: Form, size: Form, step: Form) -> np.ndarray:
-    """(unfold m d n s): windows of n along dimension d with step s, as an extra dimension; shares storage"""
+    """(unfold m d n s): the windows of n indices with step s along dimension d of m; they share its elements
+
+    The windows count along dimension d. A new last dimension of size n has the elements of a window.
+    """
     a = matrix("unfold", m, objects=True)
     axis, n, by = _dimension("unfold", a, dimension, 1), whole("unfold", size, 2), whole("unfold", step, 3)
     if not 1 <= n <= a.shape[axis] or by < 1 or a.ndim >= MOST_DIMENSIONS:

@@ -51,7 +51,7 @@ _POLICY = (
 
 
 class Playground:
-    """What the browser plays with: the text that it edits, the pages of its nets, and a run that trains.
+    """The state behind the page of `snsim play`: the text, the pages of its nets, and a training that runs.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class Playground:
 
     @property
     def about(self) -> list[str]:
-        """What there is to say of a net of the gallery; nothing of a text of the user."""
+        """Return lines about a net of the gallery; none for a user's own text."""
         name = Path(self.name).stem
         return list(gallery_text(gallery_entry(name))) if gallery_file(name) == Path(self.name) else []
 
@@ -123,7 +123,8 @@ class Playground:
                 write_output(self.file, _like_file(text, before))
             except UnicodeEncodeError:
                 raise fail(
-                    "the text holds half of a character", hint="delete the character that is shown as a box"
+                    "the text contains an incomplete character (half of a surrogate pair)",
+                    hint="delete the character that the page shows as a box",
                 ) from None
             except OSError as problem:
                 sentence, remedy = unwritable(self.file, problem)
@@ -149,7 +150,7 @@ class Playground:
         """Start a native training of a text, and return its run folder, or the faults that it has."""
         with self._training:
             if self._is_closed:
-                raise fail("the server ends", hint="start snsim play again")
+                raise fail("no training can start: the server is ending", hint="start snsim play again")
             if self.trainer is not None:
                 self.trainer.stop()
             trainer = self.trainer = Trainer({**self.chosen, "name": name, "text": text}, Path("runs"))
@@ -205,7 +206,7 @@ class PlayServer(ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_port}/{self._entrance}/"
 
     def enter(self, token: str) -> bool:
-        """Tell whether a token is that of the entrance, which is closed then."""
+        """Tell whether a token opens the entrance, and close the entrance if it does: it works only once."""
         with self._entering:
             is_right = hmac.compare_digest(token.encode("utf-8", "replace"), self._entrance.encode())
             if is_right:
@@ -220,7 +221,7 @@ class PlayServer(ThreadingHTTPServer):
         time.sleep(_STEP)  # for the last weights
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Drop the error of a connection: the browser has closed it."""
+        """Ignore the error of a connection: the browser has closed it."""
 
 
 class RunWindow:

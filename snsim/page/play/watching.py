@@ -50,12 +50,12 @@ class WatchedRun:
         return [] if self._trainer is None else self._trainer.faults
 
     def end(self) -> None:
-        """Tell that no pass will come: the process of this server has written the last one."""
+        """Record that no further pass will come, because the process of this server has ended."""
         self._is_over = True
 
     @property
     def has_ended(self) -> bool:
-        """Whether no process writes the folder any more."""
+        """Whether no process writes the run folder any more."""
         if self._is_over:
             return True
         if self._trainer is not None:

@@ -34,7 +34,7 @@ _MOST_PRINTED = 20_000  # characters
 
 
 def main() -> None:
-    """Answer one request. A fault of the text is part of the reply."""
+    """Read a request from standard input, and write the reply, with any faults, to standard output as JSON."""
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints must not print into the reply
     memory = default_limit()
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def compile_request(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the reply to a request."""
+    """Return the reply to a request: the faults of the text, and the page of its net if there is none."""
     port = io.StringIO()
     source = Source(str(request.get("name", "")), str(request.get("text", "")), is_file=True)
     faults: list[Fault] = []

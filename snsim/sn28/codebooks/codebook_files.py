@@ -32,7 +32,7 @@ _HEADER = 8  # bytes
 
 @word("load-codebook")
 def load_codebook(interpreter: Interpreter, name: Form) -> Codebook:
-    """(load-codebook file): loads a codebook from a binary file"""
+    """(load-codebook file): returns a codebook, read from a binary file"""
     path = interpreter.part(ProgramFiles).readable_path(text("load-codebook", name), _SUFFIX)
     content = interpreter.part(ProgramFiles).read(path)
     for order in ("<", ">"):
@@ -57,7 +57,7 @@ def load_codebook(interpreter: Interpreter, name: Form) -> Codebook:
 
 @word("load-ascii-codebook")
 def load_ascii_codebook(interpreter: Interpreter, name: Form) -> Codebook:
-    """(load-ascii-codebook file): loads a codebook from a text file"""
+    """(load-ascii-codebook file): returns a codebook, read from a text file"""
     return _read_text(interpreter, "load-ascii-codebook", text("load-ascii-codebook", name))
 
 
@@ -110,7 +110,7 @@ def _with_labels(book: Codebook, labels: np.ndarray, path: Path) -> Codebook:
 
 @word("save-codebook")
 def save_codebook(interpreter: Interpreter, cb: Form, name: Form) -> Form:
-    """(save-codebook cb file): writes a codebook to a binary file in the run folder"""
+    """(save-codebook cb file): writes a codebook to a binary file in the run folder; returns ()"""
     book = expect_codebook(interpreter, "save-codebook", cb)
     items = np.empty(len(book), [("word", "<f4", (book.width,)), ("label", "<i4")])
     items["word"], items["label"] = book.words, book.labels
@@ -121,7 +121,7 @@ def save_codebook(interpreter: Interpreter, cb: Form, name: Form) -> Form:
 
 @word("save-ascii-codebook")
 def save_ascii_codebook(interpreter: Interpreter, cb: Form, name: Form) -> Form:
-    """(save-ascii-codebook cb file): writes a codebook to a text file in the run folder, with 6 decimals"""
+    """(save-ascii-codebook cb file): writes a codebook to a text file in the run folder, with 6 decimals; returns ()"""
     book = expect_codebook(interpreter, "save-ascii-codebook", cb)
     lines = [str(len(book)), str(book.width)]
     for numbers, label in zip(book.words.tolist(), book.labels.tolist()):
@@ -137,7 +137,7 @@ def _write(interpreter: Interpreter, name: str, content: bytes) -> None:
 
 @word("load-iris")
 def load_iris(interpreter: Interpreter) -> Codebook:
-    """(load-iris): sets iris-a to 100 training flowers and iris-t to 50 test flowers (Fisher 1936)"""
+    """(load-iris): sets iris-a to a codebook of 100 training flowers, iris-t to one of 50 test flowers (Fisher 1936)"""
     train, test = (_read_text(interpreter, "load-iris", name) for name in _IRIS)
     interpreter.assign(symbol("iris-a"), train)
     interpreter.assign(symbol("iris-t"), test)

@@ -72,7 +72,10 @@ def _draw_paths(
 
 @word("bidim-display-dots")
 def bidim_display_dots(interpreter: Interpreter, cb: Form, x0: Form, y0: Form, x1: Form, y1: Form) -> Form:
-    """(bidim-display-dots cb xmin ymin xmax ymax): draws the words as circles in the window"""
+    """(bidim-display-dots cb xmin ymin xmax ymax): draws the vectors of a codebook as circles
+
+    The first two numbers of a vector are its x and y. The four numbers are the range of x and y in the window.
+    """
     points = _points(interpreter, "bidim-display-dots", cb)
     port, window = _port(interpreter, "bidim-display-dots", (x0, y0, x1, y1), 1)
     for x, y in points.tolist():
@@ -82,14 +85,20 @@ def bidim_display_dots(interpreter: Interpreter, cb: Form, x0: Form, y0: Form, x
 
 @word("bidim-display-1d")
 def bidim_display_1d(interpreter: Interpreter, cb: Form, x0: Form, y0: Form, x1: Form, y1: Form) -> Form:
-    """(bidim-display-1d cb xmin ymin xmax ymax): draws the words as a line in the window"""
+    """(bidim-display-1d cb xmin ymin xmax ymax): draws a line through the vectors of a codebook, in order
+
+    The first two numbers of a vector are its x and y. The four numbers are the range of x and y in the window.
+    """
     points = _points(interpreter, "bidim-display-1d", cb)
     return _draw_paths(interpreter, "bidim-display-1d", (x0, y0, x1, y1), 1, [points])
 
 
 @word("bidim-display-ring")
 def bidim_display_ring(interpreter: Interpreter, cb: Form, x0: Form, y0: Form, x1: Form, y1: Form) -> Form:
-    """(bidim-display-ring cb xmin ymin xmax ymax): draws the words as a closed line in the window"""
+    """(bidim-display-ring cb xmin ymin xmax ymax): draws a closed line through the vectors of a codebook, in order
+
+    The first two numbers of a vector are its x and y. The four numbers are the range of x and y in the window.
+    """
     points = _points(interpreter, "bidim-display-ring", cb)
     return _draw_paths(interpreter, "bidim-display-ring", (x0, y0, x1, y1), 1, [np.concatenate([points, points[:1]])])
 
@@ -98,7 +107,10 @@ def bidim_display_ring(interpreter: Interpreter, cb: Form, x0: Form, y0: Form, x
 def bidim_display_2d(
     interpreter: Interpreter, cb: Form, n: Form, m: Form, x0: Form, y0: Form, x1: Form, y1: Form
 ) -> Form:
-    """(bidim-display-2d cb n m xmin ymin xmax ymax): draws the words as a grid of n rows of m"""
+    """(bidim-display-2d cb n m xmin ymin xmax ymax): draws the vectors of a codebook as a grid of n rows of m
+
+    The first two numbers of a vector are its x and y. The four numbers are the range of x and y in the window.
+    """
     points = _points(interpreter, "bidim-display-2d", cb)
     rows, columns = whole("bidim-display-2d", n, 1), whole("bidim-display-2d", m, 2)
     if rows < 1 or columns < 1 or rows * columns != len(points):
@@ -116,9 +128,9 @@ def bidim_display_2d(
 
 @word("bidim-init-ring")
 def bidim_init_ring(interpreter: Interpreter, data: Form, n: Form) -> Codebook:
-    """(bidim-init-ring data n): n nodes on a circle around the mean of the data, with twice their variance as radius
+    """(bidim-init-ring data n): returns a codebook of n nodes on a circle around the mean of the data
 
-    The variance is that of all coordinates taken together. SN takes 6.28 for the full circle.
+    The radius is twice the variance of all coordinates taken together. SN takes 6.28 for the full circle.
     """
     points, count = _points(interpreter, "bidim-init-ring", data), whole("bidim-init-ring", n, 1)
     if count < 1 or not len(points):
@@ -143,7 +155,10 @@ def bidim_init_ring(interpreter: Interpreter, data: Form, n: Form) -> Codebook:
 
 @word("bidim-init-2d")
 def bidim_init_2d(interpreter: Interpreter, data: Form, n: Form, m: Form) -> Codebook:
-    """(bidim-init-2d data n m): a grid of n rows of m nodes over the data, two variances to each side of their mean"""
+    """(bidim-init-2d data n m): returns a codebook of n rows of m nodes, a grid around the mean of the data
+
+    The grid reaches two variances to each side of the mean, along each of the first two coordinates.
+    """
     points = _points(interpreter, "bidim-init-2d", data)
     rows, columns = whole("bidim-init-2d", n, 1), whole("bidim-init-2d", m, 2)
     if min(rows, columns) < 2 or not len(points):
@@ -219,11 +234,11 @@ def _ask_for_points(interpreter: Interpreter, name: str, title: str) -> Codebook
 
 @word("tsp-demo")
 def tsp_demo(interpreter: Interpreter, sweeps: Form = NIL, rate: Form = 0.33) -> Form:
-    """(tsp-demo [n [e]]): finds a travelling salesman's tour of clicked cities; returns the ring of its nodes
+    """(tsp-demo [n [e]]): finds a short tour of clicked cities with a ring of nodes; returns the ring, a codebook
 
-    The ring has twice as many nodes as cities. It learns for n sweeps (by default as many as cities) at rate e (0.33).
-    At first, a quarter of the ring on each side of a winner moves with it, and at last the winner alone. A final sweep
-    moves each city's winner onto the city.
+    The ring has twice as many nodes as cities. It learns for n sweeps (by default as many as cities) at rate e, 0.33 by
+    default. At first, a quarter of the ring on each side of a winner moves with it, and at last the winner alone. A
+    final sweep moves each city's winner onto the city.
     """
     count, e = None if sweeps is NIL else whole("tsp-demo", sweeps), number("tsp-demo", rate, 1)
     cities = _ask_for_points(interpreter, "tsp-demo", "travelling salesman")
@@ -249,7 +264,7 @@ def tsp_demo(interpreter: Interpreter, sweeps: Form = NIL, rate: Form = 0.33) ->
 
 @word("grid-demo")
 def grid_demo(interpreter: Interpreter) -> Form:
-    """(grid-demo): spreads a square grid of nodes over clicked points; returns the nodes"""
+    """(grid-demo): spreads a square grid of nodes over clicked points; returns the nodes, a codebook"""
     points = _ask_for_points(interpreter, "grid-demo", "a net over points")
     side = float(_GRID_SIDE)
     nodes = interpreter.call("bidim-init-2d", points, side, side)

@@ -133,7 +133,10 @@ def make_codebook(interpreter: Interpreter, name: str, words: int, width: int) -
 
 @word("new-codebook")
 def new_codebook(interpreter: Interpreter, words: Form, width: Form = ABSENT) -> Codebook:
-    """(new-codebook n d): makes n words of d zeros; (new-codebook m [labels]): shares the rows of matrix m as words"""
+    """(new-codebook n d): a codebook of n vectors of d zeros; (new-codebook m [labels]): the rows of m as its vectors
+
+    The codebook shares the rows with the matrix m. All labels are 0 unless they are given.
+    """
     if not isinstance(words, np.ndarray):
         if width is ABSENT:
             raise CallError("new-codebook takes a matrix or two numbers", 0, "write (new-codebook words width)")
@@ -165,7 +168,10 @@ def codebookp(interpreter: Interpreter, x: Form) -> Form:
 
 @word("codebook-word")
 def codebook_word(interpreter: Interpreter, cb: Form, i: Form = ABSENT, value: Form = ABSENT) -> np.ndarray:
-    """(codebook-word cb): the matrix of words, shared; (codebook-word cb i [v]): word i, shared; v sets it"""
+    """(codebook-word cb): the matrix of all vectors of a codebook; (codebook-word cb i [v]): vector i; v sets it
+
+    Both share their numbers with the codebook. Vectors count from 0.
+    """
     book = expect_codebook(interpreter, "codebook-word", cb)
     if i is ABSENT:
         return book.words
@@ -177,7 +183,7 @@ def codebook_word(interpreter: Interpreter, cb: Form, i: Form = ABSENT, value: F
 
 @word("codebook-label", makes=True)
 def codebook_label(interpreter: Interpreter, cb: Form, i: Form = ABSENT, label: Form = ABSENT) -> Form:
-    """(codebook-label cb): a matrix of all labels; (codebook-label cb i [l]): the label of word i; l sets it"""
+    """(codebook-label cb): a vector of all labels of cb; (codebook-label cb i [l]): the label of vector i; l sets it"""
     book = expect_codebook(interpreter, "codebook-label", cb)
     if i is ABSENT:
         return book.labels.astype(np.int32)
@@ -200,13 +206,16 @@ def _label(name: str, x: Form, argument: int) -> int:
 
 @word("codebook-labels")
 def codebook_labels(interpreter: Interpreter, cb: Form) -> Form:
-    """(codebook-labels cb): the list of different labels, in ascending order"""
+    """(codebook-labels cb): a list of the different labels of a codebook, in ascending order"""
     return make_list(float(label) for label in expect_codebook(interpreter, "codebook-labels", cb).classes())
 
 
 @word("codebook-split")
 def codebook_split(interpreter: Interpreter, cb: Form, a: Form, b: Form) -> Codebook:
-    """(codebook-split cb a b): a codebook of words a to b, shared with cb, with copied labels"""
+    """(codebook-split cb a b): a codebook of the vectors a to b of cb, both included, counted from 0
+
+    It shares the vectors with cb, and copies the labels.
+    """
     book = expect_codebook(interpreter, "codebook-split", cb)
     first, last = word_index("codebook-split", book, a, 1), word_index("codebook-split", book, b, 2)
     if first > last:
@@ -220,7 +229,7 @@ def codebook_split(interpreter: Interpreter, cb: Form, a: Form, b: Form) -> Code
 
 @word("codebook-merge")
 def codebook_merge(interpreter: Interpreter, *books: Form) -> Codebook:
-    """(codebook-merge cb...): a copy of all words of the codebooks, in order"""
+    """(codebook-merge cb...): a new codebook with copies of all vectors and labels of the codebooks, in order"""
     if not books:
         raise CallError("codebook-merge takes one or more codebooks; none given", None, "write (codebook-merge cb...)")
     parts = [expect_codebook(interpreter, "codebook-merge", book, i) for i, book in enumerate(books)]
@@ -230,7 +239,7 @@ def codebook_merge(interpreter: Interpreter, *books: Form) -> Codebook:
 
 @word("codebook-select")
 def codebook_select(interpreter: Interpreter, predicate: Form, *books: Form) -> Codebook:
-    """(codebook-select f cb...): a copy of the words for which (f label) is true"""
+    """(codebook-select f cb...): a new codebook with copies of the vectors for whose label (f label) is not ()"""
     if not books:
         raise CallError(
             "codebook-select takes a function and one or more codebooks; none given",
@@ -248,7 +257,11 @@ def codebook_select(interpreter: Interpreter, predicate: Form, *books: Form) -> 
 
 @word("codebook-to-patdes")
 def codebook_to_patdes(interpreter: Interpreter, cb: Form) -> Form:
-    """(codebook-to-patdes cb): a list: the matrix of words, shared, and targets with +1 in the column of the label"""
+    """(codebook-to-patdes cb): a list of two matrices: the vectors, and the targets
+
+    The matrix of vectors is shared with the codebook. A row of targets has +1 in the column of the label and -1
+    elsewhere.
+    """
     book = expect_codebook(interpreter, "codebook-to-patdes", cb)
     interpreter.budget.make_matrix(len(book) * book.class_count(), "codebook-to-patdes")
     desired = np.full((len(book), book.class_count()), -1.0)
@@ -258,7 +271,10 @@ def codebook_to_patdes(interpreter: Interpreter, cb: Form) -> Form:
 
 @word("patdes-to-codebook")
 def patdes_to_codebook(interpreter: Interpreter, patterns: Form, desired: Form) -> Codebook:
-    """(patdes-to-codebook p d): shares the rows of p; the label is the column of the largest target in the row of d"""
+    """(patdes-to-codebook p d): a codebook of the rows of p, labelled by the rows of the targets d
+
+    It shares its vectors with p. A label is the column of the largest target in the same row of d.
+    """
     book = new_codebook(interpreter, patterns)
     if not isinstance(desired, np.ndarray) or desired.dtype == object or desired.ndim != 2 or len(desired) != len(book):
         raise CallError(

@@ -271,14 +271,17 @@ def _expect_words(interpreter: Interpreter, name: str, data: Form) -> Codebook:
 
 @word("k-means")
 def k_means_(interpreter: Interpreter, data: Form, k: Form) -> Codebook:
-    """(k-means data k): k references, each the mean of the words nearest to it; they start at the first k words"""
+    """(k-means data k): a codebook of k references by k-means, which starts at the first k vectors of data"""
     book = expect_codebook(interpreter, "k-means", data)
     return k_means(interpreter, book, neighbour_count("k-means", k, book, 1))
 
 
 @word("k-means-class")
 def k_means_class(interpreter: Interpreter, data: Form, k: Form, classes: Form = NIL) -> Codebook:
-    """(k-means-class data k [labels]): k references for each label (all), by k-means of its words"""
+    """(k-means-class data k [labels]): a codebook of k references per label, by k-means of the vectors with that label
+
+    Labels is a list, by default all labels of data.
+    """
     book = _expect_words(interpreter, "k-means-class", data)
     count = neighbour_count("k-means-class", k, book, 1)
     labels = [whole("k-means-class", label, 2) for label in interpreter.elements(classes, "k-means-class")]
@@ -287,7 +290,10 @@ def k_means_class(interpreter: Interpreter, data: Form, k: Form, classes: Form =
 
 @word("codebook-assign-labels")
 def codebook_assign_labels(interpreter: Interpreter, data: Form, references: Form, k: Form = 1.0) -> Codebook:
-    """(codebook-assign-labels data ref [k]): labels references by a vote: each word votes for k (1)"""
+    """(codebook-assign-labels data ref [k]): labels each reference of ref by majority vote of data
+
+    Each vector of data votes for the k references nearest to it, by default 1.
+    """
     items, book = expect_two_codebooks(interpreter, "codebook-assign-labels", data, references)
     if not len(items):
         raise CallError(
@@ -301,7 +307,7 @@ def codebook_assign_labels(interpreter: Interpreter, data: Form, references: For
 
 @word("init-lvq")
 def init_lvq(interpreter: Interpreter, data: Form, k: Form) -> Codebook:
-    """(init-lvq data k): k references by k-means, labelled by a vote of the words nearest to them"""
+    """(init-lvq data k): a codebook of k references by k-means, labelled by a vote of the vectors nearest to each"""
     book = expect_codebook(interpreter, "init-lvq", data)
     references = k_means(interpreter, book, neighbour_count("init-lvq", k, book, 1))
     assign_labels(interpreter, book, references, 1)
@@ -310,7 +316,7 @@ def init_lvq(interpreter: Interpreter, data: Form, k: Form) -> Codebook:
 
 @word("init-lvq-class")
 def init_lvq_class(interpreter: Interpreter, data: Form, k: Form) -> Codebook:
-    """(init-lvq-class data k): k references for each label, by k-means of its words"""
+    """(init-lvq-class data k): a codebook of k references per label, by k-means of the vectors with that label"""
     book = _expect_words(interpreter, "init-lvq-class", data)
     count = neighbour_count("init-lvq-class", k, book, 1)
     return k_means_of_classes(interpreter, "init-lvq-class", book, count, book.classes())
@@ -326,7 +332,10 @@ def learn_lvq(
     rate: Form = _RATE,
     window: Form = ABSENT,
 ) -> Form:
-    """(learn-lvq v data ref n [a [w]]): n sweeps of LVQ1, 2 or 3 at rates from a (0.1) to 0; window w (0.01)"""
+    """(learn-lvq v data ref n [a [w]]): trains the references ref by n sweeps of LVQ version v (1, 2 or 3) over data
+
+    The rate falls from a, 0.1 by default, to 0. LVQ 2 and 3 use a window of width w, 0.01 by default.
+    """
     variant, count = whole("learn-lvq", version), whole("learn-lvq", sweeps, 3)
     items, book = expect_two_codebooks(interpreter, "learn-lvq", data, references, (1, 2))
     if variant not in (1, *_PAIRS):

@@ -45,10 +45,13 @@ def learn_tmap(
     dst: Form,
     display: Form = NIL,
 ) -> Form:
-    """(learn-tmap data ref n topo epsi dst [display]): n sweeps; each word of the data moves the nodes near its winner
+    """(learn-tmap data ref n topo epsi dst [display]): trains the codebook ref as a Kohonen map of data; returns ()
 
-    In sweep t, counted from 0, c is (n - t)/n. (epsi c) is called once per sweep, (dst d c) once per sweep for each
-    distance.
+    It does n sweeps over the vectors x of data. The winner w is the node of ref nearest to x. Each node r near the
+    winner moves towards x: r = r + h e (x - r). The arguments topo, epsi, dst and display are functions:
+    (topo w distances) fills the matrix `distances` with the grid distance of each node from the winner w,
+    (epsi c) returns the rate e, (dst d c) returns h for the grid distance d, or () if the node does not move, and
+    (display data ref t) is called after sweep t. In sweep t, counted from 0, c is (n - t)/n.
     """
     items, net = expect_two_codebooks(interpreter, "learn-tmap", data, nodes)
     if not len(net):
@@ -85,7 +88,7 @@ class Neighbourhood:
         self._steps: dict[float, float] = {}
 
     def steps_at(self, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the indices of the nodes that move, and their steps, shape (moving nodes, 1), float64."""
+        """Return which nodes move for these grid distances: their indices, and steps (moving nodes, 1), float64."""
         self._interpreter.budget.compute(len(distances))
         unique_distances, inverse = np.unique(distances, return_inverse=True)
         steps = np.array([self._at(d) for d in unique_distances.tolist()])[inverse]
@@ -139,31 +142,40 @@ def _grid_topology(name: str, sizes: tuple[Form, ...], closed: bool = False) -> 
 
 @word("tmap-topo-1d")
 def tmap_topo_1d(interpreter: Interpreter, n: Form) -> Primitive:
-    """(tmap-topo-1d n): topology for learn-tmap: n nodes in a line"""
+    """(tmap-topo-1d n): returns the function topo of learn-tmap for n nodes in a line"""
     return _grid_topology("tmap-topo-1d", (n,))
 
 
 @word("tmap-topo-ring")
 def tmap_topo_ring(interpreter: Interpreter, n: Form) -> Primitive:
-    """(tmap-topo-ring n): topology for learn-tmap: n nodes in a ring"""
+    """(tmap-topo-ring n): returns the function topo of learn-tmap for n nodes in a ring"""
     return _grid_topology("tmap-topo-ring", (n,), closed=True)
 
 
 @word("tmap-topo-2d")
 def tmap_topo_2d(interpreter: Interpreter, n: Form, m: Form) -> Primitive:
-    """(tmap-topo-2d n m): topology for learn-tmap: n rows of m nodes; distances along rows and columns"""
+    """(tmap-topo-2d n m): returns the function topo of learn-tmap for a grid of n rows of m nodes
+
+    The distance of two nodes is the number of steps along rows and columns.
+    """
     return _grid_topology("tmap-topo-2d", (n, m))
 
 
 @word("tmap-topo-3d")
 def tmap_topo_3d(interpreter: Interpreter, n: Form, m: Form, p: Form) -> Primitive:
-    """(tmap-topo-3d n m p): topology for learn-tmap: n planes of m rows of p nodes"""
+    """(tmap-topo-3d n m p): returns the function topo of learn-tmap for a grid of n planes of m rows of p nodes
+
+    The distance of two nodes is the number of steps along the three dimensions.
+    """
     return _grid_topology("tmap-topo-3d", (n, m, p))
 
 
 @word("tmap-topo-kd")
 def tmap_topo_kd(interpreter: Interpreter, *sizes: Form) -> Primitive:
-    """(tmap-topo-kd n m ...): topology for learn-tmap: a grid of one dimension for each size"""
+    """(tmap-topo-kd n m ...): returns the function topo of learn-tmap for a grid of n x m x ... nodes
+
+    The distance of two nodes is the number of steps along the dimensions.
+    """
     return _grid_topology("tmap-topo-kd", sizes)
 
 
@@ -192,25 +204,25 @@ def _neighbourhood_function(name: str, radius: Form, falls: bool) -> Primitive:
 
 @word("tmap-epsi-const")
 def tmap_epsi_const(interpreter: Interpreter, rate: Form) -> Primitive:
-    """(tmap-epsi-const e): epsi for learn-tmap: the constant rate e"""
+    """(tmap-epsi-const e): returns the function epsi of learn-tmap for the constant rate e"""
     return _rate_function("tmap-epsi-const", rate, False)
 
 
 @word("tmap-epsi-lin")
 def tmap_epsi_lin(interpreter: Interpreter, rate: Form) -> Primitive:
-    """(tmap-epsi-lin e): epsi for learn-tmap: a rate that falls linearly from e towards 0"""
+    """(tmap-epsi-lin e): returns the function epsi of learn-tmap for a rate that falls linearly from e towards 0"""
     return _rate_function("tmap-epsi-lin", rate, True)
 
 
 @word("tmap-dst-const")
 def tmap_dst_const(interpreter: Interpreter, radius: Form) -> Primitive:
-    """(tmap-dst-const r): dst for learn-tmap: nodes up to distance r move"""
+    """(tmap-dst-const r): returns the function dst of learn-tmap that moves nodes up to grid distance r"""
     return _neighbourhood_function("tmap-dst-const", radius, False)
 
 
 @word("tmap-dst-lin")
 def tmap_dst_lin(interpreter: Interpreter, radius: Form) -> Primitive:
-    """(tmap-dst-lin r): dst for learn-tmap: nodes up to a distance move; it falls linearly from r towards 0"""
+    """(tmap-dst-lin r): returns the function dst of learn-tmap that moves nodes up to a distance falling from r to 0"""
     return _neighbourhood_function("tmap-dst-lin", radius, True)
 
 
@@ -239,7 +251,10 @@ def _map_display(name: str, drawing: str, corners: tuple[Form, ...], *grid: Form
 def tmap_display_bidim_1d(
     interpreter: Interpreter, x0: Form = ABSENT, y0: Form = ABSENT, x1: Form = ABSENT, y1: Form = ABSENT
 ) -> Primitive:
-    """(tmap-display-bidim-1d [xmin ymin xmax ymax]): display for learn-tmap: draws data and a line of nodes"""
+    """(tmap-display-bidim-1d [xmin ymin xmax ymax]): the function display of learn-tmap for a line of nodes
+
+    It draws the data, and a line through the nodes. The four numbers are the range of x and y in the window.
+    """
     return _map_display("tmap-display-bidim-1d", "bidim-display-1d", (x0, y0, x1, y1))
 
 
@@ -247,7 +262,10 @@ def tmap_display_bidim_1d(
 def tmap_display_bidim_ring(
     interpreter: Interpreter, x0: Form = ABSENT, y0: Form = ABSENT, x1: Form = ABSENT, y1: Form = ABSENT
 ) -> Primitive:
-    """(tmap-display-bidim-ring [xmin ymin xmax ymax]): display for learn-tmap: draws data and a ring of nodes"""
+    """(tmap-display-bidim-ring [xmin ymin xmax ymax]): the function display of learn-tmap for a ring of nodes
+
+    It draws the data, and a closed line through the nodes. The four numbers are the range of x and y in the window.
+    """
     return _map_display("tmap-display-bidim-ring", "bidim-display-ring", (x0, y0, x1, y1))
 
 
@@ -261,5 +279,8 @@ def tmap_display_bidim_2d(
     x1: Form = ABSENT,
     y1: Form = ABSENT,
 ) -> Primitive:
-    """(tmap-display-bidim-2d n m [xmin ymin xmax ymax]): display for learn-tmap: draws data and an n x m grid"""
+    """(tmap-display-bidim-2d n m [xmin ymin xmax ymax]): the function display of learn-tmap for a grid of nodes
+
+    It draws the data, and the nodes as a grid of n rows of m. The four numbers are the range of x and y in the window.
+    """
     return _map_display("tmap-display-bidim-2d", "bidim-display-2d", (x0, y0, x1, y1), n, m)

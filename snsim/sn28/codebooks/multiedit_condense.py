@@ -30,7 +30,7 @@ _LEAST_PARTS = 3  # with two parts, each would judge the part that judges it
 
 @word("multiedit")
 def multiedit(interpreter: Interpreter, cb: Form, parts: Form = 3.0, verbose: Form = NIL) -> Codebook:
-    """(multiedit cb [n [verbose]]): a copy without the words that the next of n (3) parts misclassifies
+    """(multiedit cb [n [verbose]]): a copy of cb without the vectors misclassified by the next of n parts, default 3
 
     Devijver and Kittler (Pattern Recognition, 1982, section 3.11): the codebook is split into n parts. Each part is
     classified by the nearest words of the next part, the last by the first. Misclassified words are dropped and the
@@ -76,7 +76,7 @@ def _correctly_classified(
 
 @word("condense")
 def condense(interpreter: Interpreter, cb: Form, verbose: Form = NIL) -> Codebook:
-    """(condense cb [verbose]): a copy of only the words needed so that the nearest one classifies every word correctly
+    """(condense cb [verbose]): a copy of a part of cb whose nearest vector classifies every vector of cb correctly
 
     This is Hart's condensed nearest neighbour rule (IEEE Transactions on Information Theory 14, 1968). The store starts
     with the first word. Each word that the store misclassifies is added to it, until a whole pass adds none. The result

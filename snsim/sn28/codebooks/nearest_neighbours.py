@@ -142,7 +142,10 @@ def count_distances(interpreter: Interpreter, vectors: int, references: Codebook
 
 @word("codebook-distances", makes=True)
 def codebook_distances(interpreter: Interpreter, v: Form, cb: Form, target: Form = ABSENT) -> np.ndarray:
-    """(codebook-distances v cb [d]): a vector of the squared distances from v to each word; d receives it if given"""
+    """(codebook-distances v cb [d]): a vector of the squared distances from v to each vector of cb
+
+    It is stored in d if that is given.
+    """
     book = expect_codebook(interpreter, "codebook-distances", cb, 1)
     x = expect_vector(interpreter, "codebook-distances", v, book)
     count_distances(interpreter, 1, book)
@@ -162,7 +165,7 @@ def codebook_distances(interpreter: Interpreter, v: Form, cb: Form, target: Form
 
 @word("codebook-dist-and-labels", makes=True)
 def codebook_dist_and_labels(interpreter: Interpreter, v: Form, cb: Form) -> np.ndarray:
-    """(codebook-dist-and-labels v cb): a matrix with a row for each word: its squared distance from v and its label"""
+    """(codebook-dist-and-labels v cb): a matrix with one row (squared distance from v, label) per vector of cb"""
     book = expect_codebook(interpreter, "codebook-dist-and-labels", cb, 1)
     x = expect_vector(interpreter, "codebook-dist-and-labels", v, book)
     count_distances(interpreter, 1, book)
@@ -173,7 +176,7 @@ def codebook_dist_and_labels(interpreter: Interpreter, v: Form, cb: Form) -> np.
 
 @word("codebook-distorsion")
 def codebook_distorsion(interpreter: Interpreter, data: Form, references: Form) -> float:
-    """(codebook-distorsion data ref): the mean squared distance of the data to their nearest references"""
+    """(codebook-distorsion data ref): the mean squared distance of the vectors of data to the nearest vectors of ref"""
     items, book = expect_two_codebooks(interpreter, "codebook-distorsion", data, references)
     for argument, codebook in enumerate((items, book)):
         if not len(codebook):
@@ -191,7 +194,7 @@ def codebook_distorsion(interpreter: Interpreter, data: Form, references: Form) 
 
 @word("knn")
 def knn(interpreter: Interpreter, v: Form, cb: Form, k: Form) -> Form:
-    """(knn v cb k): a list of the indices of the k words nearest to v, nearest first"""
+    """(knn v cb k): a list of the indices, from 0, of the k vectors of cb nearest to v, nearest first"""
     book = expect_codebook(interpreter, "knn", cb, 1)
     x, count = expect_vector(interpreter, "knn", v, book), neighbour_count("knn", k, book, 2)
     count_distances(interpreter, 1, book)
@@ -200,7 +203,7 @@ def knn(interpreter: Interpreter, v: Form, cb: Form, k: Form) -> Form:
 
 @word("knn-class")
 def knn_class(interpreter: Interpreter, v: Form, cb: Form, k: Form) -> float:
-    """(knn-class v cb k): the most frequent label of the k words nearest to v, or -1 for a tie"""
+    """(knn-class v cb k): the most frequent label of the k vectors of cb nearest to v, or -1 for a tie"""
     book = expect_codebook(interpreter, "knn-class", cb, 1)
     x, count = expect_vector(interpreter, "knn-class", v, book), neighbour_count("knn-class", k, book, 2)
     count_distances(interpreter, 1, book)
@@ -209,7 +212,10 @@ def knn_class(interpreter: Interpreter, v: Form, cb: Form, k: Form) -> float:
 
 @word("test-knn")
 def test_knn(interpreter: Interpreter, data: Form, i: Form, references: Form, k: Form = 1.0) -> bool:
-    """(test-knn data i ref [k]): whether the k (1) nearest references classify word i of the data correctly"""
+    """(test-knn data i ref [k]): t if the k nearest vectors of ref classify vector i of data correctly, else ()
+
+    The default k is 1. A tie counts as an error.
+    """
     items, book = expect_two_codebooks(interpreter, "test-knn", data, references, (0, 2))
     index, count = word_index("test-knn", items, i), neighbour_count("test-knn", k, book, 3)
     count_distances(interpreter, 1, book)
@@ -234,7 +240,10 @@ def _answers(
 
 @word("perf-knn")
 def perf_knn(interpreter: Interpreter, data: Form, references: Form, k: Form = 1.0, both: Form = NIL) -> Form:
-    """(perf-knn data ref [k [flag]]): the percentage of data classified correctly; with flag, a list (errors ties)"""
+    """(perf-knn data ref [k [flag]]): the percentage of data that its k nearest vectors of ref classify correctly
+
+    The default k is 1. If flag is not (), it returns a list: the percentage of errors, and that of ties.
+    """
     items, _, classes_found = _answers(interpreter, "perf-knn", data, references, k)
     right, ties = int((classes_found == items.labels).sum()), int((classes_found == NO_CLASS).sum())
     count, hundred = np.float32(len(items)), np.float32(100)  # SN computes in single precision
@@ -244,7 +253,10 @@ def perf_knn(interpreter: Interpreter, data: Form, references: Form, k: Form = 1
 
 @word("confusion-knn", makes=True)
 def confusion_knn(interpreter: Interpreter, data: Form, references: Form, k: Form = 1.0) -> np.ndarray:
-    """(confusion-knn data ref [k]): the confusion matrix: the words of class c (row) classified as class d (column)"""
+    """(confusion-knn data ref [k]): the confusion matrix of classifying data by the k nearest vectors of ref, default 1
+
+    Row c, column d counts the vectors of class c that were classified as d. A tie is an error.
+    """
     items, book, classes_found = _answers(interpreter, "confusion-knn", data, references, k)
     if (classes_found == NO_CLASS).any():
         raise CallError(

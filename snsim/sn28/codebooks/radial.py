@@ -39,7 +39,7 @@ _RATE = 0.02  # multiplied by the mean v for bells, and by 1/sqrt(bells) for out
 
 @word("init-rbf")
 def init_rbf(interpreter: Interpreter, data: Form, centres: Form) -> Form:
-    """(init-rbf data k): builds a net with k centres per label, by k-means; (init-rbf data cb): with centres cb"""
+    """(init-rbf data k): builds a net with k centres per label, by k-means; (init-rbf data cb): with the centres cb"""
     items = expect_codebook(interpreter, "init-rbf", data)
     if not len(items):
         raise CallError(
@@ -123,7 +123,10 @@ def _initial_bell_weight(interpreter: Interpreter, items: Codebook) -> float:
 
 @word("rbf-present-pattern")
 def rbf_present_pattern(interpreter: Interpreter, layer: Form, i: Form) -> Form:
-    """(rbf-present-pattern layer i): sets a layer to squared distances from word i of rbf-cbdata to the centres"""
+    """(rbf-present-pattern layer i): sets the layer's states to the squared distances of vector i from the centres
+
+    The vector is number i of the codebook in rbf-cbdata, counted from 0.
+    """
     centres = expect_codebook(interpreter, "rbf-present-pattern: rbf-codebook", interpreter.lookup("rbf-codebook"))
     x = _presented_word(interpreter, "rbf-present-pattern", i)[0]
     count_distances(interpreter, 1, centres)
@@ -132,7 +135,10 @@ def rbf_present_pattern(interpreter: Interpreter, layer: Form, i: Form) -> Form:
 
 @word("rbf-present-desired")
 def rbf_present_desired(interpreter: Interpreter, layer: Form, i: Form) -> Form:
-    """(rbf-present-desired layer i): sets a layer to 1 for the label of word i of rbf-cbdata, and to -1 elsewhere"""
+    """(rbf-present-desired layer i): sets the layer's states to 1 for the label of vector i, and to -1 for the others
+
+    The vector is number i of the codebook in rbf-cbdata, counted from 0.
+    """
     label = _presented_word(interpreter, "rbf-present-desired", i)[1]
     labels = interpreter.elements(interpreter.lookup("rbf-classes"), "rbf-present-desired: rbf-classes")
     return interpreter.call("state", layer, make_list(1.0 if c == label else -1.0 for c in labels))
@@ -193,10 +199,11 @@ def _codebook_as_patterns(interpreter: Interpreter, name: str, data: Form) -> It
 def learn_rbf(
     interpreter: Interpreter, data: Form, sweeps: Form, bell_rate: Form = NIL, class_rate: Form = NIL
 ) -> Form:
-    """(learn-rbf data n [es ec]): n sweeps over the words, at rates falling from es (bells) and ec (outputs) to 0
+    """(learn-rbf data n [es ec]): trains the net of init-rbf by n sweeps over the codebook data
 
-    In sweep t, counted from 0, a rate is e (1 - t/n). By default es is 0.02 times the mean weight of the bells, and
-    ec is 0.02 divided by the square root of their number.
+    The rate of the bells falls from es to 0, that of the outputs from ec to 0: in sweep t, counted from 0, a rate is e
+    (1 - t/n). By default es is 0.02 times the mean weight of the bells, and ec is 0.02 divided by the square root of
+    their number.
     """
     count = whole("learn-rbf", sweeps, 1)
     if count < 0:
@@ -218,6 +225,6 @@ def learn_rbf(
 
 @word("perf-rbf")
 def perf_rbf(interpreter: Interpreter, data: Form) -> Form:
-    """(perf-rbf data): measures the net on a codebook like perf; the largest output should be that of the label"""
+    """(perf-rbf data): measures the net of init-rbf on a codebook, as perf does; the largest output is the answer"""
     with _codebook_as_patterns(interpreter, "perf-rbf", data):
         return interpreter.call("perf")

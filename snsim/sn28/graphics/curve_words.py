@@ -23,7 +23,7 @@ _MOST_STEPS = 1_000_000  # additions that make the step of nice-scale
 
 @word("nice-scale")
 def nice_scale(interpreter: Interpreter, low: Form, high: Form, least: Form = 0.0) -> Form:
-    """(nice-scale lo hi [step]): the list of round numbers after lo, up to hi, at least step apart"""
+    """(nice-scale lo hi [step]): a list of round numbers above lo and up to hi, with equal steps of at least step"""
     bottom, top, apart = (finite("nice-scale", number("nice-scale", x, i)) for i, x in enumerate((low, high, least)))
     if not bottom < top:
         raise CallError(f"nice-scale: {top:g} is not above {bottom:g}", 1, "write the lower number first")
@@ -54,7 +54,7 @@ def _bar(interpreter: Interpreter, name: str, x: float, y: float, v: float) -> N
 
 @word("plt-sd")
 def plt_sd(interpreter: Interpreter, x: Form, y: Form, v: Form) -> Form:
-    """(plt-sd x y v): draws the marker at a point of the data, and a bar of length v above it and below it"""
+    """(plt-sd x y v): draws the plot port's marker at the data point (x, y), and a bar from y - v to y + v"""
     place = [number("plt-sd", value, i) for i, value in enumerate((x, y, v))]
     port, window = current_port(interpreter, "plt-sd")
     port.mark(window, place[0], place[1], interpreter)
@@ -64,7 +64,7 @@ def plt_sd(interpreter: Interpreter, x: Form, y: Form, v: Form) -> Form:
 
 @word("plot-lists-sd")
 def plot_lists_sd(interpreter: Interpreter, xs: Form, ys: Form, vs: Form) -> Form:
-    """(plot-lists-sd xs ys vs): plots a curve through the points, with the marker and bars of length v at each"""
+    """(plot-lists-sd xs ys vs): draws a curve through the points, at each a marker and a bar from y - v to y + v"""
     points = numbers_of_lists(interpreter, "plot-lists-sd", xs, ys, vs)
     plot_lists(interpreter, xs, ys)
     for x, y, v in points:
@@ -74,7 +74,7 @@ def plot_lists_sd(interpreter: Interpreter, xs: Form, ys: Form, vs: Form) -> For
 
 @word("plt-color")
 def plt_color(interpreter: Interpreter, c: Form) -> Form:
-    """(plt-color c): sets the color of the current plot port, by the number of a color"""
+    """(plt-color c): sets the color of the current plot port to color number c, as alloccolor returns it"""
     current_port(interpreter, "plt-color")[0].color = color_of("plt-color", whole("plt-color", c))
     return NIL
 
@@ -108,18 +108,18 @@ def _graph(interpreter: Interpreter, name: str, lists: tuple[Form, ...], title: 
 
 @word("graph-xy")
 def graph_xy(interpreter: Interpreter, xs: Form, ys: Form, title: Form) -> Port:
-    """(graph-xy xs ys title): clears the window, draws axes that fit and the curve; returns the plot port"""
+    """(graph-xy xs ys title): clears the window, draws axes and a curve through all points; returns the plot port"""
     return _graph(interpreter, "graph-xy", (xs, ys), title)
 
 
 @word("graph-xyv")
 def graph_xyv(interpreter: Interpreter, xs: Form, ys: Form, vs: Form, title: Form) -> Port:
-    """(graph-xyv xs ys vs title): like graph-xy, with a bar of length v above and below each point"""
+    """(graph-xyv xs ys vs title): like graph-xy, with a bar from y - v to y + v at each point"""
     return _graph(interpreter, "graph-xyv", (xs, ys, vs), title)
 
 
 @word("rect-2-ppbrect")
 def rect_2_ppbrect(interpreter: Interpreter, rectangle: Form) -> Form:
-    """(rect-2-ppbrect (x y w h)): the rectangle as the first argument of new-plot-port: (left bottom right top)"""
+    """(rect-2-ppbrect (x y w h)): converts a rectangle to the box (left bottom right top) of new-plot-port"""
     x, y, width, height = rectangle_of(interpreter, "rect-2-ppbrect", rectangle, 0)
     return make_list([x, y + height, x + width, y])

@@ -65,7 +65,10 @@ def pixels(name: str, *values: Form) -> list[int]:
 
 
 def draw(interpreter: Interpreter, window: Window, mark: Mark) -> None:
-    """Put a mark on a window, count the work, and update the window if it is shown live."""
+    """Add a mark to a window, and redraw the window if a person watches it.
+
+    Counts as one step of the program; raises LimitError past the limit of steps.
+    """
     interpreter.step()
     window.put(mark)
     changed = interpreter.part(Screen).on_change
@@ -78,7 +81,7 @@ def draw(interpreter: Interpreter, window: Window, mark: Mark) -> None:
 
 @word("new-window")
 def new_window(interpreter: Interpreter, *arguments: Form) -> Window:
-    """(new-window [[x y] w h] ["title"]): opens a window of w x h pixels (512 x 512) and makes it current"""
+    """(new-window [[x y] w h] ["title"]): opens a window of w x h pixels, default 512 x 512, and makes it current"""
     numbers, title = list(arguments), _DEFAULT_TITLE
     if numbers and isinstance(numbers[-1], str):
         title = numbers.pop()
@@ -103,26 +106,26 @@ def windowp(interpreter: Interpreter, x: Form) -> Form:
 
 @word("cls")
 def cls(interpreter: Interpreter) -> Form:
-    """(cls): clears the window"""
+    """(cls): clears the current window"""
     current_window(interpreter, "cls").clear()
     return NIL
 
 
 @word("xsize")
 def xsize(interpreter: Interpreter) -> float:
-    """(xsize): the width of the window in pixels"""
+    """(xsize): the width of the current window in pixels"""
     return float(current_window(interpreter, "xsize").width)
 
 
 @word("ysize")
 def ysize(interpreter: Interpreter) -> float:
-    """(ysize): the height of the window in pixels"""
+    """(ysize): the height of the current window in pixels"""
     return float(current_window(interpreter, "ysize").height)
 
 
 @word("get-click")
 def get_click(interpreter: Interpreter) -> Form:
-    """(get-click): refused: snsim has no mouse input; define your own get-click to provide the points"""
+    """(get-click): is an error: snsim has no mouse input; define your own get-click that returns a list (x y)"""
     raise CallError(
         "get-click: snsim has no mouse input",
         None,
@@ -135,7 +138,10 @@ def get_click(interpreter: Interpreter) -> Form:
 
 @word("color")
 def color(interpreter: Interpreter, c: Form = ABSENT) -> float:
-    """(color [c]): the number of the color; c sets it: a number of alloccolor, or -1 black, -2 white, -3 gray"""
+    """(color [c]): returns the number of the drawing color; with c, sets it first
+
+    A color number comes from alloccolor, or is -1 for black, -2 for white, or -3 for gray.
+    """
     window = current_window(interpreter, "color")
     if c is not ABSENT:
         window.color = color_of("color", whole("color", c))
@@ -161,7 +167,7 @@ def color_number(c: Color) -> float:
 
 @word("alloccolor")
 def alloccolor(interpreter: Interpreter, r: Form, g: Form, b: Form) -> float:
-    """(alloccolor r g b): the number of a color of red, green and blue, each from 0 to 1"""
+    """(alloccolor r g b): returns the color number of red, green and blue, each from 0 to 1"""
     parts = [number("alloccolor", x, i) for i, x in enumerate((r, g, b))]
     for i, part in enumerate(parts):
         if not 0.0 <= part <= 1.0:
@@ -176,13 +182,13 @@ def alloccolor(interpreter: Interpreter, r: Form, g: Form, b: Form) -> float:
 
 @word("color-rgb")
 def color_rgb(interpreter: Interpreter, r: Form, g: Form, b: Form) -> float:
-    """(color-rgb r g b): sets the color to red, green and blue, each from 0 to 1; returns its number"""
+    """(color-rgb r g b): sets the drawing color to red, green and blue, each from 0 to 1; returns its color number"""
     return color(interpreter, alloccolor(interpreter, r, g, b))
 
 
 @word("font")
 def font(interpreter: Interpreter, name: Form = ABSENT) -> str:
-    """(font ["name-size"]): the name of the font; an argument sets it, but only its size counts"""
+    """(font ["name-size"]): returns the font of the window; an argument sets it, but only its size matters"""
     window = current_window(interpreter, "font")
     if name is not ABSENT:
         window.font = text("font", name)
@@ -196,7 +202,7 @@ def font(interpreter: Interpreter, name: Form = ABSENT) -> str:
 
 @word("draw-line")
 def draw_line(interpreter: Interpreter, x1: Form, y1: Form, x2: Form, y2: Form) -> Form:
-    """(draw-line x1 y1 x2 y2): draws a line from one point to another"""
+    """(draw-line x1 y1 x2 y2): draws a line from (x1, y1) to (x2, y2), in pixels from the top left corner"""
     window = current_window(interpreter, "draw-line")
     left, top, right, bottom = pixels("draw-line", x1, y1, x2, y2)
     draw(interpreter, window, Line(window.color, left, top, right, bottom, window.dash))
@@ -205,7 +211,7 @@ def draw_line(interpreter: Interpreter, x1: Form, y1: Form, x2: Form, y2: Form) 
 
 @word("draw-rect")
 def draw_rect(interpreter: Interpreter, x: Form, y: Form, w: Form, h: Form) -> Form:
-    """(draw-rect x y w h): draws the outline of a rectangle"""
+    """(draw-rect x y w h): draws the outline of a rectangle of w x h pixels with its top left corner at (x, y)"""
     window = current_window(interpreter, "draw-rect")
     left, top, width, height = pixels("draw-rect", x, y, w, h)
     if window.dash:
@@ -219,7 +225,7 @@ def draw_rect(interpreter: Interpreter, x: Form, y: Form, w: Form, h: Form) -> F
 
 @word("fill-rect")
 def fill_rect(interpreter: Interpreter, x: Form, y: Form, w: Form, h: Form) -> Form:
-    """(fill-rect x y w h): draws a filled rectangle"""
+    """(fill-rect x y w h): draws a filled rectangle of w x h pixels with its top left corner at (x, y)"""
     window = current_window(interpreter, "fill-rect")
     draw(interpreter, window, Block(window.color, *pixels("fill-rect", x, y, w, h)))
     return NIL
@@ -227,13 +233,13 @@ def fill_rect(interpreter: Interpreter, x: Form, y: Form, w: Form, h: Form) -> F
 
 @word("draw-circle")
 def draw_circle(interpreter: Interpreter, x: Form, y: Form, r: Form) -> Form:
-    """(draw-circle x y r): draws a circle around (x, y)"""
+    """(draw-circle x y r): draws a circle of radius r around (x, y), in pixels"""
     return _circle(interpreter, "draw-circle", x, y, r, False)
 
 
 @word("fill-circle")
 def fill_circle(interpreter: Interpreter, x: Form, y: Form, r: Form) -> Form:
-    """(fill-circle x y r): draws a filled circle around (x, y)"""
+    """(fill-circle x y r): draws a filled circle of radius r around (x, y), in pixels"""
     return _circle(interpreter, "fill-circle", x, y, r, True)
 
 
@@ -248,7 +254,7 @@ def _circle(interpreter: Interpreter, name: str, x: Form, y: Form, r: Form, fill
 
 @word("fill-polygon")
 def fill_polygon(interpreter: Interpreter, *points: Form) -> Form:
-    """(fill-polygon x1 y1 x2 y2...): draws a filled polygon with these corners"""
+    """(fill-polygon x1 y1 x2 y2...): draws a filled polygon with the corners (x1, y1), (x2, y2) ..., in pixels"""
     window = current_window(interpreter, "fill-polygon")
     if len(points) < 4 or len(points) % 2:
         raise CallError(
@@ -266,7 +272,7 @@ def fill_polygon(interpreter: Interpreter, *points: Form) -> Form:
 
 @word("draw-text")
 def draw_text(interpreter: Interpreter, x: Form, y: Form, string: Form) -> Form:
-    """(draw-text x y string): draws a text on the base line y"""
+    """(draw-text x y string): draws a text that begins at x on the base line y, in pixels"""
     window = current_window(interpreter, "draw-text")
     put_text(interpreter, window, pixel("draw-text", x, 0), pixel("draw-text", y, 1), text("draw-text", string, 2))
     return NIL
@@ -274,7 +280,7 @@ def draw_text(interpreter: Interpreter, x: Form, y: Form, string: Form) -> Form:
 
 @word("gprintf")
 def gprintf(interpreter: Interpreter, x: Form, y: Form, pattern: Form, *values: Form) -> Form:
-    """(gprintf x y format value...): draws formatted text, as printf prints it, on the base line y"""
+    """(gprintf x y format value...): draws the text that printf prints, beginning at x on the base line y, in pixels"""
     window = current_window(interpreter, "gprintf")
     across, down = pixels("gprintf", x, y)
     put_text(interpreter, window, across, down, interpreter.call("sprintf", pattern, *values))
@@ -295,7 +301,7 @@ def put_text(interpreter: Interpreter, window: Window, x: int, y: int, string: s
 
 @word("rect-text")
 def rect_text(interpreter: Interpreter, x: Form, y: Form, string: Form) -> Form:
-    """(rect-text x y string): the rectangle (x y w h) that a text would occupy"""
+    """(rect-text x y string): the rectangle (x y w h) that draw-text would fill, in pixels; () for an empty text"""
     window = current_window(interpreter, "rect-text")
     mark = Text(
         pixel("rect-text", x, 0), pixel("rect-text", y, 1), text("rect-text", string, 2), window.font_size, BLACK
@@ -311,14 +317,17 @@ def rect_text(interpreter: Interpreter, x: Form, y: Form, string: Form) -> Form:
 
 @word("point-in-rect")
 def point_in_rect(interpreter: Interpreter, x: Form, y: Form, rectangle: Form) -> bool:
-    """(point-in-rect x y (x y w h)): whether a point is in a rectangle"""
+    """(point-in-rect x y (x y w h)): t if the point (x, y) is in the rectangle, else ()
+
+    The left and top edges are inside, the right and bottom edges are outside.
+    """
     left, top, width, height = rectangle_of(interpreter, "point-in-rect", rectangle, 2)
     return (left <= number("point-in-rect", x) < left + width) and (top <= number("point-in-rect", y, 1) < top + height)
 
 
 @word("bounding-rect")
 def bounding_rect(interpreter: Interpreter, first: Form, second: Form) -> Form:
-    """(bounding-rect r s): the smallest rectangle (x y w h) around two rectangles"""
+    """(bounding-rect r s): the smallest rectangle (x y w h) that contains both rectangles"""
     a, b = (rectangle_of(interpreter, "bounding-rect", r, i) for i, r in enumerate((first, second)))
     left, top = min(a[0], b[0]), min(a[1], b[1])
     return make_list([left, top, max(a[0] + a[2], b[0] + b[2]) - left, max(a[1] + a[3], b[1] + b[3]) - top])
@@ -341,7 +350,7 @@ def rectangle_of(interpreter: Interpreter, name: str, rectangle: Form, argument:
 
 @special_word("graphics-batch")
 def graphics_batch(interpreter: Interpreter, form: Pair) -> Form:
-    """(graphics-batch body...): evaluates the body and shows everything it drew at its end; returns its value"""
+    """(graphics-batch body...): evaluates the forms and shows what they draw only at the end; returns the last value"""
     screen = interpreter.part(Screen)
     changed, screen.on_change = screen.on_change, None
     try:
@@ -355,7 +364,7 @@ def graphics_batch(interpreter: Interpreter, form: Pair) -> Form:
 
 @special_word("gsave")
 def gsave(interpreter: Interpreter, form: Pair) -> Form:
-    """(gsave body...): evaluates the body, then restores color, font, dashes and clipping of the window; its value"""
+    """(gsave body...): evaluates the forms, then restores color, font, dashes and clipping; returns the last value"""
     window = current_window(interpreter, "gsave")
     saved = window.color, window.font, window.font_size, window.dash, window.clip
     try:

@@ -28,7 +28,10 @@ _LARGEST_CELL = 4_096
 
 @word("draw-value")
 def draw_value(interpreter: Interpreter, x: Form, y: Form, v: Form, maximum: Form, size: Form) -> Form:
-    """(draw-value x y v max maxsize): draws a square around (x, y) of area |v| / max, white for v > 0, else black"""
+    """(draw-value x y v max maxsize): draws a square around (x, y), white for v > 0, else black
+
+    Its area is |v| / max of a square of maxsize x maxsize pixels, and never larger.
+    """
     window = current_window(interpreter, "draw-value")
     sizes, colors = _hinton_squares(
         "draw-value",
@@ -55,7 +58,11 @@ def draw_value(interpreter: Interpreter, x: Form, y: Form, v: Form, maximum: For
 def draw_list(
     interpreter: Interpreter, x: Form, y: Form, values: Form, columns: Form, maximum: Form, cell: Form, size: Form
 ) -> Form:
-    """(draw-list x y list n max cell maxsize): draws rows of n squares on gray, of area |v| / max, white for v > 0"""
+    """(draw-list x y list n max cell maxsize): draws a Hinton diagram of the list in rows of n cells
+
+    A cell is a gray square of cell x cell pixels. In it, the square of a value v is white for v > 0, else black. Its
+    area is |v| / max of a square of maxsize x maxsize pixels, and never larger.
+    """
     window = current_window(interpreter, "draw-list")
     numbers = _numbers(interpreter, "draw-list", values)
     sizes, colors = _hinton_squares(
@@ -79,7 +86,10 @@ def _hinton_squares(
 def gray_draw_list(
     interpreter: Interpreter, x: Form, y: Form, values: Form, columns: Form, low: Form, high: Form, cell: Form
 ) -> Form:
-    """(gray-draw-list x y list n lo hi cell): draws rows of n squares in 64 grays, black for lo, white for hi"""
+    """(gray-draw-list x y list n lo hi cell): draws a gray square per number in rows of n, lo black to hi white
+
+    There are 64 grays. Values below lo are black, those above hi white. A square has cell x cell pixels.
+    """
     window = current_window(interpreter, "gray-draw-list")
     numbers = np.array(_numbers(interpreter, "gray-draw-list", values), np.float64)
     side = whole("gray-draw-list", cell, 6, _LARGEST_CELL)
@@ -92,7 +102,11 @@ def gray_draw_list(
 def gray_draw_matrix(
     interpreter: Interpreter, x: Form, y: Form, m: Form, low: Form, high: Form, cell: Form = 1.0, height: Form = ABSENT
 ) -> Form:
-    """(gray-draw-matrix x y m lo hi [cell cell]): draws a matrix in 64 grays, black for lo, white for hi"""
+    """(gray-draw-matrix x y m lo hi [cell cell]): draws a gray square per element, lo black to hi white
+
+    There are 64 grays. Values below lo are black, those above hi white. A square has cell pixels on each side, by
+    default 1. Both cells must be equal.
+    """
     window = current_window(interpreter, "gray-draw-matrix")
     values = matrix("gray-draw-matrix", m, 2)
     if values.ndim not in (1, 2) or not values.size:

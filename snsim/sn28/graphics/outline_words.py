@@ -67,13 +67,19 @@ def _draw_arc(interpreter: Interpreter, name: str, values: tuple[Form, ...], fil
 
 @word("draw-arc")
 def draw_arc(interpreter: Interpreter, x: Form, y: Form, r: Form, start: Form, end: Form) -> Form:
-    """(draw-arc x y r from to): draws a part of a circle around (x, y), between two angles in degrees"""
+    """(draw-arc x y r from to): draws an arc of radius r pixels around (x, y), from an angle to another
+
+    The angles are in degrees.
+    """
     return _draw_arc(interpreter, "draw-arc", (x, y, r, start, end), False)
 
 
 @word("fill-arc")
 def fill_arc(interpreter: Interpreter, x: Form, y: Form, r: Form, start: Form, end: Form) -> Form:
-    """(fill-arc x y r from to): draws a filled sector of a circle around (x, y), between two angles in degrees"""
+    """(fill-arc x y r from to): draws a filled sector of radius r pixels around (x, y), from an angle to another
+
+    The angles are in degrees.
+    """
     return _draw_arc(interpreter, "fill-arc", (x, y, r, start, end), True)
 
 
@@ -104,13 +110,13 @@ def _round_rect(interpreter: Interpreter, name: str, values: tuple[Form, ...], r
 
 @word("draw-round-rect")
 def draw_round_rect(interpreter: Interpreter, x: Form, y: Form, w: Form, h: Form, r: Form = ABSENT) -> Form:
-    """(draw-round-rect x y w h [r]): draws the outline of a rectangle with round corners of radius r (8)"""
+    """(draw-round-rect x y w h [r]): draws the outline of a rectangle with round corners, radius r pixels, default 8"""
     return _round_rect(interpreter, "draw-round-rect", (x, y, w, h), r, False)
 
 
 @word("fill-round-rect")
 def fill_round_rect(interpreter: Interpreter, x: Form, y: Form, w: Form, h: Form, r: Form = ABSENT) -> Form:
-    """(fill-round-rect x y w h [r]): draws a filled rectangle with round corners of radius r (8)"""
+    """(fill-round-rect x y w h [r]): draws a filled rectangle with round corners, radius r pixels, default 8"""
     return _round_rect(interpreter, "fill-round-rect", (x, y, w, h), r, True)
 
 
@@ -128,7 +134,10 @@ def _rectangle(name: str, values: list[Form]) -> Rectangle:
 
 @word("clip")
 def clip(interpreter: Interpreter, *rectangle: Form) -> Form:
-    """(clip x y w h): limits drawing to this rectangle; (clip ()): draws everywhere; (clip): the rectangle (x y w h)"""
+    """(clip x y w h): limits drawing to this rectangle; (clip ()) draws everywhere; (clip) returns the rectangle
+
+    A rectangle is a list (x y w h) in pixels, () if drawing is not limited.
+    """
     window = current_window(interpreter, "clip")
     if len(rectangle) == 4:
         window.clip = _rectangle("clip", list(rectangle))
@@ -145,7 +154,7 @@ def clip(interpreter: Interpreter, *rectangle: Form) -> Form:
 
 @word("addclip")
 def addclip(interpreter: Interpreter, rectangle: Form) -> Form:
-    """(addclip (x y w h)): limits drawing to the part of the clipping rectangle inside this one, which it returns"""
+    """(addclip (x y w h)): limits drawing to the part of the present clipping rectangle inside this one; returns it"""
     window = current_window(interpreter, "addclip")
     added = _rectangle("addclip", list(rectangle_of(interpreter, "addclip", rectangle, 0)))
     window.clip = added if window.clip is None else intersection(window.clip, added)
@@ -154,7 +163,7 @@ def addclip(interpreter: Interpreter, rectangle: Form) -> Form:
 
 @word("linestyle")
 def linestyle(interpreter: Interpreter, n: Form = ABSENT) -> float:
-    """(linestyle [n]): the number of the dash pattern of lines, arcs and rectangles, 0 (no gaps) to 4; n sets it"""
+    """(linestyle [n]): the dash pattern of lines, arcs and rectangles, 0 (no gaps) to 4; with n, sets it first"""
     window = current_window(interpreter, "linestyle")
     if n is not ABSENT:
         style = whole("linestyle", n)
@@ -166,21 +175,21 @@ def linestyle(interpreter: Interpreter, n: Form = ABSENT) -> float:
 
 @word("text-width")
 def text_width(interpreter: Interpreter, string: Form) -> float:
-    """(text-width string): the width of a text in the font of the window, in pixels"""
+    """(text-width string): the width in pixels of a text in the current font"""
     window = current_window(interpreter, "text-width")
     return float(round(LETTER_WIDTH * window.font_size * len(text("text-width", string))))
 
 
 @word("text-height")
 def text_height(interpreter: Interpreter, string: Form) -> float:
-    """(text-height string): the height of a text in the font of the window, in pixels"""
+    """(text-height string): the height in pixels of a line of text in the current font"""
     text("text-height", string)
     return float(round(LETTER_HEIGHT * current_window(interpreter, "text-height").font_size))
 
 
 @word("color-std")
 def color_std(interpreter: Interpreter, x: Form, kind: Form = ABSENT) -> float:
-    """(color-std x [kind]): the number of a color of the rainbow, by the fraction of x; kind has no effect"""
+    """(color-std x [kind]): the color number of the rainbow color whose hue is the fraction of x; kind has no effect"""
     share = finite("color-std", number("color-std", x)) % 1.0
     red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(share, 1.0, 1.0))
     return color_number((red, green, blue))

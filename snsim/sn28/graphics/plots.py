@@ -202,7 +202,11 @@ def _four_numbers(interpreter: Interpreter, name: str, x: Form, argument: int) -
 
 @word("new-plot-port")
 def new_plot_port(interpreter: Interpreter, box: Form, corners: Form, marker: Form = NIL) -> Port:
-    """(new-plot-port (left bottom right top) (xmin ymin xmax ymax) [marker]): makes a plot port the current one"""
+    """(new-plot-port (left bottom right top) (xmin ymin xmax ymax) [marker]): makes a plot port and makes it current
+
+    The box (left bottom right top) in pixels shows the data in the range (xmin ymin xmax ymax). The marker is a
+    function (marker x y) that draws at a pixel.
+    """
     port = make_port(
         "new-plot-port",
         _four_numbers(interpreter, "new-plot-port", box, 0),
@@ -215,7 +219,7 @@ def new_plot_port(interpreter: Interpreter, box: Form, corners: Form, marker: Fo
 
 @word("copy-plot-port")
 def copy_plot_port(interpreter: Interpreter, port: Form, marker: Form = ABSENT) -> Port:
-    """(copy-plot-port port [marker]): a copy of a plot port with its own pen and marker"""
+    """(copy-plot-port port [marker]): a copy of a plot port, for another curve with its own pen and marker"""
     if not isinstance(port, Port):
         raise CallError(
             f"copy-plot-port: expected a plot port, got {interpreter.describe(port)}",
@@ -227,14 +231,17 @@ def copy_plot_port(interpreter: Interpreter, port: Form, marker: Form = ABSENT) 
 
 @word("plt-move")
 def plt_move(interpreter: Interpreter, x: Form, y: Form) -> Form:
-    """(plt-move x y): moves the pen to a point of the data"""
+    """(plt-move x y): moves the pen of the current plot port to the data point (x, y), without drawing"""
     current_port(interpreter, "plt-move")[0].move(number("plt-move", x), number("plt-move", y, 1))
     return NIL
 
 
 @word("plt-draw")
 def plt_draw(interpreter: Interpreter, x: Form, y: Form) -> Form:
-    """(plt-draw x y): draws a line from the pen to a point of the data; a lifted pen only moves there"""
+    """(plt-draw x y): draws a line from the pen to the data point (x, y), and moves the pen there
+
+    A lifted pen only moves, and draws nothing.
+    """
     port, window = current_port(interpreter, "plt-draw")
     port.draw(window, number("plt-draw", x), number("plt-draw", y, 1), interpreter)
     return NIL
@@ -242,7 +249,7 @@ def plt_draw(interpreter: Interpreter, x: Form, y: Form) -> Form:
 
 @word("plt-plot")
 def plt_plot(interpreter: Interpreter, x: Form, y: Form) -> Form:
-    """(plt-plot x y): draws the marker at a point of the data"""
+    """(plt-plot x y): draws the marker of the current plot port at the data point (x, y)"""
     port, window = current_port(interpreter, "plt-plot")
     port.mark(window, number("plt-plot", x), number("plt-plot", y, 1), interpreter)
     return NIL
@@ -260,7 +267,7 @@ def plt_clear(interpreter: Interpreter) -> Form:
 
 @word("nice-brect")
 def nice_brect(interpreter: Interpreter) -> Form:
-    """(nice-brect): a box (left bottom right top) in the window that leaves room for labels"""
+    """(nice-brect): a box (left bottom right top) in pixels that leaves room for labels in the current window"""
     return make_list(nice_box(current_window(interpreter, "nice-brect")))
 
 
@@ -268,7 +275,10 @@ def nice_brect(interpreter: Interpreter) -> Form:
 def draw_axes(
     interpreter: Interpreter, box: Form, x_labels: Form = NIL, y_labels: Form = NIL, title: Form = ""
 ) -> Form:
-    """(draw-axes box [xlabels [ylabels [title]]]): draws a frame with labels at equal distances, and a title"""
+    """(draw-axes box [xlabels [ylabels [title]]]): draws a frame with a title and with labels along its sides
+
+    The labels, a list for each axis, are at equal distances.
+    """
     window = current_window(interpreter, "draw-axes")
     left, bottom, right, top = _four_numbers(interpreter, "draw-axes", box, 0)
     draw_box(
@@ -303,7 +313,11 @@ def setup_axes(
     title: Form = "",
     marker: Form = ABSENT,
 ) -> Port:
-    """(setup-axes xmin ymin xmax ymax [xstep ystep title marker]): clears the window, draws axes, makes a plot port"""
+    """(setup-axes xmin ymin xmax ymax [xstep ystep title marker]): clears the window and draws axes
+
+    It returns a plot port for this range of data, and makes it the current one. The labels are a step apart. Without a
+    step, an axis is divided into five equal parts.
+    """
     window = current_window(interpreter, "setup-axes")
     corners = [number("setup-axes", x, i) for i, x in enumerate((x0, y0, x1, y1))]
     by = [None if x is NIL else abs(number("setup-axes", x, i)) or None for i, x in enumerate((x_step, y_step), 4)]
@@ -326,7 +340,7 @@ def setup_axes(
 
 @word("plot-lists")
 def plot_lists(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
-    """(plot-lists xs ys): plots a curve through the points, with the marker at each"""
+    """(plot-lists xs ys): draws a curve through the points (x, y) in the current plot port, with a marker at each"""
     port, window = current_port(interpreter, "plot-lists")
     port.pen = None
     for x, y in numbers_of_lists(interpreter, "plot-lists", xs, ys):

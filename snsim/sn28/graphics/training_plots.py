@@ -100,7 +100,7 @@ def _cancel_plotting(interpreter: Interpreter, quantity: str) -> Form:
 
 @word("init-error-plotting")
 def init_error_plotting(interpreter: Interpreter, sweeps: Form, most: Form) -> Form:
-    """(init-error-plotting n max): makes run and trun plot the mean error, on axes of n sweeps and errors up to max"""
+    """(init-error-plotting n max): makes run and trun plot the mean error, up to max, over the next n sweeps"""
     first, last = _ages(interpreter, "init-error-plotting", sweeps)
     _start_plotting(
         interpreter, "error", "error", f"{_ERRORS} by age", (first, 0.0, last, number("init-error-plotting", most, 1))
@@ -110,7 +110,7 @@ def init_error_plotting(interpreter: Interpreter, sweeps: Form, most: Form) -> F
 
 @word("init-perf-plotting")
 def init_perf_plotting(interpreter: Interpreter, sweeps: Form) -> Form:
-    """(init-perf-plotting n): makes run and trun plot the percentage of good answers, on an axis of n sweeps"""
+    """(init-perf-plotting n): makes run and trun plot the percentage of good answers over the next n sweeps"""
     first, last = _ages(interpreter, "init-perf-plotting", sweeps)
     _start_plotting(interpreter, "perf", "performance", f"{_PERCENT} by age", (first, 0.0, last, 100.0))
     return NIL
@@ -138,13 +138,13 @@ def _lift_pens(interpreter: Interpreter, pattern_set: str) -> Form:
 
 @word("reset-training-ports")
 def reset_training_ports(interpreter: Interpreter) -> Form:
-    """(reset-training-ports): starts a new curve at the next point of the training set"""
+    """(reset-training-ports): makes the next points of the training set start new curves"""
     return _lift_pens(interpreter, "training")
 
 
 @word("reset-test-ports")
 def reset_test_ports(interpreter: Interpreter) -> Form:
-    """(reset-test-ports): starts a new curve at the next point of the test set"""
+    """(reset-test-ports): makes the next points of the test set start new curves"""
     return _lift_pens(interpreter, "test")
 
 
@@ -172,13 +172,19 @@ def _plot_point(interpreter: Interpreter, port: Port, window: Window, x: float, 
 
 @word("auto-plot-training")
 def auto_plot_training(interpreter: Interpreter) -> Form:
-    """(auto-plot-training): plots the last error and success of the training set, each once its init word was called"""
+    """(auto-plot-training): adds the last error and percentage of the training patterns to their plots
+
+    A plot exists after init-error-plotting or init-perf-plotting.
+    """
     return _plot_measured(interpreter, "training")
 
 
 @word("auto-plot-test")
 def auto_plot_test(interpreter: Interpreter) -> Form:
-    """(auto-plot-test): plots the last error and success of the test set, each once its init word was called"""
+    """(auto-plot-test): adds the last error and percentage of the test patterns to their plots
+
+    A plot exists after init-error-plotting or init-perf-plotting.
+    """
     return _plot_measured(interpreter, "test")
 
 
@@ -187,7 +193,10 @@ def auto_plot_test(interpreter: Interpreter) -> Form:
 
 @word("init-disp-error")
 def init_disp_error(interpreter: Interpreter, sweeps: Form = 10.0, most: Form = 4.0) -> Form:
-    """(init-disp-error [n max]): opens a window for the error of each pattern: n (10) sweeps, errors up to max (4)"""
+    """(init-disp-error [n max]): opens a window that plots the error of each pattern learned
+
+    Its axes show n sweeps, 10 by default, and errors from 0 to max, 4 by default.
+    """
     first, last = _ages(interpreter, "init-disp-error", sweeps)
     window, port = _open_axes(
         interpreter,
@@ -203,7 +212,10 @@ def init_disp_error(interpreter: Interpreter, sweeps: Form = 10.0, most: Form = 
 
 @word("plot-error")
 def plot_error(interpreter: Interpreter, age: Form, error: Form) -> Form:
-    """(plot-error age e): continues the curve of init-disp-error to a point; clears the window when it is full"""
+    """(plot-error age e): draws the curve of init-disp-error on to the point (age, e)
+
+    If the age is outside the window's axis, it first clears the window and starts at this age.
+    """
     x, y = number("plot-error", age), number("plot-error", error, 1)
     port = interpreter.lookup("disp-error-port")
     if not isinstance(port, Port) or not port.range[0] <= x <= port.range[2]:
@@ -217,14 +229,14 @@ def plot_error(interpreter: Interpreter, age: Form, error: Form) -> Form:
 
 @word("disp-error")
 def disp_error(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-error n): plots the error of the pattern that was just presented"""
+    """(disp-error n): adds the error of the pattern just presented to the window of init-disp-error; n has no effect"""
     interpreter.call("plot-error", number_in(interpreter, "age"), number_in(interpreter, "local-error"))
     return NIL
 
 
 @word("disp-net")
 def disp_net(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-net n): displays the net with the program's function (draw-net layers n)"""
+    """(disp-net n): draws the net for pattern n by calling the program's own function (draw-net layers n)"""
     if interpreter.procedure(symbol("draw-net")) is None:
         raise CallError(
             "disp-net: the function draw-net is not defined",
@@ -236,7 +248,7 @@ def disp_net(interpreter: Interpreter, n: Form) -> Form:
 
 @word("disp-everything")
 def disp_everything(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-everything n): displays output layer, text, error and net for the pattern that was just presented"""
+    """(disp-everything n): prints the output layer and disp-text, and draws disp-error and disp-net, for pattern n"""
     interpreter.call("print-layer", layer_in(interpreter, OUTPUT))
     for display in ("disp-text", "disp-error", "disp-net"):
         interpreter.call(display, n)
@@ -248,7 +260,7 @@ def disp_everything(interpreter: Interpreter, n: Form) -> Form:
 
 @word("plot-nlf")
 def plot_nlf(interpreter: Interpreter, x1: Form, x2: Form) -> Form:
-    """(plot-nlf x1 x2): plots the non-linearity and its two derivatives from x1 to x2 in a window"""
+    """(plot-nlf x1 x2): plots the functions nlf, dnlf and ddnlf from x1 to x2 in a new window"""
     low, high = number("plot-nlf", x1), number("plot-nlf", x2, 1)
     xs = [low + (high - low) * i / (_POINTS - 1) for i in range(_POINTS)]
     curves = [
@@ -273,7 +285,7 @@ Measured = dict[str, list[tuple[float, float, float]]]  # for each range of patt
 
 @word("plot-perf-file")
 def plot_perf_file(interpreter: Interpreter, name: Form) -> Form:
-    """(plot-perf-file file): plots the performance and the error in a log file, in two windows"""
+    """(plot-perf-file file): plots the percentages and errors of a log that perf wrote, by age, in two windows"""
     path = interpreter.part(ProgramFiles).readable_path(text("plot-perf-file", name), ".perf")
     measured = _read_log(interpreter.part(ProgramFiles).read(path).decode("latin-1"))
     if not measured:

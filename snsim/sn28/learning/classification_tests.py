@@ -39,13 +39,16 @@ def _answers(interpreter: Interpreter) -> tuple[list[float], list[float]]:
 
 @word("class-quadrant")
 def class_quadrant(interpreter: Interpreter, n: Form) -> Form:
-    """(class-quadrant n): true if no output has the wrong sign"""
+    """(class-quadrant n): 0, which counts as true, if no output has the wrong sign, else (); n has no effect"""
     return _zero_if_none((d > 0 and y <= 0) or (d < 0 and y >= 0) for y, d in zip(*_answers(interpreter)))
 
 
 @word("class-max")
 def class_max(interpreter: Interpreter, n: Form) -> Form:
-    """(class-max n): true if the largest output is the desired one; sets out-class and des-class"""
+    """(class-max n): t if the largest output is that of the largest target, else (); n has no effect
+
+    It sets out-class and des-class to the two indices, counted from 0.
+    """
     actual, desired = map(_indices_of_max, _answers(interpreter))
     interpreter.assign(_OUT_CLASS, _one_or_list(interpreter, actual))
     interpreter.assign(_DES_CLASS, _one_or_list(interpreter, desired))
@@ -54,14 +57,17 @@ def class_max(interpreter: Interpreter, n: Form) -> Form:
 
 @word("class-sgn")
 def class_sgn(interpreter: Interpreter, n: Form, low: Form, high: Form) -> Form:
-    """(class-sgn n lo hi): true if each output and its target are both below lo, both above hi, or both between"""
+    """(class-sgn n lo hi): t if each output lies on the same side of lo and hi as its target, else ()
+
+    Both must be below lo, both above hi, or both from lo to hi. The argument n has no effect.
+    """
     lo, hi = number("class-sgn", low, 1), number("class-sgn", high, 2)
     return TRUE if all(_same_side(y, d, lo, hi) for y, d in zip(*_answers(interpreter))) else NIL
 
 
 @word("class-lms")
 def class_lms(interpreter: Interpreter, n: Form, most: Form) -> Form:
-    """(class-lms n m): true if the mean squared error is below m"""
+    """(class-lms n m): t if the mean squared error of the outputs is below m, else (); n has no effect"""
     actual, desired = _answers(interpreter)
     mean = sum((d - y) * (d - y) for y, d in zip(actual, desired)) / max(len(actual), 1)
     return TRUE if mean < number("class-lms", most, 1) else NIL
@@ -69,7 +75,7 @@ def class_lms(interpreter: Interpreter, n: Form, most: Form) -> Form:
 
 @word("class-hamming")
 def class_hamming(interpreter: Interpreter, n: Form, margin: Form) -> Form:
-    """(class-hamming n m): true if no output differs from its target by more than m"""
+    """(class-hamming n m): 0, which counts as true, if no output differs from its target by more than m, else ()"""
     most = number("class-hamming", margin, 1)
     return _zero_if_none(abs(d - y) > most for y, d in zip(*_answers(interpreter)))
 
@@ -90,7 +96,7 @@ def _one_or_list(interpreter: Interpreter, indices: list[float]) -> Form:
 
 @word("rank-of-max")
 def rank_of_max(interpreter: Interpreter, values: Form) -> Form:
-    """(rank-of-max list): the index, from 0, of the largest number, or a list of indices if it occurs more than once"""
+    """(rank-of-max list): the index, from 0, of the largest number; a list of indices if several are largest"""
     numbers = [number("rank-of-max", value) for value in interpreter.elements(values, "rank-of-max")]
     if not numbers:
         raise CallError("rank-of-max: the list is empty", 0, "write a list of numbers, such as (state output-layer)")
@@ -99,7 +105,7 @@ def rank_of_max(interpreter: Interpreter, values: Form) -> Form:
 
 @word("same-side")
 def same_side(interpreter: Interpreter, x: Form, y: Form, low: Form, high: Form) -> Form:
-    """(same-side x y lo hi): true if x and y are both below lo, both above hi, or both between"""
+    """(same-side x y lo hi): t if x and y are both below lo, both above hi, or both from lo to hi, else ()"""
     a, b = number("same-side", x), number("same-side", y, 1)
     lo, hi = number("same-side", low, 2), number("same-side", high, 3)
     return TRUE if _same_side(a, b, lo, hi) else NIL
@@ -124,38 +130,41 @@ def _choose(interpreter: Interpreter, test: str, *numbers: float) -> Form:
 
 @word("set-class-quadrant")
 def set_class_quadrant(interpreter: Interpreter) -> Form:
-    """(set-class-quadrant): an answer is good if no output has the wrong sign"""
+    """(set-class-quadrant): makes an answer good if no output has the wrong sign"""
     return _choose(interpreter, "class-quadrant")
 
 
 @word("set-class-max")
 def set_class_max(interpreter: Interpreter) -> Form:
-    """(set-class-max): an answer is good if the largest output is the desired one"""
+    """(set-class-max): makes an answer good if the largest output is that of the largest target"""
     return _choose(interpreter, "class-max")
 
 
 @word("set-class-sgn")
 def set_class_sgn(interpreter: Interpreter, low: Form, high: Form) -> Form:
-    """(set-class-sgn lo hi): an answer is good if each output is in the same zone as its target; 0 0 compares signs"""
+    """(set-class-sgn lo hi): makes an answer good if each output lies on the same side of lo and hi as its target
+
+    Both must be below lo, both above hi, or both from lo to hi. (set-class-sgn 0 0) is (set-class-quadrant).
+    """
     lo, hi = number("set-class-sgn", low), number("set-class-sgn", high, 1)
     return _choose(interpreter, "class-quadrant") if lo == hi == 0.0 else _choose(interpreter, "class-sgn", lo, hi)
 
 
 @word("set-class-lms")
 def set_class_lms(interpreter: Interpreter, most: Form) -> Form:
-    """(set-class-lms m): an answer is good if the mean squared error is below m"""
+    """(set-class-lms m): makes an answer good if the mean squared error of the outputs is below m"""
     return _choose(interpreter, "class-lms", number("set-class-lms", most))
 
 
 @word("set-class-hamming")
 def set_class_hamming(interpreter: Interpreter, margin: Form) -> Form:
-    """(set-class-hamming m): an answer is good if no output differs from its target by more than m"""
+    """(set-class-hamming m): makes an answer good if no output differs from its target by more than m"""
     return _choose(interpreter, "class-hamming", number("set-class-hamming", margin))
 
 
 @word("set-class-nil")
 def set_class_nil(interpreter: Interpreter) -> Form:
-    """(set-class-nil): every answer is good"""
+    """(set-class-nil): makes every answer good"""
     interpreter.part(Settings)
     define(interpreter, "classify", code("pn"), TRUE)
     return NIL

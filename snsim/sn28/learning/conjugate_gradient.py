@@ -86,7 +86,7 @@ def _dot(a: Vector, b: Vector) -> float:
 
 @net_word("batch-cg2-iteration", "iterative")
 def batch_cg2_iteration(interpreter: Interpreter, first: Form, last: Form) -> float:
-    """(batch-cg2-iteration a b): the curvature of the error along the direction in s-delta, over patterns a to b"""
+    """(batch-cg2-iteration a b): the curvature of the error of patterns a to b along the direction s-delta"""
     a, b = whole("batch-cg2-iteration", first), whole("batch-cg2-iteration", last, 1)
     net = interpreter.part(Netspace)
     inputs, outputs = layer_in(interpreter, INPUT), layer_in(interpreter, OUTPUT)

@@ -27,7 +27,10 @@ def set_lms(interpreter: Interpreter) -> Form:
 
 @word("set-cost-thlms")
 def set_thlms(interpreter: Interpreter, threshold: Form) -> Form:
-    """(set-cost-thlms th): like set-cost-lms, but an output beyond its target, away from th, has no error"""
+    """(set-cost-thlms th): like set-cost-lms, but an output beyond its target has no error
+
+    An output is beyond its target if it is above a target above th, or below a target of at most th.
+    """
     interpreter.part(Settings)
     limit = number("set-cost-thlms", threshold)
     define(

@@ -51,7 +51,11 @@ def average_sigma(space: Netspace, units: Units, gamma: float) -> None:
 
 @net_word("update-ggradient", "newton")
 def word_ggradient(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-ggradient [dnlf [ddnlf]] [gamma] layer...): computes second derivatives and running curvatures"""
+    """(update-ggradient [dnlf [ddnlf]] [gamma] layer...): computes second derivatives of the cost, backward
+
+    It sets n-ggradient of each unit, and sigma of each connection into it to (1 - gamma) sigma + gamma h x^2, with h
+    the second derivative by the weighted sum and x the state of the source.
+    """
     args = Arguments(interpreter, "update-ggradient", arguments)
     dnlf, ddnlf, gamma = args.function("dnlf"), args.function("ddnlf"), args.number("gamma")
     for units in args.layers():
@@ -61,7 +65,10 @@ def word_ggradient(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-lmggradient", "newton")
 def word_lmggradient(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-lmggradient [dnlf] [gamma] layer...): like update-ggradient, without the term in f''"""
+    """(update-lmggradient [dnlf] [gamma] layer...): like update-ggradient, without the term in f''
+
+    This is the curvature of Levenberg and Marquardt.
+    """
     args = Arguments(interpreter, "update-lmggradient", arguments)
     dnlf, gamma = args.function("dnlf"), args.number("gamma")
     for units in args.layers():

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 @word("disp-nil")
 def disp_nil(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-nil n): displays nothing"""
+    """(disp-nil n): does nothing; it is the display function that shows nothing"""
     return NIL
 
 
 @word("disp-user")
 def disp_user(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-user n): displays nothing; a program can redefine it"""
+    """(disp-user n): does nothing; a program can redefine it to display pattern n"""
     return NIL
 
 
 @word("disp-text")
 def disp_text(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-text n): prints a line with age, pattern, error and whether the answer was good"""
+    """(disp-text n): prints a line with the age, n, the error of the last pattern, and whether its answer was good"""
     mark = "**arrgh**" if interpreter.lookup("good-answer") is NIL else "  ok  "
     return interpreter.call(
         "printf",
@@ -57,7 +57,7 @@ def _add_setter(name: str, learning: str, measuring: str) -> None:
             interpreter.assign(symbol(variable), interpreter.procedure(symbol(function)))
         return symbol(learning)
 
-    choose.__doc__ = f"({name}): calls {learning} for each pattern learned and {measuring} for each pattern measured"
+    choose.__doc__ = f"({name}): makes training call {learning} for each pattern, and perf call {measuring}"
     word(name)(choose)
 
 
@@ -78,7 +78,7 @@ for _setter in (
 
 @net_word("print-layer")
 def print_layer(interpreter: Interpreter, layer: Form) -> Form:
-    """(print-layer layer): prints a rule, a line of the states of a layer, and a line of its gradients"""
+    """(print-layer layer): prints a line of dashes, the states of the layer (X), and its gradients (Y)"""
     rows = [("X", VAL), ("Y", GRAD)]
     values = [field_values(interpreter, "print-layer", field, layer) for _, field in rows]
     lines = [f"{name}  :" + "".join(f" {x:6.3f}" for x in row) for (name, _), row in zip(rows, values)]

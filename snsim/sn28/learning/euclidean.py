@@ -41,7 +41,7 @@ def _sums(units: Units, edges: Edges, term: Term) -> np.ndarray:
 
 
 def update_nn_sum(space: Netspace, units: Units, theta: float = 0.0) -> None:
-    """Set a = sum of (w - x)^2, plus theta times a normal random number for each unit."""
+    """Set the weighted sum of each unit to sum of (w - x)^2 over its connections, plus theta * normal noise."""
     w, x = space.weight_val.array, space.unit[VAL].array
 
     def squared(here: np.ndarray, other: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -55,14 +55,20 @@ def update_nn_sum(space: Netspace, units: Units, theta: float = 0.0) -> None:
 
 
 def update_nn_back_sum(space: Netspace, units: Units) -> None:
-    """Set y = 2 sum of (a - w) g over the units that a unit feeds; a is its own weighted sum."""
+    """Set the back sum of each unit to 2 sum of (a - w) g over the units that it feeds, g their gradients.
+
+    a is the unit's own weighted sum, as in SN.
+    """
     w, a, g = space.weight_val.array, space.unit[SUM].array, space.unit[GRAD].array
     total = _sums(units, space.outgoing, lambda here, other, weight: (a[here] - w[weight]) * g[other])
     space.unit[BACKSUM].array[units.index] = _F(2) * total
 
 
 def update_nn_deltastate(space: Netspace, units: Units, dnlf: NonLinearity) -> None:
-    """Replace the gradients by the directional derivative along delta: g = f'(a) 2 sum of (w - x) (delta - g)."""
+    """Set the gradient of each unit to dnlf(a) 2 sum of (w - x) (delta - g) over its incoming connections.
+
+    This is the directional derivative of its state along delta; a is its weighted sum.
+    """
     w, x, d, t = (m.array for m in (space.weight_val, space.unit[VAL], space.delta, space.unit[GRAD]))
     total = _sums(units, space.incoming, lambda here, other, weight: (w[weight] - x[other]) * (d[weight] - t[other]))
     t[units.index] = dnlf.values(space.unit[SUM].array[units.index]) * (_F(2) * total)
@@ -108,7 +114,7 @@ def _incoming(space: Netspace, units: Units) -> tuple[np.ndarray, np.ndarray, np
 
 
 def update_nn_acc(space: Netspace, units: Units | None = None) -> None:
-    """Add (w - x) (g e) to acc for every connection."""
+    """Add (w - x) g rate to the accumulated gradient of the weight of every connection into the units."""
     unit, difference, connection = _incoming(space, units or space.all_units)
     rates = space.rate.array[connection] if space.kernel.newton else space.unit[EPSILON].array[unit]
     np.add.at(space.acc.array, space.weight.array[connection], difference * (space.unit[GRAD].array[unit] * rates))
@@ -151,7 +157,10 @@ def update_nn_weight(
 
 @net_word("update-nn-sum")
 def word_nn_sum(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-sum [theta] layer...): computes squared distances of weights and states, with noise theta (0)"""
+    """(update-nn-sum [theta] layer...): sets weighted sums to the squared distance of weights and states
+
+    It adds normal noise of standard deviation theta, by default 0.
+    """
     args = Arguments(interpreter, "update-nn-sum", arguments)
     theta = args.optional_number(0.0)
     for units in args.layers():
@@ -161,7 +170,7 @@ def word_nn_sum(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-state")
 def word_nn_state(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-state [theta] nlf layer...): computes for each layer all distances, then all states"""
+    """(update-nn-state [theta] nlf layer...): like update-nn-sum, and then sets the states to nlf of the sums"""
     args = Arguments(interpreter, "update-nn-state", arguments)
     theta, nlf = args.optional_number(0.0), args.function("nlf")
     for units in args.layers():
@@ -172,7 +181,7 @@ def word_nn_state(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-back-sum")
 def word_nn_back_sum(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-back-sum layer...): computes back sums of units that feed distance units"""
+    """(update-nn-back-sum layer...): like update-back-sum, for layers that feed distance units"""
     args = Arguments(interpreter, "update-nn-back-sum", arguments)
     for units in args.layers():
         update_nn_back_sum(args.space, units)
@@ -181,7 +190,7 @@ def word_nn_back_sum(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-gradient")
 def word_nn_gradient(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-gradient dnlf layer...): computes back sums, then gradients, of units that feed distance units"""
+    """(update-nn-gradient dnlf layer...): like update-gradient, for layers that feed distance units"""
     args = Arguments(interpreter, "update-nn-gradient", arguments)
     dnlf = args.function("dnlf")
     for units in args.layers():
@@ -192,7 +201,7 @@ def word_nn_gradient(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-deltastate", "iterative")
 def word_nn_deltastate(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-deltastate dnlf layer...): replaces the gradients by the change of the states along delta"""
+    """(update-nn-deltastate dnlf layer...): like update-deltastate, for distance units"""
     args = Arguments(interpreter, "update-nn-deltastate", arguments)
     dnlf = args.function("dnlf")
     for units in args.layers():
@@ -231,7 +240,7 @@ def word_nn_w_newton(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-ggradient", "newton")
 def word_nn_ggradient(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-ggradient [dnlf [ddnlf]] [gamma] layer...): like update-ggradient, for units feeding distance units"""
+    """(update-nn-ggradient [dnlf [ddnlf]] [gamma] layer...): update-ggradient for layers that feed distance units"""
     args = Arguments(interpreter, "update-nn-ggradient", arguments)
     dnlf, ddnlf, gamma = args.function("dnlf"), args.function("ddnlf"), args.number("gamma")
     for units in args.layers():
@@ -241,7 +250,7 @@ def word_nn_ggradient(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-lmggradient", "newton")
 def word_nn_lmggradient(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-lmggradient [dnlf] [gamma] layer...): like update-nn-ggradient, without the term in f''"""
+    """(update-nn-lmggradient [dnlf] [gamma] layer...): like update-nn-ggradient, but drops the term in f''"""
     args = Arguments(interpreter, "update-nn-lmggradient", arguments)
     dnlf, gamma = args.function("dnlf"), args.number("gamma")
     for units in args.layers():

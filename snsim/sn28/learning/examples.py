@@ -34,7 +34,10 @@ _CURRENT_PATTERN = symbol("current-pattern")
 
 @word("load-patterns")
 def load_patterns(interpreter: Interpreter, patterns: Form, desired: Form) -> Form:
-    """(load-patterns "f.pat" "f.des"): loads patterns and their desired outputs, and makes all training patterns"""
+    """(load-patterns "f.pat" "f.des"): loads the inputs and targets of patterns, and makes them all training patterns
+
+    It sets pattern-matrix and desired-matrix, with one row per pattern.
+    """
     loaded: list[np.ndarray] = []
     for variable, name in (("pattern-matrix", patterns), ("desired-matrix", desired)):
         matrix = interpreter.call("load-matrix", name)
@@ -62,7 +65,7 @@ def load_patterns(interpreter: Interpreter, patterns: Form, desired: Form) -> Fo
 
 @word("ensemble")
 def ensemble(interpreter: Interpreter, first: Form, last: Form) -> Form:
-    """(ensemble a b): makes patterns a to b, both included, the training patterns"""
+    """(ensemble a b): makes the patterns a to b, both included, counted from 0, the training patterns"""
     a, b = _pattern_range("ensemble", first, last)
     interpreter.part(Settings)
     interpreter.assign(symbol("patt-min"), a)
@@ -75,7 +78,10 @@ def ensemble(interpreter: Interpreter, first: Form, last: Form) -> Form:
 
 @word("test-set")
 def test_set(interpreter: Interpreter, first: Form, last: Form) -> Form:
-    """(test-set a b): makes patterns a to b, both included, the test patterns; prints the confidence interval"""
+    """(test-set a b): makes the patterns a to b, both included, counted from 0, the test patterns
+
+    It prints the confidence interval of the percentage of good answers on so many patterns.
+    """
     a, b = _pattern_range("test-set", first, last)
     interpreter.part(Settings)
     interpreter.assign(symbol("tpatt-min"), a)
@@ -92,10 +98,10 @@ def test_set(interpreter: Interpreter, first: Form, last: Form) -> Form:
 
 @word("hoeffding")
 def hoeffding(interpreter: Interpreter, scale: Form, risk: Form, size: Form) -> float:
-    """(hoeffding tau eta n): bounds the error of a mean of n values in a range tau, with probability 1 - eta
+    """(hoeffding tau eta n): bounds the error of a mean of n values in a range of width tau
 
-    The bound is tau sqrt(-ln(eta/2) / 2n) (Hoeffding, Probability inequalities for sums of bounded random variables,
-    1963).
+    The bound holds with probability 1 - eta. It is tau sqrt(-ln(eta/2) / 2n) (Hoeffding, Probability inequalities for
+    sums of bounded random variables, 1963).
     """
     tau, eta, n = number("hoeffding", scale), number("hoeffding", risk, 1), number("hoeffding", size, 2)
     if not 0 < eta <= 2 or n <= 0:
@@ -123,7 +129,10 @@ def _pattern_range(caller: str, first: Form, last: Form) -> tuple[float, float]:
 
 @word("present-pattern")
 def present_pattern(interpreter: Interpreter, layer: Form, n: Form) -> Form:
-    """(present-pattern layer n): sets the states of a layer to row n of pattern-matrix, plus noise input-noise"""
+    """(present-pattern layer n): sets the layer's states to row n of pattern-matrix; returns the layer
+
+    If input-noise is not 0, it adds normal noise of that standard deviation.
+    """
     interpreter.apply(_GET, [_examples(interpreter, _PATTERNS), n, layer])
     noise = number_in(interpreter, _NOISE, 0.0)
     if noise:
@@ -133,7 +142,7 @@ def present_pattern(interpreter: Interpreter, layer: Form, n: Form) -> Form:
 
 @word("present-desired")
 def present_desired(interpreter: Interpreter, layer: Form, n: Form) -> Form:
-    """(present-desired layer n): sets the states of a layer to row n of desired-matrix"""
+    """(present-desired layer n): sets the layer's states to row n of desired-matrix; returns the layer"""
     interpreter.apply(_GET, [_examples(interpreter, _DESIRED), n, layer])
     return layer
 
@@ -151,7 +160,7 @@ def _examples(interpreter: Interpreter, variable: Symbol) -> Form:
 
 @word("nextcho-seq")
 def next_in_order(interpreter: Interpreter, n: Form) -> float:
-    """(nextcho-seq n): the pattern after n; the first one comes after the last"""
+    """(nextcho-seq n): the number of the training pattern after n; after the last comes the first"""
     first, last = training_range(interpreter)
     following = number("nextcho-seq", n) + 1.0
     return following if following <= last else float(first)
@@ -159,7 +168,7 @@ def next_in_order(interpreter: Interpreter, n: Form) -> float:
 
 @word("nextcho-rnd")
 def next_at_random(interpreter: Interpreter, n: Form) -> float:
-    """(nextcho-rnd n): a random training pattern"""
+    """(nextcho-rnd n): the number of a random training pattern; n has no effect"""
     first, last = training_range(interpreter)
     drawn = interpreter.part(RandomGenerator).rand_range(float(first), last + 1.0)
     return float(min(math.floor(drawn), last))  # the generator can return its upper limit
@@ -167,13 +176,13 @@ def next_at_random(interpreter: Interpreter, n: Form) -> float:
 
 @word("nextpat-seq")
 def always_next(interpreter: Interpreter, n: Form) -> Form:
-    """(nextpat-seq n): the next pattern, chosen by next-choice"""
+    """(nextpat-seq n): the number of the next pattern, chosen by (next-choice n)"""
     return interpreter.call("next-choice", n)
 
 
 @word("nextpat-stay")
 def next_when_learned(interpreter: Interpreter, n: Form) -> Form:
-    """(nextpat-stay n): the next pattern if the answer was good, else n again"""
+    """(nextpat-stay n): n if the last answer was not good, else the next pattern, chosen by (next-choice n)"""
     return n if interpreter.lookup("good-answer") is NIL else interpreter.call("next-choice", n)
 
 
@@ -187,7 +196,10 @@ class PatternOrder:
     generator: RandomGenerator | None  # of a random order
 
     def take(self, count: int) -> tuple[list[int], Callable[[int], None]]:
-        """Return the present pattern and the `count` following ones, and what undoes all but some of the draws."""
+        """Return the present pattern and the `count` following ones, and a function that undoes draws.
+
+        `undo(done)` sets the random generator back to its state after the first `done` draws.
+        """
         if self.generator is None:
             size = self.last - self.first + 1
             start = self.start - self.first
@@ -229,23 +241,23 @@ def _choose(interpreter: Interpreter, variable: str, function: str) -> Form:
 
 @word("set-nextcho-seq")
 def set_in_order(interpreter: Interpreter) -> Form:
-    """(set-nextcho-seq): presents the patterns in order"""
+    """(set-nextcho-seq): makes training present the patterns in order"""
     return _choose(interpreter, "next-choice", "nextcho-seq")
 
 
 @word("set-nextcho-rnd")
 def set_at_random(interpreter: Interpreter) -> Form:
-    """(set-nextcho-rnd): presents the patterns at random"""
+    """(set-nextcho-rnd): makes training present the patterns at random"""
     return _choose(interpreter, "next-choice", "nextcho-rnd")
 
 
 @word("set-nextpat-seq")
 def set_always_next(interpreter: Interpreter) -> Form:
-    """(set-nextpat-seq): presents another pattern after each step"""
+    """(set-nextpat-seq): makes training go to the next pattern after each step"""
     return _choose(interpreter, "next-pattern", "nextpat-seq")
 
 
 @word("set-nextpat-stay")
 def set_when_learned(interpreter: Interpreter) -> Form:
-    """(set-nextpat-stay): presents a pattern again until its answer is good"""
+    """(set-nextpat-stay): makes training repeat a pattern until its answer is good"""
     return _choose(interpreter, "next-pattern", "nextpat-stay")

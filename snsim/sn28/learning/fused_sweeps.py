@@ -52,7 +52,7 @@ _MOST_LISTS, _LONGEST_WAIT = 64, 10_000
 
 
 class NotFusedError(Exception):
-    """The words must be called one by one."""
+    """Raised when a pass cannot be fused, so that its words must be called one by one."""
 
 
 @dataclass
@@ -97,7 +97,10 @@ class Pass:
 
 
 class FusedSweeps:
-    """The lists of operations of one program, from `interpreter.part(FusedSweeps)`."""
+    """The compiled passes of one program: each does in one call what several words do for many patterns.
+
+    `interpreter.part(FusedSweeps)` returns it.
+    """
 
     def __init__(self, interpreter: Interpreter):
         self.interpreter = interpreter
@@ -151,7 +154,7 @@ class FusedSweeps:
         return done, result[:done], operations.good[:done]
 
     def forget(self) -> None:
-        """Forget the lists, because what they tabulated may have changed."""
+        """Forget the compiled passes, because numbers that they have tabulated may have changed."""
         self._lists.clear()
         self._refused.clear()
 

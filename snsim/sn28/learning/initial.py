@@ -62,7 +62,10 @@ def _forget(interpreter: Interpreter, caller: str, x: Form, scale: Scale, layer:
 
 @net_word("forget")
 def forget(interpreter: Interpreter, x: Form) -> Form:
-    """(forget x): draws every weight from -x to x, and sets the last changes of the weights to 0"""
+    """(forget x): draws every weight uniformly from -x to x, and sets its last change to 0
+
+    It also sets age and current-pattern to 0.
+    """
     _forget(interpreter, "forget", x, _unscaled)
     log_line(interpreter, f";;; (forget {interpreter.printed(x)})")
     return NIL
@@ -70,7 +73,7 @@ def forget(interpreter: Interpreter, x: Form) -> Form:
 
 @net_word("forget-inv")
 def forget_inv(interpreter: Interpreter, x: Form) -> Form:
-    """(forget-inv x): draws the weights into a unit with n connections from -x/n to x/n"""
+    """(forget-inv x): draws the weights into a unit with n connections uniformly from -x/n to x/n"""
     _forget(interpreter, "forget-inv", x, _fan_in)
     log_line(interpreter, f";;; (forget-inv {interpreter.printed(x)})")
     return NIL
@@ -78,7 +81,7 @@ def forget_inv(interpreter: Interpreter, x: Form) -> Form:
 
 @net_word("forget-sqrt")
 def forget_sqrt(interpreter: Interpreter, x: Form) -> Form:
-    """(forget-sqrt x): draws the weights into a unit with n connections from -x/sqrt(n) to x/sqrt(n)"""
+    """(forget-sqrt x): draws the weights into a unit with n connections uniformly from -x/sqrt(n) to x/sqrt(n)"""
     _forget(interpreter, "forget-sqrt", x, _root_fan_in)
     log_line(interpreter, f";;; (forget-sqrt {interpreter.printed(x)})")
     return NIL
@@ -92,19 +95,19 @@ def smartforget(interpreter: Interpreter) -> Form:
 
 @special_word("forget-layer")
 def forget_layer(interpreter: Interpreter, form: Pair) -> Form:
-    """(forget-layer x layer): like forget, for the connections into a layer"""
+    """(forget-layer x layer): like forget, but only for the connections into the layer"""
     return _forget_layer(interpreter, form, "forget-layer", _unscaled)
 
 
 @special_word("forget-inv-layer")
 def forget_inv_layer(interpreter: Interpreter, form: Pair) -> Form:
-    """(forget-inv-layer x layer): like forget-inv, for the connections into a layer"""
+    """(forget-inv-layer x layer): like forget-inv, but only for the connections into the layer"""
     return _forget_layer(interpreter, form, "forget-inv-layer", _fan_in)
 
 
 @special_word("forget-sqrt-layer")
 def forget_sqrt_layer(interpreter: Interpreter, form: Pair) -> Form:
-    """(forget-sqrt-layer x layer): like forget-sqrt, for the connections into a layer"""
+    """(forget-sqrt-layer x layer): like forget-sqrt, but only for the connections into the layer"""
     return _forget_layer(interpreter, form, "forget-sqrt-layer", _root_fan_in)
 
 

@@ -66,7 +66,7 @@ def judge(interpreter: Interpreter, n: float, display: Symbol) -> bool:
 
 @word("test-pattern")
 def test_pattern(interpreter: Interpreter, n: Form) -> Form:
-    """(test-pattern n): the error of pattern n; sets local-error and good-answer"""
+    """(test-pattern n): presents pattern n without learning; returns its error, and sets local-error and good-answer"""
     propagate(interpreter, n)
     interpreter.apply(_COST, [layer_in(interpreter, OUTPUT), layer_in(interpreter, DESIRED)])
     judge(interpreter, n, _DISPLAY)
@@ -75,7 +75,10 @@ def test_pattern(interpreter: Interpreter, n: Form) -> Form:
 
 @word("performance")
 def performance(interpreter: Interpreter, first: Form, last: Form) -> Form:
-    """(performance a b): the mean error of patterns a to b, also in global-error; sets good-an-num, good-an-percent"""  # noqa: D401
+    """(performance a b): tests patterns a to b, both included; returns their mean error
+
+    It also sets global-error to the mean error, good-an-num to the number of good answers, and good-an-percent.
+    """  # noqa: D401
     a, b = whole("performance", first), whole("performance", last, 1)
     if b < a:
         raise CallError(
@@ -118,7 +121,11 @@ def performance(interpreter: Interpreter, first: Form, last: Form) -> Form:
 
 @word("perf")
 def perf(interpreter: Interpreter, first: Form = ABSENT, last: Form = ABSENT) -> Form:
-    """(perf [a b]): measures patterns a to b (the training patterns) without noise; prints and logs; returns percent"""
+    """(perf [a b]): tests patterns a to b, both included, and prints the result; returns the percentage of good answers
+
+    By default it tests the training patterns. It uses no input noise. It adds a line to the file perf-file, if that is
+    set.
+    """
     if first is not ABSENT and last is ABSENT:
         raise CallError(
             "perf takes two arguments, the first and the last pattern, or none", 0, "write (perf) or (perf a b)"
@@ -145,7 +152,7 @@ def perf(interpreter: Interpreter, first: Form = ABSENT, last: Form = ABSENT) ->
 
 @word("save-perf")
 def save_perf(interpreter: Interpreter, pattern: Form, *values: Form) -> Form:
-    """(save-perf format x ...): appends formatted text, as printf prints it, to the file named by perf-file, if any"""
+    """(save-perf format x ...): adds the text that printf prints to the file named by perf-file, if that is set"""
     name = interpreter.lookup("perf-file")
     if name is NIL:
         return NIL

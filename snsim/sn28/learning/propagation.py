@@ -29,7 +29,7 @@ _F = np.float32
 
 
 def update_weighted_sum(space: Netspace, units: Units, theta: float = 0.0) -> None:
-    """Set a = sum of w x, plus theta times a normal random number for each unit in order."""
+    """Set the weighted sum of each unit to sum of w x, plus theta times a normal random number, in order."""
     space.loops.weighted_sum(units, space.incoming, space.weight_val, space.unit[VAL], space.unit[SUM])
     if theta != 0:
         add_noise(space, units, theta, SUM)
@@ -44,7 +44,7 @@ def add_noise(space: Netspace, units: Units, deviation: float, unit_field: int) 
 
 
 def update_state_only(space: Netspace, units: Units, nlf: NonLinearity) -> None:
-    """Set x = f(a)."""
+    """Set the state of each unit to nlf of its weighted sum."""
     space.unit[VAL].array[units.index] = nlf.values(space.unit[SUM].array[units.index])
 
 
@@ -57,9 +57,10 @@ def update_state(space: Netspace, units: Units, nlf: NonLinearity, theta: float 
 def init_grad_lms(
     space: Netspace, output: Units, desired: Units, dnlf: NonLinearity, threshold: float | None = None
 ) -> float:
-    """Set y = d - x and g = y f'(a) of the outputs; return half the sum of (d - x)^2, added in order.
+    """Set the back sum of each output to desired - output, and its gradient to that times dnlf(weighted sum).
 
-    With a threshold (thlms), an output beyond its target, on the target's side of the threshold, has no error.
+    Returns half the sum of the squared back sums, added in order. With a threshold (thlms), the back sum of an output
+    beyond its target is 0: above a target above the threshold, or below a target of at most the threshold.
     """
     val = space.unit[VAL].array
     target = val[desired.index]
@@ -75,12 +76,12 @@ def init_grad_lms(
 
 
 def update_back_sum(space: Netspace, units: Units) -> None:
-    """Set y = sum of w g over the units that a unit feeds."""
+    """Set the back sum of each unit to sum of w g over the units that it feeds, g their gradients."""
     space.loops.weighted_sum(units, space.outgoing, space.weight_val, space.unit[GRAD], space.unit[BACKSUM])
 
 
 def update_gradient_only(space: Netspace, units: Units, dnlf: NonLinearity) -> None:
-    """Set g = y f'(a)."""
+    """Set the gradient of each unit to its back sum times dnlf(weighted sum)."""
     slope = dnlf.values(space.unit[SUM].array[units.index])
     space.unit[GRAD].array[units.index] = space.unit[BACKSUM].array[units.index] * slope
 
@@ -92,7 +93,10 @@ def update_gradient(space: Netspace, units: Units, dnlf: NonLinearity) -> None:
 
 
 def update_deltastate(space: Netspace, units: Units, dnlf: NonLinearity) -> None:
-    """Replace the gradients by the directional derivative along delta: g = f'(a) sum of (w g + delta x)."""
+    """Set the gradient of each unit to dnlf(weighted sum) times sum of (w g + delta x) over its inputs.
+
+    This is the directional derivative of its state along delta.
+    """
     out = as_memory(np.zeros(space.nnum, _F))
     space.loops.moved_sum(units, space.incoming, space.weight_val, space.unit[GRAD], space.delta, space.unit[VAL], out)
     slope = dnlf.values(space.unit[SUM].array[units.index])
@@ -104,7 +108,10 @@ def update_deltastate(space: Netspace, units: Units, dnlf: NonLinearity) -> None
 
 @net_word("update-weighted-sum")
 def word_weighted_sum(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-weighted-sum [theta] layer...): computes weighted sums, with noise of standard deviation theta"""
+    """(update-weighted-sum [theta] layer...): computes the weighted sum of each unit, plus normal noise
+
+    The standard deviation of the noise is theta, by default the value of the variable theta.
+    """
     args = Arguments(interpreter, "update-weighted-sum", arguments)
     theta = args.number("theta")
     for units in args.layers():
@@ -114,7 +121,7 @@ def word_weighted_sum(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-state-only")
 def word_state_only(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-state-only [nlf] layer...): computes states from the present weighted sums"""
+    """(update-state-only [nlf] layer...): sets the state of each unit to nlf of its weighted sum"""
     args = Arguments(interpreter, "update-state-only", arguments)
     nlf = args.function("nlf")
     for units in args.layers():
@@ -124,7 +131,7 @@ def word_state_only(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-state")
 def word_state(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-state [theta] [nlf] layer...): computes for each layer all weighted sums, then all states"""
+    """(update-state [theta] [nlf] layer...): does update-weighted-sum and update-state-only for each layer in turn"""
     args = Arguments(interpreter, "update-state", arguments)
     theta, nlf = args.number("theta"), args.function("nlf")
     for units in args.layers():
@@ -148,19 +155,26 @@ def _init_grad(interpreter: Interpreter, name: str, arguments: tuple[Form, ...],
 
 @net_word("init-grad-lms")
 def word_init_grad_lms(interpreter: Interpreter, *arguments: Form) -> float:
-    """(init-grad-lms [dnlf] outputs desired): sets the outputs' gradients; returns half the sum of squared errors"""
+    """(init-grad-lms [dnlf] outputs desired): sets the output gradients; returns half the sum of squared errors
+
+    The gradient of an output is (desired - output) * dnlf(weighted sum), which is minus the derivative of the cost.
+    """
     return _init_grad(interpreter, "init-grad-lms", arguments, False)
 
 
 @net_word("init-grad-thlms")
 def word_init_grad_thlms(interpreter: Interpreter, *arguments: Form) -> float:
-    """(init-grad-thlms [dnlf] outputs desired [th]): like init-grad-lms; no error beyond a target, away from th (0)"""
+    """(init-grad-thlms [dnlf] outputs desired [th]): like init-grad-lms, but outputs beyond their targets have no error
+
+    An output is beyond its target if it is above a target above th, or below a target of at most th. The default of th
+    is 0.
+    """
     return _init_grad(interpreter, "init-grad-thlms", arguments, True)
 
 
 @net_word("update-back-sum")
 def word_back_sum(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-back-sum layer...): computes the weighted sums of the gradients of the units that a unit feeds"""
+    """(update-back-sum layer...): sets the back sum of each unit: the sum of weight x gradient of the units it feeds"""
     args = Arguments(interpreter, "update-back-sum", arguments)
     for units in args.layers():
         update_back_sum(args.space, units)
@@ -169,7 +183,7 @@ def word_back_sum(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-gradient-only")
 def word_gradient_only(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-gradient-only [dnlf] layer...): computes gradients from the present back sums"""
+    """(update-gradient-only [dnlf] layer...): sets the gradient of each unit to back sum times dnlf(weighted sum)"""
     args = Arguments(interpreter, "update-gradient-only", arguments)
     dnlf = args.function("dnlf")
     for units in args.layers():
@@ -179,7 +193,7 @@ def word_gradient_only(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-gradient")
 def word_gradient(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-gradient [dnlf] layer...): computes for each layer all back sums, then all gradients"""
+    """(update-gradient [dnlf] layer...): does update-back-sum and update-gradient-only for each layer in turn"""
     args = Arguments(interpreter, "update-gradient", arguments)
     dnlf = args.function("dnlf")
     for units in args.layers():
@@ -189,7 +203,7 @@ def word_gradient(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-deltastate", "iterative")
 def word_deltastate(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-deltastate [dnlf] layer...): replaces the gradients by the change of the states along delta"""
+    """(update-deltastate [dnlf] layer...): sets gradients to the change of the states as weights move along delta"""
     args = Arguments(interpreter, "update-deltastate", arguments)
     dnlf = args.function("dnlf")
     for units in args.layers():
@@ -201,7 +215,7 @@ def word_deltastate(interpreter: Interpreter, *arguments: Form) -> Form:
 
 
 def update_one_sided(space: Netspace, units: Units, positive: bool) -> None:
-    """Set spare1 to the sum of the positive w x, or spare2 to the sum of the negative ones."""
+    """Set spare field 1 of each unit to the sum of its positive w x, or spare field 2 to that of its negative ones."""
     edges, weights, states = space.incoming, space.weight_val.array, space.unit[VAL].array
     for unit in units.array.tolist():
         at = edges.slice_of(unit)
@@ -212,7 +226,7 @@ def update_one_sided(space: Netspace, units: Units, positive: bool) -> None:
 
 @net_word("update-excitation")
 def word_excitation(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-excitation layer...): sets nspare1 to the sum of the positive weighted states"""
+    """(update-excitation layer...): sets nspare1 of each unit to the sum of its positive products weight x state"""
     args = Arguments(interpreter, "update-excitation", arguments)
     for units in args.layers():
         update_one_sided(args.space, units, True)
@@ -221,7 +235,7 @@ def word_excitation(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-inhibition")
 def word_inhibition(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-inhibition layer...): sets nspare2 to the sum of the negative weighted states"""
+    """(update-inhibition layer...): sets nspare2 of each unit to the sum of its negative products weight x state"""
     args = Arguments(interpreter, "update-inhibition", arguments)
     for units in args.layers():
         update_one_sided(args.space, units, False)

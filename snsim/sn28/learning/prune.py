@@ -30,7 +30,7 @@ _CURVATURE = Pass(functions=("backward-prop", "backward-2-prop", "do-update-hess
 
 @net_word("obd-compute-curvature", "iterative", "newton")
 def obd_compute_curvature(interpreter: Interpreter, first: Form, last: Form) -> Form:
-    """(obd-compute-curvature a b): sums the curvature of every weight over patterns a to b; call it before obd-prune"""
+    """(obd-compute-curvature a b): adds up the curvature of every weight over patterns a to b, as obd-prune needs it"""
     a, b = whole("obd-compute-curvature", first), whole("obd-compute-curvature", last, 1)
     if b < a:
         raise CallError(
@@ -57,10 +57,10 @@ def obd_compute_curvature(interpreter: Interpreter, first: Form, last: Form) -> 
 
 @net_word("obd-prune", "iterative", "newton")
 def obd_prune(interpreter: Interpreter, fraction: Form) -> float:
-    """(obd-prune f): cuts the fraction f of the connections with the lowest saliency h w^2; returns how many
+    """(obd-prune f): cuts the fraction f, 0 to 1, of the connections with the lowest saliency; returns how many
 
-    As in SN, the saliency lacks the factor 1/2, the fraction is of connections instead of weights, and connections of
-    negative curvature are cut first.
+    The saliency is h w^2, with h the summed curvature and w the weight. As in SN, it lacks the factor 1/2, the fraction
+    is of connections instead of weights, and connections of negative curvature are cut first.
     """
     share = number("obd-prune", fraction)
     if not 0 <= share <= 1:
@@ -88,10 +88,10 @@ def obd_prune(interpreter: Interpreter, fraction: Form) -> float:
 
 @net_word("netenv-auto-train", "iterative")
 def netenv_auto_train(interpreter: Interpreter, check: Form = NIL) -> float:
-    """(netenv-auto-train [check]): trains new weights by conjugate gradient; keeps the best; returns their test error
+    """(netenv-auto-train [check]): trains from new weights and keeps the best; returns their test error
 
-    It trains for int(n) sweeps at a time, first 2, and n grows by sqrt(2) with each improvement of the error of the
-    test set. It ends at twice the age of the best weights, or when (check) returns ().
+    It uses conjugate gradient, int(n) sweeps at a time. At first n is 2, and it grows by sqrt(2) whenever the error of
+    the test set improves. It ends at twice the age of the best weights, or when (check) returns ().
     """
     interpreter.call("forget-sqrt", 1.0)
     _measure(interpreter, "test")

@@ -29,7 +29,7 @@ Scale = Callable[[int], float]  # from the fan-in of a unit, bias included, to t
 
 @net_word("epsilon")
 def epsilon(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(epsilon [layer] [x]): the learning rates of a layer or of all units; a number or list x sets them"""
+    """(epsilon [layer] [x]): a list of the learning rates of the units; a number or list x sets them instead"""
     value = read_or_set_field(interpreter, "epsilon", EPSILON, arguments)
     reads = not arguments or (len(arguments) == 1 and not isinstance(arguments[0], float))
     return value if reads else NIL
@@ -47,7 +47,7 @@ def _set_rates(interpreter: Interpreter, caller: str, x: Form, scale: Scale, lay
 
 @net_word("epsi")
 def epsi(interpreter: Interpreter, x: Form) -> Form:
-    """(epsi x): sets the rate of every unit with n incoming connections to x/n"""
+    """(epsi x): sets the learning rate of every unit with n incoming connections to x/n"""
     _set_rates(interpreter, "epsi", x, float)
     interpreter.assign(symbol("eps"), x)
     log_line(interpreter, f";;; (epsi {interpreter.printed(x)})")
@@ -56,7 +56,7 @@ def epsi(interpreter: Interpreter, x: Form) -> Form:
 
 @net_word("epsi-sqrt")
 def epsi_sqrt(interpreter: Interpreter, x: Form) -> Form:
-    """(epsi-sqrt x): sets the rate of every unit with n incoming connections to x/sqrt(n)"""
+    """(epsi-sqrt x): sets the learning rate of every unit with n incoming connections to x/sqrt(n)"""
     _set_rates(interpreter, "epsi-sqrt", x, math.sqrt)
     interpreter.assign(symbol("eps"), x)
     log_line(interpreter, f";;; (epsi-sqrt {interpreter.printed(x)})")
@@ -65,13 +65,13 @@ def epsi_sqrt(interpreter: Interpreter, x: Form) -> Form:
 
 @special_word("epsi-layer")
 def epsi_layer(interpreter: Interpreter, form: Pair) -> Form:
-    """(epsi-layer x layer): like epsi, for a layer"""
+    """(epsi-layer x layer): like epsi, but only for the units of the layer"""
     return _layer_rates(interpreter, form, "epsi-layer", float)
 
 
 @special_word("epsi-sqrt-layer")
 def epsi_sqrt_layer(interpreter: Interpreter, form: Pair) -> Form:
-    """(epsi-sqrt-layer x layer): like epsi-sqrt, for a layer"""
+    """(epsi-sqrt-layer x layer): like epsi-sqrt, but only for the units of the layer"""
     return _layer_rates(interpreter, form, "epsi-sqrt-layer", math.sqrt)
 
 
@@ -104,7 +104,10 @@ def layer_and_number(interpreter: Interpreter, form: Pair, caller: str) -> tuple
 
 @net_word("mask-epsi", "iterative")
 def mask_epsi(interpreter: Interpreter, x: Form) -> Form:
-    """(mask-epsi x): sets rates to x/sqrt(n s): n incoming connections, s connections that share the newest weight"""
+    """(mask-epsi x): sets the learning rate of every unit to x/sqrt(n s)
+
+    It has n incoming connections, and s connections in the net share the weight of the newest of them.
+    """
     _set_rates(interpreter, "mask-epsi", x, math.sqrt)
     interpreter.assign(symbol("eps"), x)
     net = interpreter.part(Netspace)
@@ -120,7 +123,7 @@ def mask_epsi(interpreter: Interpreter, x: Form) -> Form:
 
 @net_word("new-mu", "newton")
 def new_mu(interpreter: Interpreter, x: Form) -> Form:
-    """(new-mu x): sets mu, and sets the rates of the connections into each unit to their mean"""
+    """(new-mu x): sets mu to x, and the rate of every connection to the mean rate of the connections into its unit"""
     interpreter.assign(symbol("mu"), number("new-mu", x))
     net = interpreter.part(Netspace)
     for unit in net.all_units.array.tolist():
@@ -132,7 +135,10 @@ def new_mu(interpreter: Interpreter, x: Form) -> Form:
 
 @net_word("real-epsilon")
 def real_epsilon(interpreter: Interpreter, layer: Form = ABSENT) -> Form:
-    """(real-epsilon [layer]): the factors of the gradients: rates, divided by mu + |sigma| with second derivatives"""
+    """(real-epsilon [layer]): returns a list of the effective learning rates, one per unit of the layer or of the net
+
+    The effective rate is epsilon, or epsilon / (mu + |sigma|) in the kernels sn28new and sn28itenew.
+    """
     rates = field_values(interpreter, "real-epsilon", EPSILON, layer)
     if interpreter.part(Netspace).kernel.newton:
         mu = number_in(interpreter, "mu")

@@ -49,7 +49,7 @@ _SUMMED_NEWTON = Pass(functions=("backward-prop", "backward-2-prop", "do-update-
 
 @net_word("basic-iteration")
 def basic_iteration(interpreter: Interpreter, n: Form) -> Form:
-    """(basic-iteration n): learns pattern n by its gradient; error and good-answer are those before the step"""
+    """(basic-iteration n): does one gradient step on pattern n; returns its error before the step"""
     propagate(interpreter, n)
     net = interpreter.lookup(NET)
     interpreter.apply(_BACKWARD, [net])
@@ -59,7 +59,7 @@ def basic_iteration(interpreter: Interpreter, n: Form) -> Form:
 
 @net_word("basic-newton-iteration", "newton")
 def basic_newton_iteration(interpreter: Interpreter, n: Form) -> Form:
-    """(basic-newton-iteration n): learns pattern n by its gradient and curvature; returns the error before the step"""
+    """(basic-newton-iteration n): like basic-iteration, with each gradient divided by mu + |curvature|"""
     propagate(interpreter, n)
     net = interpreter.lookup(NET)
     interpreter.apply(_BACKWARD, [net])
@@ -141,38 +141,41 @@ def _repetitions(caller: str, n: Form, argument: int = 0) -> int:
 
 @net_word("learn")
 def learn(interpreter: Interpreter, n: Form) -> Form:
-    """(learn n): n steps of on-line gradient descent"""
+    """(learn n): does n steps of on-line gradient descent, each on the next pattern"""
     return _learn(interpreter, "learn", n, _GRADIENT)
 
 
 @net_word("learn-newton", "newton")
 def learn_newton(interpreter: Interpreter, n: Form) -> Form:
-    """(learn-newton n): n steps of on-line gradient descent, divided by the curvature"""
+    """(learn-newton n): does n steps of on-line gradient descent, each gradient divided by mu + |curvature|"""
     return _learn(interpreter, "learn-newton", n, _NEWTON)
 
 
 @net_word("learn-lm", "newton")
 def learn_lm(interpreter: Interpreter, n: Form) -> Form:
-    """(learn-lm n): n steps of on-line Levenberg-Marquardt"""
+    """(learn-lm n): like learn-newton, without the term in f'' in the curvature (Levenberg-Marquardt)"""
     with binding(interpreter, "lev-mar", TRUE):
         return interpreter.call("learn-newton", n)
 
 
 @net_word("learn-cycle")
 def learn_cycle(interpreter: Interpreter, n: Form) -> Form:
-    """(learn-cycle n): n sweeps of on-line gradient descent; does not change current-pattern"""
+    """(learn-cycle n): does n sweeps of on-line gradient descent over the training patterns, in order
+
+    It does not change current-pattern.
+    """
     return _cycle(interpreter, "learn-cycle", n, _GRADIENT)
 
 
 @net_word("learn-cycle-newton", "newton")
 def learn_cycle_newton(interpreter: Interpreter, n: Form) -> Form:
-    """(learn-cycle-newton n): n sweeps of on-line gradient descent, divided by the curvature"""
+    """(learn-cycle-newton n): like learn-cycle, with each gradient divided by mu + |curvature|"""
     return _cycle(interpreter, "learn-cycle-newton", n, _NEWTON)
 
 
 @net_word("learn-cycle-lm", "newton")
 def learn_cycle_lm(interpreter: Interpreter, n: Form) -> Form:
-    """(learn-cycle-lm n): n sweeps of on-line Levenberg-Marquardt"""
+    """(learn-cycle-lm n): like learn-cycle-newton, without the term in f'' in the curvature (Levenberg-Marquardt)"""
     with binding(interpreter, "lev-mar", TRUE):
         return interpreter.call("learn-cycle-newton", n)
 
@@ -182,7 +185,7 @@ def learn_cycle_lm(interpreter: Interpreter, n: Form) -> Form:
 
 @net_word("batch-iteration", "iterative")
 def batch_iteration(interpreter: Interpreter, first: Form, last: Form) -> Form:
-    """(batch-iteration a b): changes the weights by the summed gradient of patterns a to b; returns the mean error"""
+    """(batch-iteration a b): does one step by the summed gradient of patterns a to b; returns their mean error"""
     interpreter.call("clear-acc")
     error = accumulate(interpreter, "batch-iteration", first, last, _SUMMED)
     _change_weights(interpreter)
@@ -191,7 +194,10 @@ def batch_iteration(interpreter: Interpreter, first: Form, last: Form) -> Form:
 
 @net_word("batch-newton-iteration", "iterative", "newton")
 def batch_newton_iteration(interpreter: Interpreter, first: Form, last: Form) -> Form:
-    """(batch-newton-iteration a b): like batch-iteration, divided by the summed curvature; sets gamma to 1"""
+    """(batch-newton-iteration a b): like batch-iteration, with gradients divided by mu + |summed curvature|
+
+    It sets gamma to 1.
+    """
     interpreter.assign(symbol("gamma"), 1.0)
     interpreter.call("clear-acc")
     interpreter.call("clear-hess")
@@ -253,26 +259,26 @@ def _sweeps(interpreter: Interpreter, caller: str, n: Form, step: str) -> Form:
 
 @net_word("learn-batch", "iterative")
 def learn_batch(interpreter: Interpreter, n: Form) -> Form:
-    """(learn-batch n): n sweeps of batch gradient descent; the gradients are summed, not averaged"""
+    """(learn-batch n): does n sweeps of batch gradient descent; the gradients are summed, not averaged"""
     return _sweeps(interpreter, "learn-batch", n, "batch-iteration")
 
 
 @net_word("learn-batch-newton", "iterative", "newton")
 def learn_batch_newton(interpreter: Interpreter, n: Form) -> Form:
-    """(learn-batch-newton n): n sweeps of batch gradient descent, divided by the curvature"""
+    """(learn-batch-newton n): like learn-batch, with the summed gradient divided by mu + |summed curvature|"""
     return _sweeps(interpreter, "learn-batch-newton", n, "batch-newton-iteration")
 
 
 @net_word("learn-batch-lm", "iterative", "newton")
 def learn_batch_lm(interpreter: Interpreter, n: Form) -> Form:
-    """(learn-batch-lm n): n sweeps of batch Levenberg-Marquardt"""
+    """(learn-batch-lm n): like learn-batch-newton, without the term in f'' in the curvature (Levenberg-Marquardt)"""
     with binding(interpreter, "lev-mar", TRUE):
         return interpreter.call("learn-batch-newton", n)
 
 
 @net_word("batch-cg1-iteration", "iterative")
 def batch_cg1_iteration(interpreter: Interpreter, first: Form, last: Form) -> Form:
-    """(batch-cg1-iteration a b): sums the gradient over patterns a to b; returns the mean error"""
+    """(batch-cg1-iteration a b): sums the gradient over patterns a to b, without a step; returns the mean error"""
     interpreter.call("clear-acc")
     return accumulate(interpreter, "batch-cg1-iteration", first, last, _SUMMED)
 
@@ -281,7 +287,10 @@ def batch_cg1_iteration(interpreter: Interpreter, first: Form, last: Form) -> Fo
 def learn_by_conjugate_gradient(
     interpreter: Interpreter, n: Form, newest: Form = ABSENT, before: Form = ABSENT, direction: Form = ABSENT
 ) -> Form:
-    """(learn-batch-cg n [g1 g2 p]): n sweeps of conjugate gradient; pass its result to continue; sets rates to 1"""
+    """(learn-batch-cg n [g1 g2 p]): does n sweeps of conjugate gradient, and sets the rates to 1
+
+    It returns a list (n g1 g2 p). Pass these values to continue the same search.
+    """
     return learn_batch_cg(interpreter, n, _repetitions("learn-batch-cg", n), newest, before, direction)
 
 
@@ -333,8 +342,8 @@ def _add_runs(suffix: str, modes: tuple[str, ...], unit: str, method: str) -> No
     def trun(interpreter: Interpreter, n: Form, times: Form) -> Form:
         return _run(interpreter, f"trun{suffix}", f"learn{suffix}", n, times, tests=True)
 
-    run.__doc__ = f"(run{suffix} n k): calls perf, then k times learns n {unit} by {method} and calls perf"
-    trun.__doc__ = f"(trun{suffix} n k): like run{suffix}, and also measures the test patterns"
+    run.__doc__ = f"(run{suffix} n k): calls perf, and then k times learns n {unit} by {method} and calls perf again"
+    trun.__doc__ = f"(trun{suffix} n k): like run{suffix}, but also calls perf for the test patterns"
     net_word(f"run{suffix}", *modes)(run)
     net_word(f"trun{suffix}", *modes)(trun)
 

@@ -54,7 +54,7 @@ def present(space: Netspace, values: np.ndarray, layers: list[Units], caller: st
 
 @net_word("get-pattern")
 def get_pattern(interpreter: Interpreter, patterns: Form, n: Form, *layers: Form) -> Form:
-    """(get-pattern matrix n layer...): sets the states of the units to row n of the matrix"""
+    """(get-pattern matrix n layer...): sets the states of the units of the layers to row n of the matrix, from 0"""
     rows = matrix("get-pattern", patterns)
     index = whole("get-pattern", n, 1)
     if rows.ndim < 1 or not 0 <= index < rows.shape[0]:
@@ -71,7 +71,7 @@ def get_pattern(interpreter: Interpreter, patterns: Form, n: Form, *layers: Form
 
 @net_word("get-pattern-2")
 def get_pattern_2(interpreter: Interpreter, pattern: Form, *layers: Form) -> Form:
-    """(get-pattern-2 matrix layer...): sets the states of the units to the elements of the matrix"""
+    """(get-pattern-2 matrix layer...): sets the states of the units of the layers to the elements of the matrix"""
     args = Arguments(interpreter, "get-pattern-2", layers)
     present(args.space, matrix("get-pattern-2", pattern).ravel(), args.layers(), "get-pattern-2")
     return NIL
@@ -79,7 +79,7 @@ def get_pattern_2(interpreter: Interpreter, pattern: Form, *layers: Form) -> For
 
 @net_word("gauss-state")
 def gauss_state(interpreter: Interpreter, layer: Form, deviation: Form) -> Form:
-    """(gauss-state layer s): adds to every state a normal random number of standard deviation s"""
+    """(gauss-state layer s): adds normal noise of standard deviation s to every state of the layer"""
     space = interpreter.part(Netspace)
     add_noise(space, space.units(layer, "gauss-state"), number("gauss-state", deviation, 1), VAL)
     return NIL
@@ -87,7 +87,7 @@ def gauss_state(interpreter: Interpreter, layer: Form, deviation: Form) -> Form:
 
 @net_word("flip-state")
 def flip_state(interpreter: Interpreter, layer: Form, probability: Form) -> Form:
-    """(flip-state layer p): changes the sign of every state with probability p"""
+    """(flip-state layer p): changes the sign of every state of the layer with probability p"""
     space, p = interpreter.part(Netspace), number("flip-state", probability, 1)
     units = space.units(layer, "flip-state")
     flipped = interpreter.part(RandomGenerator).rands(units.count) < p
@@ -110,13 +110,13 @@ def _extreme_unit(interpreter: Interpreter, caller: str, layer: Form, largest: b
 
 @net_word("find-winner")
 def find_winner(interpreter: Interpreter, layer: Form) -> float:
-    """(find-winner layer): the first unit with the largest state"""
+    """(find-winner layer): the number of the unit with the largest state, the first of several"""
     return _extreme_unit(interpreter, "find-winner", layer, True)
 
 
 @net_word("find-loser")
 def find_loser(interpreter: Interpreter, layer: Form) -> float:
-    """(find-loser layer): the last unit with the smallest state"""
+    """(find-loser layer): the number of the unit with the smallest state, the last of several"""
     return _extreme_unit(interpreter, "find-loser", layer, False)
 
 
@@ -159,11 +159,18 @@ def _update_activation(
 
 @net_word("update-iac-activation")
 def update_iac_activation(interpreter: Interpreter, layer: Form, *numbers: Form) -> Form:
-    """(update-iac-activation layer al be ga min max rest dec): does a step of interactive activation and competition"""
+    """(update-iac-activation layer al be ga min max rest dec): does a step of interactive activation and competition
+
+    For the weighted sum a and the state x of each unit, net is ga x + al nspare1 + be nspare2. The sum changes by net
+    (max - a) if net > 0, else by net (a - min), minus dec (a - rest).
+    """
     return _update_activation(interpreter, "update-iac-activation", layer, numbers, False)
 
 
 @net_word("update-art-activation")
 def update_art_activation(interpreter: Interpreter, layer: Form, *numbers: Form) -> Form:
-    """(update-art-activation layer al be ga min max rest dec): the same with separate excitation and inhibition"""
+    """(update-art-activation layer al be ga min max rest dec): like update-iac-activation, for adaptive resonance
+
+    Excitation and inhibition act separately: al nspare1 times (max - a), plus be nspare2 times (a - min).
+    """
     return _update_activation(interpreter, "update-art-activation", layer, numbers, True)

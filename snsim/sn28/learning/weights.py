@@ -43,7 +43,10 @@ def clear_hess(space: Netspace) -> None:
 
 
 def update_acc(space: Netspace, units: Units | None = None) -> None:
-    """Add x (g e) to acc for every connection into the units (all by default), unit by unit, newest first."""
+    """Add state * gradient * rate to the accumulated gradient of the weight of each connection into the units.
+
+    By default these are all units. The order is unit by unit, newest connection first.
+    """
     by_connection = space.kernel.newton
     space.loops.accumulate(
         units or space.all_units,
@@ -57,24 +60,24 @@ def update_acc(space: Netspace, units: Units | None = None) -> None:
 
 
 def update_hess(space: Netspace, units: Units | None = None) -> None:
-    """Add sigma to hess for every connection into the units (all by default)."""
+    """Add sigma to the accumulated curvature of the weight of each connection into the units, by default all."""
     space.loops.gather(units or space.all_units, space.incoming, space.sigma, space.hess)
 
 
 def hessian_scale(space: Netspace, mu: float) -> None:
-    """Set acc = acc / (mu + |hess|)."""
+    """Divide the accumulated gradient of each weight by mu + |its accumulated curvature|."""
     acc, hess = space.acc.array[: space.wnum], space.hess.array[: space.wnum]
     acc[:] = acc / (_F(mu) + np.abs(hess))
 
 
 def update_delta(space: Netspace, alpha: float) -> None:
-    """Set delta = alpha delta + (1 - alpha) acc."""
+    """Set the step delta of each weight to alpha * delta + (1 - alpha) * its accumulated gradient."""
     acc, delta = space.acc.array[: space.wnum], space.delta.array[: space.wnum]
     delta[:] = acc if alpha == 0 else _F(alpha) * delta + (_F(1) - _F(alpha)) * acc
 
 
 def update_wghtonly(space: Netspace, decay: float) -> None:
-    """Set w = (1 - decay) w + delta."""
+    """Set each weight w to (1 - decay) * w + delta."""
     space.has_learned = True
     w = space.weight_val.array[: space.wnum]
     w[:] = (_F(1) - _F(decay)) * w + space.delta.array[: space.wnum]
@@ -94,7 +97,7 @@ def update_wghtonly_conjgrad(space: Netspace, curvature: float) -> None:
 
 
 def update_weight(space: Netspace, alpha: float, decay: float, units: Units | None = None) -> None:
-    """Do one gradient step; in a kernel with sharing these are four operations over all weights."""
+    """Do one gradient step for the weights into the units, by default all, with momentum alpha and decay."""
     if space.kernel.iterative:
         clear_acc(space)
         update_acc(space, units)
@@ -105,7 +108,7 @@ def update_weight(space: Netspace, alpha: float, decay: float, units: Units | No
 
 
 def update_w_newton(space: Netspace, alpha: float, decay: float, mu: float, units: Units | None = None) -> None:
-    """Do one gradient step divided by mu + |curvature|."""
+    """Do one gradient step like `update_weight`, divided by mu + |curvature|."""
     if space.kernel.iterative:
         clear_acc(space)
         update_acc(space, units)
@@ -149,7 +152,11 @@ def _update_groups(args: Arguments) -> list[Units | None]:
 
 @net_word("update-weight")
 def word_update_weight(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-weight [alpha] [decay] [layer...]): does a gradient step for the weights into the layers, or all"""
+    """(update-weight [alpha] [decay] [layer...]): does a gradient step for the weights into the layers, by default all
+
+    The new delta of a weight is alpha delta + (1 - alpha) rate x gradient x source state. It is added to the weight,
+    which also decays.
+    """
     args = Arguments(interpreter, "update-weight", arguments)
     alpha, decay = args.number("alpha"), args.number("decay")
     for units in _update_groups(args):
@@ -159,7 +166,7 @@ def word_update_weight(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-w-newton", "newton")
 def word_update_w_newton(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-w-newton [alpha] [decay] [mu] [layer...]): like update-weight, divided by mu + |curvature|"""
+    """(update-w-newton [alpha] [decay] [mu] [layer...]): like update-weight, with steps divided by mu + |curvature|"""
     args = Arguments(interpreter, "update-w-newton", arguments)
     alpha, decay, mu = args.number("alpha"), args.number("decay"), args.number("mu")
     for units in _update_groups(args):
@@ -183,7 +190,10 @@ def word_clear_hess(interpreter: Interpreter) -> Form:
 
 @net_word("update-acc", "iterative")
 def word_update_acc(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-acc [layer...]): adds rate x state x gradient of every connection to its weight's accumulated gradient"""
+    """(update-acc [layer...]): adds rate x state x gradient of every connection to the acc of its weight
+
+    Acc is the accumulated gradient. The connections are those into the layers, by default all.
+    """
     args = Arguments(interpreter, "update-acc", arguments)
     for units in args.rest_or_all():
         update_acc(args.space, units)
@@ -192,7 +202,10 @@ def word_update_acc(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-hess", "iterative", "newton")
 def word_update_hess(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-hess [layer...]): adds the curvature of every connection to its weight's accumulated curvature"""
+    """(update-hess [layer...]): adds sigma of every connection to the hess of its weight
+
+    Hess is the accumulated curvature. The connections are those into the layers, by default all.
+    """
     args = Arguments(interpreter, "update-hess", arguments)
     for units in args.rest_or_all():
         update_hess(args.space, units)
@@ -201,7 +214,7 @@ def word_update_hess(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("hessian-scale", "iterative", "newton")
 def word_hessian_scale(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(hessian-scale [mu]): divides the accumulated gradient of every weight by mu + |its curvature|"""
+    """(hessian-scale [mu]): divides the accumulated gradient of every weight by mu + |accumulated curvature|"""
     args = Arguments(interpreter, "hessian-scale", arguments)
     mu = args.number("mu")
     args.expect_end()
@@ -211,7 +224,7 @@ def word_hessian_scale(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-delta", "iterative")
 def word_update_delta(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-delta [alpha]): computes the step of every weight from its accumulated gradient, with momentum alpha"""
+    """(update-delta [alpha]): sets delta of every weight to alpha delta + (1 - alpha) times its accumulated gradient"""
     args = Arguments(interpreter, "update-delta", arguments)
     alpha = args.number("alpha")
     args.expect_end()
@@ -221,7 +234,7 @@ def word_update_delta(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-wghtonly", "iterative")
 def word_update_wghtonly(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-wghtonly [decay]): decays every weight and adds its step"""
+    """(update-wghtonly [decay]): sets every weight w to (1 - decay) w + delta"""
     args = Arguments(interpreter, "update-wghtonly", arguments)
     decay = args.number("decay")
     args.expect_end()
@@ -231,6 +244,9 @@ def word_update_wghtonly(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-wghtonly-conjgrad", "iterative")
 def word_update_wghtonly_conjgrad(interpreter: Interpreter, curvature: Form) -> Form:
-    """(update-wghtonly-conjgrad c): moves the weights along delta to the minimum of a parabola of curvature c"""
+    """(update-wghtonly-conjgrad c): moves the weights along delta to the minimum of the cost in that direction
+
+    The cost is taken as a parabola of curvature c.
+    """
     update_wghtonly_conjgrad(interpreter.part(Netspace), number("update-wghtonly-conjgrad", curvature))
     return NIL

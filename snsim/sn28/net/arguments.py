@@ -99,6 +99,6 @@ class Arguments:
         """Raise CallError if arguments are left."""
         if self._position < len(self._arguments):
             raise CallError(
-                f"{self.caller}: {len(self._arguments) - self._position} arguments of {len(self._arguments)} too many",
+                f"{self.caller}: {len(self._arguments) - self._position} of {len(self._arguments)} arguments too many",
                 self._position,
             )

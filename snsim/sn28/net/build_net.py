@@ -27,7 +27,11 @@ _LINKS = "((from to) ...)"
 
 @word("build-net")
 def build_net(interpreter: Interpreter, layers: Form, links: Form) -> Form:
-    """(build-net layers links): builds layers ((name size [nlf-call]) ...) with biases, connected as ((from to) ...)"""
+    """(build-net layers links): builds a net with biases from ((name size [nlf-call]) ...) and ((from to) ...)
+
+    The first layer becomes the input layer, the last the output layer. Each name becomes a variable of the layer's
+    units.
+    """
     return _build(interpreter, "build-net", layers, links, True)
 
 
@@ -39,19 +43,19 @@ def build_net_nobias(interpreter: Interpreter, layers: Form, links: Form) -> For
 
 @word("make-input")
 def make_input(interpreter: Interpreter, layer: Form) -> Form:
-    """(make-input layer): makes a layer the input layer"""
+    """(make-input layer): sets input-layer to the layer"""
     return _assign_layer(interpreter, "input-layer", layer)
 
 
 @word("make-output")
 def make_output(interpreter: Interpreter, layer: Form) -> Form:
-    """(make-output layer): makes a layer the output layer"""
+    """(make-output layer): sets output-layer to the layer"""
     return _assign_layer(interpreter, "output-layer", layer)
 
 
 @word("make-desired")
 def make_desired(interpreter: Interpreter, layer: Form) -> Form:
-    """(make-desired layer): makes a layer the one that holds the desired outputs"""
+    """(make-desired layer): sets desired-layer, whose states are the desired outputs, to the layer"""
     return _assign_layer(interpreter, "desired-layer", layer)
 
 

@@ -200,7 +200,10 @@ def _connect_2d(
 def local_1d_connect(
     interpreter: Interpreter, source: Form, n: Form, target: Form, m: Form, step: Form, size: Form
 ) -> Form:
-    """(local-1d-connect L1 n1 L2 n2 step size): each unit of L2 reads a window of L1, with its own weights"""
+    """(local-1d-connect L1 n1 L2 n2 step size): connects each of the n2 units of L2 to size of the n1 units of L1
+
+    The windows of L1 begin step units apart. Each connection has its own weight.
+    """
     return _connect_1d(interpreter, "local-1d-connect", _separate_weights, (source, n, target, m, step, size))
 
 
@@ -208,7 +211,7 @@ def local_1d_connect(
 def mask_1d_connect(
     interpreter: Interpreter, source: Form, n: Form, target: Form, m: Form, step: Form, size: Form
 ) -> Form:
-    """(mask-1d-connect L1 n1 L2 n2 step size): like local-1d-connect, with the same weights for all windows"""
+    """(mask-1d-connect L1 n1 L2 n2 step size): like local-1d-connect, but all windows share the same size weights"""
     return _connect_1d(interpreter, "mask-1d-connect", _mask_weights, (source, n, target, m, step, size))
 
 
@@ -216,7 +219,7 @@ def mask_1d_connect(
 def equal_mask_1d_connect(
     interpreter: Interpreter, source: Form, n: Form, target: Form, m: Form, step: Form, size: Form
 ) -> Form:
-    """(equal-mask-1d-connect L1 n1 L2 n2 step size): like local-1d-connect, with one weight for all connections"""
+    """(equal-mask-1d-connect L1 n1 L2 n2 step size): like local-1d-connect, but all connections share one weight"""
     return _connect_1d(
         interpreter, "equal-mask-1d-connect", _single_weight, (source, n, target, m, step, size), "mask-1d-connect"
     )
@@ -236,7 +239,11 @@ def local_2d_connect(
     xz: Form,
     yz: Form,
 ) -> Form:
-    """(local-2d-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): each unit of L2 reads a window of L1"""
+    """(local-2d-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): connects each unit of L2 to a window of L1
+
+    L1 has r1 rows of c1 units, L2 has r2 rows of c2. A window has ysize rows of xsize units. Windows begin xstep
+    columns and ystep rows apart. Each connection has its own weight.
+    """
     return _connect_2d(
         interpreter, "local-2d-connect", _separate_weights, (source, r1, c1, target, r2, c2, xs, ys, xz, yz)
     )
@@ -256,7 +263,10 @@ def mask_2d_connect(
     xz: Form,
     yz: Form,
 ) -> Form:
-    """(mask-2d-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): like local-2d-connect, with shared weights"""
+    """(mask-2d-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): like local-2d-connect, but windows share weights
+
+    All windows have the same xsize x ysize weights.
+    """
     return _connect_2d(interpreter, "mask-2d-connect", _mask_weights, (source, r1, c1, target, r2, c2, xs, ys, xz, yz))
 
 
@@ -274,7 +284,10 @@ def equal_mask_2d_connect(
     xz: Form,
     yz: Form,
 ) -> Form:
-    """(equal-mask-2d-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): like local-2d-connect, one weight for all"""
+    """(equal-mask-2d-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): like local-2d-connect, with one weight
+
+    All connections share this weight.
+    """
     return _connect_2d(
         interpreter,
         "equal-mask-2d-connect",
@@ -298,7 +311,10 @@ def local_toric_connect(
     xz: Form,
     yz: Form,
 ) -> Form:
-    """(local-toric-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): like local-2d-connect, windows wrap around"""
+    """(local-toric-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): local-2d-connect with windows that wrap around
+
+    A window that leaves L1 on one side continues on the other side.
+    """
     return _connect_2d(
         interpreter,
         "local-toric-connect",
@@ -322,7 +338,10 @@ def mask_toric_connect(
     xz: Form,
     yz: Form,
 ) -> Form:
-    """(mask-toric-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): like mask-2d-connect, windows wrap around"""
+    """(mask-toric-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): mask-2d-connect with windows that wrap around
+
+    A window that leaves L1 on one side continues on the other side.
+    """
     return _connect_2d(
         interpreter, "mask-toric-connect", _mask_weights, (source, r1, c1, target, r2, c2, xs, ys, xz, yz), toric=True
     )
@@ -342,7 +361,10 @@ def mask_2d_reverse(
     xz: Form,
     yz: Form,
 ) -> Form:
-    """(mask-2d-reverse L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): each unit of L1 feeds a window of the larger L2"""
+    """(mask-2d-reverse L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): connects each unit of L1 to a window of L2
+
+    L2 is larger than L1. All windows share the same xsize x ysize weights.
+    """
     builder = _Builder(interpreter, "mask-2d-reverse")
     r, c = builder.sizes(1, rs, cs)
     rows, columns, dx, dy, width, height = builder.sizes(4, rb, cb, xs, ys, xz, yz)
@@ -363,7 +385,10 @@ def tdnn_connect(
     step: Form,
     size: Form,
 ) -> Form:
-    """(tdnn-connect L1 frames1 traits1 L2 frames2 traits2 step size): each frame of L2 reads `size` frames of L1"""
+    """(tdnn-connect L1 frames1 traits1 L2 frames2 traits2 step size): connects each frame of L2 to size frames of L1
+
+    The windows of frames begin step frames apart, and share their weights.
+    """
     builder = _Builder(interpreter, "tdnn-connect", "tdnn-connect:[benign warning] bad frame numbers.")
     n, p = builder.sizes(1, frames1, traits1)
     m, q, by, width = builder.sizes(4, frames2, traits2, step, size)
@@ -378,13 +403,13 @@ def tdnn_connect(
 
 @net_word("bias-connect")
 def bias_connect(interpreter: Interpreter, layer: Form) -> Form:
-    """(bias-connect layer): gives every unit its own bias"""
+    """(bias-connect layer): connects the bias unit to each unit of the layer, each with its own weight"""
     return interpreter.call("connect", 0.0, layer)
 
 
 @net_word("shared-bias-connect", "iterative")
 def shared_bias_connect(interpreter: Interpreter, layer: Form) -> Form:
-    """(shared-bias-connect layer): gives all units one shared bias"""
+    """(shared-bias-connect layer): connects the bias unit to each unit of the layer, all with one shared weight"""
     builder = _Builder(interpreter, "shared-bias-connect")
     units = builder.net.units(layer, builder.caller).array
     if not len(units):
@@ -396,7 +421,7 @@ def shared_bias_connect(interpreter: Interpreter, layer: Form) -> Form:
 
 @net_word("tdnn-bias-connect", "iterative")
 def tdnn_bias_connect(interpreter: Interpreter, layer: Form, frames: Form, traits: Form) -> Form:
-    """(tdnn-bias-connect layer frames traits): gives the units of a trait, in all frames, one shared bias"""
+    """(tdnn-bias-connect layer frames traits): connects the bias unit to the layer, with one shared weight per trait"""
     builder = _Builder(interpreter, "tdnn-bias-connect")
     m, q = builder.sizes(1, frames, traits)
     return builder.join(np.zeros((1, 1), int), builder.layer(layer, m, q), np.arange(q)[None, :])

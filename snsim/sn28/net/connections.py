@@ -60,7 +60,7 @@ def weights_between(space: Netspace, pre: np.ndarray, post: np.ndarray, caller: 
 
 @net_word("alloc-net")
 def alloc_net(interpreter: Interpreter, units: Form, connections: Form, weights: Form = ABSENT) -> float:
-    """(alloc-net units connections [weights]): reserves memory for a new net, bias unit included; returns its bytes"""
+    """(alloc-net units connections [weights]): reserves memory for a new net, with the bias unit; returns its bytes"""
     interpreter.part(Settings)
     interpreter.part(FieldNumbers)
     counts = [whole("alloc-net", x, i) for i, x in enumerate((units, connections, weights)) if x is not ABSENT]
@@ -76,13 +76,13 @@ def clear_net(interpreter: Interpreter) -> Form:
 
 @net_word("clear_net")
 def clear_net_(interpreter: Interpreter) -> Form:
-    """(clear_net): removes all units except the bias, like clear-net; the original has this name, as |clear_net|"""
+    """(clear_net): another name of clear-net, for old programs that write |clear_net|"""
     return clear_net(interpreter)
 
 
 @net_word("newneurons")
 def newneurons(interpreter: Interpreter, count: Form) -> Form:
-    """(newneurons n): makes n new units; returns the list of them"""
+    """(newneurons n): makes n new units; returns a list of their numbers"""
     numbers = interpreter.part(Netspace).newneurons(whole("newneurons", count))
     return interpreter.new_list([float(unit) for unit in numbers], "newneurons")
 
@@ -92,7 +92,7 @@ def newneurons(interpreter: Interpreter, count: Form) -> Form:
 
 @net_word("connect")
 def word_connect(interpreter: Interpreter, pre: Form, post: Form, value: Form = ABSENT, rate: Form = ABSENT) -> Form:
-    """(connect pre post [w [epsilon]]): connects each unit of pre to each unit of post, with weights w (0)"""
+    """(connect pre post [w [epsilon]]): connects each unit of pre to each unit of post, with weights w, default 0"""
     space = interpreter.part(Netspace)
     sources, targets = space.units(pre, "connect").array, space.units(post, "connect").array
     interpreter.budget.check_matrix(len(sources) * len(targets), "connect")
@@ -114,7 +114,11 @@ def word_dup_connection(
     value: Form = ABSENT,
     rate: Form = ABSENT,
 ) -> Form:
-    """(dup-connection spre spost pre post [w [epsilon]]): connects pre to post with the weights from spre to spost"""
+    """(dup-connection spre spost pre post [w [epsilon]]): connects pre to post with the weights from spre to spost
+
+    The weights are shared, not copied. With w, each shared weight becomes the mean over its connections, the new one
+    counting as w.
+    """
     caller, space = "dup-connection", interpreter.part(Netspace)
     from_pre, from_post, to_pre, to_post = (
         space.units(layer, caller).array for layer in (source_pre, source_post, pre, post)
@@ -148,7 +152,7 @@ def _set_rate(space: Netspace, new: slice, rate: Form, caller: str, argument: in
 
 @net_word("cut-connection")
 def word_cut_connection(interpreter: Interpreter, pre: Form, post: Form) -> Form:
-    """(cut-connection pre post): removes the connection from unit pre to unit post"""
+    """(cut-connection pre post): removes the connection from unit pre to unit post; it is an error if there is none"""
     space = interpreter.part(Netspace)
     source, target = space.number(pre, "cut-connection", 0), space.number(post, "cut-connection", 1)
     if not space.cut(source, target):
@@ -168,19 +172,19 @@ def _neighbours(interpreter: Interpreter, caller: str, edges: Edges, unit: Form)
 
 @net_word("amont")
 def amont(interpreter: Interpreter, unit: Form) -> Form:
-    """(amont unit): the units that feed a unit, in the order in which they were connected"""
+    """(amont unit): a list of the units that feed the unit, in the order in which they were connected"""
     return _neighbours(interpreter, "amont", interpreter.part(Netspace).incoming, unit)
 
 
 @net_word("aval")
 def aval(interpreter: Interpreter, unit: Form) -> Form:
-    """(aval unit): the units that a unit feeds, in the order in which they were connected"""
+    """(aval unit): a list of the units that the unit feeds, in the order in which they were connected"""
     return _neighbours(interpreter, "aval", interpreter.part(Netspace).outgoing, unit)
 
 
 @net_word("nfanin")
 def nfanin(interpreter: Interpreter, unit: Form) -> float:
-    """(nfanin unit): the number of connections into a unit, bias included"""
+    """(nfanin unit): the number of connections into the unit, with that from the bias"""
     space = interpreter.part(Netspace)
     return float(space.incoming.counts[space.number(unit, "nfanin", 0)])
 
@@ -192,14 +196,14 @@ def _find_connection(interpreter: Interpreter, caller: str, pre: Form, post: For
 
 @net_word("scounter", "iterative")
 def scounter(interpreter: Interpreter, pre: Form, post: Form) -> float:
-    """(scounter pre post): the number of connections that share a connection's weight; 0 if it does not exist"""
+    """(scounter pre post): the number of connections that share the weight from pre to post; 0 if there is none"""
     space, connection = _find_connection(interpreter, "scounter", pre, post)
     return 0.0 if connection is None else float(space.sharers[space.weight.array[connection]])
 
 
 @net_word("sindex", "iterative")
 def sindex(interpreter: Interpreter, pre: Form, post: Form, weight: Form = ABSENT) -> Form:
-    """(sindex pre post [k]): the number of a connection's weight, () if it does not exist; k gives it weight k"""
+    """(sindex pre post [k]): the number of the weight from pre to post, () if not connected; k sets it to weight k"""
     space, connection = _find_connection(interpreter, "sindex", pre, post)
     if connection is None:
         if weight is ABSENT:
@@ -229,7 +233,7 @@ def set_neurtype_regular(interpreter: Interpreter, layer: Form) -> Form:
 
 @net_word("get-neurtype")
 def get_neurtype(interpreter: Interpreter, unit: Form) -> str:
-    """(get-neurtype unit): the type of a unit: "regular:0" for every unit"""
+    """(get-neurtype unit): returns "regular:0" for every unit"""
     interpreter.part(Netspace).number(unit, "get-neurtype", 0)
     return "regular:0"
 

@@ -123,13 +123,16 @@ def _invert(
 
 @net_word("set-nfield")
 def set_nfield(interpreter: Interpreter, layer: Form, field: Form, value: Form) -> Form:
-    """(set-nfield layer f x): sets field f of every unit to x"""
+    """(set-nfield layer f x): sets field f of every unit of the layer to x"""
     return _set(interpreter, "set-nfield", _UnitFields, layer, field, value)
 
 
 @net_word("copy-nfield")
 def copy_nfield(interpreter: Interpreter, layer: Form, field: Form, second: Form, third: Form = ABSENT) -> Form:
-    """(copy-nfield layer f1 [layer2] f2): sets field f1 of the units to their field f2, or to that of layer2's units"""
+    """(copy-nfield layer f1 [layer2] f2): sets field f1 of the layer's units to field f2 of those of layer2
+
+    By default layer2 is the layer.
+    """
     space = interpreter.part(Netspace)
     target = space.units(layer, "copy-nfield")
     source = target if third is ABSENT else space.units(second, "copy-nfield")
@@ -150,19 +153,19 @@ def copy_nfield(interpreter: Interpreter, layer: Form, field: Form, second: Form
 def op_nfield(
     interpreter: Interpreter, layer: Form, f1: Form, f2: Form, c2: Form, f3: Form = ABSENT, c3: Form = ABSENT
 ) -> Form:
-    """(op-nfield layer f1 f2 c2 [f3 c3]): sets f1 = c2 f2 + c3 f3 for every unit"""
+    """(op-nfield layer f1 f2 c2 [f3 c3]): sets field f1 to c2 f2 + c3 f3 for every unit of the layer"""
     return _op(interpreter, "op-nfield", _UnitFields, layer, (f1, f2, c2, f3, c3))
 
 
 @net_word("mul-nfield")
 def mul_nfield(interpreter: Interpreter, layer: Form, f1: Form, f2: Form, f3: Form) -> float:
-    """(mul-nfield layer f1 f2 f3): sets f1 = f2 f3 for every unit; returns the sum of f1"""
+    """(mul-nfield layer f1 f2 f3): sets field f1 to the product f2 f3 for every unit; returns the sum of f1"""
     return _mul(interpreter, "mul-nfield", _UnitFields, layer, (f1, f2, f3))
 
 
 @net_word("invert-nfield")
 def invert_nfield(interpreter: Interpreter, layer: Form, f1: Form, f2: Form, c: Form) -> float:
-    """(invert-nfield layer f1 f2 c): sets f1 = c / f2 for every unit; returns the sum of f1"""
+    """(invert-nfield layer f1 f2 c): sets field f1 to c / f2 for every unit of the layer; returns the sum of f1"""
     return _invert(interpreter, "invert-nfield", _UnitFields, layer, f1, f2, c)
 
 
@@ -174,7 +177,10 @@ def set_sfield(interpreter: Interpreter, layer: Form, field: Form, value: Form) 
 
 @net_word("copy-sfield")
 def copy_sfield(interpreter: Interpreter, layer: Form, field: Form, second: Form, third: Form = ABSENT) -> Form:
-    """(copy-sfield layer f1 [layer2] f2): sets f1 of the connections to their f2, or to f2 of those into layer2"""
+    """(copy-sfield layer f1 [layer2] f2): sets field f1 of the connections into the layer to f2 of those into layer2
+
+    By default layer2 is the layer.
+    """
     target = _ConnectionFields(interpreter, "copy-sfield", layer)
     source = target if third is ABSENT else _ConnectionFields(interpreter, "copy-sfield", second)
     if len(target.connections) != len(source.connections):
@@ -193,19 +199,19 @@ def copy_sfield(interpreter: Interpreter, layer: Form, field: Form, second: Form
 def op_sfield(
     interpreter: Interpreter, layer: Form, f1: Form, f2: Form, c2: Form, f3: Form = ABSENT, c3: Form = ABSENT
 ) -> Form:
-    """(op-sfield layer f1 f2 c2 [f3 c3]): sets f1 = c2 f2 + c3 f3 for every connection into the layer"""
+    """(op-sfield layer f1 f2 c2 [f3 c3]): sets field f1 to c2 f2 + c3 f3 for every connection into the layer"""
     return _op(interpreter, "op-sfield", _ConnectionFields, layer, (f1, f2, c2, f3, c3))
 
 
 @net_word("mul-sfield")
 def mul_sfield(interpreter: Interpreter, layer: Form, f1: Form, f2: Form, f3: Form) -> float:
-    """(mul-sfield layer f1 f2 f3): sets f1 = f2 f3 for every connection into the layer; returns the sum of f1"""
+    """(mul-sfield layer f1 f2 f3): sets f1 to f2 f3 for every connection into the layer; returns the sum of f1"""
     return _mul(interpreter, "mul-sfield", _ConnectionFields, layer, (f1, f2, f3))
 
 
 @net_word("invert-sfield")
 def invert_sfield(interpreter: Interpreter, layer: Form, f1: Form, f2: Form, c: Form) -> float:
-    """(invert-sfield layer f1 f2 c): sets f1 = c / f2 for every connection into the layer; returns the sum of f1"""
+    """(invert-sfield layer f1 f2 c): sets f1 to c / f2 for every connection into the layer; returns the sum of f1"""
     return _invert(interpreter, "invert-sfield", _ConnectionFields, layer, f1, f2, c)
 
 
@@ -226,13 +232,13 @@ def _from_predecessors(interpreter: Interpreter, caller: str, unit: Form, sf: Fo
 
 @net_word("set-swn")
 def set_swn(interpreter: Interpreter, unit: Form, sf: Form, nf: Form) -> Form:
-    """(set-swn unit sf nf): sets field sf of every connection into the unit to field nf of the unit it leaves"""
+    """(set-swn unit sf nf): sets field sf of every connection into the unit to field nf of its source unit"""
     return _from_predecessors(interpreter, "set-swn", unit, sf, nf, False)
 
 
 @net_word("acc-swn")
 def acc_swn(interpreter: Interpreter, unit: Form, sf: Form, nf: Form) -> Form:
-    """(acc-swn unit sf nf): adds field nf of the unit that each connection leaves to field sf of the connection"""
+    """(acc-swn unit sf nf): adds to field sf of every connection into the unit the field nf of its source unit"""
     return _from_predecessors(interpreter, "acc-swn", unit, sf, nf, True)
 
 

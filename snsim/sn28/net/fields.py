@@ -48,7 +48,7 @@ def field_number(
 
 
 def read_units(space: Netspace, field: int, units: Units) -> np.ndarray:
-    """Return a field of some units, shape (units,), float32."""
+    """Return the values of a field of some units, shape (units,), float32."""
     if field in (EPSILON, SIGMA) and space.kernel.newton:
         return _means(space.incoming, units, (space.rate if field == EPSILON else space.sigma).array)
     values: np.ndarray = space.unit[field].array[units.index]
@@ -85,7 +85,7 @@ def link_array(space: Netspace, field: int) -> tuple[np.ndarray, bool]:
 
 
 def link_index(space: Netspace, field: int, connections: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the array of a field, and the indices of the given connections in it."""
+    """Return the array of a field of connections, and the positions in it of the given connections."""
     array, per_connection = link_array(space, field)
     return array, connections if per_connection else space.weight.array[connections]
 
@@ -111,7 +111,7 @@ def _unit_word(name: str, field: int, meaning: str, modes: tuple[str, ...]) -> N
     def access(interpreter: Interpreter, unit: Form, value: Form = ABSENT) -> float:
         return _access_unit(interpreter, name, field, unit, value)
 
-    access.__doc__ = f"({name} unit [x]): {meaning} of a unit; x sets it"
+    access.__doc__ = f"({name} unit [x]): returns {meaning} of a unit; x sets it first"
     net_word(name, *modes)(access)
 
 
@@ -122,7 +122,7 @@ _unit_word("nspare", 11, "the first spare field", ())
 
 @net_word("nfield")
 def nfield(interpreter: Interpreter, unit: Form, field: Form, value: Form = ABSENT) -> float:
-    """(nfield unit f [x]): field number f of a unit; x sets it"""
+    """(nfield unit f [x]): the value of field number f of the unit; x sets it"""
     at = field_number(interpreter.part(Netspace), field, "nfield", argument=1)
     return _access_unit(interpreter, "nfield", at, unit, value)
 
@@ -163,6 +163,6 @@ for _name, (_at, _meaning, _modes) in LINK_FIELDS.items():
 
 @net_word("sfield")
 def sfield(interpreter: Interpreter, pre: Form, post: Form, field: Form, value: Form = ABSENT) -> Form:
-    """(sfield pre post f [x]): field number f of a connection, () if there is no connection; x sets it"""
+    """(sfield pre post f [x]): field number f of the connection from pre to post, () if there is none; x sets it"""
     at = field_number(interpreter.part(Netspace), field, "sfield", True, 2)
     return _access_link(interpreter, "sfield", at, pre, post, value)

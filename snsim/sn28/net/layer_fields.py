@@ -72,7 +72,10 @@ def read_or_set_field(interpreter: Interpreter, name: str, field_number: int, ar
 
 @word("mapncar")
 def mapncar(interpreter: Interpreter, function: Form, arguments: Form) -> Form:
-    """(mapncar f args): like (state . args), with a function like nval: (f unit) reads, (f unit x) sets"""
+    """(mapncar f args): reads or sets a field of units as (state . args) does, by the function f
+
+    For each unit, (f unit) reads the field and (f unit x) sets it, as nval does.
+    """
     items = interpreter.elements(arguments, "mapncar")
     if len(items) > 2:
         raise CallError(
@@ -118,7 +121,7 @@ def _add_access(name: str, field_number: int, modes: tuple[str, ...], meaning: s
         return read_or_set_field(interpreter, name, field_number, arguments)
 
     read_or_set.__doc__ = (
-        f"({name} [layer] [x]): the {meaning} of a layer or of all units; a number or list x sets them"
+        f"({name} [layer] [x]): a list of the {meaning} of a layer, or of all units; a number or list x sets them"
     )
     net_word(name, *modes)(read_or_set)
 
@@ -138,25 +141,28 @@ def connections_into(net: Netspace, unit: int) -> np.ndarray:
 
 @word("weight")
 def weight(interpreter: Interpreter, unit: Form, layer: Form = ABSENT) -> Form:
-    """(weight u [layer]): the weights into unit u, oldest first; with a layer, its units' weights, () for none"""
+    """(weight u [layer]): a list of the weights into unit u, oldest first; with a layer, only those from its units
+
+    With a layer, the order is that of its units, and () stands for a unit that does not feed u.
+    """
     return _weight_values(interpreter, "weight", "weight_val", unit, layer)
 
 
 @word("deltaw")
 def deltaw(interpreter: Interpreter, unit: Form, layer: Form = ABSENT) -> Form:
-    """(deltaw u [layer]): the last changes of the weights into unit u, oldest first; a layer works as in weight"""
+    """(deltaw u [layer]): a list of the last changes of the weights into unit u, in the order of weight"""
     return _weight_values(interpreter, "deltaw", "delta", unit, layer)
 
 
 @word("set-weight")
 def set_weight(interpreter: Interpreter, unit: Form, values: Form) -> Form:
-    """(set-weight u list): sets the weights into unit u, oldest first"""
+    """(set-weight u list): sets the weights into unit u to the numbers of the list, oldest first"""
     return _set_weights(interpreter, "set-weight", "weight_val", unit, values)
 
 
 @word("set-deltaw")
 def set_deltaw(interpreter: Interpreter, unit: Form, values: Form) -> Form:
-    """(set-deltaw u list): sets the last changes of the weights into unit u, oldest first"""
+    """(set-deltaw u list): sets the last changes of the weights into unit u to the numbers of the list, oldest first"""
     return _set_weights(interpreter, "set-deltaw", "delta", unit, values)
 
 
@@ -190,14 +196,14 @@ def _set_weights(interpreter: Interpreter, caller: str, attribute: str, unit: Fo
 
 @word("dump-weights")
 def dump_weights(interpreter: Interpreter) -> Form:
-    """(dump-weights): a list with the weights into each unit, from unit 0; rest-weights restores them"""
+    """(dump-weights): a list of one list per unit, the weights into it; rest-weights restores them"""
     net = interpreter.part(Netspace)
     return interpreter.new_list([interpreter.call("weight", float(unit)) for unit in range(net.nnum)], "dump-weights")
 
 
 @word("rest-weights")
 def rest_weights(interpreter: Interpreter, dumped: Form) -> Form:
-    """(rest-weights list): sets all weights to those that dump-weights returned"""
+    """(rest-weights list): sets all weights to those in a list that dump-weights returned"""
     net = interpreter.part(Netspace)
     lists = interpreter.elements(dumped, "rest-weights")
     if len(lists) != net.nnum:
@@ -216,14 +222,17 @@ def rest_weights(interpreter: Interpreter, dumped: Form) -> Form:
 
 @special_word("all-neuron")
 def all_neuron(interpreter: Interpreter, form: Pair) -> Form:
-    """(all-neuron (i) form...): evaluates the forms for each unit i, from 0, the bias; returns the last value"""
+    """(all-neuron (i) form...): evaluates the forms for each unit i, 0 (the bias) first; returns the last value"""
     units = [(float(unit),) for unit in range(interpreter.part(Netspace).nnum)]
     return _evaluate_loop(interpreter, form, "(all-neuron (i) form...)", 1, units)
 
 
 @special_word("all-synapse")
 def all_synapse(interpreter: Interpreter, form: Pair) -> Form:
-    """(all-synapse (i j) form...): evaluates the forms for each connection i to j, by j, oldest first"""
+    """(all-synapse (i j) form...): evaluates the forms for each connection from unit i to unit j
+
+    The order is by j, and then from the oldest to the newest connection.
+    """
     net = interpreter.part(Netspace)
     connections = all_connections(net)
     ends = zip(net.pre.array[connections].astype(float).tolist(), net.post.array[connections].astype(float).tolist())

@@ -133,25 +133,34 @@ def _set_family(interpreter: Interpreter, name: str, *values: Form) -> NonLinear
 
 @net_word("nlf-tanh")
 def nlf_tanh(interpreter: Interpreter, mx: Form, dmin: Form, scale: Form = ABSENT, offset: Form = ABSENT) -> Form:
-    """(nlf-tanh mx dmin [scale [offset]]): sets nlf to scale tanh(mx x) + dmin x + offset; scale 1/(tanh mx + dmin)"""
+    """(nlf-tanh mx dmin [scale [offset]]): sets nlf to scale tanh(mx x) + dmin x + offset, and dnlf, ddnlf to match
+
+    The default scale is 1 / (tanh mx + dmin). The default offset is 0.
+    """
     return _set_family(interpreter, "nlf-tanh", mx, dmin, scale, offset)
 
 
 @net_word("nlf-bin")
 def nlf_bin(interpreter: Interpreter, mx: Form, dmin: Form, scale: Form = ABSENT, offset: Form = ABSENT) -> Form:
-    """(nlf-bin mx dmin [scale [offset]]): sets nlf to a step, and dnlf to the derivative of the corresponding tanh"""
+    """(nlf-bin mx dmin [scale [offset]]): sets nlf to scale s(mx x) + dmin x + offset; s is -1 below 0, else 1
+
+    The derivative dnlf is that of nlf-tanh for the same numbers. Their defaults are those of nlf-tanh.
+    """
     return _set_family(interpreter, "nlf-bin", mx, dmin, scale, offset)
 
 
 @net_word("nlf-lin")
 def nlf_lin(interpreter: Interpreter, dmin: Form, dmax: Form, th: Form = ABSENT) -> Form:
-    """(nlf-lin dmin dmax [th]): sets nlf to slope dmax up to th and dmin beyond; default f(1) = 1, or -1 if dmax < 0"""
+    """(nlf-lin dmin dmax [th]): sets nlf to a function of slope dmax from -th to th, and dmin beyond
+
+    By default th is chosen so that f(1) = 1, or -1 if dmax is negative.
+    """
     return _set_family(interpreter, "nlf-lin", dmin, dmax, th)
 
 
 @net_word("nlf-bell")
 def nlf_bell(interpreter: Interpreter) -> Form:
-    """(nlf-bell): sets nlf to the bell (1 - x^2)^3"""
+    """(nlf-bell): sets nlf to the bell (1 - x^2)^3 from -1 to 1, and 0 elsewhere"""
     return _set_family(interpreter, "nlf-bell")
 
 
@@ -162,90 +171,90 @@ def _knots(interpreter: Interpreter, name: str, xs: Form, ys: Form) -> Knots:
 
 @net_word("nlf-spline")
 def nlf_spline(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
-    """(nlf-spline xs ys): sets nlf to the natural cubic spline through these points"""
+    """(nlf-spline xs ys): sets nlf to the natural cubic spline through the points, and dnlf, ddnlf to match"""
     knots = _knots(interpreter, "nlf-spline", xs, ys)
     return _set_globals(interpreter, (Spline(knots), SplineDerivative(knots), SplineSecondDerivative(knots)))
 
 
 @net_word("nlf-f-0")
 def nlf_f_0(interpreter: Interpreter) -> Form:
-    """(nlf-f-0): the function 0"""
+    """(nlf-f-0): returns the function f(x) = 0"""
     return nlf.Zero()
 
 
 @net_word("nlf-f-tanh")
 def nlf_f_tanh(interpreter: Interpreter, a: Form, b: Form, c: Form, d: Form) -> Form:
-    """(nlf-f-tanh a b c d): the function a tanh(b x) + c x + d"""
+    """(nlf-f-tanh a b c d): returns the function f(x) = a tanh(b x) + c x + d"""
     return tanh_functions(interpreter, *_numbers("nlf-f-tanh", (a, b, c, d)))[0]
 
 
 @net_word("nlf-df-tanh")
 def nlf_df_tanh(interpreter: Interpreter, a: Form, b: Form, c: Form, d: Form) -> Form:
-    """(nlf-df-tanh a b c d): the function a b (1 - tanh(b x)^2) + c"""
+    """(nlf-df-tanh a b c d): returns the function f(x) = a b (1 - tanh(b x)^2) + c, the derivative of nlf-f-tanh"""
     return tanh_functions(interpreter, *_numbers("nlf-df-tanh", (a, b, c, d)))[1]
 
 
 @net_word("nlf-f-lin")
 def nlf_f_lin(interpreter: Interpreter, a: Form, b: Form, c: Form, d: Form) -> Form:
-    """(nlf-f-lin a b c d): the function (a b + c) x + d"""
+    """(nlf-f-lin a b c d): returns the function f(x) = (a b + c) x + d"""
     return nlf.Linear(*_numbers("nlf-f-lin", (a, b, c, d)))
 
 
 @net_word("nlf-f-piecewise")
 def nlf_f_piecewise(interpreter: Interpreter, a: Form, b: Form, c: Form, d: Form) -> Form:
-    """(nlf-f-piecewise a b c d): the function a clip(b x, -1, 1) + c x + d"""
+    """(nlf-f-piecewise a b c d): returns the function f(x) = a clip(b x, -1, 1) + c x + d"""
     return nlf.Piecewise(*_numbers("nlf-f-piecewise", (a, b, c, d)))
 
 
 @net_word("nlf-f-threshold")
 def nlf_f_threshold(interpreter: Interpreter, a: Form, b: Form, c: Form, d: Form) -> Form:
-    """(nlf-f-threshold a b c d): the function a s(b x) + c x + d, where s is -1 below 0, else 1"""
+    """(nlf-f-threshold a b c d): returns the function f(x) = a s(b x) + c x + d, where s is -1 below 0, else 1"""
     return nlf.Threshold(*_numbers("nlf-f-threshold", (a, b, c, d)))
 
 
 @net_word("nlf-f-bell")
 def nlf_f_bell(interpreter: Interpreter) -> Form:
-    """(nlf-f-bell): the function (1 - x^2)^3 between -1 and 1, else 0"""
+    """(nlf-f-bell): returns the function f(x) = (1 - x^2)^3 between -1 and 1, else 0"""
     return nlf.Bell()
 
 
 @net_word("nlf-df-bell")
 def nlf_df_bell(interpreter: Interpreter) -> Form:
-    """(nlf-df-bell): the derivative of the bell"""
+    """(nlf-df-bell): returns the derivative of nlf-f-bell"""
     return nlf.BellDerivative()
 
 
 @net_word("nlf-f-spline")
 def nlf_f_spline(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
-    """(nlf-f-spline xs ys): the natural cubic spline through these points, continued by straight lines"""
+    """(nlf-f-spline xs ys): returns the natural cubic spline through the points, continued by straight lines"""
     return Spline(_knots(interpreter, "nlf-f-spline", xs, ys))
 
 
 @net_word("nlf-df-spline")
 def nlf_df_spline(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
-    """(nlf-df-spline xs ys): the derivative of the spline through these points"""
+    """(nlf-df-spline xs ys): returns the derivative of nlf-f-spline for the same points"""
     return SplineDerivative(_knots(interpreter, "nlf-df-spline", xs, ys))
 
 
 @net_word("nlf-ddf-spline")
 def nlf_ddf_spline(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
-    """(nlf-ddf-spline xs ys): the second derivative of the spline through these points"""
+    """(nlf-ddf-spline xs ys): returns the second derivative of nlf-f-spline for the same points"""
     return SplineSecondDerivative(_knots(interpreter, "nlf-ddf-spline", xs, ys))
 
 
 @net_word("nlf-f-lisp")
 def nlf_f_lisp(interpreter: Interpreter, f: Form) -> Form:
-    """(nlf-f-lisp f): makes a non-linear function from a Lisp function"""
+    """(nlf-f-lisp f): returns a non-linearity that computes (f x) by a function of the program"""
     return nlf.LispNonLinearity(interpreter, f)
 
 
 @net_word("nlf-df-all")
 def nlf_df_all(interpreter: Interpreter, f: Form) -> Form:
-    """(nlf-df-all f): the derivative of f, as a central difference over 1/256 on both sides"""
+    """(nlf-df-all f): returns the derivative of the non-linearity f as (f(x + 1/256) - f(x - 1/256)) 128"""
     return nlf.CentralDifference(non_linearity(interpreter, f, "nlf-df-all", 0))
 
 
 @net_word("nlf-ddf-all")
 def nlf_ddf_all(interpreter: Interpreter, f: Form) -> Form:
-    """(nlf-ddf-all f): the second derivative of f, as a difference over 1/128 on both sides"""
+    """(nlf-ddf-all f): returns the second derivative of the non-linearity f, by differences over steps of 1/128"""
     return nlf.SecondDifference(non_linearity(interpreter, f, "nlf-ddf-all", 0))

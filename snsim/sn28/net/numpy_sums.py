@@ -100,14 +100,14 @@ class NumpyLoops:
         return np.array([math.tanh(value) for value in x.tolist()], np.float32)
 
     def weighted_sum(self, units: Units, edges: Edges, w: Memory, x: Memory, out: Memory) -> None:
-        """Set out = sum of w x over a unit's connections; 0 for a unit without connections."""
+        """Set `out` of each unit to the sum of w x over its connections; 0 for a unit without connections."""
         total = np.zeros(units.count, np.float32)
         for rows, at in by_rank(units, edges):
             total[rows] += w.array[edges.weight.array[at]] * x.array[edges.other.array[at]]
         out.array[units.array] = total
 
     def square_sum(self, units: Units, edges: Edges, w: Memory, h: Memory, out: Memory) -> None:
-        """Set out = sum of w^2 h; unchanged for a unit without connections."""
+        """Set `out` of each unit to the sum of w^2 h over its connections; without any it keeps its value."""
         total = np.zeros(units.count, np.float32)
         for rows, at in by_rank(units, edges):
             weight = w.array[edges.weight.array[at]]
@@ -116,7 +116,7 @@ class NumpyLoops:
         out.array[units.array[some]] = total[some]
 
     def moved_sum(self, units: Units, edges: Edges, w: Memory, t: Memory, d: Memory, x: Memory, out: Memory) -> None:
-        """Set out = sum of w t + d x, each of the two terms added by itself."""
+        """Set `out` of each unit to the sum of w t + d x over its connections, each term added by itself."""
         total = np.zeros(units.count, np.float32)
         for rows, at in by_rank(units, edges):
             weight, other = edges.weight.array[at], edges.other.array[at]
@@ -127,19 +127,19 @@ class NumpyLoops:
     def accumulate(
         self, units: Units, edges: Edges, x: Memory, g: Memory, rate: Memory, on_connection: bool, acc: Memory
     ) -> None:
-        """Add x (g rate) to acc for every connection, with the rate of the unit or of the connection."""
+        """Add x (g rate) to acc of the weight of every connection, with the rate of the unit or the connection."""
         at = edges.positions(units.array)
         units_entered = np.repeat(units.array, edges.counts[units.array])
         rates = rate.array[edges.connection.array[at] if on_connection else units_entered]
         np.add.at(acc.array, edges.weight.array[at], x.array[edges.other.array[at]] * (g.array[units_entered] * rates))
 
     def gather(self, units: Units, edges: Edges, sigma: Memory, hess: Memory) -> None:
-        """Add sigma to hess for every connection."""
+        """Add sigma of every connection to hess of its weight."""
         at = edges.positions(units.array)
         np.add.at(hess.array, edges.weight.array[at], sigma.array[edges.connection.array[at]])
 
     def average(self, units: Units, edges: Edges, gamma: float, gg: Memory, x: Memory, sigma: Memory) -> None:
-        """Set sigma = (1 - gamma) sigma + (gamma gg) x^2 for every connection."""
+        """Set sigma of every connection to (1 - gamma) sigma + (gamma gg) x^2."""
         at = edges.positions(units.array)
         units_entered = np.repeat(units.array, edges.counts[units.array])
         state, connection, share = x.array[edges.other.array[at]], edges.connection.array[at], np.float32(gamma)
@@ -158,7 +158,10 @@ class NumpyLoops:
         w: Memory,
         delta: Memory,
     ) -> None:
-        """Set delta = alpha delta + x ((1 - alpha) (g e)), then w = (1 - e decay) w + delta; e is the unit's rate."""
+        """For every connection, set delta = alpha delta + x ((1 - alpha) (g e)), then w = (1 - e decay) w + delta.
+
+        e is the learning rate of the unit that the connection enters.
+        """
         at = edges.positions(units.array)
         units_entered = np.repeat(units.array, edges.counts[units.array])
         weight, state, e = edges.weight.array[at], x.array[edges.other.array[at]], rate.array[units_entered]

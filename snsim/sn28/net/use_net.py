@@ -61,7 +61,7 @@ def non_linear_functions(interpreter: Interpreter, nlf: Nlf) -> FunctionTriple:
 
 @net_word("use-net", "iterative")
 def use_net(interpreter: Interpreter, name: Form) -> Form:
-    """(use-net 'name): makes a declared net the current net, and sets a variable for the units of each layer"""
+    """(use-net 'name): makes a declared net the current net, and sets a variable with its name to each layer's units"""
     if not isinstance(name, (Symbol, str)):
         raise CallError(
             f"use-net: expected the name of a net, got {interpreter.describe(name)}", 0, "write (use-net 'name)"

@@ -41,7 +41,7 @@ _RECORD = np.dtype([("pre", np.int64), ("post", np.int64), ("weight", np.float64
 
 @net_word("save-net")
 def save_net(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
-    """(save-net "f"): writes all weights; (save-net "f" layer ...): writes the connections among these units and age"""
+    """(save-net "f"): writes all weights to a binary file; (save-net "f" layer ...): calls save-net/merge"""
     if layers:
         return interpreter.call("save-net/merge", name, *layers)
     weights = _all_weights(interpreter)
@@ -51,7 +51,10 @@ def save_net(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
 
 @net_word("save-net/merge")
 def save_net_merge(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
-    """(save-net/merge "f" layer ...): writes the connections among these units, and age"""
+    """(save-net/merge "f" layer ...): writes to a binary file the connections among these units, and age
+
+    It also writes their connections from the bias.
+    """
     count, age, records = _records_between(interpreter, "save-net/merge", layers)
     packed = np.empty(len(records), [("pre", "<i4"), ("post", "<i4"), ("weight", "<f4")])
     for field in ("pre", "post", "weight"):
@@ -61,7 +64,7 @@ def save_net_merge(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
 
 @net_word("save-ascii-net")
 def save_ascii_net(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
-    """(save-ascii-net "f" [layer ...]): like save-net, but as text; without layers only 4 decimals"""
+    """(save-ascii-net "f" [layer ...]): like save-net, but writes text, without layers only 4 decimals"""
     if layers:
         return interpreter.call("save-ascii-net/merge", name, *layers)
     weights = _all_weights(interpreter)
@@ -79,7 +82,7 @@ def save_ascii_net_merge(interpreter: Interpreter, name: Form, *layers: Form) ->
 
 @net_word("save-weights-as-c")
 def save_weights_as_c(interpreter: Interpreter, name: Form, array: Form = ABSENT) -> Form:
-    """(save-weights-as-c "f" [name]): writes all weights as an array in C, with 4 decimals"""
+    """(save-weights-as-c "f" [name]): writes all weights as an array in C, named weights by default, with 4 decimals"""
     array_name = "weights" if array is ABSENT else text("save-weights-as-c", array, 1)
     if not array_name.replace("_", "a").isalnum() or array_name[0].isdigit() or not array_name.isascii():
         raise CallError(
@@ -153,7 +156,7 @@ def _write(interpreter: Interpreter, caller: str, name: Form, content: bytes, su
 
 @net_word("load-net")
 def load_net(interpreter: Interpreter, name: Form) -> Form:
-    """(load-net "f"): sets the weights from a file of any format, and age if the file has it"""
+    """(load-net "f"): sets the weights from a file that save-net or save-ascii-net wrote, and age if the file has it"""
     content = _read_named(interpreter, "load-net", name)
     merge = _read_merge(content, text("load-net", name))
     net = interpreter.part(Netspace)
@@ -180,7 +183,8 @@ def load_net(interpreter: Interpreter, name: Form) -> Form:
 def merge_net(interpreter: Interpreter, name: Form, units: Form = ABSENT) -> Form:
     """(merge-net "f"): the number of units in a merge file, () for other files; (merge-net "f" units): loads it
 
-    Like SN on a little-endian machine, it does not recognise the text form, which load-net reads.
+    The connections in the file get their weights among these units. Like SN on a little-endian machine, it does not
+    recognise the text form, which load-net reads.
     """
     content = _read_named(interpreter, "merge-net", name)
     merge = None if content[:4] == _TEXT_MERGE else _read_merge(content, text("merge-net", name))

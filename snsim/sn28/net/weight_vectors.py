@@ -46,7 +46,7 @@ def _add_words(field: str, attribute: str, meaning: str, modes: tuple[str, ...])
         return NIL
 
     to_matrix.__doc__ = (
-        f"({field}-to-matrix [m]): a vector of the {meaning}, in order of creation; it is written to m if given"
+        f"({field}-to-matrix [m]): a vector of the {meaning}, in order of creation; m receives it if given"
     )
     from_matrix.__doc__ = f"(matrix-to-{field} m): sets the {meaning} to the numbers of a matrix"
     net_word(f"{field}-to-matrix", *modes, makes=True)(to_matrix)

@@ -84,7 +84,7 @@ def format_matrix(values: np.ndarray) -> bytes:
 
 @special_word("load-matrix")
 def load_matrix(interpreter: Interpreter, form: Pair) -> Form:
-    """(load-matrix "f"): returns the matrix in a file; (load-matrix variable "f"): also puts it in a variable"""
+    """(load-matrix "f"): returns the matrix in a file; (load-matrix variable "f"): also sets the variable to it"""
     parts = interpreter.elements(form.cdr, "load-matrix")
     variable = parts[0] if len(parts) == 2 and isinstance(parts[0], Symbol) else None
     if len(parts) != (1 if variable is None else 2):
@@ -118,7 +118,10 @@ def save_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
 
 @word("save-ascii-matrix")
 def save_ascii_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
-    """(save-ascii-matrix m "f"): writes a matrix as text with four decimals; adds no suffix to the name"""
+    """(save-ascii-matrix m "f"): writes a matrix as text with 4 decimals; returns the name of the file
+
+    It adds no suffix to the name.
+    """
     return _save(
         interpreter,
         format_matrix(_matrix_argument(interpreter, "save-ascii-matrix", m)),
@@ -128,7 +131,7 @@ def save_ascii_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
 
 @word("export-raw-matrix")
 def export_raw_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
-    """(export-raw-matrix m "f"): writes only the elements of a matrix, in binary, little-endian"""
+    """(export-raw-matrix m "f"): writes the elements of a matrix as little-endian binary numbers, without its sizes"""
     values = _matrix_argument(interpreter, "export-raw-matrix", m)
     content = values.astype(values.dtype.newbyteorder("<")).tobytes()
     return _save(interpreter, content, text("export-raw-matrix", name, 1))
@@ -136,7 +139,7 @@ def export_raw_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
 
 @word("export-text-matrix")
 def export_text_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
-    """(export-text-matrix m "f"): writes the elements of a matrix as text, one number per line with four decimals"""
+    """(export-text-matrix m "f"): writes the elements of a matrix as text, one number per line with 4 decimals"""
     values = _matrix_argument(interpreter, "export-text-matrix", m)
     content = "".join(f"{x:6.4f}\n" for x in values.ravel().tolist()).encode()
     return _save(interpreter, content, text("export-text-matrix", name, 1))
@@ -144,7 +147,7 @@ def export_text_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
 
 @word("import-raw-matrix")
 def import_raw_matrix(interpreter: Interpreter, m: Form, name: Form, offset: Form = 0.0) -> Form:
-    """(import-raw-matrix m "f" [k]): fills a matrix with raw elements of its type, read from byte k (0) of a file"""
+    """(import-raw-matrix m "f" [k]): fills m with little-endian binary numbers from byte k, default 0, of a file"""
     target = matrix("import-raw-matrix", m)
     content, title = _read_named(interpreter, "import-raw-matrix", name)
     start = whole("import-raw-matrix", offset, 2)
@@ -163,7 +166,7 @@ def import_raw_matrix(interpreter: Interpreter, m: Form, name: Form, offset: For
 
 @word("import-text-matrix")
 def import_text_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
-    """(import-text-matrix m "f"): fills a matrix with the numbers in a text file, in any layout"""
+    """(import-text-matrix m "f"): fills a matrix with the first numbers in a text file, however it is laid out"""
     target = matrix("import-text-matrix", m)
     content, title = _read_named(interpreter, "import-text-matrix", name)
     try:

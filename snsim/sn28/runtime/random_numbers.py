@@ -107,14 +107,14 @@ class RandomGenerator:
 
 @word("seed")
 def seed(interpreter: Interpreter, n: Form) -> Form:
-    """(seed n): starts the sequence of random numbers that belongs to n, truncated to a whole number; ()"""
+    """(seed n): starts the random numbers of seed n, truncated to a whole number; returns ()"""
     interpreter.part(RandomGenerator).seed(finite("seed", number("seed", n)))
     return NIL
 
 
 @word("rand")
 def rand(interpreter: Interpreter, a: Form = ABSENT, b: Form = ABSENT) -> float:
-    """(rand): a random number from 0 to 1; (rand b): from -b to b; (rand a b): from a to b"""
+    """(rand): a random number, uniform from 0 to 1; (rand b): from -b to b; (rand a b): from a to b"""
     randomness = interpreter.part(RandomGenerator)
     if a is ABSENT:
         return randomness.rand()
@@ -124,7 +124,7 @@ def rand(interpreter: Interpreter, a: Form = ABSENT, b: Form = ABSENT) -> float:
 
 @word("gauss")
 def gauss(interpreter: Interpreter, first: Form = ABSENT, second: Form = ABSENT) -> float:
-    """(gauss [[m] s]): a random number from a normal distribution of mean m (0) and standard deviation s (1)"""
+    """(gauss [[m] s]): a random number, normal with mean m, default 0, and standard deviation s, default 1"""
     drawn = interpreter.part(RandomGenerator).gauss()
     if first is ABSENT:
         return drawn

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @word("sys")
 def sys(interpreter: Interpreter, command: Form) -> Form:
-    """(sys "command"): refused: a program may not run system commands"""
+    """(sys "command"): is an error: a program may not run system commands"""
     raise CallError(
         f"sys: did not run {interpreter.describe(command)}: a program may not run system commands",
         0,
@@ -39,7 +39,7 @@ def sys(interpreter: Interpreter, command: Form) -> Form:
 
 @word("unlink")
 def unlink(interpreter: Interpreter, name: Form) -> Form:
-    """(unlink "file"): removes a file that this program wrote"""
+    """(unlink "file"): removes a file that this program wrote; returns t; another file is an error"""
     files = interpreter.part(ProgramFiles)
     path = files.written_path(text("unlink", name))
     if path is None:
@@ -62,44 +62,44 @@ def unlink(interpreter: Interpreter, name: Form) -> Form:
 
 @word("lush-is-quiet")
 def lush_is_quiet(interpreter: Interpreter, quiet: Form = TRUE) -> Form:
-    """(lush-is-quiet [t]): returns t; snsim never mixes its own messages into a program's output"""
+    """(lush-is-quiet [t]): has no effect and returns t; snsim mixes no messages into a program's output"""
     return TRUE
 
 
 @word("basename", makes=True)
 def basename(interpreter: Interpreter, path: Form, suffix: Form = "") -> str:
-    """(basename "path" [".suffix"]): the last part of a path, without the suffix"""
+    """(basename "path" [".suffix"]): the last part of a path, without the suffix if it ends with that"""
     return PurePosixPath(text("basename", path)).name.removesuffix(text("basename", suffix, 1))
 
 
 @word("dirname", makes=True)
 def dirname(interpreter: Interpreter, path: Form) -> str:
-    """(dirname "path"): a path without its last part; "." for a path of one part"""
+    """(dirname "path"): the path without its last part; "." for a path of one part"""
     return str(PurePosixPath(text("dirname", path)).parent)
 
 
 @word("concat-fname", makes=True)
 def concat_fname(interpreter: Interpreter, folder: Form, name: Form = ABSENT) -> str:
-    """(concat-fname "folder" ["name"]): the path of a file in a folder"""
+    """(concat-fname "folder" ["name"]): the path of a file in the folder; the folder itself without a name"""
     path = text("concat-fname", folder)
     return path if name is ABSENT else str(PurePosixPath(path) / text("concat-fname", name, 1))
 
 
 @word("filep")
 def filep(interpreter: Interpreter, name: Form) -> Form:
-    """(filep "file"): t if this program can read such a file, else ()"""
+    """(filep "file"): t if there is such a file that this program may read, else ()"""
     return TRUE if interpreter.part(ProgramFiles).find(text("filep", name)) is not None else NIL
 
 
 @word("dirp")
 def dirp(interpreter: Interpreter, name: Form) -> Form:
-    """(dirp "folder"): t if this program can read such a folder, else ()"""
+    """(dirp "folder"): t if there is such a folder that this program may read, else ()"""
     return TRUE if interpreter.part(ProgramFiles).folders(text("dirp", name)) else NIL
 
 
 @word("files")
 def files(interpreter: Interpreter, folder: Form) -> Form:
-    """(files "folder"): the names in a folder that this program can read, with . and .., in alphabetical order"""
+    """(files "folder"): a list of the names in a folder that this program may read, with . and .., in order"""
     names: set[str] = {".", ".."}
     for path in interpreter.part(ProgramFiles).readable_folders(text("files", folder)):
         try:
@@ -116,20 +116,20 @@ def files(interpreter: Interpreter, folder: Form) -> Form:
 
 @word("mkdir")
 def mkdir(interpreter: Interpreter, name: Form) -> Form:
-    """(mkdir "folder"): makes a folder in the run folder; returns ()"""
+    """(mkdir "folder"): creates a folder in the run folder; returns ()"""
     interpreter.part(ProgramFiles).make_folder(text("mkdir", name))
     return NIL
 
 
 @word("chdir", makes=True)
 def chdir(interpreter: Interpreter, name: Form) -> str:
-    """(chdir "folder"): makes the names of files relative to a folder that this program can read; returns its path"""
+    """(chdir "folder"): makes the names of files relative to a folder that this program may read; returns its path"""
     return str(interpreter.part(ProgramFiles).change_folder(text("chdir", name)))
 
 
 @word("relative-fname", makes=True)
 def relative_fname(interpreter: Interpreter, folder: Form, name: Form) -> Form:
-    """(relative-fname "folder" "path"): the part of the path below the folder; () if the path leads elsewhere"""
+    """(relative-fname "folder" "path"): the part of the path below the folder; () if the path is not below it"""
     above = PurePosixPath(posixpath.normpath(text("relative-fname", folder)))
     path = PurePosixPath(posixpath.normpath(text("relative-fname", name, 1)))
     return str(path.relative_to(above)) if path.is_relative_to(above) else NIL
@@ -141,7 +141,10 @@ _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|SESSION", re
 
 @word("getenv", makes=True)
 def getenv(interpreter: Interpreter, name: Form) -> str:
-    """(getenv "NAME"): the text of a variable of the environment; "" if it is not set"""
+    """(getenv "NAME"): returns an environment variable as text, "" if it is not set
+
+    It refuses a name with KEY, TOKEN, SECRET, PASS, CREDENTIAL, AUTH, COOKIE or SESSION in it, in any case.
+    """
     variable = text("getenv", name)
     if _SECRET.search(variable):
         raise CallError(
@@ -158,7 +161,7 @@ def getenv(interpreter: Interpreter, name: Form) -> str:
 
 @word("time")
 def time_(interpreter: Interpreter) -> float:
-    """(time): the seconds since the beginning of 1970, with their fraction"""
+    """(time): the time in seconds since the beginning of 1970, with a fraction"""
     return time.time()
 
 
@@ -187,7 +190,7 @@ def flush(interpreter: Interpreter) -> Form:
 
 @word("beep")
 def beep(interpreter: Interpreter) -> str:
-    """(beep): rings the bell of the terminal, if there is one; returns the text "beep" itself"""
+    """(beep): rings the bell if the output is a terminal; returns "beep", a string"""
     if interpreter.port.isatty():
         interpreter.port.write("\a")
     return "beep"
@@ -208,7 +211,7 @@ def process_pending_events(interpreter: Interpreter) -> Form:
 
 @word("ask")
 def ask(interpreter: Interpreter, question: Form) -> Form:
-    """(ask "question"): t for yes, () for no; without a terminal it warns and returns t"""
+    """(ask "question"): asks the user; returns t for yes, () for no; without a terminal it warns and returns t"""
     prompt = text("ask", question)
     ask_user = interpreter.part(host_of).ask
     if ask_user is not None:
@@ -237,7 +240,7 @@ def _add_refused_panels() -> None:
         def refuse(interpreter: Interpreter, *arguments: Form, name: str = name, meaning: str = meaning) -> Form:
             raise CallError(f"{name} opens a control panel, which snsim does not have", None, f"it was {meaning}")
 
-        refuse.__doc__ = f"({name}): refused; it was {meaning}"
+        refuse.__doc__ = f"({name}): is an error: snsim has no control panels; it was {meaning}"
         word(name)(refuse)
 
 

@@ -48,7 +48,7 @@ class WritingStream:
 
 @word("open-read")
 def open_read(interpreter: Interpreter, name: Form, suffix: Form = ABSENT) -> Form:
-    """(open-read "file" ["suffix"]): a stream that reads from a file"""
+    """(open-read "file" ["suffix"]): returns a stream that reads from a file"""
     return _open_read(interpreter, text("open-read", name), *_suffixes("open-read", suffix))
 
 
@@ -70,7 +70,7 @@ def _open_read(interpreter: Interpreter, name: str, *suffixes: str) -> ReadingSt
 
 @word("open-write")
 def open_write(interpreter: Interpreter, name: Form, suffix: Form = ABSENT) -> Form:
-    """(open-write "file" ["suffix"]): a stream that writes to a new file in the run folder"""
+    """(open-write "file" ["suffix"]): returns a stream that writes to a new file in the run folder"""
     files = interpreter.part(ProgramFiles)
     path = files.writable_path(text("open-write", name), *_suffixes("open-write", suffix))
     files.write(path, b"")
@@ -79,7 +79,7 @@ def open_write(interpreter: Interpreter, name: Form, suffix: Form = ABSENT) -> F
 
 @word("open-append")
 def open_append(interpreter: Interpreter, name: Form, suffix: Form = ABSENT) -> Form:
-    """(open-append "file" ["suffix"]): a stream that appends to a file in the run folder"""
+    """(open-append "file" ["suffix"]): returns a stream that appends to a file in the run folder"""
     path = interpreter.part(ProgramFiles).writable_path(text("open-append", name), *_suffixes("open-append", suffix))
     return WritingStream(path)
 
@@ -93,7 +93,10 @@ def _suffixes(name: str, suffix: Form) -> list[str]:
 
 @special_word("reading")
 def reading(interpreter: Interpreter, form: Pair) -> Form:
-    """(reading stream form...): evaluates the forms, in which read, read-string and skip-char use the stream or file"""  # noqa: D401
+    """(reading stream form...): evaluates forms in which read, read-string and skip-char read from a stream or file
+
+    It returns the last value.
+    """  # noqa: D401
     cell = rest_of(form, 1, "(reading stream form...)")
     stream = interpreter.evaluate(cell.car, cell.at)
     if isinstance(stream, str):
@@ -113,7 +116,7 @@ def reading(interpreter: Interpreter, form: Pair) -> Form:
 
 @special_word("writing")
 def writing(interpreter: Interpreter, form: Pair) -> Form:
-    """(writing stream form...): evaluates the forms; in them everything printed goes to a stream or file"""  # noqa: D401
+    """(writing stream form...): evaluates forms whose printed text goes to a stream or file; returns the last value"""  # noqa: D401
     cell = rest_of(form, 1, "(writing stream form...)")
     stream = interpreter.evaluate(cell.car, cell.at)
     if isinstance(stream, str):
@@ -152,7 +155,7 @@ def _printing_to(interpreter: Interpreter, stream: WritingStream) -> Iterator[No
 
 @word("read")
 def read(interpreter: Interpreter) -> Form:
-    """(read): the next form of the text that is being read, without evaluating it"""
+    """(read): reads the next form of the stream of `reading`, and returns it unevaluated"""
     stream = _current_input(interpreter, "read")
     interpreter.budget.walk(len(stream.source.text) - stream.offset)  # the reader may scan the whole rest of the text
     form = stream.form()
@@ -165,7 +168,7 @@ def read(interpreter: Interpreter) -> Form:
 
 @word("read-string", makes=True)
 def read_string(interpreter: Interpreter, characters_or_class: Form = _LINE) -> str:
-    """(read-string): the rest of the line; (read-string n): n characters; (read-string "~@"): all up to the next @"""
+    """(read-string): the rest of the line; (read-string n): n characters; (read-string "~@"): all before the next @"""
     stream = _current_input(interpreter, "read-string")
     if isinstance(characters_or_class, float):
         count = whole("read-string", characters_or_class)
@@ -181,7 +184,7 @@ def read_string(interpreter: Interpreter, characters_or_class: Form = _LINE) -> 
 
 @word("skip-char")
 def skip_char(interpreter: Interpreter, characters_or_class: Form = _BLANKS) -> str:
-    r"""(skip-char ["class"]): skips blanks, or a class of characters; returns the next one, or "\\e" at the end"""
+    r"""(skip-char ["class"]): skips blanks, or the characters of a class; returns the next one, or "\\e" at the end"""
     stream = _current_input(interpreter, "skip-char")
     interpreter.budget.walk(len(stream.while_in(_character_class("skip-char", characters_or_class))))
     return stream.peek()

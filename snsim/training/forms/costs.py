@@ -136,10 +136,11 @@ def read_cost(node: Node, costs: Shelf[CostDefinition], net: Net | None, faults:
         definition = costs.get(args[0].name, args[0].span)
         numbers = [read_number(item, f"a number of cost {definition.name}", faults) for item in args[1:]]
         if len(numbers) > len(definition.parameters):
-            takes = ", ".join(p for p, _ in definition.parameters) or "no number"
+            count = len(definition.parameters)
+            takes = "no number" if not count else f"at most {count} number{'s' * (count > 1)}"
             syntax = " ".join([definition.name, *(f"[{p}]" for p, _ in definition.parameters)])
             faults.add(
-                f"cost {definition.name} takes {takes}; {len(numbers)} given", args[-1].span, f"write (cost {syntax})"
+                f"cost {definition.name} takes {takes}, not {len(numbers)}", args[-1].span, f"write (cost {syntax})"
             )
             return None
         stated = all_or_none(numbers)

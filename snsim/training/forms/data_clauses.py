@@ -111,7 +111,7 @@ def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | 
         ):
             if matrix.shape[1] != layer.units:
                 faults.add(
-                    f"{matrix.shape[1]} {what} a pattern, {layer.units} units in layer {layer.name}",
+                    f"{matrix.shape[1]} {what} per pattern, {layer.units} units in layer {layer.name}",
                     item.span,
                     f"write {layer.units} numbers in each row, or (layer {layer.name} {matrix.shape[1]})",
                 )

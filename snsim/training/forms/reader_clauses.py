@@ -99,7 +99,7 @@ def _read_test(node: Node, syntax: str, faults: Faults) -> float | None:
         return None
     if value <= 0 or (value > 1 and value != int(value)):
         faults.add(
-            f"(test {value:g}) must be a fraction between 0 and 1 or a whole number of patterns",
+            f"(test {value:g}) must be a fraction between 0 and 1, or a whole number of patterns, at least 1",
             arguments[0].span,
             "write a fraction, such as (test 0.2), or a number, such as (test 400)",
         )
@@ -266,7 +266,9 @@ def _options(node: Node, known: Sequence[str], faults: Faults) -> ReaderOptions:
     for one, other in _EXCLUSIVE:
         if one in spans and other in spans:
             faults.add(
-                f"({one} ...) and ({other} ...) cannot be combined", spans[other], f"leave ({one} ...) or it out"
+                f"({one} ...) and ({other} ...) cannot be combined",
+                spans[other],
+                f"remove ({one} ...) or ({other} ...)",
             )
     if "split-seed" in spans and "test" not in spans and "folds" not in spans:
         faults.add(

@@ -103,7 +103,7 @@ def read_dropout(node: Node, net: Net | None, faults: Faults) -> tuple[tuple[str
     chance = read_number(args[0], "the probability of dropout", faults)
     if chance is not None and not 0 <= chance < 1:
         faults.add(
-            f"a state is dropped with a probability from 0 to below 1, not {chance:g}",
+            f"the dropout probability must be from 0 to below 1, not {chance:g}",
             args[0].span,
             f"write {chance / 100:g} for {chance:g} percent" if 1 < chance < 100 else "write for example 0.5",
         )

@@ -1,0 +1,153 @@
+"""Measure what a command costs before and beside the learning: its start, a pass over few patterns, and reading data.
+
+    python benchmarks/start.py [--rounds N] [--json]
+
+Times are CPU times (user and system) in seconds. The commands run one after the other, N rounds of all of them, and the
+smallest time of each counts. Python itself, Python with NumPy, and XOR trained by plain Python and by NumPy stand
+beside them. `net of 1989` is the whole run of nets/lecun89-2022.sn, start to end; it needs its data (SNSIM_DATA).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+PASSES = 4000
+PATTERNS, TARGETS = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)), (-1.0, 1.0, -1.0, 1.0)
+
+GOALS = {  # seconds on an AMD EPYC with AVX-512
+    "snsim check nets/xor.sn": 0.25,
+    "snsim run nets/xor.sn": 0.30,
+    f"snsim run nets/xor.sn, {PASSES:,} passes": 0.9,
+    "a pass over the 4 patterns of XOR": 50e-6,
+    "net of 1989, 23 passes, both sets scored": 1.4,
+}
+
+
+def cpu_of(command: list[str], cache: Path) -> float:
+    """Return the CPU time of a command that must succeed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SNSIM_CACHE": str(cache)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's Python keeps the compiled modules
+    environment["PYTHONPYCACHEPREFIX"] = str(cache / "bytecode")
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def train_by_python(passes: int) -> float:
+    """Train XOR (2-2-1, tanh, one pattern at a time) by plain Python, score each pass, and return the last loss."""
+    hidden, output = [[0.3, -0.5, 0.1], [-0.4, 0.6, -0.2]], [0.5, -0.3, 0.2]
+    loss = 0.0
+    for _ in range(passes):
+        for (a, b), target in zip(PATTERNS, TARGETS):
+            h = [math.tanh(row[0] * a + row[1] * b + row[2]) for row in hidden]
+            y = math.tanh(output[0] * h[0] + output[1] * h[1] + output[2])
+            delta = (y - target) * (1 - y * y)
+            back = [delta * output[k] * (1 - h[k] * h[k]) for k in (0, 1)]
+            output = [output[0] - delta * h[0] / 3, output[1] - delta * h[1] / 3, output[2] - delta / 3]
+            for row, d in zip(hidden, back):
+                row[0], row[1], row[2] = row[0] - d * a / 3, row[1] - d * b / 3, row[2] - d / 3
+        loss = 0.0
+        for (a, b), target in zip(PATTERNS, TARGETS):
+            h = [math.tanh(row[0] * a + row[1] * b + row[2]) for row in hidden]
+            loss += (math.tanh(output[0] * h[0] + output[1] * h[1] + output[2]) - target) ** 2 / 8
+    return loss
+
+
+def train_by_numpy(passes: int) -> float:
+    """Train XOR as `train_by_python` does, with arrays of NumPy."""
+    x, d = np.array([(*pattern, 1.0) for pattern in PATTERNS]), np.array(TARGETS)
+    v, w = np.array([[0.3, -0.5, 0.1], [-0.4, 0.6, -0.2]]), np.array([0.5, -0.3, 0.2])
+    h = np.ones(3)
+    loss = 0.0
+    for _ in range(passes):
+        for inputs, target in zip(x, d):
+            h[:2] = np.tanh(v @ inputs)
+            y = np.tanh(w @ h)
+            delta = (y - target) * (1 - y * y)
+            back = delta * w[:2] * (1 - h[:2] ** 2)
+            w -= delta / 3 * h
+            v -= np.outer(back / 3, inputs)
+        states = np.concatenate([np.tanh(x @ v.T), np.ones((4, 1))], axis=1)
+        loss = float(((np.tanh(states @ w) - d) ** 2).mean() / 2)
+    return loss
+
+
+def cpu_of_call(action: Callable[[int], float]) -> float:
+    """Return the CPU time of PASSES passes."""
+    began = time.process_time()
+    action(PASSES)
+    return time.process_time() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="start-") as folder:
+        rows = measured(options.rounds, Path(folder))
+    if options.json:
+        print(json.dumps({"machine": platform.processor() or platform.machine(), "rows": rows}))
+        return
+    print("| what | CPU time | goal |\n|---|---|---|")
+    for row in rows:
+        goal = "" if row["goal"] is None else _time(row["goal"])
+        print(f"| {row['what']} | {_time(row['seconds'])} | {goal} |")
+
+
+def measured(rounds: int, folder: Path) -> list[dict[str, object]]:
+    """Return the rows of the table: what was measured, its seconds, and the goal if there is one."""
+    cache, out = folder / "cache", str(folder / "runs")
+    cache.mkdir()
+    snsim = [sys.executable, "-m", "snsim"]
+    xor = [*snsim, "run", "nets/xor.sn", "--out", out]
+    load = "from snsim import load_data; load_data({!r})"
+    commands = {
+        "Python": [sys.executable, "-c", "pass"],
+        "Python with NumPy": [sys.executable, "-c", "import numpy"],
+        "snsim --help": [*snsim, "--help"],
+        "snsim check nets/xor.sn": [*snsim, "check", "nets/xor.sn"],
+        "snsim run nets/xor.sn": xor,
+        f"snsim run nets/xor.sn, {PASSES:,} passes": [*xor, "--passes", str(PASSES)],
+        "the data set digits, read by Python": [sys.executable, "-c", load.format("digits")],
+    }
+    if os.environ.get("SNSIM_DATA"):
+        net = [*snsim, "run", "nets/lecun89-2022.sn", "--out", out, "--offline"]
+        commands["net of 1989, 23 passes, both sets scored"] = net
+        commands["the data set mnist-1989, read by Python"] = [sys.executable, "-c", load.format("mnist-1989")]
+    for command in commands.values():  # fills the caches
+        cpu_of(command, cache)
+    times: dict[str, float] = {}
+    for _ in range(rounds):
+        for what, command in commands.items():
+            times[what] = min(times.get(what, math.inf), cpu_of(command, cache))
+        for what, action in (("plain Python", train_by_python), ("NumPy", train_by_numpy)):
+            what = f"XOR, {PASSES:,} passes, by {what}"
+            times[what] = min(times.get(what, math.inf), cpu_of_call(action))
+    many, few = times[f"snsim run nets/xor.sn, {PASSES:,} passes"], times["snsim run nets/xor.sn"]
+    times["a pass over the 4 patterns of XOR"] = (many - few) / (PASSES - 40)
+    return [{"what": what, "seconds": seconds, "goal": GOALS.get(what)} for what, seconds in times.items()]
+
+
+def _time(seconds: object) -> str:
+    assert isinstance(seconds, float)
+    return f"{seconds * 1e6:.0f} us" if seconds < 0.01 else f"{seconds:.2f} s"
+
+
+if __name__ == "__main__":
+    main()

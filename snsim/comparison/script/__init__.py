@@ -1,0 +1,1 @@
+"""Watch an unmodified training script, and compare what it learns with a description."""
