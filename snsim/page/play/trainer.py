@@ -12,7 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
-from snsim.errors import SnError, Source
+from snsim.errors import SnError, Source, fail
 from snsim.operating_system import interrupt_main_thread
 from snsim.page.play.processes import faults_as_json
 from snsim.program import read_program
@@ -30,7 +30,10 @@ def main() -> None:
         source = Source(str(request["name"]), str(request["text"]), is_file=True)
         program = read_program(source, port=sys.stderr)
         name = request.get("training")
-        training = program.chosen_trainings(() if name is None else (str(name),))[0]
+        chosen = program.chosen_trainings(() if name is None else (str(name),))
+        if not chosen:
+            raise fail("this text declares no training", hint="(train NAME (data ...) ...) declares one")
+        training = chosen[0]
         options = Options(data=tuple(request.get("data") or ()), out=Path(request["out"]))
         seed = request.get("seed")
         for event in run(program, training, training.seeds[0] if seed is None else int(seed), options):
