@@ -204,7 +204,7 @@ def _checked_path(folder: Path) -> Path:
 
 
 def _check_own(place: Path, status: os.stat_result, is_kind: Callable[[int], bool]) -> None:
-    """Check that a file or folder belongs to this user and that only this user may write it. UnsafeCacheError if not."""
+    """Raise UnsafeCacheError unless a file or folder belongs to this user, and only this user may write it."""
     is_file = is_kind is stat.S_ISREG
     if not is_kind(status.st_mode):
         wanted = "plain file" if is_file else "folder"

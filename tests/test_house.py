@@ -178,6 +178,9 @@ LAW: dict[str, set[str]] = {
         "runs",
     },
     "studies": {
+        "page_templates",
+        "plots",
+        "reports",
         "errors",
         "escaping",
         "registry",
@@ -625,4 +628,13 @@ def test_every_shelf_entry_says_what_it_is() -> None:
             seen += 1
             assert len(entry.doc) >= 8, f'{kind.name} "{entry.name}" has no line of help'
             assert "\n" not in entry.doc
+            shorthand = re.search(r"[a-z] \(-?[0-9.]+\)(?![a-z^])", entry.doc)
+            assert shorthand is None, f'the help of {kind.name} "{entry.name}" writes a default as "{shorthand}"'
     assert seen > 100
+
+
+def test_help_shows_the_whole_docstring_of_a_word() -> None:
+    from snsim.glossary.names import explain
+
+    assert "So f = 0 returns the smallest and f = 1 the largest." in explain("quantile")
+    assert "winner" in explain("learn-tmap") and "() for an empty list" in explain("lasta")

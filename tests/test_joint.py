@@ -189,6 +189,9 @@ def test_reproduce_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert means == sorted(means)
     assert {r["training"] for r in values["joint"]["rows"]} == {"base", "g@rate=0.001", "g@rate=0.1"}
     assert values["joint"]["transform"] == {"test-misses": "sqrt", "train-misses": "sqrt"}
+    picture = Path("runs/reproduced/study.html").read_text()
+    assert picture.count("<figure") == 2  # the curves of the rate, and the pair of figures
+    assert "g@rate=0.001" in picture
     page = Path("runs/reproduced/study.md").read_text()
     assert "## All figures together" in page
     assert "| rate | 0\\.001 |" in page

@@ -163,7 +163,8 @@ def reproduce_files(programs: Sequence[Program], options: Options, reproduction:
         joint,
     )
     _write(page, report)
-    _print_end(page, report, failures, reproduction)
+    joint_pages = _write_joint_pages(page, report)
+    _print_end(page, joint_pages, report, failures, reproduction)
     if unjudged:
         raise SnError(unjudged)
     return FAULT if failures else 0
@@ -397,8 +398,39 @@ def _write(page: Path, report: study_page.Report) -> None:
         ) from None
 
 
+def _write_joint_pages(page: Path, report: study_page.Report) -> list[Path]:
+    """Write the page of each study that was judged together beside the report, and return their paths."""
+    if not report.joint:
+        return []
+    from snsim.studies import page as study_page
+    from snsim.studies.joint_page import joint_page
+
+    pages: list[Path] = []
+    for study in report.studies:
+        if study.name in report.joint:
+            own = (
+                page.with_suffix(".html")
+                if len(report.joint) == 1
+                else page.with_name(f"{page.stem}-{study.name}.html")
+            )
+            made = f"{report.date}; {study_page.machines_and_engines(report)}"
+            try:
+                write_output(own, joint_page(study, report.joint[study.name], report.command, made))
+            except OSError as error:
+                raise fail(
+                    f"the page {own} cannot be written: {error.strerror or error}",
+                    hint="name another file with --report; the runs are kept",
+                ) from None
+            pages.append(own)
+    return pages
+
+
 def _print_end(
-    page: Path, report: study_page.Report, failures: dict[Path, str], reproduction: ReproduceOptions
+    page: Path,
+    joint_pages: list[Path],
+    report: study_page.Report,
+    failures: dict[Path, str],
+    reproduction: ReproduceOptions,
 ) -> None:
     from snsim.studies import page as study_page
 
@@ -414,6 +446,8 @@ def _print_end(
             stream=sys.stdout,
         )
     )
+    for own in joint_pages:
+        echo(f"all figures together, with pictures: {for_line(own)}")
 
 
 def _check_base(studies: Sequence[plan.PlannedStudy], base: str | None) -> None:

@@ -25,7 +25,7 @@ from snsim.optional_packages import needing
 from snsim.studies.results import Row, Study
 
 _DRAWS = 400  # simulated sets of means, for the Monte Carlo error of a posterior
-_MOST_VALUES = 12  # a variable with more values is summed up by its quantiles
+MOST_VALUES = 12  # a variable with more values is summed up by its quantiles
 _QUANTILES = (0.05, 0.5, 0.95)
 
 
@@ -287,7 +287,7 @@ def _marginals(
         having = np.array([variable in row for row in settings])
         values = list(dict.fromkeys(row[variable] for row in settings if variable in row))
         numbers = _numbers(values)
-        if len(values) > _MOST_VALUES and numbers is not None:
+        if len(values) > MOST_VALUES and numbers is not None:
             own = np.array([float(row[variable]) for row in settings if variable in row])
             quantiles.append(
                 Quantiles(

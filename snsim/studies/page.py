@@ -111,6 +111,12 @@ def _provenance(report: Report) -> str:
     return "\n".join(lines)
 
 
+def machines_and_engines(report: Report) -> str:
+    """Return on which machines and with which engines the runs were made, as plain text."""
+    machines = "; ".join(f"{machine['processor']}, {machine['cores']} cores" for machine in _machines(report.runs))
+    return f"{machines or 'unknown machine'}; engine {', '.join(_engines(report.runs))}"
+
+
 def _machines(runs: Iterable[Run]) -> list[dict[str, Any]]:
     return _distinct(run.settings["machine"] for run in runs if "machine" in run.settings)
 
