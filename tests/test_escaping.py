@@ -223,4 +223,5 @@ def test_the_command_that_a_hint_gives_works(
     _, _, warned = snsim("check", "--", name)
     command = re.search("iconv .*", warned)
     assert command is not None and not steers(warned)
-    assert subprocess.run(["bash", "-c", command[0]], capture_output=True).stdout.decode() == '"\u00e9"'
+    subprocess.run(["bash", "-c", command[0]], capture_output=True, check=True)
+    assert Path("NEW.sn").read_text(encoding="utf-8") == '"\u00e9"'

@@ -182,22 +182,18 @@ class Judge:
             self.differ(
                 "mode",
                 f"the script evaluates in train() mode, with {', '.join(self._modes)}",
-                self.presented_at(event["number"]),
+                event["presented"],
                 place_of(event["place"]),
                 notes=["call model.eval() before an evaluation, and model.train() after it"],
             )
 
     def _take_full(self, event: Event) -> None:
         self.comparison.notes.append(
-            f"its weights are so many that only the first {event['number'] + 1:,} updates were watched"
+            f"its weights are so many that only the first {event['presented']:,} presentations were watched"
         )
 
     def _take_broken(self, event: Event) -> None:
         self.comparison.notes.append("watching ended early: " + event["text"].strip().split("\n")[-1][:200])
-
-    def presented_at(self, number: int) -> int:
-        """Return how many patterns were presented after `number` backward passes."""
-        return number * self.batch
 
     # ---- Initial weights -----------------------------------------------------------------------------------------
 
@@ -234,13 +230,12 @@ class Judge:
     def _take_backward(self, event: Event) -> None:
         number, batch = event["number"], max(1, event["batch"])
         if number > self._backwards:
-            self._presented += (number - self._backwards) * batch
             self._state_known = False
             self._open.clear()
         self.batch = batch
         self._backwards = number + 1
-        first = self._presented + 1
-        self._presented += batch
+        first = event["presented"] + 1
+        self._presented = event["presented"] + batch
         self.comparison.watched += batch
         if self.roles is None or self.weights is None:
             return
@@ -833,7 +828,7 @@ class Judge:
     # ---- The whole run -------------------------------------------------------------------------------------------
 
     def _take_end(self, event: Event) -> None:
-        total = event["number"] * self.batch
+        total = event["presented"]
         self.comparison.presentations = total
         self.comparison.seconds = event["seconds"]
         self.comparison.passes = total / self.patterns

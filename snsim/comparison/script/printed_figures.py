@@ -66,7 +66,7 @@ class FigureJudge:
             if own is None:
                 continue
             agrees, expected, reason = own
-            presentation = judge.presented_at(event["number"])
+            presentation = event["presented"]
             place = place_of(event["place"])
             judge.comparison.figures.append(PrintedFigure(text, split, value, expected, agrees, presentation, place))
             if not agrees:

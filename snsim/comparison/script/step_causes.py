@@ -168,7 +168,7 @@ def explain_optimizer(judge: JudgedScript, optimizers: Sequence[Event]) -> None:
     for event in optimizers:
         rates = {group["settings"].get("lr") for group in event["groups"]}
         if len(rates) == 1 and isinstance(rate := next(iter(rates)), (int, float)):
-            timeline.append((judge.presented_at(event["number"]), float(rate), event))
+            timeline.append((event["presented"], float(rate), event))
     if not timeline or judge.has("optimizer"):
         return
     first = judge.pass_settings(1).one_rate()

@@ -110,6 +110,7 @@ class Watcher:
         self.inputs, self.outputs = settings["inputs"], settings["outputs"]
         self.units = set(settings["units"])
         self.number = 0  # of backward passes
+        self.presented = 0  # patterns
         self.root: Any = None
         self.depth = 0
         self.leaves: list[Any] = []
@@ -228,12 +229,12 @@ class Watcher:
                 self.mode.__exit__(None, None, None)
                 self.in_mode = False
 
-    def watches(self, number: int) -> bool:
-        """Return whether a presentation (from 0) is watched: the first ones, and those round the end of a pass."""
-        if self.limit == 0 or number < self.limit:
+    def watches(self) -> bool:
+        """Return whether the next presentation is watched: the first ones, and those round the end of each pass."""
+        if self.limit == 0 or self.presented < self.limit:
             return True
-        place = number % self.pass_length
-        return bool(self.pass_length > 8 and (place < 2 or place >= self.pass_length - 2))
+        place, edge = self.presented % self.pass_length, 2 * self.last_batch
+        return bool(self.pass_length > 4 * edge and (place < edge or place >= self.pass_length - edge))
 
     # ---- Forward -------------------------------------------------------------------------------------------------
 
@@ -265,7 +266,7 @@ class Watcher:
         if x is None:
             return
         self.flush_evaluation_if_pending()
-        self.watching = self.watches(self.number)
+        self.watching = self.watches()
         self.set_mode(self.watching)
         self.clear_forward()
         self.batch = max(1, x.numel() // self.inputs)
@@ -420,10 +421,10 @@ class Watcher:
 
     def before_backward(self, roots: list[Any]) -> None:
         if self.root is None:
-            self.watching = self.watches(self.number)
+            self.watching = self.watches()
         self.use_one_thread()
         self.most_batch = max(8, 2 * self.batch)
-        if self.number % self.pass_length == 0:
+        if self.presented % self.pass_length == 0:
             self.pass_sum, self.pass_count = 0.0, 0
         found = self.graph_leaves(roots) if self.watching or not self.leaves else None
         if found is not None and any(id(one) not in self.leaf_numbers for one in found):
@@ -445,6 +446,8 @@ class Watcher:
     def after_backward(self, wanted: Any, gradients: Any) -> None:
         number = self.number
         self.number += 1
+        presented = self.presented
+        self.presented += self.batch
         self.last_batch = self.batch
         prints = self.pending["prints"] if self.pending is not None else []
         self.pending = None
@@ -475,6 +478,7 @@ class Watcher:
             "backward",
             arrays,
             number=number,
+            presented=presented,
             batch=self.batch,
             cost=self.cost,
             weights=self.snapshot_number,
@@ -486,14 +490,14 @@ class Watcher:
             cost_place=self.cost_place,
             backward_place=self.backward_place,
         )
-        if self.events.bytes > _MOST_BYTES and self.limit != number + 1:
-            self.limit = number + 1
-            self.events.write("full", number=number)
+        if self.events.bytes > _MOST_BYTES and not self.is_full:
+            self.limit, self.is_full = self.presented, True
+            self.events.write("full", presented=self.presented)
         self.clear_forward()
-        if not self.watches(self.number):
+        if not self.watches():
             self.after_window = True
 
-    after_window = False
+    after_window = is_full = False
 
     def flat_grad(self, grads: list[Any]) -> Any:
         torch = self.torch
@@ -643,6 +647,7 @@ class Watcher:
             self.groups = text
             self.events.write(
                 "optimizer",
+                presented=self.presented,
                 number=self.number,
                 name=type(optimizer).__name__,
                 groups=json.loads(text)[1],
@@ -679,6 +684,7 @@ class Watcher:
         self.events.write(
             "evaluation",
             {"prints": torch.tensor(prints[:200_000], dtype=torch.float64)},
+            presented=self.presented,
             number=self.number,
             weights=self.take_snapshot(),
             **done,
@@ -694,6 +700,7 @@ class Watcher:
         self.flush_evaluation()
         self.events.write(
             "printed",
+            presented=self.presented,
             number=self.number,
             text=text[:1000],
             weights=self.take_snapshot(),
@@ -730,6 +737,7 @@ class Watcher:
         self.flush_prints()
         self.events.write(
             "end",
+            presented=self.presented,
             number=self.number,
             steps=self.steps,
             weights=self.take_snapshot(),
