@@ -68,13 +68,20 @@ def net_5(p: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     return sn_tanh(h2.flatten(1) @ p["h2_output.weight"] + p["output.bias"])
 
 
+def windows(p: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """Two layers of 5x5 windows with step 2, as in scaling.py."""
+    h1 = sn_tanh(F.conv2d(border(x.view(-1, 1, 16, 16), 2), p["input_h1.weight"], stride=2) + p["h1.bias"])
+    h2 = sn_tanh(F.conv2d(border(h1, 2), p["h1_h2.weight"], stride=2) + p["h2.bias"])
+    return sn_tanh(h2.flatten(1) @ p["h2_output.weight"] + p["output.bias"])
+
+
 def lenet_5(p: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     def pooled(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         return sn_tanh(4 * F.avg_pool2d(maps, 2) * weight.view(-1, 1, 1) + bias.view(-1, 1, 1))
 
     c1 = sn_tanh(F.conv2d(x.view(-1, 1, 32, 32), p["input_c1.weight"], p["c1.bias"]))
     s2 = pooled(c1, p["c1_s2.weight"], p["s2.bias"])
-    dense = torch.zeros(16, 6, 5, 5).index_put((TABLE[0], TABLE[1]), p["s2_c3.weight"])
+    dense = torch.zeros(16, 6, 5, 5, dtype=x.dtype).index_put((TABLE[0], TABLE[1]), p["s2_c3.weight"])
     c3 = sn_tanh(F.conv2d(s2, dense, p["c3.bias"]))
     s4 = pooled(c3, p["c3_s4.weight"], p["s4.bias"])
     c5 = sn_tanh(F.conv2d(s4, p["s4_c5.weight"], p["c5.bias"])).flatten(1)
@@ -88,16 +95,18 @@ NETS = {
     "lecun89-full": lecun89_full,
     "net-5": net_5,
     "lenet-5": lenet_5,
+    "dense": lecun89_full,
+    "windows": windows,
 }
 
 
 class Torch:
-    """Eager PyTorch with one thread: loss.backward() and an SGD step after every pattern."""
+    """Eager PyTorch with one thread: loss.backward() and an SGD step after every pattern or batch."""
 
-    def __init__(self, net: str, weights: dict[str, np.ndarray], mean: bool):
+    def __init__(self, net: str, weights: dict[str, np.ndarray], mean: bool, dtype: torch.dtype = torch.float32):
         torch.set_num_threads(1)
         self.forward, self.mean = NETS[net], mean
-        self.p = {name: torch.tensor(value, dtype=torch.float32, requires_grad=True) for name, value in weights.items()}
+        self.p = {name: torch.tensor(value, dtype=dtype, requires_grad=True) for name, value in weights.items()}
 
     def learn(self, inputs: np.ndarray, targets: np.ndarray, rate: float) -> None:
         optimizer = torch.optim.SGD(self.p.values(), lr=rate)
@@ -107,6 +116,20 @@ class Torch:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+
+    def learn_batches(self, inputs: np.ndarray, targets: np.ndarray, rate: float, batch: int) -> None:
+        """Make one step after each batch, with the mean of the derivatives of its patterns."""
+        optimizer = torch.optim.SGD(self.p.values(), lr=rate)
+        for x, d in zip(torch.from_numpy(inputs).split(batch), torch.from_numpy(targets).split(batch)):
+            square = (self.forward(self.p, x) - d) ** 2
+            loss = square.mean() if self.mean else 0.5 * square.sum(1).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    def outputs(self, inputs: np.ndarray, batch: int) -> np.ndarray:
+        with torch.no_grad():
+            return torch.cat([self.forward(self.p, x) for x in torch.from_numpy(inputs).split(batch)]).numpy()
 
     def parameters(self) -> dict[str, np.ndarray]:
         return {name: value.detach().numpy() for name, value in self.p.items()}

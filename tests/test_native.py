@@ -432,14 +432,14 @@ def test_interrupted_batch_leaves_no_sums(monkeypatch: pytest.MonkeyPatch) -> No
     from snsim.engines.native import engine as native
 
     made = plan(declared(HERE.parent / "nets" / "net-5.sn")["net-5"])
-    x, d = patterns(made, 7)
+    x, d = patterns(made, 150)  # more than are in memory at once
     by = rule("sgd")
     whole, broken = (build(made, HALF_SQUARES, by, "float64") for _ in range(2))
     for engine in (whole, broken):
         engine.load_parameters(weights(made))
-    whole.learn(x, d, settings(made, by, batch=7))
+    whole.learn(x, d, settings(made, by, batch=150))
 
-    monkeypatch.setattr(native, "_PIECE", 2)
+    monkeypatch.setattr(native, "_PIECE", 50)
     run, calls = jit.ProcessHost.run, []
 
     def interrupted(self, code, name, *arguments):
@@ -450,7 +450,7 @@ def test_interrupted_batch_leaves_no_sums(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(jit.ProcessHost, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        broken.learn(x, d, settings(made, by, batch=7))
-    broken.learn(x, d, settings(made, by, batch=7))
-    assert calls == ["gather"] * (3 + 4) + ["apply"]
+        broken.learn(x, d, settings(made, by, batch=150))
+    broken.learn(x, d, settings(made, by, batch=150))
+    assert calls == ["gather"] * (3 + 3) + ["apply"]
     close(broken.parameters(), whole.parameters(), 1e-14)

@@ -279,7 +279,11 @@ def test_the_commands_of_the_page_run_as_shown(tmp_path: Path) -> None:
         ("a.csv", "sepal length,sepal width,petal length,petal width\n1,2,x,4\n", '"x" is not a finite number'),
         ("a.npy", np.zeros((2, 5)), "has the shape (2, 5), expected (patterns, 4)"),
         ("a.npy", np.array([[0, 1, np.nan, 3]]), "a.npy holds nan at [0, 2]"),
-        ("a.png", Image.new("L", (8, 8)), "a.png is a gray picture; the net iris takes 4 numbers"),
+        (
+            "a.png",
+            Image.new("L", (8, 8)),
+            "a.png is a picture, which is read as one gray map; the net iris takes 4 numbers",
+        ),
         ("a.pdf", "%PDF-1.4", "a.pdf is a PDF document; expected a picture"),
     ],
 )

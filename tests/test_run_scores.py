@@ -61,8 +61,8 @@ def lines_of(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "passes.jsonl").read_text().splitlines()]
 
 
-def by_torch(folder: Path, run: str, x: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
-    """Loss and answers, by layers of PyTorch with the weights of a run. Inputs are scaled by the training file."""
+def outputs_by_torch(folder: Path, run: str, x: np.ndarray) -> np.ndarray:
+    """Outputs (patterns, 4), by layers of PyTorch with the weights of a run. Inputs are scaled by the training file."""
     weights = {name: torch.as_tensor(array) for name, array in load_file(folder / run / "weights.safetensors").items()}
     learned = np.load(folder.parent / "iris.npz")["x_train"]
     net = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.Linear(6, 4))
@@ -74,9 +74,18 @@ def by_torch(folder: Path, run: str, x: np.ndarray, labels: np.ndarray) -> tuple
     with torch.no_grad():
         for layer in net:
             out = torch.tanh(layer(out) * (2 / 3)) / np.tanh(2 / 3)
-    targets = torch.nn.functional.one_hot(torch.as_tensor(labels), 4).double() * 2 - 1
-    loss = float(((out.double() - targets) ** 2).sum(1).mean() / 2)
-    return loss, out.numpy().argmax(1)
+    return out.double().numpy()
+
+
+def by_torch(folder: Path, run: str, x: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+    """Loss and answers of the net of a run, by PyTorch."""
+    return figures(outputs_by_torch(folder, run, x), labels)
+
+
+def figures(out: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+    """Loss and answers of outputs (patterns, 4)."""
+    targets = np.eye(4)[labels] * 2 - 1
+    return float(((out - targets) ** 2).sum(1).mean() / 2), out.argmax(1)
 
 
 def test_own_data_give_the_figures_of_the_last_pass(folder: Path) -> None:
@@ -121,10 +130,26 @@ def test_several_runs_have_a_mean_and_a_deviation(folder: Path) -> None:
     code, out, err = snsim("test", *runs, "--csv")
     assert code == 0, err
     lines = list(csv.DictReader(io.StringIO(out)))
-    assert [line["run"] for line in lines] == [*(run.name for run in runs), "mean", "deviation"]
+    assert [line["run"] for line in lines] == [*(run.name for run in runs), "mean", "deviation", "vote"]
     assert float(lines[3]["loss"]) == pytest.approx(summary["mean"]["loss"])
     code, out, err = snsim("test", runs[0], folder / "runs" / "line")
     assert code == 0 and "the runs have different test data, iris.npz, line.csv" in out and "mean " not in out
+
+
+def test_a_vote_is_the_mean_of_the_outputs_and_common_misses_are_named(folder: Path) -> None:
+    runs = [folder / "runs" / f"iris-seed{seed}" for seed in (1, 2, 3)]
+    x, labels = flowers(40, 6)
+    outputs = [outputs_by_torch(folder / "runs", run.name, x) for run in runs]
+    missed = np.array([out.argmax(1) != labels for out in outputs])
+    summary = told(*runs)[-1]
+    loss, answers = figures(np.mean(outputs, axis=0), labels)
+    assert summary["vote"]["loss"] == pytest.approx(loss, rel=1e-5)
+    assert summary["vote"]["misses"] == int((answers != labels).sum())
+    assert summary["missed_by_all"] == np.flatnonzero(missed.all(0)).tolist() != []
+    assert summary["missed_by_some"] == np.flatnonzero(missed.any(0)).tolist()
+    code, out, _ = snsim("test", *runs)
+    numbers = ", ".join(map(str, summary["missed_by_all"]))
+    assert code == 0 and f"all 3 miss {len(summary['missed_by_all'])} (counted from 0): {numbers}" in out
 
 
 def test_a_regression_by_least_squares_of_its_own(folder: Path, tmp_path: Path) -> None:

@@ -299,12 +299,15 @@ def confusion(outputs: SplitOutputs) -> tuple[str, Any, str]:
     return "confusion", confusion_of(outputs), outputs.run.name
 
 
-@plot.command(short_help="Error on the patterns kept over the percentage rejected.")
+@plot.command(short_help="Error on the patterns that are kept against the percentage rejected.")
 @click.option("--error", type=Percent(), default="1%", show_default=True, help="Error allowed on the patterns kept.")
 @_with_output
 @_with_outputs_of_run
 def rejection(outputs: SplitOutputs, error: float) -> tuple[str, Any, str]:
-    """Draw the error of RUN on the patterns kept over the percentage rejected (in numbers: `snsim reject`)."""
+    """Draw the error of RUN on the patterns that are kept against the percentage rejected.
+
+    `snsim reject` prints it in numbers.
+    """
     from snsim.reports.picture_data import rejection_of
 
     return "rejection", rejection_of(outputs.run, error), outputs.run.name

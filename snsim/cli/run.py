@@ -273,7 +273,7 @@ def options_from(stated: Mapping[str, Any], presets: Mapping[str, float | str]) 
 
 
 def data_of_option(names: Sequence[str], sets: Shelf[Any]) -> tuple[str, ...]:
-    """Return the names of --data, or one absolute path.
+    """Return the names given with --data; for a file or folder its absolute path alone.
 
     WrongUseError for an unknown data set, and for a path beside other names.
     """

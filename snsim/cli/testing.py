@@ -17,14 +17,17 @@ from snsim.cli.reading import trained_net
 from snsim.colour import echo
 from snsim.errors import SnError
 from snsim.escaping import for_json, for_line
+from snsim.registry import listed
 from snsim.text_table import aligned
 
 if TYPE_CHECKING:
-    from snsim.runs.run_scores import RunScore
+    from snsim.runs.run_scores import RunScore, Vote
+    from snsim.training.scores import Score
 
 _MOST_CLASSES = 26  # that stand side by side; of more, only the most frequent confusions are shown
 _MOST_LETTERS = 100  # of their names
 _MOST_PAIRS = 12
+_MOST_MISSES = 40  # that all runs miss; `--json` has all
 _OWN = ", the data of the run itself"
 
 
@@ -54,8 +57,8 @@ def test(
     r"""Print loss, error, misses and confusions of the net of RUN on data with answers.
 
     Other data are scaled as those of the run were, and their classes are found by name. With several RUNs each has a
-    line, and the last lines are the mean and the standard deviation (n - 1). RUN may be a net of the gallery that comes
-    with trained weights.
+    line; below stand the mean and the standard deviation (n - 1), the vote, which is the mean of their outputs, and
+    which patterns all of them miss. RUN may be a net of the gallery that comes with trained weights.
 
     \b
     snsim test runs/iris                        on the run's own test data
@@ -66,7 +69,7 @@ def test(
         raise WrongUseError("--csv and --json cannot be combined", "give only one of them")
     from snsim.cli.run import sayer
     from snsim.runs.options import Options
-    from snsim.runs.run_scores import mean_and_deviation, score_named
+    from snsim.runs.run_scores import mean_and_deviation, score_named, vote
 
     quiet = as_csv or as_json
     say = sayer(quiet, False)
@@ -78,12 +81,13 @@ def test(
         summary = mean_and_deviation(scores)
     except SnError as error:
         why_none = f"{error.faults[0].message}; {error.faults[0].hint}"
+    together = vote(scores)
     if as_json:
-        _print_json(scores, summary)
+        _print_json(scores, summary, together)
     elif as_csv:
-        _print_csv(scores, summary)
+        _print_csv(scores, summary, together)
     else:
-        _print_text(scores, summary, why_none)
+        _print_text(scores, summary, why_none, together)
 
 
 def _source(data: str) -> str | Path:
@@ -101,32 +105,49 @@ def _where(score: RunScore) -> str:
 
 
 def _print_text(
-    scores: Sequence[RunScore], summary: tuple[Mapping[str, float], Mapping[str, float]] | None, why_none: str
+    scores: Sequence[RunScore],
+    summary: tuple[Mapping[str, float], Mapping[str, float]] | None,
+    why_none: str,
+    together: Vote | None,
 ) -> None:
     if len(scores) == 1:
         one = scores[0]
         echo(f"{for_line(one.name)} after pass {one.pass_number}: {_where(one)}{_OWN if one.is_own else ''}\n")
         heads = ["loss", "half mse", "error %", "misses", "patterns"]
-        echo("\n".join(aligned([heads, [*_cells(one), f"{one.score.patterns:,}"]], "rrrrr")))
+        echo("\n".join(aligned([heads, [*_cells(one.score), f"{one.score.patterns:,}"]], "rrrrr")))
         for text in (_of_each_output(one), _confusion(one)):
             if text:
                 echo(f"\n{text}")
         return
     rows = [["run", "pass", "loss", "half mse", "error %", "misses", "data"]]
-    rows += [[score.name, str(score.pass_number), *_cells(score), _where(score)] for score in scores]
+    rows += [[score.name, str(score.pass_number), *_cells(score.score), _where(score)] for score in scores]
     if summary is not None:
         for name, figures in zip(("mean", "deviation"), summary):
             cells = [f"{figures[key]:.4e}" for key in ("loss", "half_mse")]
             rows.append([name, "", *cells, f"{figures['error']:.2f}", f"{figures['misses']:.1f}", ""])
+    if together is not None:
+        rows.append(["vote", "", *_cells(together.score), "the mean of the outputs"])
     echo("\n".join(aligned(rows, "lrrrrrl")))
+    if together is not None:
+        echo(f"\n{_missed_together(together, len(scores))}")
     if all(score.is_own for score in scores):
         echo("\neach on the data of the run itself")
     if why_none:
         echo(f"\n{why_none}")
 
 
-def _cells(score: RunScore) -> list[str]:
-    figures = score.score
+def _missed_together(together: Vote, runs: int) -> str:
+    """Return how many patterns some and all runs miss, and the numbers of the latter."""
+    some, every = len(together.missed_by_some), len(together.missed_by_all)
+    counts = (
+        f"at least one run misses {some:,} {'pattern' if some == 1 else 'patterns'}, and all {runs:,} miss {every:,}"
+    )
+    if not every:
+        return counts
+    return f"{counts} (counted from 0): {listed(map(str, together.missed_by_all.tolist()), every, _MOST_MISSES)}"
+
+
+def _cells(figures: Score) -> list[str]:
     return [f"{figures.loss:.4e}", f"{figures.half_mse:.4e}", f"{figures.error:.2f}", f"{figures.misses:,}"]
 
 
@@ -164,13 +185,17 @@ def _counted(counts: Any) -> Any:
     return np.ndenumerate(counts)
 
 
-def _figures(score: RunScore) -> dict[str, Any]:
+def _figures(score: Score) -> dict[str, Any]:
     from snsim.runs.run_scores import FIGURES
 
-    return {name: getattr(score.score, name) for name in FIGURES if getattr(score.score, name) is not None}
+    return {name: getattr(score, name) for name in FIGURES if getattr(score, name) is not None}
 
 
-def _print_json(scores: Sequence[RunScore], summary: tuple[Mapping[str, float], Mapping[str, float]] | None) -> None:
+def _print_json(
+    scores: Sequence[RunScore],
+    summary: tuple[Mapping[str, float], Mapping[str, float]] | None,
+    together: Vote | None,
+) -> None:
     for score in scores:
         entry: dict[str, Any] = {
             "run": score.name,
@@ -179,7 +204,7 @@ def _print_json(scores: Sequence[RunScore], summary: tuple[Mapping[str, float], 
             "split": score.split or None,
             "own_data": score.is_own,
             "patterns": score.score.patterns,
-            **_figures(score),
+            **_figures(score.score),
             "outputs": list(score.output_names),
         }
         if score.score.output_misses is not None:
@@ -190,10 +215,19 @@ def _print_json(scores: Sequence[RunScore], summary: tuple[Mapping[str, float], 
             entry["confusion"] = confusion(score.outputs, score.targets, "").counts.tolist()
         echo(for_json(entry))
     if summary is not None:
-        echo(for_json({"runs": len(scores), "mean": dict(summary[0]), "deviation": dict(summary[1])}))
+        of_all: dict[str, Any] = {"runs": len(scores), "mean": dict(summary[0]), "deviation": dict(summary[1])}
+        if together is not None:
+            of_all["vote"] = _figures(together.score)
+            of_all["missed_by_all"] = together.missed_by_all.tolist()
+            of_all["missed_by_some"] = together.missed_by_some.tolist()
+        echo(for_json(of_all))
 
 
-def _print_csv(scores: Sequence[RunScore], summary: tuple[Mapping[str, float], Mapping[str, float]] | None) -> None:
+def _print_csv(
+    scores: Sequence[RunScore],
+    summary: tuple[Mapping[str, float], Mapping[str, float]] | None,
+    together: Vote | None,
+) -> None:
     from snsim.runs.run_scores import FIGURES
 
     lines = io.StringIO(newline="")
@@ -205,4 +239,7 @@ def _print_csv(scores: Sequence[RunScore], summary: tuple[Mapping[str, float], M
         writer.writerow([*head, *("" if value is None else value for value in values)])
     for name, figures in zip(("mean", "deviation"), summary or ()):
         writer.writerow([name, "", "", "", "", *(figures.get(key, "") for key in FIGURES)])
+    if together is not None:
+        figures = _figures(together.score)
+        writer.writerow(["vote", "", "", "", together.score.patterns, *(figures.get(key, "") for key in FIGURES)])
     echo(lines.getvalue().rstrip("\n"))

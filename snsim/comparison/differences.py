@@ -28,11 +28,13 @@ _Part = tuple[str, str]  # what, and of which layer; the cost is of none
 
 @dataclass(frozen=True)
 class LayerDifference:
-    """The largest differences of a layer over all presentations, divided by the largest number that they are between.
+    """The largest relative differences of a layer over all presentations.
 
-    `states` are those of the layer; `gradients` and `weights` (the update of each weight, from equal weights and by
-    equal gradients) are those that enter it. None means that there is nothing to compare; for states, that the module
-    computes no equal states although it learns the same.
+    `states`: of the layer, divided by its largest state on the first side. `gradients`: of the parameters that enter
+    it, divided by their largest gradient. `weights`: of the update of these parameters, compared with what the rule of
+    the training makes of the second side's own gradients, and divided by the size of the weight plus the largest step
+    so far. None means that there is nothing to compare; for states, that the module computes no equal states although
+    it learns the same.
     `moved` is not a difference of the two: it is the largest distance of a weight from its initial value at the end.
     """
 
@@ -53,7 +55,7 @@ class Divergence:
     this part differs. `note` describes a pattern in the differences, or is empty. `cause` is its name: an option of the
     optimizer ("rate", "decay", "momentum", "nesterov", "dampening", "betas", "delta", "amsgrad"), "rule", "optimizer",
     "zero-grad", "no-gradient", "table", "constant", "cost", "dropout"; empty where no cause is known. `size` is the
-    difference, divided by the largest number that it is between, and `allowed` what rounding or the tolerance explains.
+    relative difference, as in `LayerDifference`, and `allowed` what rounding or the tolerance explains.
     """
 
     number: int
@@ -97,7 +99,7 @@ class Comparison:
 
     @property
     def largest(self) -> float:
-        """Return the largest difference of all, divided by the largest number that it is between."""
+        """Return the largest relative difference of all: of the cost, and as `LayerDifference` has them."""
         values = [v for row in self.layers for v in (row.states, row.gradients, row.weights) if v is not None]
         return max([self.cost, *values])
 

@@ -20,6 +20,10 @@ from snsim.network.wiring import Attention, Dense, Frames, Windows
 NO_RULE = UpdateRule("none", (), (), ())
 _INDEX, _TABLE = 8, 24  # bytes of an index, and of a connection in an explicit table
 _VECTOR = 16  # numbers in the widest vector of the native engine
+_GROUP, _GROUP_BYTES = (
+    (4, 64),
+    5 << 19,
+)  # patterns in memory at once, and what their cells take unless weights take more
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +73,8 @@ MemoryEstimate = Callable[[Workload], MemoryNeed]
 def native_memory(work: Workload) -> MemoryNeed:
     """Estimate the memory of the native engine.
 
-    It keeps one block of numbers: weights with their states and sums, layers, and copies for windows.
+    It keeps one block of numbers: weights with their states and sums, and for each pattern of a group layers and copies
+    for windows.
     """
     b, n, rule = work.bytes_a_number, work.weights, work.rule
     kept = fold_rule(rule, work.constants).keys() - {"w"} if rule.assignments else set(rule.states)
@@ -80,13 +85,15 @@ def native_memory(work: Workload) -> MemoryNeed:
     )
     cells = n + sum(_padding(c) for c in work.net.connections)
     normed = sum(c.wiring.weights for c in work.net.connections if c.weight_norm)
-    layers = work.units * (8 * b + 3 * _INDEX)
+    of_pattern = (
+        8 * b * work.units + sum(_buffers(c, work.net) * 4 * b for c in work.net.connections) + _attention(work.net) * b
+    )
+    least, most = (patterns * of_pattern for patterns in _GROUP)
     resident = (
         cells * (4 + b * beside)
         + normed * b * (1 + sums)
-        + layers
-        + sum(_buffers(c, work.net) * 4 * b for c in work.net.connections)
-        + _attention(work.net) * b
+        + 3 * _INDEX * work.units
+        + min(most, max(least, _GROUP_BYTES, 2 * b * _served(work.net)))
     )
     resident += sum(c.wiring.connections * (_TABLE + 8) for c in work.net.connections if c.wiring.structure is None)
     largest = max((c.wiring.weights for c in work.net.connections), default=0)
@@ -97,6 +104,11 @@ def native_memory(work: Workload) -> MemoryNeed:
         (6 * b if work.holds_curvature or rule.conjugate else 0) * n,
         b * n * (1 + states),
     )
+
+
+def _served(net: Net) -> int:
+    """Return the number of weights of full connections, each of which serves a whole group of patterns."""
+    return sum(c.wiring.weights for c in net.connections if isinstance(c.wiring.structure, Dense))
 
 
 def reference_memory(work: Workload) -> MemoryNeed:

@@ -324,7 +324,7 @@ class Evaluator(Variables):
 
     @property
     def rewritten(self) -> int:
-        """How often a list was changed in place. A word that cannot name the cell adds 1; others call `changed`."""
+        """How often a list was changed in place: words call `changed`. Setting it forgets all translations."""
         return self._rewritten
 
     @rewritten.setter

@@ -256,7 +256,8 @@ class NetForm:
         self.faults.add(
             f"a bias is unit, map, column or none, not {describe(args[0])}",
             args[0].span,
-            "write (bias unit) for one bias per unit, (bias map) for one per map, or (bias none)",
+            "write (bias unit) for one bias per unit, (bias map) for one per map, (bias column) for one per column, "
+            "or (bias none)",
         )
         return "none"
 

@@ -442,9 +442,9 @@ class _Describer:
             {
                 "name": cells.name,
                 "units": cells.units,
-                "x": cells.x.offset,
-                "slope": cells.slope.offset,
-                "error": cells.delta["g"].offset,
+                "x": code.block.offset(cells.x),
+                "slope": code.block.offset(cells.slope),
+                "error": code.block.offset(cells.delta["g"]),
                 "unit_of_cell_blob": None
                 if cells.is_plain
                 else self._array(f"cells {cells.name}", cells.unit_of_cell, "i4"),

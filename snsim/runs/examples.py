@@ -211,7 +211,7 @@ class SourceFolder:
                 raise fail(
                     f'"{shown(name)}" cannot be read: {reason}',
                     span,
-                    hint="name a file below the folder of the program, or below that of --data-dir",
+                    hint="correct the name, or the links that it leads through",
                 ) from None
             if not place.is_relative_to(resolve(allowed)):
                 is_outside = True

@@ -256,7 +256,7 @@ class Predictor:
         if len(shape) < 2 or (len(shape) == 3 and shape[0] > 1):
             takes = f"{shape[0]:,} numbers" if len(shape) == 1 else f"{shape[0]} maps of {shape[1]}x{shape[2]}"
             raise fail(
-                f"{name} is a gray picture; the net {self.training.net.name} takes {takes}",
+                f"{name} is a picture, which is read as one gray map; the net {self.training.net.name} takes {takes}",
                 hint="give the inputs in a csv or npy file",
             )
         if self.record is None:

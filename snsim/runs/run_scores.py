@@ -15,6 +15,7 @@ from snsim.runs.labelled_data import LabelledPatterns, read_labelled
 from snsim.runs.opened_run import OpenedRun, have_classes
 from snsim.runs.options import Options, Say
 from snsim.runs.predictor import Predictor
+from snsim.training.criteria import CRITERIA
 from snsim.training.memory_need import PatternCounts, check_memory
 from snsim.training.scores import Score, score_outputs
 from snsim.training.spec import Training
@@ -39,6 +40,8 @@ class RunScore:
     outputs, targets : array (patterns, output units)
     output_names : tuple of str
         A class, a target or a number for each output.
+    training : Training
+        Its cost and its criterion made the score.
     """
 
     name: str
@@ -51,6 +54,14 @@ class RunScore:
     outputs: np.ndarray
     targets: np.ndarray
     output_names: tuple[str, ...]
+    training: Training
+
+    @property
+    def missed(self) -> np.ndarray:
+        """Whether each pattern is missed, bool (patterns,)."""
+        name, numbers = self.training.criterion
+        right = CRITERIA.get(name).right(np.asarray(self.outputs, np.float64), self.targets, *numbers)
+        return np.logical_not(right)
 
     @property
     def have_classes(self) -> bool:
@@ -99,6 +110,7 @@ def _on_own_data(run: OpenedRun, split: str | None) -> RunScore:
         shown.outputs,
         patterns.targets,
         Predictor.of_run(run).output_names,
+        training,
     )
 
 
@@ -120,6 +132,7 @@ def _on_other_data(
         outputs,
         data.patterns.targets,
         predictor.output_names,
+        training,
     )
 
 
@@ -134,6 +147,47 @@ def _score(training: Training, outputs: np.ndarray, targets: np.ndarray, title: 
 
 
 FIGURES = ("loss", "half_mse", "mse", "error", "misses", "rejection")
+
+
+@dataclass(frozen=True, eq=False)
+class Vote:
+    """Several nets together on the same patterns.
+
+    Attributes
+    ----------
+    score : Score
+        Of the mean of their outputs.
+    missed_by_all, missed_by_some : array of int
+        The patterns that every net misses, and those that at least one misses, counted from 0.
+    """
+
+    score: Score
+    missed_by_all: np.ndarray
+    missed_by_some: np.ndarray
+
+
+def vote(scores: Sequence[RunScore]) -> Vote | None:
+    """Return what several nets do together; None for fewer than two, or if they do not do the same task.
+
+    They do if their patterns, outputs, targets, costs and criteria are equal.
+    """
+    if len(scores) < 2:
+        return None
+    first = scores[0]
+    for other in scores[1:]:
+        if (other.digest, other.split, other.output_names) != (first.digest, first.split, first.output_names):
+            return None
+        if (other.training.cost, other.training.criterion) != (first.training.cost, first.training.criterion):
+            return None
+        if not np.array_equal(other.targets, first.targets):
+            return None
+    outputs = np.mean([np.asarray(score.outputs, np.float64) for score in scores], axis=0)
+    missed = np.array([score.missed for score in scores])
+    return Vote(
+        score_outputs(outputs, first.targets, first.training.cost, first.training.criterion),
+        np.flatnonzero(missed.all(0)),
+        np.flatnonzero(missed.any(0)),
+    )
 
 
 def mean_and_deviation(scores: Sequence[RunScore]) -> tuple[dict[str, float], dict[str, float]] | None:

@@ -126,12 +126,14 @@ def _make_patterns(
     inputs = np.ascontiguousarray(inputs, dtype)
     targets = _make_targets(training, examples, split, span)
     within(targets, dtype, f"the targets of {examples.name}", span, _SCALE_HINT)
-    if training.cost.softmax and np.abs(targets.sum(axis=1) - 1).max() > 1e-6:
+    distances = np.abs(targets.sum(axis=1) - 1)
+    if training.cost.softmax and distances.max() > 1e-6:
+        first = int((distances > 1e-6).argmax())
         raise fail(
-            f"cross-entropy needs targets that sum to 1; those for {examples.name} sum to "
-            f"{targets[0].sum():g} in the first pattern",
+            f"cross-entropy needs targets that sum to 1; those of pattern {first} (from 0) of {examples.name} sum to "
+            f"{targets[first].sum():g}",
             span,
-            hint="for data with class labels write (targets 0 1)",
+            hint="with class labels write (targets 0 1); else scale the targets, or choose another cost",
         )
     return Patterns(inputs, targets)
 

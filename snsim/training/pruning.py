@@ -49,7 +49,7 @@ def kept_masks(net: Net, state: Mapping[str, np.ndarray]) -> KeptMasks | None:
 
 
 def count_remaining(net: Net, masks: KeptMasks | None) -> RemainingCounts:
-    """Return the counts of what remains; `masks` None means that nothing was pruned."""
+    """Return how many connections and weights that learn are not pruned; `masks` None means that none was."""
     learning = [p for p in net.parameters if p.learns]
     if masks is None:
         return RemainingCounts(sum(_connection_count(net, p) for p in learning), sum(p.size for p in learning))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from snsim.comparison.script.events import Event, Place, place_of
 from snsim.comparison.script.expected_update import ExpectedUpdate, PassSettings, keeps_no_state
 from snsim.comparison.script.find_patterns import PatternFinder
 from snsim.comparison.script.printed_figures import FigureJudge
-from snsim.comparison.script.result import ScriptComparison, ScriptDifference
+from snsim.comparison.script.result import NO_SIDES, ScriptComparison, ScriptDifference
 from snsim.comparison.script.roles import Roles, ScriptParameter, find_roles
 from snsim.comparison.script.step_causes import explain_optimizer, explain_step
 from snsim.engines.plan import plan
@@ -28,9 +27,6 @@ from snsim.training.spec import Training
 
 _NOT_COMPUTED = ("flatten", "reshape", "view", "pad", "__getitem__", "squeeze", "unsqueeze", "permute", "contiguous")
 _FACTOR_PRESENTATIONS = 50  # for which a factor must hold before it is reported
-
-
-NO_SIDES: Mapping[str, tuple[np.ndarray, np.ndarray]] = MappingProxyType({})
 
 
 class Judge:
@@ -46,21 +42,21 @@ class Judge:
         self._engine_name = engine
         self._plan = plan(self.net)
         self._engines: dict[str, Engine] = {}
-        self._weights: np.ndarray | None = None
-        self._weights_number = -1
+        self.weights: np.ndarray | None = None
+        self.weights_number = -1
         self._open: list[_Backward] = []
         self._presented = 0  # patterns
         self._backwards = 0
-        self._batch = 1
+        self.batch = 1
         self._expected: tuple[ExpectedUpdate, ExpectedUpdate] | None = None
         self._state_known = True
         self._settings: dict[int, PassSettings] = {}
         self._output_form = ""
         self._prints: list[np.ndarray] = []
-        self._optimizers: list[Event] = []
+        self.optimizers: list[Event] = []
         self._modes: list[str] = []
-        self._cost_factors: list[float] = []
-        self._agreed_steps = 0
+        self.cost_factors: list[float] = []
+        self.agreed_steps = 0
         self._previous_move: np.ndarray | None = None
         self.figures = FigureJudge(self)
 
@@ -123,8 +119,8 @@ class Judge:
 
     def _take_weights(self, event: Event) -> None:
         w, number = event.arrays["w"].astype(np.float64), event["snapshot"]
-        before = self._weights
-        self._weights, self._weights_number = w, number
+        before = self.weights
+        self.weights, self.weights_number = w, number
         if before is None or self.roles is None or len(before) != len(w):
             if self.roles is not None and number == 0:
                 self._judge_initial(w)
@@ -159,11 +155,11 @@ class Judge:
         )
 
     def _take_step(self, event: Event) -> None:
-        if self._open and self._weights is not None and self.roles is not None:
-            self._judge_step(self._weights, self._weights, place_of(event["place"]))
+        if self._open and self.weights is not None and self.roles is not None:
+            self._judge_step(self.weights, self.weights, place_of(event["place"]))
 
     def _take_optimizer(self, event: Event) -> None:
-        self._optimizers.append(event)
+        self.optimizers.append(event)
         if not self.comparison.optimizer:
             settings = event["groups"][0]["settings"] if event["groups"] else {}
             shown = ", ".join(
@@ -201,7 +197,7 @@ class Judge:
 
     def presented_at(self, number: int) -> int:
         """Return how many patterns were presented after `number` backward passes."""
-        return number * self._batch
+        return number * self.batch
 
     # ---- Initial weights -----------------------------------------------------------------------------------------
 
@@ -241,12 +237,12 @@ class Judge:
             self._presented += (number - self._backwards) * batch
             self._state_known = False
             self._open.clear()
-        self._batch = batch
+        self.batch = batch
         self._backwards = number + 1
         first = self._presented + 1
         self._presented += batch
         self.comparison.watched += batch
-        if self.roles is None or self._weights is None:
+        if self.roles is None or self.weights is None:
             return
         settings = self.pass_settings(first)
         inputs, targets = self._judge_data(event, first, batch)
@@ -403,7 +399,7 @@ class Judge:
         return self._engines[dtype]
 
     @property
-    def _epsilon(self) -> float:
+    def epsilon(self) -> float:
         return float(np.finfo(self.comparison.dtype if self.comparison.dtype == "float64" else "float32").eps)
 
     def _gates(
@@ -441,7 +437,7 @@ class Judge:
         self, event: Event, first: int, x: np.ndarray, gates: Mapping[str, np.ndarray], is_dropped: bool
     ) -> bool:
         """Compare states and outputs; return whether they agree or cannot be compared."""
-        assert self.roles is not None and self._weights is not None
+        assert self.roles is not None and self.weights is not None
         ours = self._states(x, "float64")
         if is_dropped:
             return True  # states behind a dropped layer depend on the gates: the gradient is compared
@@ -450,7 +446,7 @@ class Judge:
         def agree(layer: str, distance: float) -> bool:
             """Return whether rounding explains a difference; single precision is computed only where it may matter."""
             scale = float(np.abs(ours[layer]).max(initial=0.0))
-            least = 64 * self._epsilon * max(scale, 1e-3)
+            least = 64 * self.epsilon * max(scale, 1e-3)
             if distance <= least or self.comparison.dtype == "float64":
                 return distance <= least
             if not rounded:
@@ -541,9 +537,9 @@ class Judge:
         return None
 
     def _states(self, x: np.ndarray, dtype: str) -> dict[str, np.ndarray]:
-        assert self.roles is not None and self._weights is not None
+        assert self.roles is not None and self.weights is not None
         engine = self.engine(dtype)
-        engine.load_parameters(self.roles.to_ours(self._weights))
+        engine.load_parameters(self.roles.to_ours(self.weights))
         with np.errstate(all="ignore"):
             states = engine.states(x)
         return {name: np.asarray(value, np.float64) for name, value in states.items()}
@@ -575,8 +571,8 @@ class Judge:
         self, x: np.ndarray, d: np.ndarray, gates: Mapping[str, np.ndarray], dtype: str = "float64"
     ) -> dict[str, np.ndarray]:
         """Return the gradients summed over the patterns, from the script's weights, computed in a type."""
-        assert self.roles is not None and self._weights is not None
-        weights = self.roles.to_ours(self._weights)
+        assert self.roles is not None and self.weights is not None
+        weights = self.roles.to_ours(self.weights)
         engine = self.engine(dtype)
         engine.load_parameters(weights)
         engine.load_state({key: np.zeros_like(value) for key, value in engine.state().items()})
@@ -616,10 +612,10 @@ class Judge:
         if y is not None and y.size == d.size:
             outputs = _as_outputs(y.reshape(d.shape).astype(np.float64), self._output_form)
             expected = _cost(self.training, outputs, d) / divisor
-            slack = 512 * self._epsilon * (abs(expected) + math.sqrt(abs(expected)))
+            slack = 512 * self.epsilon * (abs(expected) + math.sqrt(abs(expected)))
             if abs(theirs_cost - expected) > slack:
                 factor = theirs_cost / expected if expected else math.inf
-                self._cost_factors.append(factor)
+                self.cost_factors.append(factor)
                 self._pending_cost = (theirs_cost, expected, outputs)
         expected_gradient = self.roles.to_theirs({name: g / divisor for name, g in ours.items()})
         uncertain: np.ndarray | None = None  # how far single precision is from it, computed where it may matter
@@ -636,11 +632,11 @@ class Judge:
                 )
         wrong = []
         by_name = {p.name: p for p in self.net.parameters}
-        for name, _, places in self._layers():
+        for name, _, places in self.layers():
             p = by_name[name]
             mine, their = expected_gradient[places], fresh[places]
             scale = float(np.abs(mine).max(initial=0.0))
-            slack = 128 * self._epsilon * scale + 1e-30
+            slack = 128 * self.epsilon * scale + 1e-30
             distance = float(np.abs(mine - their).max(initial=0.0))
             if distance > slack and self.comparison.dtype != "float64":
                 if uncertain is None:
@@ -695,8 +691,8 @@ class Judge:
         return f" ({' + '.join(self.roles.joined[name])})" if self.roles.joined.get(name) else ""
 
     def _penalty_text(self, more: float) -> str:
-        assert self._weights is not None
-        squares = float(self._weights @ self._weights)
+        assert self.weights is not None
+        squares = float(self.weights @ self.weights)
         penalty = more / squares if squares else 0.0
         short = float(f"{penalty:.2g}")
         if short and abs(penalty - short) < 2e-3 * abs(short):
@@ -744,8 +740,8 @@ class Judge:
             else:
                 self._report_cost_and_gradient(last.event, last.first)
         if agrees or is_excused:
-            self._agreed_steps += 1
-            for _, layer, places in self._layers() if agrees else ():
+            self.agreed_steps += 1
+            for _, layer, places in self.layers() if agrees else ():
                 distance = float(np.abs((expected - after)[places]).max(initial=0.0))
                 self._note_largest(layer, "weights", distance, after[places])
         elif not self.has("step", "optimizer", "schedule"):
@@ -767,13 +763,13 @@ class Judge:
 
     def _note_factor(self) -> None:
         """Note a cost that is a constant multiple, where the rate makes up for it."""
-        factors = self._cost_factors
+        factors = self.cost_factors
         if len(factors) == _FACTOR_PRESENTATIONS and np.ptp(factors) <= 1e-3 * abs(factors[0]):
             self.comparison.notes.append(
                 f"its cost is {factors[0]:.4g} times that of the description, and its rate makes up for it"
             )
 
-    def _layers(self) -> list[tuple[str, str, np.ndarray]]:
+    def layers(self) -> list[tuple[str, str, np.ndarray]]:
         """Return (parameter, its layer, the numbers of the script that it has) for each that the script has."""
         if self._layer_places is None:
             assert self.roles is not None
@@ -791,17 +787,17 @@ class Judge:
         self, move: np.ndarray, expected: np.ndarray, before: np.ndarray, after: np.ndarray, strict: bool
     ) -> bool:
         """Return whether two moves of the weights agree up to rounding; not strict, up to that of the gradient too."""
-        for _, _, places in self._layers():
+        for _, _, places in self.layers():
             size = float(np.abs(expected[places]).max(initial=0.0))
-            slack = self._epsilon * (2 * np.maximum(np.abs(before[places]), np.abs(after[places])) + 64 * size)
+            slack = self.epsilon * (2 * np.maximum(np.abs(before[places]), np.abs(after[places])) + 64 * size)
             if not strict:
-                slack = slack + 1e4 * self._epsilon * size
+                slack = slack + 1e4 * self.epsilon * size
             if not np.all(np.abs(move[places] - expected[places]) <= slack):
                 return False
         return True
 
     def _curvature(self, opened: Sequence[_Backward], kind: str | None) -> dict[str, np.ndarray]:
-        if kind is None or self.roles is None or self._weights is None or any(one.x is None for one in opened):
+        if kind is None or self.roles is None or self.weights is None or any(one.x is None for one in opened):
             return {}
         x = np.concatenate([one.x for one in opened if one.x is not None])
         d = np.concatenate([one.d for one in opened if one.d is not None])
@@ -825,29 +821,29 @@ class Judge:
 
     def _judge_stray_change(self, before: np.ndarray, after: np.ndarray, event: Event) -> None:
         change = float(np.abs(after - before).max(initial=0.0))
-        changed = [name for name, _, places in self._layers() if np.any(before[places] != after[places])]
+        changed = [name for name, _, places in self.layers() if np.any(before[places] != after[places])]
         self.differ(
             "step",
             f"the weights change once more after the update, by up to {change:.3g} ({', '.join(changed[:4])})",
             self._presented,
             place_of(event["place"]),
-            next((layer for name, layer, _ in self._layers() if name in changed), ""),
+            next((layer for name, layer, _ in self.layers() if name in changed), ""),
         )
 
     # ---- The whole run -------------------------------------------------------------------------------------------
 
     def _take_end(self, event: Event) -> None:
-        total = event["number"] * self._batch
+        total = event["number"] * self.batch
         self.comparison.presentations = total
         self.comparison.seconds = event["seconds"]
         self.comparison.passes = total / self.patterns
         self.comparison.exact = self.comparison.watched >= total > 0
         if not total:
             return
-        if self._open and self._weights is not None and event["steps"] == 0 and self._backwards:
+        if self._open and self.weights is not None and event["steps"] == 0 and self._backwards:
             self._judge_batch_without_end()
         self._judge_order()
-        explain_optimizer(self, self._optimizers)
+        explain_optimizer(self, self.optimizers)
         wanted = self.training.passes
         if total != wanted * self.patterns:
             self.differ(

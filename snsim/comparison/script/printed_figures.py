@@ -17,7 +17,7 @@ from snsim.training.prepare import Patterns
 from snsim.training.scores import mean_cost
 
 if TYPE_CHECKING:
-    from snsim.comparison.script.judge import Judge
+    from snsim.comparison.script.judged import JudgedScript
 
 _NUMBER = r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf"
 _WORD = r"loss|cost|errors?|err|misses|missed|accuracy|acc"
@@ -42,7 +42,7 @@ class _Scores:
 class FigureJudge:
     """Judges printed figures; the scores of the weights at each moment are computed once."""
 
-    def __init__(self, judge: Judge):
+    def __init__(self, judge: JudgedScript):
         self._judge = judge
         self._scores: dict[int, dict[str, _Scores]] = {}
         self._evaluations: list[Event] = []
@@ -53,11 +53,11 @@ class FigureJudge:
 
     def take_printed(self, event: Event) -> None:
         judge = self._judge
-        if judge.roles is None or judge._weights is None or not judge.roles.is_complete(judge.net):
+        if judge.roles is None or judge.weights is None or not judge.roles.is_complete(judge.net):
             return
         if judge.has("forward") or judge.has("data"):
             return  # its net is another one, so its figures say nothing more
-        if judge._weights_number != event["weights"]:
+        if judge.weights_number != event["weights"]:
             return
         scores = self._scores_at(event["weights"])
         for text, word, value, digits, percent in figures(event["text"]):
@@ -89,9 +89,9 @@ class FigureJudge:
     def _scores_at(self, weights: int) -> dict[str, _Scores]:
         if weights not in self._scores:
             judge = self._judge
-            assert judge.roles is not None and judge._weights is not None
+            assert judge.roles is not None and judge.weights is not None
             engine = judge.engine()
-            engine.load_parameters(judge.roles.to_ours(judge._weights))
+            engine.load_parameters(judge.roles.to_ours(judge.weights))
             parts: dict[str, Patterns | None] = {"train": judge.data.train, "test": judge.data.test}
             self._scores[weights] = {
                 name: self._score(compute_outputs(engine, part.inputs), part.targets)
@@ -144,7 +144,7 @@ class FigureJudge:
         if word in ("loss", "cost", "error") and not percent:
             factor = self._cost_factor()
             seen = [cost for cost in costs if np.isfinite(cost)]
-            seen += [cost / self._judge._batch for cost in seen]
+            seen += [cost / self._judge.batch for cost in seen]
             if split != "test" and any(abs(value - cost) <= slack + 1e-4 * abs(cost) for cost in seen):
                 return None  # the mean cost of its presentations, not of its weights now
             if factor and any(abs(value - factor * own) <= slack + 1e-4 * abs(factor * own) for own, _ in expected):
@@ -153,7 +153,7 @@ class FigureJudge:
         return False, own, self._reason(word, value, slack, percent, split, scores)
 
     def _cost_factor(self) -> float | None:
-        factors = self._judge._cost_factors
+        factors = self._judge.cost_factors
         return factors[0] if factors and np.ptp(factors) <= 1e-3 * abs(factors[0]) else None
 
     def _reason(

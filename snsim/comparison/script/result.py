@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
 from snsim.comparison.script.distribution_fit import InitialFit
 from snsim.comparison.script.events import Place
+
+NO_SIDES: Mapping[str, tuple[np.ndarray, np.ndarray]] = MappingProxyType({})
 
 # In the order in which they are judged and reported.
 KINDS = (

@@ -12,7 +12,7 @@ from snsim.comparison.script.events import Event, place_of
 from snsim.comparison.script.expected_update import PassSettings
 
 if TYPE_CHECKING:
-    from snsim.comparison.script.judge import Judge
+    from snsim.comparison.script.judged import JudgedScript
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class StepCause:
 
 
 def explain_step(
-    judge: Judge,
+    judge: JudgedScript,
     before: np.ndarray,
     after: np.ndarray,
     expected: np.ndarray,
@@ -37,10 +37,10 @@ def explain_step(
 ) -> StepCause:
     """Return why the weights `after` an update are not the `expected` ones."""
     move, wanted = after - before, expected - before
-    layers = judge._layers()
+    layers = judge.layers()
     wrong = [one for one in layers if not _close(judge, move[one[2]], wanted[one[2]], before[one[2]])]
     optimizer = _optimizer_text(judge, settings)
-    kind = "schedule" if judge._agreed_steps else "optimizer"
+    kind = "schedule" if judge.agreed_steps else "optimizer"
     rate = settings.one_rate()
     name, layer, places = wrong[0] if wrong else layers[0]
     hint = (optimizer,) if optimizer else ()
@@ -91,9 +91,9 @@ def _near(one: float | None, other: float) -> bool:
     return one is not None and abs(one - other) <= 2e-3 * abs(other)
 
 
-def _close(judge: Judge, move: np.ndarray, wanted: np.ndarray, before: np.ndarray) -> bool:
+def _close(judge: JudgedScript, move: np.ndarray, wanted: np.ndarray, before: np.ndarray) -> bool:
     size = float(np.abs(wanted).max(initial=0.0))
-    slack = judge._epsilon * (2 * np.abs(before) + 64 * size)
+    slack = judge.epsilon * (2 * np.abs(before) + 64 * size)
     return bool(np.all(np.abs(move - wanted) <= slack))
 
 
@@ -114,11 +114,11 @@ def _fit(a: np.ndarray, b: np.ndarray) -> float | None:
 # ---- What the optimizer says -------------------------------------------------------------------------------------
 
 
-def _optimizer_text(judge: Judge, settings: PassSettings) -> str:
+def _optimizer_text(judge: JudgedScript, settings: PassSettings) -> str:
     """Return how the settings of the script's optimizer differ from the description, or ""."""
-    if not judge._optimizers:
+    if not judge.optimizers:
         return ""
-    event = judge._optimizers[-1]
+    event = judge.optimizers[-1]
     rule = settings.stage.rule
     texts = []
     classes = {"sgd": "SGD", "adamw": "AdamW"}
@@ -159,7 +159,7 @@ def _shown(value: Any) -> str:
     return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
 
 
-def explain_optimizer(judge: Judge, optimizers: Sequence[Event]) -> None:
+def explain_optimizer(judge: JudgedScript, optimizers: Sequence[Event]) -> None:
     """Compare the rate of the optimizer with that of the description, in each pass of the whole run.
 
     Where the cost is a multiple and the rate makes up for it, the ratio of the first pass counts.
@@ -198,7 +198,7 @@ def explain_optimizer(judge: Judge, optimizers: Sequence[Event]) -> None:
         return
 
 
-def _schedule_notes(judge: Judge, timeline: Sequence[tuple[int, float, Event]], ratio: float) -> list[str]:
+def _schedule_notes(judge: JudgedScript, timeline: Sequence[tuple[int, float, Event]], ratio: float) -> list[str]:
     """Say that the rates are those of the description some passes early or late, if they are."""
     passes = max(1, round(judge.comparison.passes))
     if passes < 2:

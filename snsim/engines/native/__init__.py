@@ -61,7 +61,7 @@ def ir_text(
     options: Mapping[str, float] | None = None,
     portable: bool = False,
 ) -> str:
-    """Return the LLVM IR that learns pattern by pattern, with one rate for each parameter.
+    """Return the LLVM IR that learns pattern by pattern, where the rate of each parameter is one number, not an array.
 
     `options` are those of `build`; without them the defaults of the rule are used.
     """

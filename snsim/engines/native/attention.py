@@ -38,12 +38,12 @@ class AttentionKernel:
         self.lanes = block.machine.lanes
         self.width = block.machine.padded(self.positions)
         per_head, weights = self.size * self.width, self.positions * self.width
-        self.queries, self.results = block.take(self.heads * per_head), block.take(self.heads * per_head)
-        self.weights = block.take(self.heads * weights)
+        self.queries, self.results = block.cells.take(self.heads * per_head), block.cells.take(self.heads * per_head)
+        self.weights = block.cells.take(self.heads * weights)
         # For the backward pass of one head: errors of the results, errors of the queries; dE/da minus its mean, dE/ds.
-        self.errors = {c: block.take(per_head) for c in channels}
-        self.back = block.take(per_head)
-        self.excess, self.slopes = block.take(weights), block.take(weights)
+        self.errors = {c: block.cells.take(per_head) for c in channels}
+        self.back = block.cells.take(per_head)
+        self.excess, self.slopes = block.cells.take(weights), block.cells.take(weights)
 
     # ---- Places --------------------------------------------------------------------------------------------------
 

@@ -24,13 +24,16 @@ class CodeHost(Protocol):
     Attributes
     ----------
     machine : Machine
-        The vectors that the code is generated for.
+        The processor, with the width of its vector registers, that the code is generated for.
     state : array
         The block of numbers of the engine. `grow` replaces it, so it must not be kept.
+    groups : bool
+        Whether the block has cells for several patterns at once. Without, it is smaller, and batches are gathered.
     """
 
     machine: Machine
     state: np.ndarray
+    groups: bool
 
     def grow(self, size: int) -> None:
         """Enlarge the block to this many numbers if it has fewer; new numbers are 0."""
@@ -50,6 +53,8 @@ class CodeHost(Protocol):
 
 class ArrayHost:
     """The part of a `CodeHost` whose block and tables are arrays of NumPy in this process."""
+
+    groups = True
 
     def __init__(self, machine: Machine):
         self.machine = machine

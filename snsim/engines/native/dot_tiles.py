@@ -8,7 +8,7 @@ lanes of each register.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from snsim.engines.native.im2col import DirectBuffer, PatchBuffer, PoolBuffer, WindowBuffer, WindowLayout
 from snsim.engines.native.layout import LayerCells, ParameterCells, blocks
@@ -18,6 +18,14 @@ from snsim.engines.native.vector_math import sums_of
 
 Buffer = DirectBuffer | WindowBuffer | PatchBuffer | PoolBuffer
 _LONG = 4  # vectors in a row that are written out; longer rows become a loop
+
+
+@dataclass(frozen=True)
+class PatternGroup:
+    """Patterns of a group as the positions of windows: `rows` times `columns` neighbouring patterns."""
+
+    rows: Index
+    columns: int
 
 
 @dataclass(eq=False)
@@ -35,6 +43,11 @@ class Tiles:
     first_target: int
     targets: int
     unshared: bool  # whether each position has its own weights
+    patterns: PatternGroup | None = None  # in place of the one position
+
+    def over(self, patterns: PatternGroup) -> Tiles:
+        """Return this link, of one position, with the patterns of a group as positions that share the weights."""
+        return replace(self, patterns=patterns, unshared=False)
 
     @property
     def row(self) -> int:
@@ -49,7 +62,16 @@ class Tiles:
     @property
     def layout(self) -> WindowLayout:
         """Return the layout of the windows that are read; the backward buffer may have another one."""
-        return self.buffer.x_layout if not isinstance(self.buffer, DirectBuffer) else self.buffer.layout
+        layout = self.buffer.layout if isinstance(self.buffer, DirectBuffer) else self.buffer.x_layout
+        if self.patterns is None:
+            return layout
+        (rows, columns), pitch = (self.patterns.rows, self.patterns.columns), self.cells.block.pitch
+        return replace(layout, rows=rows, columns=columns, row_step=columns * pitch, column_step=pitch)
+
+    @property
+    def unit_step(self) -> int:
+        """Return the distance between the target units of neighbouring positions."""
+        return self.target.maps if self.patterns is None else self.cells.block.pitch
 
     @property
     def position_stride(self) -> int:
@@ -69,8 +91,8 @@ class Tiles:
 
     def units(self, place: Address, s: Index, i: Index, j: Index, t: Index) -> Address:
         """Return the address of the unit at position (i, j) of target map t of set s, in memory from `place` on."""
-        maps = self.target.maps
-        return (place + self.first_target).by(s, self.targets).by(i, maps * self.layout.columns).by(j, maps).by(t, 1)
+        step = self.unit_step
+        return (place + self.first_target).by(s, self.targets).by(i, step * self.layout.columns).by(j, step).by(t, 1)
 
 
 def tile_size(machine: Machine, targets: int, positions: int) -> tuple[int, int]:
@@ -109,7 +131,7 @@ def emit_sums(f: Function, tiles: Tiles, first: bool) -> None:
                 weights = tiles.weights(s, i, j0, t0).by(tb, targets * tiles.unit)
                 weights = weights.by(jb, positions * tiles.position_stride)
                 units = tiles.units(tiles.target.x, s, i, j0, t0).by(tb, targets)
-                units = units.by(jb, positions * tiles.target.maps)
+                units = units.by(jb, positions * tiles.unit_step)
                 _emit_tile(f, tiles, window, weights, units, targets, positions, first)
 
             f.nest({"set": tiles.sets, "maps": target_blocks, "row": where.rows, "positions": position_blocks}, tile)
@@ -149,7 +171,7 @@ def _emit_tile(
 
     start = [f.zero] * (targets * positions)
     sums = f.loop(where.kernel_rows, row, start, "window")
-    if targets == tiles.target.maps:  # the units of the tile are neighbours
+    if targets == tiles.unit_step:  # the units of the tile are neighbours
         for k in range(0, len(sums), lanes):
             _put(f, sums_of(f, sums[k : k + lanes]), 0, min(lanes, len(sums) - k), units + k, first)
         return
@@ -161,7 +183,7 @@ def _emit_tile(
             group = [sums[(p + q) * targets + t + u] for q in range(some) for u in range(count)]
             total = sums_of(f, group)
             for q in range(some):
-                _put(f, total, q * count, count, units + (p + q) * tiles.target.maps + t, first)
+                _put(f, total, q * count, count, units + (p + q) * tiles.unit_step + t, first)
 
 
 def _put(f: Function, value: Value, lane: int, count: int, place: Address, first: bool) -> None:

@@ -20,6 +20,8 @@ from snsim.engines.plan import LayerPlan
 from snsim.engines.protocol import Cost
 from snsim.network.expressions import compile_expressions
 
+_MANY_REPEATS = 64  # of a bias, from which on its errors are added up in several chains
+
 
 class Bias:
     """The bias of a layer whose entries repeat in the order of cells: `period` entries, `repeats` times.
@@ -56,16 +58,21 @@ class Bias:
 
     def emit_update(self, f: Function, channels: Sequence[str], update: WeightUpdate) -> None:
         """Emit the update of the bias; for repeated entries the errors of all positions are summed."""
+        many = self.repeats >= _MANY_REPEATS
+        chains = max(n for n in (8, 4, 2, 1) if self.repeats % n == 0 and n * len(channels) <= 8) if many else 1
 
         def vector(at: At, count: int) -> None:
-            sums = f.loop(
-                self.repeats,
-                lambda p, now: [
-                    total + f.load(at(self.layer.delta[c].by(p, self.period))) for c, total in zip(channels, now)
-                ],
-                [f.zero] * len(channels),
-                "position",
-            )
+            def position(p: Index, now: list[Value]) -> list[Value]:
+                """Return the sums, numbered channel * chains + chain."""
+                places = [
+                    self.layer.delta[c].by(p, self.period * chains) + k * self.period
+                    for c in channels
+                    for k in range(chains)
+                ]
+                return [total + f.load(at(place)) for place, total in zip(places, now)]
+
+            parts = f.loop(self.repeats // chains, position, [f.zero] * (len(channels) * chains), "position")
+            sums = [sum(parts[k + 1 : k + chains], start=parts[k]) for k in range(0, len(parts), chains)]
             gathered = {c: update.scaled(c, total) for c, total in zip(channels, sums)}
             update.emit(at(self.cells.value), gathered, self.mask(f, count), None)
 

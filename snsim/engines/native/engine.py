@@ -52,6 +52,7 @@ class NativeEngine:
     """
 
     name = "native"
+    keeps_chunks = True  # what it learns does not depend on how the patterns are divided into calls
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class NativeEngine:
         self._constants = {name: float(value) for name, value in (options or {}).items()}
         self._weights = WeightShapes(plan.parameters, rule, self.dtype)  # checks values from callers
         self._host: CodeHost = jit.ProcessHost(jit.machine(self.dtype)) if host is None else host
-        self._net = NetCode(plan, cost, self._host.machine)
+        self._net = NetCode(plan, cost, self._host.machine, self._host.groups)
         self._filled = 0
         self._updates = 0
         self._compiled: dict[object, CompiledCode] = {}
@@ -162,7 +163,10 @@ class NativeEngine:
             return self._compiled[variant]
         updates = self._net.updates(self.rule, variant)
         channels = updates.channels()
-        exported = (*(("gather", "apply") if variant.batched else ("learn",)), "evaluate", "states")
+        gathered = () if variant.at_once else ("gather", "apply")
+        batches = ("learn_batches",) if self._net.block.patterns > 1 else ()
+        learning = (*batches, *gathered) if variant.batched else ("learn",)
+        exported = (*learning, "evaluate", "states")
         return self._compile(variant, self._net.learning_module(updates, channels), exported, updates, channels)
 
     def _evaluation_code(self) -> CompiledCode:
@@ -205,6 +209,7 @@ class NativeEngine:
             tuple(sorted(self._constants.items())),
             zeros,
             settings.batch > 1,
+            1 < settings.batch <= self._net.block.patterns,
             settings.held_curvature is not None,
             *drawn,
             tuple((settings.decays or {}).items()),
@@ -284,12 +289,44 @@ class NativeEngine:
             self._host.run(compiled.code, "learn", x, d, len(x), rows, numbers, self._updates + 1)
             self._updates += len(x)
             return
+        if settings.batch <= _PIECE and self._net.block.patterns > 1:
+            self._learn_batches(compiled, x, d, rows, numbers, settings)
+            return
         for start in range(0, len(x), settings.batch):
             batch = slice(start, min(start + settings.batch, len(x)))
             self._gather(compiled, x[batch], d[batch], rows[batch])
             self._updates += 1
             factor = 1 / (batch.stop - start) if settings.batch_mean else 1.0
             self._host.run(compiled.code, "apply", numbers, self._updates, factor)
+
+    def _learn_batches(
+        self,
+        compiled: CompiledCode,
+        x: np.ndarray,
+        d: np.ndarray,
+        gates: np.ndarray,
+        numbers: np.ndarray,
+        settings: Settings,
+    ) -> None:
+        """Learn in pieces of whole batches, so that an interrupt is noticed between them."""
+        size, mean = settings.batch, int(settings.batch_mean)
+        step = max(1, _PIECE // size) * size
+        for start in range(0, len(x), step):
+            piece = slice(start, start + step)
+            patterns = x[piece]
+            self._host.run(
+                compiled.code,
+                "learn_batches",
+                patterns,
+                d[piece],
+                len(patterns),
+                gates[piece],
+                numbers,
+                self._updates + 1,
+                size,
+                mean,
+            )
+            self._updates += -(-len(patterns) // size)
 
     def _gather(self, compiled: CompiledCode, x: np.ndarray, d: np.ndarray, gates: np.ndarray) -> None:
         """Add up the derivatives of the patterns, in pieces, so that an interrupt is noticed between them.

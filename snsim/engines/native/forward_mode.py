@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snsim.engines.native.elementwise import Bias, emit_copy, pattern_address
+from snsim.engines.native.elementwise import Bias
 from snsim.engines.native.im2col import At, each_vector
 from snsim.engines.native.kernel_choice import KernelBuilder, SparseConnection, map_orders
 from snsim.engines.native.kernel_protocol import ConnectionKernel
 from snsim.engines.native.layout import LayerCells, ParameterCells, layer_cells
-from snsim.engines.native.llvm_ir import Function, Value
-from snsim.engines.native.net_code import ATTRIBUTES, STATE, LayerCode, NetCode
+from snsim.engines.native.llvm_ir import Function
+from snsim.engines.native.net_code import ATTRIBUTES, LayerCode, NetCode, Parts
 from snsim.engines.native.sparse import SparseKernel
 from snsim.engines.native.target import attributes
 from snsim.engines.native.update_rules import CodeVariant
@@ -112,38 +112,27 @@ class TangentCode:
         """
         net = self._net
         module = net.module("tangents")
-        forward = net.emit_forward(module, False, CodeVariant(()))
-        tangent_functions = [
-            self._emit_tangent(
-                module.function(f"{tangent.cells.name} moved", STATE, f"how {tangent.cells.name} moves"), tangent
-            )
-            for tangent in self._tangents
-        ]
-        f = module.function(
+        steps = [net.presentation(), *net.emit_forward(module, False, CodeVariant(()), False)]
+        parts = Parts(module, net.block.pitch)
+        for tangent in self._tangents:
+            parts.begin(f"{tangent.cells.name} moved", f"how {tangent.cells.name} moves")
+            self._emit_tangent(parts.of_pattern(), tangent)
+        outputs = net.layers[-1], self._cells[-1]
+        steps += [*parts.steps, net.results(outputs)]
+        f = net.exported(
+            module,
             "tangents",
-            [*STATE, ("ptr", "inputs"), ("ptr", "made"), ("i64", "patterns")],
+            [("ptr", "inputs"), ("ptr", "made"), ("i64", "patterns")],
             "rows of outputs and their derivatives along the direction",
-            True,
         )
         net.emit_spread(f)
         for tangent in self._tangents:
             if tangent.bias is not None:
                 tangent.bias.emit_spread(f)
-        outputs = net.layers[-1], self._cells[-1]
-
-        def pattern(p: Value | int, _: list[Value]) -> None:
-            net.emit_present(f, forward, p)
-            for function in tangent_functions:
-                f.run(function, "%state", "%tables")
-            row = pattern_address("%made", p, 2 * outputs[0].units)
-            for cells in outputs:
-                emit_copy(f, cells.x, row, cells.units)
-                row = row + cells.units
-
-        f.loop(f.argument("patterns", "i64"), pattern, name="pattern")
+        f.loop(f.argument("patterns", "i64"), lambda p, _: net.emit_steps(f, steps, p), name="pattern")
         return str(module) + attributes(ATTRIBUTES)
 
-    def _emit_tangent(self, f: Function, tangent: _LayerTangent) -> Function:
+    def _emit_tangent(self, f: Function, tangent: _LayerTangent) -> None:
         for k, link in enumerate(tangent.links):
             link.emit_forward(f, first=k == 0)
         for transfer, transformed in tangent.layer.transfers:
@@ -160,4 +149,3 @@ class TangentCode:
             f.store(f.first_lanes(t * f.load(at(slope)), count), at(cells.x))
 
         each_vector(f, cells.units, vector)
-        return f

@@ -32,7 +32,7 @@ class WindowLayout:
     `pitch` numbers apart, each of `vectors` vectors, the last padded with lanes of weight 0.
     """
 
-    rows: int  # positions
+    rows: Index  # positions
     columns: int
     row_step: int
     column_step: int
@@ -42,6 +42,7 @@ class WindowLayout:
 
     @property
     def positions(self) -> int:
+        assert isinstance(self.rows, int)
         return self.rows * self.columns
 
 
@@ -98,11 +99,11 @@ class WindowBuffer:
         ends = [vectors - (-(j * g.step[1] * self.depth) // self.lanes) for j in range(g.columns)]
         self.pitch = max(max(ends) * self.lanes, block.machine.padded(self.size[1] * self.depth))
         self.stride = self.pitch * self.size[0] + self.lanes  # from one set to the next
-        self.back = {c: block.take(self.stride * len(self.sets)) for c in channels}
+        self.back = {c: block.cells.take(self.stride * len(self.sets)) for c in channels}
         plain = self.whole and g.border == (0, 0) and not g.wrap and g.scale == 1.0
         self.direct = plain and self.size[0] <= layer.rows and self.size[1] <= layer.columns
         x_pitch = layer.columns * layer.maps if self.direct else self.pitch
-        self.x = layer.x if self.direct else block.take_filled(self._borders())
+        self.x = layer.x if self.direct else block.cells.take_filled(self._borders())
         self.x_layout = self._layout_of(x_pitch, vectors)
         self.layout = self._layout_of(self.pitch, vectors)  # of `back`
 
@@ -233,8 +234,8 @@ class PatchBuffer:
         g = window.geometry
         self.length = block.machine.padded(self.row * g.window[0])
         self.stride = self.length * g.rows * g.columns + block.machine.lanes
-        self.x = block.take(self.stride * len(window.sets))
-        self.back = {c: block.take(self.stride * len(window.sets)) for c in channels}
+        self.x = block.cells.take(self.stride * len(window.sets))
+        self.back = {c: block.cells.take(self.stride * len(window.sets)) for c in channels}
         self.layout = self.x_layout = WindowLayout(
             1, g.rows * g.columns, 0, self.length, 1, 0, self.length // block.machine.lanes
         )
@@ -290,9 +291,9 @@ class PoolBuffer:
         self.window = window
         g, self.depth = window.geometry, window.depth
         self.length = block.machine.padded(self.depth)
-        self.x = block.take(self.length * g.rows * g.columns)
-        self.squares = block.take(self.length * g.rows * g.columns)
-        self.back = {c: block.take(self.length * g.rows * g.columns) for c in channels}
+        self.x = block.cells.take(self.length * g.rows * g.columns)
+        self.squares = block.cells.take(self.length * g.rows * g.columns)
+        self.back = {c: block.cells.take(self.length * g.rows * g.columns) for c in channels}
         self.layout = self.x_layout = WindowLayout(
             1, g.rows * g.columns, 0, self.length, 1, 0, self.length // block.machine.lanes
         )

@@ -214,7 +214,7 @@ class Code:
             ) from error
         except _RefusedCodeError as error:
             raise fail(
-                f"snsim does not run the native code of this net: {error}",
+                f"snsim refuses to run the native code of this net: {error}",
                 hint="use another engine: reference or torch",
             ) from None
 

@@ -21,6 +21,13 @@ from snsim.engines.native.layout import Block, IndexTables, LayerCells, Paramete
 from snsim.engines.native.llvm_ir import Function
 from snsim.engines.native.map_lanes import MapLanesKernel
 from snsim.engines.native.normalization import NormalizationKernel
+from snsim.engines.native.packed_lanes import PackedLanesKernel, positions_in_vector
+from snsim.engines.native.pattern_tiles import (
+    emit_pattern_errors,
+    emit_pattern_gradient,
+    emit_pattern_sums,
+    serves_patterns,
+)
 from snsim.engines.native.shared_backward import emit_errors, emit_gradient
 from snsim.engines.native.sparse import SparseKernel
 from snsim.engines.native.unshared_backward import emit_unshared_backward
@@ -29,6 +36,7 @@ from snsim.engines.native.weight_norm import WeightNormConnection
 from snsim.engines.plan import Link, Plan, Transfer
 from snsim.network.wiring import Dense, Frames, Normalization, Windows
 
+_MANY_SUMS = 1 << 15  # weights whose sums would be read and written for every pattern of a batch
 _MOST_MAP_LANES = 160  # vectors of weights that MapLanes writes out
 
 
@@ -51,25 +59,59 @@ class TiledConnection:
         self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
     ) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
-        buffer = self.tiles.buffer
         if self.tiles.unshared:
             if errors or update is not None:
                 emit_unshared_backward(f, self.tiles, channels, errors, first, update)
             if errors:
-                buffer.col2im(f, channels, first)
+                self.tiles.buffer.col2im(f, channels, first)
             return
         if errors:
-            f.comment(f"errors of windows through {self.name}")
-            emit_errors(f, self.tiles, channels)
-            buffer.col2im(f, channels, first)
+            self.emit_errors(f, channels, first)
         if update is not None:
             f.comment(f"gradient and update of {self.name}")
             emit_gradient(f, self.tiles, channels, update)
 
+    def emit_errors(self, f: Function, channels: Sequence[str], first: bool) -> None:
+        """Emit the errors of the source, for weights that positions share."""
+        f.comment(f"errors of windows through {self.name}")
+        emit_errors(f, self.tiles, channels)
+        self.tiles.buffer.col2im(f, channels, first)
+
+    # ---- All patterns of a group, whose number is the argument `patterns` --------------------------------------------
+
+    @property
+    def serves_patterns(self) -> bool:
+        """Return whether one weight serves one position of every pattern, so that the code below is the faster one."""
+        return serves_patterns(self.tiles)
+
+    @property
+    def copies(self) -> bool:
+        """Return whether each pattern has a copy of the source, to be filled before and drained after."""
+        return not isinstance(self.tiles.buffer, DirectBuffer)
+
+    def emit_pattern_forward(self, f: Function, first: bool) -> None:
+        emit_pattern_sums(f, self.tiles, first)
+
+    def emit_pattern_errors(self, f: Function, channels: Sequence[str], first: bool) -> None:
+        emit_pattern_errors(f, self.tiles, channels, first)
+
+    @property
+    def sums_patterns(self) -> bool:
+        """Return whether the gradient is summed over all patterns before it reaches memory."""
+        shared = not self.tiles.unshared and not isinstance(self.tiles.buffer, PoolBuffer)
+        return self.serves_patterns or (shared and len(self.cells.index) > _MANY_SUMS)
+
+    def emit_pattern_update(self, f: Function, channels: Sequence[str], sink: GradientSums) -> None:
+        update = sink.begin_patterns(f, self.name)
+        if self.serves_patterns:
+            emit_pattern_gradient(f, self.tiles, channels, update)
+        else:
+            emit_gradient(f, self.tiles, channels, update, f.argument("patterns", "i64"))
+
 
 @dataclass(eq=False)
 class MapLanesConnection:
-    """map_lanes.py, for sources that need no errors."""
+    """map_lanes.py or packed_lanes.py, for sources that need no errors."""
 
     kernel: MapLanesKernel
     name: str
@@ -304,12 +346,19 @@ class KernelBuilder:
         in_lanes = self.block.machine.padded(target.maps) // self.lanes
         cells_of_window = s.window[0] * s.window[1] * source.maps
         fits = not unshared and not errors and cells_of_window * in_lanes <= _MOST_MAP_LANES and link.gain is None
-        if fits and 2 * target.positions * cells_of_window * in_lanes < self._cost(best, s, errors):
+        step = s.step[1] * source.maps
+        packed = positions_in_vector(self.block.machine, target.maps, s.target[2], step) if fits else 1
+        if fits and 2 * target.positions * cells_of_window * in_lanes / packed < self._cost(best, s, errors):
             window = WindowBuffer(source, geometry, [range(source.maps)], self.block, self.channels)
             index = self._window_index(s, source, target, [range(source.maps)], unshared)
             index = np.moveaxis(index[0, 0], 0, -1).reshape(-1, target.maps)  # cell of the window, target map
             cells = self._parameter(link, self._in_rows(index))
-            return MapLanesConnection(MapLanesKernel(window, cells, target), link.slot)
+            kernel = (
+                MapLanesKernel(window, cells, target)
+                if packed == 1
+                else PackedLanesKernel(window, cells, target, packed)
+            )
+            return MapLanesConnection(kernel, link.slot)
         window = WindowBuffer(source, geometry, best.sets, self.block, self.channels)
         index = self._window_index(s, source, target, best.sets, unshared)
         buffer: WindowBuffer | PatchBuffer = window

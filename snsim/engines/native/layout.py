@@ -17,22 +17,22 @@ import numpy as np
 from snsim.engines.native.llvm_ir import Function, Value
 from snsim.engines.native.target import Address, Machine
 
+CELLS = "%cells"  # the pointer to the cells of a pattern
 _PIECE = 1 << 20  # cells that are packed or unpacked at a time
 # Channels of the backward pass, with the power of w and x in them.
 POWER: Mapping[str, int] = {"g": 1, "h": 2, "h-full": 2}
 
 
-class Block:
-    """Allocates regions of the block, each on a whole vector. It only grows, so addresses stay valid."""
+class Region:
+    """Allocates ranges of numbers behind a pointer, each on a whole vector. It only grows, so addresses stay valid."""
 
-    def __init__(self, machine: Machine):
-        self.machine = machine
-        self.size = machine.lanes
-        self.fills: list[tuple[Address, np.ndarray]] = []  # what regions must contain before anything runs
+    def __init__(self, machine: Machine, base: str, size: int = 0):
+        self.machine, self.base, self.size = machine, base, size
+        self.fills: list[tuple[Address, np.ndarray]] = []  # what ranges must contain before anything runs
 
     def take(self, count: int) -> Address:
-        """Allocate a region for `count` numbers, plus one vector that may be read or written past the end."""
-        place = Address(self.size)
+        """Allocate a range for `count` numbers, plus one vector that may be read or written past the end."""
+        place = Address(self.size, base=self.base)
         self.size += self.machine.padded(count) + self.machine.lanes
         return place
 
@@ -40,6 +40,34 @@ class Block:
         place = self.take(len(numbers))
         self.fills.append((place, numbers))
         return place
+
+
+class Block(Region):
+    """All numbers of an engine: what all patterns share, and for each pattern of a group its own `cells`.
+
+    `cells` are the layers and the copies of layers; their addresses count from the pointer `%cells`, which differs from
+    pattern to pattern. `place_cells` gives them a place in the block. Cells allocated later are shared.
+    """
+
+    def __init__(self, machine: Machine):
+        super().__init__(machine, "%state", machine.lanes)
+        self.cells = Region(machine, CELLS)
+        self.patterns = 1
+        self.pitch = 0  # from the cells of a pattern to those of the next
+        self.start = Address(0)  # of the cells of the first pattern
+
+    def place_cells(self, patterns: int) -> None:
+        """Allocate the cells of `patterns` patterns."""
+        line = 64 // self.machine.dtype.itemsize  # of the cache: an odd number of them spreads patterns over its sets
+        self.patterns, self.pitch = patterns, (-(-self.cells.size // line) | 1) * line
+        self.start = self.take(patterns * self.pitch)
+        for place, numbers in self.cells.fills:
+            self.fills += [(self.start + (p * self.pitch + place.offset), numbers) for p in range(patterns)]
+        self.cells = self
+
+    def offset(self, place: Address) -> int:
+        """Return the offset of an address in the block; that of a cell is its offset in the first pattern."""
+        return place.offset + (self.start.offset if place.base == CELLS else 0)
 
 
 class IndexTables:
@@ -106,8 +134,8 @@ def layer_cells(
     units = int(np.prod(shape))
     maps, rows, columns = shape if len(shape) == 3 else (1, *shape) if len(shape) == 2 else (units, 1, 1)
     order = map_order if len(shape) == 3 else np.arange(maps)
-    x, slope, bend, gate, noise = (block.take(units) for _ in range(5))
-    deltas = {c: block.take(units) for c in channels}
+    x, slope, bend, gate, noise = (block.cells.take(units) for _ in range(5))
+    deltas = {c: block.cells.take(units) for c in channels}
     return LayerCells(name, units, maps, rows, columns, order, x, slope, bend, gate, noise, deltas)
 
 

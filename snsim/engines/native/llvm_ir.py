@@ -160,6 +160,18 @@ class Function:
             return a * b + c
         return self.call("fmuladd", a, b, c)
 
+    # ---- Counts --------------------------------------------------------------------------------------------------
+
+    def integer(self, number: int) -> Value:
+        return Value(self, str(number), "i64")
+
+    def divided_up(self, count: Value, size: Value) -> Value:
+        """Emit the number of parts of `size` that hold `count`, the last one perhaps smaller."""
+        return self.op("udiv", self.op("add", count, self.op("sub", size, self.integer(1))), size)
+
+    def smaller(self, a: Value, b: Value) -> Value:
+        return self.select(self.instruction(f"icmp slt i64 {a.text}, {b.text}", "i1"), a, b)
+
     def run(self, function: Function, *args: Value | str) -> None:
         """Emit a call of a function of this module; a string is a `ptr`."""
         texts = (f"{a.type} {a.text}" if isinstance(a, Value) else f"ptr {a}" for a in args)
@@ -234,6 +246,10 @@ class Function:
         if place.offset == 0:
             return base
         return self.instruction(f"getelementptr inbounds {scalar}, ptr {base}, i64 {place.offset}", "ptr", "p").text
+
+    def name_pointer(self, name: str, place: Address) -> None:
+        """Emit the pointer to an address under a name of its own, for use as the base of other addresses."""
+        self._lines.append(f"  {name} = getelementptr inbounds {self.machine.scalar}, ptr {self.pointer(place)}, i64 0")
 
     def _align(self, place: Address, lanes: int) -> int:
         return self.machine.dtype.itemsize * (lanes if place.is_aligned(lanes) else 1)

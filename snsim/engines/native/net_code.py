@@ -13,8 +13,10 @@ Exported: `evaluate`, `states`; `learn` (an update after every pattern), or `gat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 
 import numpy as np
 
@@ -27,19 +29,95 @@ from snsim.engines.native.elementwise import (
     emit_through_nlf,
     pattern_address,
 )
-from snsim.engines.native.kernel_choice import KernelBuilder, SparseConnection, map_orders
+from snsim.engines.native.kernel_choice import KernelBuilder, SparseConnection, TiledConnection, map_orders
 from snsim.engines.native.kernel_protocol import ConnectionKernel, TransformKernel
-from snsim.engines.native.layout import POWER, Block, IndexTables, LayerCells, ParameterCells, layer_cells
-from snsim.engines.native.llvm_ir import Function, Module, Value
+from snsim.engines.native.layout import CELLS, POWER, Block, IndexTables, LayerCells, ParameterCells, layer_cells
+from snsim.engines.native.llvm_ir import Function, Index, Module, Value
 from snsim.engines.native.sparse import SparseKernel
 from snsim.engines.native.target import Address, Machine, attributes
-from snsim.engines.native.update_rules import CodeVariant, GradientSums, UpdateCode
+from snsim.engines.native.update_rules import BatchUpdate, CodeVariant, GradientSums, UpdateCode
 from snsim.engines.native.weight_norm import WeightNormConnection
 from snsim.engines.plan import LayerPlan, Plan, Transfer
 from snsim.engines.protocol import Cost, UpdateRule
 from snsim.network.wiring import BORDER, Table
 
-STATE = [("ptr", "state"), ("ptr", "tables")]
+STATE = [("ptr", "state"), ("ptr", "tables"), ("ptr", "cells")]  # of all functions that are not exported
+PATTERNS = [("ptr", "inputs"), ("ptr", "targets"), ("i64", "patterns"), ("ptr", "gates")]
+UPDATES = [("ptr", "settings"), ("i64", "number")]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of a pass over the patterns of a group.
+
+    `emit(f, p, row)` emits it for the cells of pattern p, or, if `grouped`, for p patterns at once. `row` is the row of
+    the (first) pattern in the arguments of the exported function.
+    """
+
+    grouped: bool
+    emit: Callable[[Function, Index, Index], None]
+
+
+class Parts:
+    """Functions of layers and links while they are written, in the order of their calls.
+
+    Code for one pattern and code for all patterns of a group stand in different functions.
+    """
+
+    def __init__(self, module: Module, pitch: int):
+        self.steps: list[Step] = []
+        self._module, self._pitch = module, pitch
+        self._open: dict[bool, Function] = {}
+
+    def begin(self, name: str, comment: str) -> None:
+        """Start the next layer or link, whose code stands in functions of its own."""
+        self._title, self._open = (name, comment), {}
+
+    def of_pattern(self) -> Function:
+        """Return the function for the cells of one pattern to which the next code belongs."""
+        return self._function(False)
+
+    def of_group(self) -> Function:
+        """Return the function for all patterns of a group (i64 `patterns`) to which the next code belongs."""
+        return self._function(True)
+
+    def _function(self, grouped: bool) -> Function:
+        if grouped not in self._open:
+            name, comment = self._title
+            arguments = [*STATE, ("i64", "patterns")] if grouped else STATE
+            function = self._module.function(f"{name}, all" if grouped else name, arguments, comment)
+            self._open = {grouped: function}
+            self.add(function, grouped)
+        return self._open[grouped]
+
+    def add(self, function: Function, grouped: bool = False, targets: int = 0) -> None:
+        """Add the call of a function; its last argument is the row of the targets if these have a number of units."""
+
+        def emit(f: Function, p: Index, row: Index) -> None:
+            if grouped:
+                patterns = p if isinstance(p, Value) else f.integer(p)
+                f.run(function, "%state", "%tables", CELLS, patterns)
+                return
+            cells = f.pointer(Address(0, base=CELLS).by(p, self._pitch))
+            rows = [f.pointer(pattern_address("%targets", row, targets))] if targets else []
+            f.run(function, "%state", "%tables", cells, *rows)
+
+        self.steps.append(Step(grouped, emit))
+
+
+_CELLS = 5 << 19  # bytes of the cells of a group; about half of them are read and written in a pass
+
+
+def _patterns_at_once(block: Block, shared: int) -> int:
+    """Return how many patterns a group has, a power of 2 from 4 to 64; `shared` weights serve all of its patterns.
+
+    The more patterns, the fewer loads of these weights. But the cells should stay in the cache, or be few beside them.
+    """
+    budget = max(_CELLS // block.machine.dtype.itemsize, 2 * shared)
+    patterns = 64
+    while patterns > 4 and patterns * block.cells.size > budget:
+        patterns //= 2
+    return patterns
 
 
 @dataclass(eq=False)
@@ -54,9 +132,9 @@ class LayerCode:
 
 
 class NetCode:
-    """A plan laid out in a block."""
+    """A plan laid out in a block, with cells for several patterns at once if `grouped`."""
 
-    def __init__(self, plan: Plan, cost: Cost, machine: Machine):
+    def __init__(self, plan: Plan, cost: Cost, machine: Machine, grouped: bool = False):
         self.plan, self.cost, self.machine = plan, cost, machine
         self.block, self.tables = Block(machine), IndexTables()
         channels = tuple(POWER)
@@ -69,6 +147,14 @@ class NetCode:
         learns = self.active(frozenset(p.name for p in plan.parameters.values() if p.learns))
         builder = KernelBuilder(self.block, self.tables, channels)
         self.stages = [self._stage(stage, builder, learns) for stage in plan.stages]
+        shared = sum(
+            len(link.cells.index)
+            for stage in self.stages
+            for _, link in stage.links
+            if isinstance(link, TiledConnection) and link.serves_patterns
+        )
+        self.block.place_cells(_patterns_at_once(self.block, shared) if grouped else 1)
+        self.factor = self.block.take(machine.lanes)  # of the sums of a batch
 
     def active(self, updated: frozenset[str]) -> list[bool]:
         """Return for every layer whether one of these parameters enters it or a layer below it."""
@@ -118,88 +204,131 @@ class NetCode:
     def forward_module(self) -> str:
         """Return the module that exports `evaluate` and `states`."""
         module = self.module("evaluation")
-        plain = CodeVariant(())
-        self._emit_evaluation(module, self.emit_forward(module, False, plain), plain)
+        self._emit_evaluation(module, CodeVariant(()))
         return str(module) + attributes(ATTRIBUTES)
 
     def learning_module(self, updates: UpdateCode, channels: Sequence[str]) -> str:
-        """Return the module that exports `learn`, or `gather` and `apply` for batches, and the forward functions.
+        """Return the module that exports `evaluate`, `states` and the function that learns.
 
-        `channels` are gathered ("g" always).
+        That is `learn`. For batches it is `learn_batches` if patterns have groups, and `gather` and `apply` where a
+        batch may be larger than a group. `channels` are gathered ("g" always).
         """
-        module = self.module(f"update rule {updates.rule.name}")
-        forward = self.emit_forward(module, "h-full" in channels, updates.variant)
-        self._emit_evaluation(module, forward, updates.variant)
-        sink = GradientSums(self.cells, updates.updated, channels) if updates.variant.batched else updates
-        back = self._emit_back(module, channels, sink)
+        module, variant = self.module(f"update rule {updates.rule.name}"), updates.variant
+        bends = "h-full" in channels
+        self._emit_evaluation(module, variant, bends)
+        sink: UpdateCode | GradientSums = updates
+        if variant.at_once:
+            sink = BatchUpdate(self.cells, updates, channels, self.factor)
+        elif variant.batched:
+            sink = GradientSums(self.cells, updates.updated, channels)
+        steps = [
+            self._presentation(variant),
+            *self.emit_forward(module, bends, variant, variant.batched),
+            *self._emit_back(module, channels, sink),
+        ]
         if isinstance(sink, GradientSums):
-            self._emit_batches(module, forward, back, sink, updates)
+            if not variant.at_once:
+                self._emit_gather(module, steps, sink, updates)
+            if self.block.patterns > 1:
+                self._emit_batches(module, steps, sink, updates)
         else:
-            self._emit_learn(module, forward, back, updates)
+            self._emit_learn(module, steps, updates)
         return str(module) + attributes(ATTRIBUTES)
 
     def module(self, what: str) -> Module:
         head = f"net {self.plan.net.name}: {what}, {self.machine.lanes} numbers in a vector"
         lines = [head, "", "Layout of the state, as offsets in numbers:"]
+        offset = self.block.offset
         for cells in self.layers:
             lines.append(
-                f"{cells.x.offset:9}  states of {cells.name} ({cells.units}); "
-                f"f' {cells.slope.offset}, errors {cells.delta['g'].offset}"
+                f"{offset(cells.x):9}  states of {cells.name} ({cells.units}); "
+                f"f' {offset(cells.slope)}, errors {offset(cells.delta['g'])}"
             )
         lines += [f"{cells.value.offset:9}  {name} ({len(cells.index)})" for name, cells in self.cells.items()]
+        if self.block.patterns > 1:
+            lines.append(f"Layers are those of the first of {self.block.patterns} patterns, {self.block.pitch} apart")
         return Module(self.machine, *lines)
 
-    def emit_forward(self, module: Module, bends: bool, variant: CodeVariant) -> list[Function]:
-        functions = []
+    def exported(self, module: Module, name: str, arguments: Sequence[tuple[str, str]], comment: str) -> Function:
+        """Start an exported function, which has the block and the tables as its first arguments."""
+        f = module.function(name, [("ptr", "state"), ("ptr", "tables"), *arguments], comment, True)
+        f.name_pointer(CELLS, self.block.start)
+        return f
+
+    def emit_forward(self, module: Module, bends: bool, variant: CodeVariant, grouped: bool) -> list[Step]:
+        """Emit the functions of all layers; if `grouped`, those that work on all patterns where these are faster."""
+        parts = Parts(module, self.block.pitch)
         for layer in self.stages:
-            f = module.function(f"{layer.stage.name} forward", STATE, f"{layer.stage.name}: sums and states")
+            name = layer.stage.name
+            parts.begin(f"{name} forward", f"{name}: sums and states")
             for k, (source, link) in enumerate(layer.links):
+                if grouped and isinstance(link, TiledConnection) and link.serves_patterns:
+                    if link.copies:
+                        link.tiles.buffer.fill(parts.of_pattern())
+                    link.emit_pattern_forward(parts.of_group(), first=k == 0)
+                    continue
+                f = parts.of_pattern()
                 f.comment(f"from {self.layers[source].name}")
                 link.emit_forward(f, first=k == 0)
+            f = parts.of_pattern()
             for k, (transfer, transformed) in enumerate(layer.transfers):
                 f.comment(f"({transfer.transform.name})")
                 transformed.emit_forward(f, first=k == 0 and not layer.links)
-            f.comment(f"nlf of {layer.stage.name}")
+            f.comment(f"nlf of {name}")
             number = layer.stage.layer
             emit_nlf(f, layer.stage, layer.cells, layer.bias, bends, number in variant.gated, number in variant.noisy)
-            functions.append(f)
-        return functions
+        return parts.steps
 
-    def _emit_back(self, module: Module, channels: Sequence[str], sink: UpdateCode | GradientSums) -> list[Function]:
+    def _emit_back(self, module: Module, channels: Sequence[str], sink: UpdateCode | GradientSums) -> list[Step]:
         active = self.active(sink.updated)
         reached: set[int] = {len(self.stages)}
-        functions = []
+        parts = Parts(module, self.block.pitch)
         output = module.function("cost", [*STATE, ("ptr", "target")], f"cost {self.cost.name}: slope at the outputs")
         emit_cost(output, self.cost, self.layers[-1], channels, Address(0, base="%target"))
-        functions.append(output)
+        parts.add(output, targets=self.layers[-1].units)
         for layer in reversed(self.stages):
             number, name = layer.stage.layer, layer.stage.name
             if not active[number]:
                 continue
-            f = module.function(f"{name} errors", STATE, f"{name}: errors through its nlf, biases")
+            parts.begin(f"{name} errors", f"{name}: errors through its nlf, biases")
+            f = parts.of_pattern()
             assert number in reached, f"no errors reach {name}"
             bias = layer.bias if layer.bias is not None and layer.bias.cells.name in sink.updated else None
             emit_through_nlf(f, layer.cells, channels, bias, sink.begin(f, bias.cells.name) if bias else None)
-            functions.append(f)
             for source, link in reversed(layer.links):
-                below = self.layers[source].name
-                f = module.function(f"{link.name} back", STATE, f"from {name} back to {below}, and the weights between")
-                link.emit_backward(f, channels, active[source], source not in reached, sink)
+                parts.begin(
+                    f"{link.name} back", f"from {name} back to {self.layers[source].name}, and the weights between"
+                )
+                first = source not in reached
+                if isinstance(sink, GradientSums) and isinstance(link, TiledConnection) and link.sums_patterns:
+                    if active[source]:
+                        self._emit_errors(parts, link, channels, first)
+                    if link.name in sink.updated:
+                        link.emit_pattern_update(parts.of_group(), channels, sink)
+                else:
+                    link.emit_backward(parts.of_pattern(), channels, active[source], first, sink)
                 if active[source]:
                     reached.add(source)
-                functions.append(f)
             for transfer, transformed in layer.transfers:
                 wanted = [active[source] for source in transfer.sources]
                 if any(wanted):
                     title = transfer.transform.name
-                    f = module.function(f"{title} back", STATE, f"from {name} back through ({title})")
-                    first = [
+                    parts.begin(f"{title} back", f"from {name} back through ({title})")
+                    first_errors = [
                         source not in (*reached, *transfer.sources[:k]) for k, source in enumerate(transfer.sources)
                     ]
-                    transformed.emit_backward(f, channels, wanted, first)
+                    transformed.emit_backward(parts.of_pattern(), channels, wanted, first_errors)
                     reached.update(source for source, wants in zip(transfer.sources, wanted) if wants)
-                    functions.append(f)
-        return functions
+        return parts.steps
+
+    @staticmethod
+    def _emit_errors(parts: Parts, link: TiledConnection, channels: Sequence[str], first: bool) -> None:
+        if not link.serves_patterns:
+            link.emit_errors(parts.of_pattern(), channels, first)
+            return
+        link.emit_pattern_errors(parts.of_group(), channels, first)
+        if link.copies:
+            link.tiles.buffer.col2im(parts.of_pattern(), channels, first)
 
     def emit_spread(self, f: Function) -> None:
         for layer in self.stages:
@@ -209,127 +338,165 @@ class NetCode:
                 if isinstance(link, WeightNormConnection):
                     link.emit_weights(f)
 
-    def emit_present(self, f: Function, forward: Sequence[Function], index: Value | int) -> None:
-        """Emit the input of pattern `index`, and every layer after it."""
-        units = self.layers[0].units
-        emit_copy(f, pattern_address("%inputs", index, units), self.layers[0].x, units, exact=False)
-        for function in forward:
-            f.run(function, "%state", "%tables")
+    def emit_steps(self, f: Function, steps: Sequence[Step], row: Index, patterns: Index = 1) -> None:
+        """Emit the steps for a group of patterns, the first of which is row `row` of the arguments."""
+        for grouped, run in groupby(steps, key=lambda step: step.grouped):
+            some = list(run)
+            if grouped:
+                for step in some:
+                    step.emit(f, patterns, row)
+                continue
 
-    def _emit_evaluation(self, module: Module, forward: Sequence[Function], variant: CodeVariant) -> None:
-        arguments = [*STATE, ("ptr", "inputs"), ("ptr", "made"), ("i64", "patterns")]
-        for name, layers in (("evaluate", self.layers[-1:]), ("states", self.layers)):
-            f = module.function(name, arguments, f"{name}: rows of cells of {', '.join(c.name for c in layers)}", True)
-            self.emit_spread(f)
-            for number in variant.gated:
-                emit_filled(f, self.layers[number].gate, self.layers[number].units, 1.0)
-            for number in variant.noisy:
-                emit_filled(f, self.layers[number].noise, self.layers[number].units, 0.0)
-            width = sum(cells.units for cells in layers)
+            def pattern(p: Index, _: list[Value], some: list[Step] = some) -> None:
+                at = row if isinstance(p, int) else p if isinstance(row, int) else f.op("add", row, p)
+                for step in some:
+                    step.emit(f, p, at)
 
-            def pattern(
-                p: Value | int,
-                _: list[Value],
-                f: Function = f,
-                layers: Sequence[LayerCells] = layers,
-                width: int = width,
-            ) -> None:
-                self.emit_present(f, forward, p)
-                row = pattern_address("%made", p, width)
-                for cells in layers:
-                    emit_copy(f, cells.x, row, cells.units)
-                    row = row + cells.units
+            f.loop(patterns, pattern, name="pattern")
 
-            f.loop(f.argument("patterns", "i64"), pattern, name="pattern")
-
-    def _emit_pattern(
-        self, f: Function, forward: Sequence[Function], back: Sequence[Function], variant: CodeVariant, p: Value | int
+    def _groups(
+        self, f: Function, patterns: Value, emit: Callable[[Index, Index], None], size: Value | None = None
     ) -> None:
-        """Emit the forward and backward pass of a pattern.
+        """Emit `emit(first row, number of patterns)` for groups of `size` patterns (default: as many as have cells)."""
+        if self.block.patterns == 1 and size is None:
+            f.loop(patterns, lambda p, _: emit(p, 1), name="pattern")
+            return
+        most = size or f.integer(self.block.patterns)
 
-        A row of `%gates` has the gates of all gated layers, then the noise of all noisy ones.
-        """
+        def group(g: Index, _: list[Value]) -> None:
+            assert isinstance(g, Value)
+            row = f.op("mul", g, most)
+            emit(row, f.smaller(most, f.op("sub", patterns, row)))
+
+        f.loop(f.divided_up(patterns, most), group, name="group")
+
+    def presentation(self) -> Step:
+        """Return the step that copies a row of the inputs into the cells of a pattern."""
+
+        def emit(f: Function, p: Index, row: Index) -> None:
+            units = self.layers[0].units
+            place = self.layers[0].x.by(p, self.block.pitch)
+            emit_copy(f, pattern_address("%inputs", row, units), place, units, exact=False)
+
+        return Step(False, emit)
+
+    def _presentation(self, variant: CodeVariant) -> Step:
+        """Return `presentation`, and before it the gates of all gated layers and the noise of all noisy ones."""
         places = [
             *((n, self.layers[n].gate) for n in variant.gated),
             *((n, self.layers[n].noise) for n in variant.noisy),
         ]
-        row = pattern_address("%gates", p, sum(self.layers[number].units for number, _ in places))
-        for number, place in places:
-            emit_copy(f, row, place, self.layers[number].units)
-            row = row + self.layers[number].units
-        self.emit_present(f, forward, p)
-        target = f.pointer(pattern_address("%targets", p, self.layers[-1].units))
-        f.run(back[0], "%state", "%tables", target)
-        for function in back[1:]:
-            f.run(function, "%state", "%tables")
 
-    def _emit_learn(
-        self, module: Module, forward: Sequence[Function], back: Sequence[Function], updates: UpdateCode
-    ) -> None:
-        prepare = module.function(
-            "prepare",
-            [*STATE, ("ptr", "settings"), ("i64", "number")],
-            "what is the same for all weights in one update",
-        )
-        updates.emit_prepare(prepare, prepare.argument("number", "i64"))
-        f = module.function(
+        def emit(f: Function, p: Index, row: Index) -> None:
+            at = pattern_address("%gates", row, sum(self.layers[number].units for number, _ in places))
+            for number, place in places:
+                emit_copy(f, at, place.by(p, self.block.pitch), self.layers[number].units)
+                at = at + self.layers[number].units
+            self.presentation().emit(f, p, row)
+
+        return Step(False, emit)
+
+    def results(self, layers: Sequence[LayerCells]) -> Step:
+        """Return the step that copies the cells of layers into a row of `made`."""
+        width = sum(cells.units for cells in layers)
+
+        def emit(f: Function, p: Index, row: Index) -> None:
+            place = pattern_address("%made", row, width)
+            for cells in layers:
+                emit_copy(f, cells.x.by(p, self.block.pitch), place, cells.units)
+                place = place + cells.units
+
+        return Step(False, emit)
+
+    def _emit_evaluation(self, module: Module, variant: CodeVariant, bends: bool = False) -> None:
+        forward = self.emit_forward(module, bends, variant, self.block.patterns > 1)
+        arguments = [("ptr", "inputs"), ("ptr", "made"), ("i64", "patterns")]
+        for name, layers in (("evaluate", self.layers[-1:]), ("states", self.layers)):
+            f = self.exported(module, name, arguments, f"rows of cells of {', '.join(c.name for c in layers)}")
+            self.emit_spread(f)
+
+            def fill(p: Index, _: list[Value], f: Function = f) -> None:
+                for number in variant.gated:
+                    emit_filled(f, self.layers[number].gate.by(p, self.block.pitch), self.layers[number].units, 1.0)
+                for number in variant.noisy:
+                    emit_filled(f, self.layers[number].noise.by(p, self.block.pitch), self.layers[number].units, 0.0)
+
+            if variant.gated or variant.noisy:
+                f.loop(self.block.patterns, fill, name="pattern")
+            steps = [self.presentation(), *forward, self.results(layers)]
+            self._groups(f, f.argument("patterns", "i64"), partial(self.emit_steps, f, steps))
+
+    def _emit_learn(self, module: Module, steps: Sequence[Step], updates: UpdateCode) -> None:
+        prepare = self._emit_prepare(module, updates)
+        f = self.exported(
+            module,
             "learn",
-            [
-                *STATE,
-                ("ptr", "inputs"),
-                ("ptr", "targets"),
-                ("i64", "patterns"),
-                ("ptr", "gates"),
-                ("ptr", "settings"),
-                ("i64", "number"),
-            ],
+            [*PATTERNS, *UPDATES],
             "patterns one after the other, an update after each; number is that of the first",
-            True,
         )
         self.emit_spread(f)
         number = f.argument("number", "i64")
         each_time = updates.changes_with_n()
         if not each_time:
-            f.run(prepare, "%state", "%tables", "%settings", number)
+            f.run(prepare, "%state", "%settings", number)
 
-        def pattern(p: Value | int, _: list[Value]) -> None:
+        def pattern(p: Index, _: list[Value]) -> None:
             if each_time:
-                f.run(prepare, "%state", "%tables", "%settings", f.op("add", number, p))
-            self._emit_pattern(f, forward, back, updates.variant, p)
+                assert isinstance(p, Value)
+                f.run(prepare, "%state", "%settings", f.op("add", number, p))
+            self.emit_steps(f, steps, p)
 
         f.loop(f.argument("patterns", "i64"), pattern, name="pattern")
 
-    def _emit_batches(
-        self,
-        module: Module,
-        forward: Sequence[Function],
-        back: Sequence[Function],
-        sums: GradientSums,
-        updates: UpdateCode,
-    ) -> None:
-        gather = module.function(
-            "gather",
-            [*STATE, ("ptr", "inputs"), ("ptr", "targets"), ("i64", "patterns"), ("ptr", "gates")],
-            "add up the derivatives of the patterns",
-            True,
+    def _emit_prepare(self, module: Module, updates: UpdateCode) -> Function:
+        prepare = module.function(
+            "prepare",
+            [("ptr", "state"), *UPDATES],
+            "what is the same for all weights in one update",
         )
+        updates.emit_prepare(prepare, prepare.argument("number", "i64"))
+        return prepare
+
+    def _emit_batches(self, module: Module, steps: Sequence[Step], sums: GradientSums, updates: UpdateCode) -> None:
+        prepare = self._emit_prepare(module, updates)
+        f = self.exported(
+            module,
+            "learn_batches",
+            [*PATTERNS, *UPDATES, ("i64", "size"), ("i64", "mean")],
+            "batches of `size` patterns, the last one perhaps smaller, an update after each; number is that of the "
+            "first; with mean 1 the derivatives are divided by the number of patterns",
+        )
+        number, size = f.argument("number", "i64"), f.argument("size", "i64")
+        mean = f.instruction("icmp ne i64 %mean, 0", "i1")
+
+        def batch(row: Index, n: Index) -> None:
+            assert isinstance(row, Value) and isinstance(n, Value)
+            f.run(prepare, "%state", "%settings", f.op("add", number, f.op("udiv", row, size)))
+            one = f.constant(1.0, "double")
+            factor = f.select(mean, one / f.cast(n, "double", "sitofp"), one)
+            factor = f.cast(factor, "float", "fptrunc") if self.machine.scalar == "float" else factor
+            f.store(f.splat(factor), self.factor)
+            self.emit_spread(f)
+            if updates.variant.at_once:
+                self.emit_steps(f, steps, row, n)
+            else:
+                self._groups(f, n, lambda some, m: self.emit_steps(f, steps, f.op("add", row, some), m))
+            sums.emit_updates(f, updates, f.load(self.factor))
+
+        self._groups(f, f.argument("patterns", "i64"), batch, size)
+
+    def _emit_gather(self, module: Module, steps: Sequence[Step], sums: GradientSums, updates: UpdateCode) -> None:
+        gather = self.exported(module, "gather", PATTERNS, "add up the derivatives of the patterns")
         self.emit_spread(gather)
-        gather.loop(
-            gather.argument("patterns", "i64"),
-            lambda p, _: self._emit_pattern(gather, forward, back, updates.variant, p),
-            name="pattern",
-        )
-        f = module.function(
+        self._groups(gather, gather.argument("patterns", "i64"), partial(self.emit_steps, gather, steps))
+        f = self.exported(
+            module,
             "apply",
-            [*STATE, ("ptr", "settings"), ("i64", "number"), (self.machine.scalar, "factor")],
+            [*UPDATES, (self.machine.scalar, "factor")],
             "one update with the sums times factor, which become 0",
-            True,
         )
         updates.emit_prepare(f, f.argument("number", "i64"))
-        factor = f.splat(f.argument("factor", self.machine.scalar))
-        for name in sorted(updates.updated):
-            f.comment(name)
-            sums.emit_apply(f, name, updates, factor)
+        sums.emit_updates(f, updates, f.splat(f.argument("factor", self.machine.scalar)))
 
     def updates(self, rule: UpdateRule, variant: CodeVariant) -> UpdateCode:
         return UpdateCode(rule, variant, self.cells, self.block)

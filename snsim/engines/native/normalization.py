@@ -23,7 +23,7 @@ class NormalizationKernel:
     def __init__(self, structure: Normalization, sources: Sequence[LayerCells], target: LayerCells, block: Block):
         (self.source,), self.target = sources, target
         self.maps, self.positions, self.epsilon = structure.maps, structure.positions, structure.EPSILON
-        self.y, self.rate = block.take(target.units), block.take(structure.positions)
+        self.y, self.rate = block.cells.take(target.units), block.cells.take(structure.positions)
 
     def _row(self, place: Address, p: Index) -> Address:
         return place.by(p, self.maps)

@@ -18,6 +18,8 @@ from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.update_rules import WeightUpdate
 
 _MOST_UNROLLED = 8  # positions of a row that are written out
+_LONG = 16  # vectors in a row of a window from which on each loaded vector of weights serves several positions
+_MOST_SERVED = 4  # positions
 
 
 def emit_errors(f: Function, tiles: Tiles, channels: Sequence[str]) -> None:
@@ -77,7 +79,8 @@ class _Strip:
 def _strips(f: Function, tiles: Tiles, channels: int) -> list[_Strip]:
     lanes, where = f.machine.lanes, tiles.buffer.layout
     room = f.machine.registers * 3 // 4 // channels
-    chunk = min(where.vectors, room)
+    served = min(where.columns, _MOST_SERVED) if where.vectors > _LONG else 1
+    chunk = min(where.vectors, max(1, room // served))
     at_once = 1
     while at_once < min(where.columns, _MOST_UNROLLED):
         if _sums_of_strip(where.column_step, lanes, at_once + 1, chunk) > room:
@@ -215,8 +218,13 @@ def _unrolled(
     return carried
 
 
-def emit_gradient(f: Function, tiles: Tiles, channels: Sequence[str], update: WeightUpdate) -> None:
-    """Emit for every weight the sum over the positions of error times state, and its update."""
+def emit_gradient(
+    f: Function, tiles: Tiles, channels: Sequence[str], update: WeightUpdate, patterns: Value | None = None
+) -> None:
+    """Emit for every weight the sum over the positions of error times state, and its update.
+
+    With `patterns`, it is the sum over the positions of so many patterns of a group, from the update's start on.
+    """
     where = tiles.layout
     if isinstance(tiles.buffer, PoolBuffer) and any(POWER[c] == 2 for c in channels):
         tiles.buffer.fill_squares(f)
@@ -241,7 +249,7 @@ def emit_gradient(f: Function, tiles: Tiles, channels: Sequence[str], update: We
                 v0: int = v0,
                 vectors: int = vectors,
             ) -> None:
-                _emit_block(f, tiles, channels, update, (s, tb, k), t0, targets, v0, vectors, masks)
+                _emit_block(f, tiles, channels, update, patterns, (s, tb, k), t0, targets, v0, vectors, masks)
 
             f.nest({"set": tiles.sets, "maps": target_blocks, "window": where.kernel_rows}, block)
 
@@ -251,6 +259,7 @@ def _emit_block(
     tiles: Tiles,
     channels: Sequence[str],
     update: WeightUpdate,
+    patterns: Value | None,
     at: tuple[Index, Index, Index],
     t0: int,
     targets: int,
@@ -260,13 +269,13 @@ def _emit_block(
 ) -> None:
     s, tb, k = at
     squares = any(POWER[c] == 2 for c in channels)
-    where, lanes, maps = tiles.layout, f.machine.lanes, tiles.target.maps
+    where, lanes, maps, pitch = tiles.layout, f.machine.lanes, tiles.target.maps, tiles.cells.block.pitch
 
-    def positions_from(i: Index, jb: Index, j0: int, positions: int, sums: list[Value]) -> list[Value]:
+    def positions_from(pattern: Index, i: Index, jb: Index, j0: int, positions: int, sums: list[Value]) -> list[Value]:
         """Return the sums, numbered (channel * targets + map) * vectors + vector."""
         sums = list(sums)
         window = tiles.window(tiles.buffer.x, s, i, j0, where).by(jb, positions * where.column_step)
-        window = window.by(k, where.pitch) + v0 * lanes
+        window = window.by(k, where.pitch).by(pattern, pitch) + v0 * lanes
         for p in range(positions):
             x = {1: [f.load(window + p * where.column_step + v * lanes) for v in range(vectors)]}
             if isinstance(tiles.buffer, PoolBuffer):  # the sum of squares is not the square of the sum
@@ -276,6 +285,7 @@ def _emit_block(
                 x[2] = [value * value for value in x[1]]
             for n, c in enumerate(channels):
                 units = tiles.units(tiles.target.delta[c], s, i, j0, t0).by(jb, positions * maps).by(tb, targets)
+                units = units.by(pattern, pitch)
                 for t in range(targets):
                     d = f.broadcast(units + p * maps + t)
                     for v in range(vectors):
@@ -283,18 +293,24 @@ def _emit_block(
                         sums[at_sum] = f.fma(d, x[POWER[c]][v], sums[at_sum])
         return sums
 
-    def row(i: Index, sums: list[Value]) -> list[Value]:
+    def row(pattern: Index, i: Index, sums: list[Value]) -> list[Value]:
         for j0, strips, positions in blocks(where.columns, min(_MOST_UNROLLED, 4 if where.columns > 8 else 8)):
 
             def strip(jb: Index, now: list[Value], j0: int = j0, positions: int = positions) -> list[Value]:
-                return positions_from(i, jb, j0, positions, now)
+                return positions_from(pattern, i, jb, j0, positions, now)
 
             sums = f.loop(strips, strip, sums, "positions")
         return sums
 
-    sums = f.loop(where.rows, row, [f.zero] * (targets * vectors * len(channels)), "row")
-    for t in range(targets):
-        for v in range(vectors):
-            weights = tiles.weights(s, 0, 0, t0 + t).by(tb, targets * tiles.unit).by(k, tiles.row) + (v0 + v) * lanes
-            gathered = {c: update.scaled(c, sums[(n * targets + t) * vectors + v]) for n, c in enumerate(channels)}
-            update.emit(weights, gathered, masks[v0 + v].truth(f, weights), None)
+    def rows(pattern: Index, sums: list[Value]) -> list[Value]:
+        return f.loop(where.rows, lambda i, now: row(pattern, i, now), sums, "row")
+
+    first = tiles.weights(s, 0, 0, t0).by(tb, targets * tiles.unit).by(k, tiles.row) + v0 * lanes
+    places = [first + (t * tiles.unit + v * lanes) for t in range(targets) for v in range(vectors)]
+    if patterns is None:
+        sums = rows(0, [f.zero] * (len(places) * len(channels)))
+    else:
+        sums = f.loop(patterns, rows, [update.start(c, place) for c in channels for place in places], "pattern")
+    for number, place in enumerate(places):
+        gathered = {c: update.scaled(c, sums[n * len(places) + number]) for n, c in enumerate(channels)}
+        update.emit(place, gathered, masks[v0 + number % vectors].truth(f, place), None)

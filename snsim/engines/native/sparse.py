@@ -38,8 +38,8 @@ class SparseKernel:
     ):
         self.source, self.target, self.cells, self.scale = source, target, cells, scale
         padded = block.machine.padded(source.units)
-        self.x = block.take_filled(np.append(np.zeros(padded), border_value * scale))
-        self.back = {c: block.take(padded + 1) for c in channels}
+        self.x = block.cells.take_filled(np.append(np.zeros(padded), border_value * scale))
+        self.back = {c: block.cells.take(padded + 1) for c in channels}
         self.sums = {c: block.take(len(cells.index)) for c in channels}
         order = np.argsort(target.cell_of_unit[table.target], kind="stable")
         cell = np.append(source.cell_of_unit, padded)  # of the border, the last

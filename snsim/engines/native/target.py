@@ -81,7 +81,9 @@ class Address:
         return replace(self, terms=(*self.terms, (index.text, stride)))
 
     def is_aligned(self, lanes: int) -> bool:
-        return self.base == "%state" and all(n % lanes == 0 for n in (self.offset, *(s for _, s in self.terms)))
+        return self.base in ("%state", "%cells") and all(
+            n % lanes == 0 for n in (self.offset, *(s for _, s in self.terms))
+        )
 
 
 def pieces(count: int) -> list[tuple[int, int]]:

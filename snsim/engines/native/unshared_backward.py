@@ -31,9 +31,8 @@ def emit_unshared_backward(
     pieces = -(-where.vectors // chunk)
     chunk = -(-where.vectors // pieces)  # as even as can be
     masks = tiles.cells.masks(where.vectors)
-    even = all(mask.lanes is not None and all(mask.lanes) for mask in masks[:-1])
     store = first or not isinstance(tiles.buffer, DirectBuffer)
-    for v0, times, vectors in _chunks(where.vectors, chunk, even):
+    for v0, times, vectors in even_chunks(masks, chunk):
 
         def at(s: Index, i: Index, b: Index, v0: int = v0, vectors: int = vectors) -> None:
             addresses = _ChunkAddresses(tiles, s, i, v0 * lanes, b, vectors * lanes)
@@ -42,12 +41,13 @@ def emit_unshared_backward(
         f.nest({"set": tiles.sets, "position": where.positions, "inputs": times}, at)
 
 
-def _chunks(vectors: int, chunk: int, even: bool) -> list[tuple[int, int, int]]:
-    """Return chunks of vectors: (first, times, size).
+def even_chunks(masks: Sequence[LaneMask], chunk: int) -> list[tuple[int, int, int]]:
+    """Return chunks of the vectors of a row: (first, times, size).
 
     The last vector, whose lanes may be masked, is in a chunk that is not part of a loop. If masks differ from vector to
     vector, no chunk is part of a loop.
     """
+    vectors, even = len(masks), all(mask.lanes is not None and all(mask.lanes) for mask in masks[:-1])
     chunks = []
     for first, times, size in blocks(vectors, chunk):
         if not even:

@@ -110,7 +110,8 @@ class CodeVariant:
     """The facts about the settings that decide the code.
 
     For each learning parameter whether its rate is one "number", "zero" or an "array"; the options that never change,
-    and those that are 0 now; whether patterns are gathered into batches; whether the curvature is held; the layers (by
+    and those that are 0 now; whether patterns are gathered into batches, and a
+    batch fits into memory; whether the curvature is held; the layers (by
     number) with gates on their states, and those with noise on their sums.
     """
 
@@ -118,6 +119,7 @@ class CodeVariant:
     constants: tuple[tuple[str, float], ...] = ()
     zeros: tuple[str, ...] = ()
     batched: bool = False
+    at_once: bool = False  # whether all patterns of a batch are in memory at once
     holds_curvature: bool = False
     gated: tuple[int, ...] = ()
     noisy: tuple[int, ...] = ()
@@ -134,6 +136,12 @@ class WeightUpdate:
 
     emit: Callable[[Address, Mapping[str, Value], Value | None, Value | None], None]
     factors: Mapping[str, Value]
+    sum_so_far: Callable[[str, Address], Value] | None = None
+
+    def start(self, channel: str, place: Address) -> Value:
+        """Return where the sum of a channel over the patterns of a group starts."""
+        assert self.sum_so_far is not None, "made by begin_patterns"
+        return self.sum_so_far(channel, place)
 
     def scaled(self, channel: str, value: Value) -> Value:
         return value * self.factors[channel] if channel in self.factors else value
@@ -244,6 +252,7 @@ class GradientSums:
 
     def __init__(self, cells: Mapping[str, ParameterCells], updated: frozenset[str], channels: Sequence[str]):
         self._cells, self.updated, self._channels = cells, updated, channels
+        self._summed = updated  # the parameters whose sums are in memory after the backward pass
 
     def begin(self, f: Function, name: str) -> WeightUpdate:
         cells = self._cells[name]
@@ -255,7 +264,26 @@ class GradientSums:
 
         return WeightUpdate(add, {})
 
-    def emit_apply(self, f: Function, name: str, updates: UpdateCode, factor: Value) -> None:
+    def begin_patterns(self, f: Function, name: str) -> WeightUpdate:
+        """Start a block that continues the sums of parameter `name` with all patterns of a group."""
+        cells = self._cells[name]
+
+        def there(channel: str, place: Address) -> Address:
+            return place + cells.beside(f"sum {channel}")
+
+        def put(place: Address, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
+            for channel, value in gathered.items():
+                f.store(value, there(channel, place))
+
+        return WeightUpdate(put, {}, lambda channel, place: f.load(there(channel, place)))
+
+    def emit_updates(self, f: Function, updates: UpdateCode, factor: Value) -> None:
+        """Emit the updates of all parameters with their sums times `factor`, and clear the sums."""
+        for name in sorted(self._summed):
+            f.comment(name)
+            self._emit_update(f, name, updates, factor)
+
+    def _emit_update(self, f: Function, name: str, updates: UpdateCode, factor: Value) -> None:
         """Emit one update of every weight of the parameter with its sums times `factor`, and clear the sums."""
         cells, lanes = self._cells[name], f.machine.lanes
         update, mask = updates.begin(f, name), cells.masks(1)[0]
@@ -270,3 +298,26 @@ class GradientSums:
             update.emit(place, gathered, mask.truth(f, place), None)
 
         f.loop(cells.vectors, vector, name="vector")
+
+
+class BatchUpdate(GradientSums):
+    """The sink for batches whose patterns are in memory at once.
+
+    Parameters whose kernels sum over the patterns are updated there and then. The others are added up and updated by
+    `emit_updates`. `factor` holds the factor of the sums in every lane.
+    """
+
+    def __init__(
+        self, cells: Mapping[str, ParameterCells], updates: UpdateCode, channels: Sequence[str], factor: Address
+    ):
+        super().__init__(cells, updates.updated, channels)
+        self._updates, self._factor = updates, factor
+
+    def begin_patterns(self, f: Function, name: str) -> WeightUpdate:
+        self._summed -= {name}
+        update, factor = self._updates.begin(f, name), f.load(self._factor)
+
+        def emit(place: Address, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
+            update.emit(place, {c: update.scaled(c, value * factor) for c, value in gathered.items()}, mask, w)
+
+        return WeightUpdate(emit, {}, lambda channel, place: f.zero)

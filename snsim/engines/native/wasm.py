@@ -21,6 +21,9 @@ bytes. A count is an i64: a BigInt in JavaScript, at least 1. REAL is f32 or f64
         Add up the derivatives of the patterns, without an update.
     apply(state, tables, numbers, count number, REAL factor)
         Make update `number` with the sums times `factor` (1, or 1/patterns for a mean), and clear the sums.
+    learn_batches(state, tables, inputs, targets, count patterns, gates, numbers, count first, count size, count mean)
+        Present batches of `size` patterns, the last one perhaps smaller, with an update after each; with `mean` 1 the
+        sums are divided by the number of patterns. Modules for pages have gather and apply alone: the same bits.
     evaluate(state, tables, inputs, made, count patterns)
         Fill a row of `made` for each pattern: the states of the output layer.
     states(state, tables, inputs, made, count patterns)
@@ -46,7 +49,8 @@ Arguments
 
 Layers
     The states of a layer lie at `x`, one number a cell; f'(a) at `slope`; dE/da at `error` after a presentation by
-    learn or gather. A layer of maps has its maps innermost: cell = position * maps + place of the map.
+    learn, or by gather of one pattern. A layer of maps has its maps innermost: cell = position * maps + place of the
+    map.
     `unit_of_cell[c]` is the unit in cell c, `cell_of_unit[u]` the cell of unit u; both are the identity for other
     layers. So the state of unit u is block[x + cell_of_unit[u]].
 
@@ -224,6 +228,8 @@ def _function_indices(content: bytes) -> dict[str, int]:
 
 class ModuleHost(ArrayHost):
     """A `CodeHost` that compiles modules and runs none; its block can be filled and copied into a page."""
+
+    groups = False  # a page is small, and shows one pattern at a time
 
     def compile(self, text: str, exported: tuple[str, ...]) -> bytes:
         return module_bytes(text, exported)

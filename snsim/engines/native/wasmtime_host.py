@@ -28,6 +28,8 @@ class WasmtimeHost:
     A call copies its arguments into the memory, and its results back.
     """
 
+    groups = True
+
     def __init__(self, machine: Machine):
         self.machine = machine
         self._store = wasmtime.Store()

@@ -38,7 +38,8 @@ def chr_(code: Form) -> str:
 def _character(name: str, code: int, last: int, argument: int | None) -> str:
     """Return the character of a code; 0, which ended a string in SN, is the empty string."""
     if not 0 <= code <= last or 0xD800 <= code < 0xE000:
-        raise CallError(f"{name}: {code} is not the code of a character", argument, f"write a code from 0 to {last}")
+        codes = f"from 0 to {last}" if last < 0xD800 else f"from 0 to {0xD7FF}, or from {0xE000} to {last}"
+        raise CallError(f"{name}: {code} is not the code of a character", argument, f"write a code {codes}")
     return chr(code) if code else ""
 
 

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 
 def declared_nets(interpreter: Interpreter) -> Shelf[Net]:
-    """Return the nets that a program declared: none, unless `interpreter.keep(declared_nets, shelf)` set them."""
+    """Return an empty shelf: the value of `interpreter.part(declared_nets)` for a program that declares no net.
+
+    `interpreter.keep(declared_nets, shelf)` sets the nets that a program declared.
+    """
     return Shelf("net")
 
 

@@ -1,0 +1,151 @@
+"""Weights that serve all patterns of a group: dense layers, and windows with one position (layout: dot_tiles.py).
+
+A tile of patterns stays in registers, so that each loaded weight serves several patterns: in the sums (dot_tiles.py,
+with the patterns as positions), in the errors of the source, and in the gradient, which is summed over all patterns of
+the group before it reaches memory. Every sum has the same order for any number of patterns in a group.
+
+The patterns of a group are rounded up to whole tiles. What is computed for a pattern too many is never read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from snsim.engines.native.dot_tiles import PatternGroup, Tiles, emit_sums
+from snsim.engines.native.im2col import DirectBuffer, PoolBuffer
+from snsim.engines.native.layout import POWER, LaneMask, blocks
+from snsim.engines.native.llvm_ir import Function, Index, Value
+from snsim.engines.native.unshared_backward import even_chunks
+from snsim.engines.native.update_rules import WeightUpdate
+
+_TILE = 4  # patterns, or target units, that share the vectors in registers
+_TARGETS = 128  # whose errors are summed in registers; the weights of so many in a few columns fit into the cache
+
+
+def serves_patterns(tiles: Tiles) -> bool:
+    """Return whether each weight serves one position of every pattern."""
+    return tiles.layout.rows == tiles.layout.columns == 1 and not isinstance(tiles.buffer, PoolBuffer)
+
+
+def _groups(f: Function, tiles: Tiles) -> tuple[Index, int]:
+    """Return how many tiles of patterns there are, and the patterns of each."""
+    size = min(_TILE, tiles.cells.block.patterns)
+    patterns = f.argument("patterns", "i64")
+    return (patterns if size == 1 else f.divided_up(patterns, f.integer(size))), size
+
+
+def emit_pattern_sums(f: Function, tiles: Tiles, first: bool) -> None:
+    """Emit the sums of the target for all patterns: stored if this is the first link, else added."""
+    emit_sums(f, tiles.over(PatternGroup(*_groups(f, tiles))), first)
+
+
+def _vectors_of_tile(f: Function, tiles: Tiles, channels: Sequence[str]) -> int:
+    """Return how many vectors of a row fill, times a tile of patterns or targets, three quarters of the registers."""
+    most = max(1, f.machine.registers * 3 // 4 // (_TILE * len(channels)))
+    return -(-tiles.layout.vectors // -(-tiles.layout.vectors // most))
+
+
+def emit_pattern_errors(f: Function, tiles: Tiles, channels: Sequence[str], first: bool) -> None:
+    """Emit the errors that all patterns send into `buffer.back`: stored or, in a layer that has errors, added."""
+    lanes, where, pitch = f.machine.lanes, tiles.buffer.layout, tiles.cells.block.pitch
+    groups, size = _groups(f, tiles)
+    store = first or not isinstance(tiles.buffer, DirectBuffer)
+    squares = any(POWER[c] == 2 for c in channels)
+
+    def tile(t0: int, targets: int, v0: int, vectors: int, at: tuple[Index, Index, Index, Index, Index]) -> None:
+        tb, s, k, b, group = at
+
+        def target(t: Index, sums: list[Value]) -> list[Value]:
+            """Return the sums, numbered (channel * patterns + pattern) * vectors + vector."""
+            place = tiles.weights(s, 0, 0, t0).by(tb, targets * tiles.unit).by(t, tiles.unit).by(k, tiles.row)
+            w = {1: [f.load(place.by(b, vectors * lanes) + (v0 + v) * lanes) for v in range(vectors)]}
+            w[2] = [value * value for value in w[1]] if squares else []
+            totals = []
+            for n, c in enumerate(channels):
+                unit = tiles.units(tiles.target.delta[c], s, 0, 0, t0).by(tb, targets).by(t, 1)
+                for p in range(size):
+                    d = f.broadcast(unit.by(group, size * pitch) + p * pitch)
+                    for v in range(vectors):
+                        totals.append(f.fma(d, w[POWER[c]][v], sums[(n * size + p) * vectors + v]))
+            return totals
+
+        places = [
+            tiles.buffer.back[c]
+            .by(s, tiles.set_stride)
+            .by(k, where.pitch)
+            .by(b, vectors * lanes)
+            .by(group, size * pitch)
+            + (p * pitch + (v0 + v) * lanes)
+            for c in channels
+            for p in range(size)
+            for v in range(vectors)
+        ]
+        start = [f.load(place) if t0 or isinstance(tb, Value) else f.zero for place in places]
+        for total, place in zip(f.loop(targets, target, start, "unit"), places):
+            f.store(total if store else total + f.load(place), place)
+
+    at_once = _TARGETS if store else tiles.targets
+    parts = blocks(tiles.targets, min(at_once, tiles.targets))
+    if len(parts) > 1 or parts[0][1] > 1:  # the first block stores, the others add
+        parts = [(0, 1, at_once), *((at_once, times - 1, n) for _, times, n in parts[:1] if times > 1), *parts[1:]]
+    for t0, times, targets in parts:
+        for v0, chunks, vectors in blocks(where.vectors, _vectors_of_tile(f, tiles, channels)):
+            counts = {"units": times, "set": tiles.sets, "window": where.kernel_rows, "inputs": chunks}
+            f.nest(
+                {**counts, "patterns": groups},
+                lambda *at, t0=t0, targets=targets, v0=v0, vectors=vectors: tile(t0, targets, v0, vectors, at),
+            )
+
+
+def emit_pattern_gradient(f: Function, tiles: Tiles, channels: Sequence[str], update: WeightUpdate) -> None:
+    """Emit for every weight the sum over the patterns of error times state, and pass it to the update."""
+    where = tiles.layout
+    masks = tiles.cells.masks(where.vectors)
+    chunks = even_chunks(masks, _vectors_of_tile(f, tiles, channels))
+    for t0, target_blocks, targets in blocks(tiles.targets, min(_TILE, tiles.targets)):
+        for v0, times, vectors in chunks:
+            counts = {"set": tiles.sets, "window": where.kernel_rows, "inputs": times, "units": target_blocks}
+            f.nest(
+                counts,
+                lambda *at, t0=t0, targets=targets, v0=v0, vectors=vectors: _emit_gradient_tile(
+                    f, tiles, channels, update, at, t0, targets, v0, masks[v0 : v0 + vectors]
+                ),
+            )
+
+
+def _emit_gradient_tile(
+    f: Function,
+    tiles: Tiles,
+    channels: Sequence[str],
+    update: WeightUpdate,
+    at: tuple[Index, Index, Index, Index],
+    t0: int,
+    targets: int,
+    v0: int,
+    masks: list[LaneMask],
+) -> None:
+    s, k, b, tb = at
+    lanes, pitch, vectors = f.machine.lanes, tiles.cells.block.pitch, len(masks)
+    squares = any(POWER[c] == 2 for c in channels)
+
+    def pattern(p: Index, sums: list[Value]) -> list[Value]:
+        """Return the sums, numbered (channel * targets + target) * vectors + vector."""
+        row = tiles.buffer.x.by(s, tiles.set_stride).by(k, tiles.layout.pitch).by(b, vectors * lanes).by(p, pitch)
+        x = {1: [f.load(row + (v0 + v) * lanes) for v in range(vectors)]}
+        x[2] = [value * value for value in x[1]] if squares else []
+        totals = []
+        for n, c in enumerate(channels):
+            unit = tiles.units(tiles.target.delta[c], s, 0, 0, t0).by(tb, targets).by(p, pitch)
+            for t in range(targets):
+                d = f.broadcast(unit + t)
+                for v in range(vectors):
+                    totals.append(f.fma(d, x[POWER[c]][v], sums[(n * targets + t) * vectors + v]))
+        return totals
+
+    row = tiles.weights(s, 0, 0, t0).by(tb, targets * tiles.unit).by(k, tiles.row).by(b, vectors * lanes) + v0 * lanes
+    places = [row + (t * tiles.unit + v * lanes) for t in range(targets) for v in range(vectors)]
+    start = [update.start(c, place) for c in channels for place in places]
+    sums = f.loop(f.argument("patterns", "i64"), pattern, start, "pattern")
+    for k, place in enumerate(places):
+        gathered = {c: update.scaled(c, sums[n * len(places) + k]) for n, c in enumerate(channels)}
+        update.emit(place, gathered, masks[k % vectors].truth(f, place), None)
