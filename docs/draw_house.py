@@ -9,9 +9,11 @@ An arrow that follows from two others is left out: A -> C, where A -> B -> C. te
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -27,27 +29,47 @@ def module_paths(package: Path = PACKAGE) -> dict[str, Path]:
     return {".".join(p.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__"): p for p in paths}
 
 
-def imports(path: Path, at_start_only: bool = False) -> Iterator[tuple[str, int]]:
-    """Yield the full name and the line of each import of a file.
+@dataclass(frozen=True)
+class ModuleText:
+    """What a file says of itself: its docstring, and (full name, line, whether it comes late) of each import.
 
-    Imports inside functions and under TYPE_CHECKING count, unless `at_start_only`.
+    An import inside a function or under TYPE_CHECKING comes late.
     """
+
+    docstring: str | None
+    imports: tuple[tuple[str, int, bool], ...]
+
+
+@functools.cache
+def read_module(path: Path) -> ModuleText:
+    """Read a file. Each is parsed once: the tests of the house ask for the same files many times."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    late: set[int] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or (
-            isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
-        ):
-            late |= {id(inner) for inner in ast.walk(node)}
-    for node in ast.walk(tree):
-        if at_start_only and id(node) in late:
-            continue
+    found: list[tuple[str, int, bool]] = []
+    waiting: list[tuple[ast.AST, bool]] = [(tree, False)]
+    while waiting:
+        node, late = waiting.pop()
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
+            found += [(alias.name, node.lineno, late) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             if node.level:
                 raise ValueError(f"{path}:{node.lineno}: a relative import")
-            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+            found += [(f"{node.module}.{alias.name}", node.lineno, late) for alias in node.names]
+        elif isinstance(node, ast.expr):
+            continue  # no expression holds an import
+        late = (
+            late
+            or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+            or (isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"))
+        )
+        waiting += [(inner, late) for inner in ast.iter_child_nodes(node)]
+    return ModuleText(ast.get_docstring(tree), tuple(sorted(found, key=lambda row: row[1])))
+
+
+def imports(path: Path, at_start_only: bool = False) -> Iterator[tuple[str, int]]:
+    """Yield the full name and the line of each import of a file, without the late ones if `at_start_only`."""
+    for name, line, late in read_module(path).imports:
+        if not (late and at_start_only):
+            yield name, line
 
 
 def module_graph(paths: Mapping[str, Path]) -> dict[str, set[str]]:

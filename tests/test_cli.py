@@ -412,8 +412,19 @@ def test_list_and_help_know_every_kind() -> None:
     assert "nothing is called" in snsim("help", "").stderr
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment whose compiled modules are those that `check` and `show` import."""
+    folder = tmp_path_factory.mktemp("compiled")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(folder)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    code = "from snsim.cli.main import main; assert main(['check', 'lecun89']) == main(['show', 'lecun89']) == 0"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+    return environment
+
+
 @pytest.mark.parametrize("command", ["check", "show"])
-def test_start_is_quick(command: str, tmp_path: Path) -> None:
+def test_start_is_quick(command: str, compiled: dict[str, str]) -> None:
     """Counted in calls of functions, which no other process changes, with compiled modules: a million take a second."""
     code = """
 import sys
@@ -428,36 +439,52 @@ sys.setprofile(None)
 print(count, file=sys.stderr)
 sys.exit(code)
 """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(tmp_path)}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    for start in (["-m", "snsim"], ["-c", code]):  # the first one compiles
-        done = subprocess.run(
-            [sys.executable, *start, command, "nets/lecun89.sn"],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", code, command, "nets/lecun89.sn"],
+        cwd=ROOT,
+        env=compiled,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
     calls = int(done.stderr)
     assert 10_000 < calls < 1_000_000, f"snsim {command} made {calls} calls"
 
 
-@pytest.mark.parametrize("arguments", [["--passes", "1"], ["--passes", "1", "--json"], ["--passes", "1", "--quiet"]])
-def test_engine_that_is_not_here_is_said_and_another_runs(arguments: list[str], tmp_path: Path) -> None:
-    """Without llvmlite the reference engine runs; asked for by name, native is refused."""
-
-    def run(*more: str) -> subprocess.CompletedProcess[str]:
-        code = (
-            "import sys; sys.modules['llvmlite'] = None; from snsim.cli.main import main; sys.exit(main(sys.argv[1:]))"
-        )
-        command = [sys.executable, "-c", code, "run", str(ROOT / "nets" / "xor.sn"), *arguments, *more]
-        return subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
-        )
-
-    done = run()
+@pytest.fixture(scope="module")
+def without_llvmlite(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, str]]:
+    """Exit code and words of `run` with each of HOW, and with `--engine native`; one process without llvmlite."""
+    code = """
+import contextlib, io, json, sys
+sys.modules['llvmlite'] = None
+from snsim.cli.main import main
+for arguments in json.loads(sys.argv[1]):
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+        code = main(arguments)
+    print(json.dumps([code, told.getvalue()]))
+"""
+    asked = [
+        ["run", str(ROOT / "nets" / "xor.sn"), *how, *native] for how in HOW for native in ([], ["--engine", "native"])
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(asked)],
+        cwd=tmp_path_factory.mktemp("without"),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == 0, done.stderr
-    told = done.stdout + done.stderr
+    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+
+
+HOW = [["--passes", "1"], ["--passes", "1", "--json"], ["--passes", "1", "--quiet"]]
+
+
+@pytest.mark.parametrize("number", range(len(HOW)), ids=[" ".join(how) for how in HOW])
+def test_engine_that_is_not_here_is_said_and_another_runs(number: int, without_llvmlite: list[tuple[int, str]]) -> None:
+    """Without llvmlite the reference engine runs; asked for by name, native is refused."""
+    code, told = without_llvmlite[2 * number]
+    assert code == 0, told
     assert "needs the package llvmlite, which is not installed here: the reference engine runs instead" in told
-    assert run("--engine", "native").returncode == 1
+    assert without_llvmlite[2 * number + 1][0] == 1

@@ -120,7 +120,12 @@ def test_a_finished_run_stays_as_it_is(runs: Path) -> None:
     assert {path: path.read_bytes() for path in (runs / "xor").rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("name", RUNS)
+DRAWN_FAST = ("digits", "pruned")  # one with pictures of its patterns, one with connections that are gone
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in DRAWN_FAST else pytest.param(name, marks=pytest.mark.slow) for name in RUNS]
+)
 def test_a_run_is_drawn_and_reported(name: str, runs: Path) -> None:
     pictures = ["curves", "weights", "net", *(["maps", "misses", "confusion", "rejection"] if "digits" in name else [])]
     for picture in pictures:

@@ -19,7 +19,7 @@ from snsim.program import read_program
 from snsim.runs.options import Options
 
 NETS = Path(__file__).parents[1] / "nets"
-FEW = ["lecun89", "encoder"]
+FEW = ["lecun89"]
 ALL = [
     name if name in FEW else pytest.param(name, marks=pytest.mark.slow)
     for name in sorted(path.stem for path in NETS.glob("*.sn"))
@@ -67,7 +67,13 @@ def test_a_program_of_torch_export_runs_without_snsim(name, tmp_path):
     np.testing.assert_allclose(json.loads(done.stdout), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["lecun89", "encoder", "tdnn", "micro-vit", "ladder-weight-norm"])
+WITH_SLOW = [
+    name if name in ("lecun89", "micro-vit", "ladder-weight-norm") else pytest.param(name, marks=pytest.mark.slow)
+    for name in ("lecun89", "encoder", "tdnn", "micro-vit", "ladder-weight-norm")
+]
+
+
+@pytest.mark.parametrize("name", WITH_SLOW)
 def test_the_module_is_copied_compiled_and_loaded_like_any_other(name, tmp_path):
     net = snsim.load(NETS / f"{name}.sn").eval()
     inputs = torch.rand(3, *net.input_shape, generator=torch.Generator().manual_seed(0))
@@ -96,6 +102,7 @@ def test_the_module_is_copied_compiled_and_loaded_like_any_other(name, tmp_path)
     torch._dynamo.reset()
 
 
+@pytest.mark.slow  # the test above reads pickled modules in this process
 def test_a_pickled_module_is_read_in_another_process(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (NETS / "xor.sn").read_text().replace("(full)", "(pairs (0 0) (0 1) (1 0) (1 1))", 1)

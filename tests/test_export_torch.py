@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -209,22 +210,45 @@ def test_the_page_learns_by_the_same_rule(file, name, tmp_path):
     assert moved > 1e-6
 
 
-def run_page(path: Path, passes: int) -> list[list[int]]:
-    """Run a page where no snsim, NumPy or lark can be imported; return the misses of each pass."""
-    script = (
-        "import sys, runpy; sys.modules.update(dict.fromkeys(('snsim', 'numpy', 'lark'))); "
-        "page = runpy.run_path(sys.argv[1]); import torch; "
-        "torch.save(page['main'](int(sys.argv[2])).state_dict(), sys.argv[1][:-3] + '-trained.pt')"
-    )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script, str(path), str(passes)],
-        capture_output=True,
-        text=True,
-        cwd=path.parent,
-    )
-    assert done.returncode == 0, done.stderr
-    lines = [line for line in done.stdout.splitlines() if line.startswith("pass ")]
-    return [[int(n.replace(",", "")) for n in re.findall(r"([\d,]+) of", line)] for line in lines]
+# Runs pages one after another, where no snsim, NumPy or lark can be imported. To import PyTorch takes more time than
+# most pages do.
+RUN_PAGES = """
+import sys
+sys.modules.update(dict.fromkeys(('snsim', 'numpy', 'lark')))
+import contextlib, io, json, os, runpy, traceback, torch
+for line in sys.stdin:
+    path, passes = json.loads(line)
+    os.chdir(os.path.dirname(path))
+    torch.set_default_dtype(torch.float32)
+    torch.manual_seed(0)
+    out, error = io.StringIO(), ''
+    try:
+        with contextlib.redirect_stdout(out):
+            net = runpy.run_path(path)['main'](passes)
+        torch.save(net.state_dict(), path[:-3] + '-trained.pt')
+    except BaseException:
+        error = traceback.format_exc()
+    print(json.dumps([out.getvalue(), error]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def run_page():
+    """Return a function that runs a page in a process with PyTorch alone, and returns the misses of each pass."""
+    command = [sys.executable, "-W", "ignore", "-c", RUN_PAGES]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def run_one(path: Path, passes: int) -> list[list[int]]:
+            process.stdin.write(json.dumps([str(path), passes]) + "\n")
+            process.stdin.flush()
+            printed, error = json.loads(process.stdout.readline())
+            assert not error, error
+            lines = [line for line in printed.splitlines() if line.startswith("pass ")]
+            return [[int(n.replace(",", "")) for n in re.findall(r"([\d,]+) of", line)] for line in lines]
+
+        yield run_one
+        process.stdin.close()
+        assert process.wait() == 0
 
 
 def passes_of(program, name: str, chosen: Options, passes: int):
@@ -245,7 +269,7 @@ FAST_CLAUSES = ("staged", "pruned", "cut", "places", "transformed-newton")
 @pytest.mark.parametrize(
     "name", [n if n in FAST_CLAUSES else pytest.param(n, marks=pytest.mark.slow) for n in CLAUSE_TRAININGS]
 )
-def test_every_clause_of_a_training_is_written(name, tmp_path):
+def test_every_clause_of_a_training_is_written(name, tmp_path, run_page):
     """main() of the page prints the misses of the engine and returns a net with the engine's weights."""
     program = source("rare", tmp_path)
     chosen = options("rare", dtype="float64", engine="torch", out=tmp_path / "runs")
@@ -263,7 +287,7 @@ def test_every_clause_of_a_training_is_written(name, tmp_path):
         np.testing.assert_allclose(net[names[slot]].numpy(), ours, rtol=1e-6, atol=1e-9, err_msg=slot)
 
 
-def test_draws_that_are_too_many_are_left_to_pytorch(tmp_path, monkeypatch):
+def test_draws_that_are_too_many_are_left_to_pytorch(tmp_path, monkeypatch, run_page):
     monkeypatch.setattr("snsim.export.page_data._MOST_BYTES", 0)
     subject = subject_of_program(source("rare", tmp_path), "staged", options("rare", dtype="float64"), print)
     notes = export_torch(subject, tmp_path / "page.py").notes
@@ -283,7 +307,7 @@ SLOW += [("ladder", "ladder-5", 1), ("ladder-weight-norm", "ladder-5-weight-norm
 @pytest.mark.parametrize(
     ("file", "name", "passes"), [*SAME, *(pytest.param(*row, marks=pytest.mark.slow) for row in SLOW)]
 )
-def test_the_page_prints_the_misses_of_the_run(file, name, passes, tmp_path):
+def test_the_page_prints_the_misses_of_the_run(file, name, passes, tmp_path, run_page):
     program = source(file, tmp_path)
     chosen = options(file, dtype="float64", passes=None, out=tmp_path / "runs")
     export_torch(subject_of_program(program, name, chosen, print), tmp_path / "page.py")
@@ -328,7 +352,7 @@ def test_a_net_of_the_gallery_is_exported_with_its_weights(tmp_path, monkeypatch
     assert "xor: the run runs/xor" in capsys.readouterr().err
 
 
-def test_the_best_weights_of_a_run_and_those_of_a_file(tmp_path, monkeypatch, capsys):
+def test_the_best_weights_of_a_run_and_those_of_a_file(tmp_path, monkeypatch, capsys, run_page):
     """(keep best ...) with --best, and (initial FILE PLACE) from the folder of a run."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "texts").mkdir()
@@ -387,7 +411,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
-def test_names_cannot_leave_the_page(words, tmp_path):
+def test_names_cannot_leave_the_page(words, tmp_path, run_page):
     """Whatever things are called, the page trains alike, and calls nothing but PyTorch, itself and a few built-ins."""
     pages, misses = {}, []
     for kind, names in (("plain", [f"plain{k}" for k in range(12)]), ("hostile", words)):

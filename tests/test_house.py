@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
+import json
 import re
 import subprocess
 import sys
@@ -22,7 +24,13 @@ import draw_house  # noqa: E402
 
 PACKAGE = ROOT / "snsim"
 MODULES = draw_house.module_paths()
-GRAPH = draw_house.module_graph(MODULES)
+
+
+@functools.cache
+def graph() -> draw_house.Graph:
+    """Return who imports whom; not when tests are collected, which each process of pytest does."""
+    return draw_house.module_graph(MODULES)
+
 
 # The rooms, low to high. A module imports from its own room and from those that its row names.
 LAW: dict[str, set[str]] = {
@@ -368,7 +376,7 @@ def allowed(module: Path, places: set[str]) -> bool:
 
 def test_rooms_import_only_what_the_law_allows() -> None:
     wrong = []
-    for module, targets in GRAPH.items():
+    for module, targets in graph().items():
         room = draw_house.room_of(module)
         if room == "__init__":
             continue
@@ -444,7 +452,10 @@ def test_one_file_asks_for_the_operating_system() -> None:
             continue
         names = [name.split(".")[0] for name, _ in draw_house.imports(path)]
         wrong += [f"{path}: imports {name}" for name in names if name in POSIX_MODULES]
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        if not re.search(rf"\b({'|'.join(POSIX_NAMES)})\b", text):
+            continue  # names none of these modules
+        for node in ast.walk(ast.parse(text)):
             used: list[tuple[str, str]] = []
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 used = [(node.value.id, node.attr)]
@@ -463,14 +474,14 @@ def test_one_file_asks_for_the_operating_system() -> None:
 
 
 def test_reports_and_plots_read_no_engine() -> None:
-    for module, targets in GRAPH.items():
+    for module, targets in graph().items():
         if draw_house.room_of(module) in ("reports", "plots"):
             assert not [name for name in targets if name.startswith("snsim.engines")], module
 
 
 def test_no_circle_of_imports() -> None:
     """Imports inside functions and under TYPE_CHECKING count."""
-    assert draw_house.circles(GRAPH) == []
+    assert draw_house.circles(graph()) == []
 
 
 def test_a_circle_is_seen_wherever_its_imports_stand(tmp_path: Path) -> None:
@@ -480,16 +491,16 @@ def test_a_circle_is_seen_wherever_its_imports_stand(tmp_path: Path) -> None:
     (package / "b.py").write_text("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from snsim import c\n")
     (package / "c.py").write_text("import snsim.a\n")
     (package / "d.py").write_text("import snsim.a\n")
-    graph = draw_house.module_graph(draw_house.module_paths(package))
-    assert draw_house.circles(graph) == [["snsim.a", "snsim.b", "snsim.c"]]
+    found = draw_house.module_graph(draw_house.module_paths(package))
+    assert draw_house.circles(found) == [["snsim.a", "snsim.b", "snsim.c"]]
 
 
 def test_the_house_has_few_floors() -> None:
-    assert max(draw_house.floors(draw_house.room_graph(GRAPH)).values()) <= MOST_FLOORS
+    assert max(draw_house.floors(draw_house.room_graph(graph())).values()) <= MOST_FLOORS
 
 
 def test_the_picture_of_the_house_is_true() -> None:
-    rooms = {room: targets for room, targets in draw_house.room_graph(GRAPH).items() if room != "__init__"}
+    rooms = {room: targets for room, targets in draw_house.room_graph(graph()).items() if room != "__init__"}
     assert draw_house.PICTURE.read_text(encoding="utf-8") == draw_house.draw(rooms), "run `make house`"
 
 
@@ -507,8 +518,7 @@ def test_modules_have_telling_names_and_say_what_they_are() -> None:
         if path.stem in FORBIDDEN_NAMES or path.parent.name in FORBIDDEN_NAMES
     ]
     for path in MODULES.values():
-        text = path.read_text(encoding="utf-8")
-        if text.strip() and not ast.get_docstring(ast.parse(text)):
+        if not draw_house.read_module(path).docstring and path.read_text(encoding="utf-8").strip():
             wrong.append(f"{path} has no docstring")
     assert not wrong, "\n".join(wrong)
 
@@ -565,20 +575,45 @@ LIGHT_COMMANDS: list[tuple[list[str], int, set[str]]] = [
 ]
 
 
-def test_start_is_light() -> None:
-    """The questions that one asks all day load neither torch nor what only reports and data need."""
-    script = (
-        "import sys; from snsim.cli.main import main; code = main(sys.argv[1:]); "
-        "print(*sorted({m.split('.')[0] for m in sys.modules}), file=sys.stderr); sys.exit(code)"
+# Runs commands one after another in one process; prints the exit code of each, and what it has loaded more than those
+# before it.
+RUN_COMMANDS = """
+import contextlib, io, json, sys
+from snsim.cli.main import main
+before = set()
+for arguments in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(arguments)
+    loaded = {name.split(".")[0] for name in sys.modules}
+    print(json.dumps([code, sorted(loaded - before), err.getvalue()]))
+    before = loaded
+"""
+
+
+@pytest.mark.parametrize("kept_out", [NO_ARRAYS, LIGHT], ids=["no-arrays", "light"])
+def test_start_is_light(kept_out: set[str]) -> None:
+    """The questions that one asks all day load neither torch nor what only reports and data need.
+
+    Commands with the same libraries to keep out share a process: none has loaded what all together have not.
+    """
+    commands = [(arguments, code) for arguments, code, without in LIGHT_COMMANDS if without == kept_out]
+    assert len(commands) >= 6
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_COMMANDS, json.dumps([arguments for arguments, _ in commands])],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(told) == len(commands) and "click" in told[0][1]
     wrong = []
-    for arguments, code, kept_out in LIGHT_COMMANDS:
-        done = subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True)
-        loaded = set(done.stderr.strip().split("\n")[-1].split())
-        if done.returncode != code or "click" not in loaded:
-            wrong.append(f"snsim {' '.join(arguments)} ends with {done.returncode}: {done.stderr}")
-        if loaded & kept_out:
-            wrong.append(f"snsim {' '.join(arguments)} loads {', '.join(sorted(loaded & kept_out))}")
+    for (arguments, code), (ended, loaded, error) in zip(commands, told, strict=True):
+        if ended != code:
+            wrong.append(f"snsim {' '.join(arguments)} ends with {ended}: {error}")
+        if set(loaded) & kept_out:
+            wrong.append(f"snsim {' '.join(arguments)} loads {', '.join(sorted(set(loaded) & kept_out))}")
     assert not wrong, "\n".join(wrong)
 
 

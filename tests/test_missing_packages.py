@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,23 @@ class Missing:
 sys.meta_path.insert(0, Missing())
 """
 COMMAND = "from snsim.cli.main import main; sys.exit(main(sys.argv[1:]))"
+# Runs programs with their arguments one after another, and prints exit code, output and errors of each.
+ALL = """
+import contextlib, io, json, traceback
+done = []
+for program, arguments in json.loads(sys.argv[1]):
+    sys.argv = ["snsim", *arguments.split()]
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            exec(program, {"__name__": "__main__", "sys": sys})
+        except SystemExit as end:
+            code = end.code
+        except BaseException:
+            code = traceback.print_exc() or 1
+    done.append([code, out.getvalue(), err.getvalue()])
+print(json.dumps(done))
+"""
 LOADED = "import snsim\ntry: snsim.load('tiny.sn')\nexcept snsim.SnError as error: print(error); sys.exit(1)"
 COMPARED = (
     "import snsim\ntry: snsim.compare('tiny.sn', 'module.py:M', only='tiny')\n"
@@ -91,31 +110,47 @@ WITHOUT_TORCH = (
 )
 
 
+Outcome = tuple[int, str, str]  # exit code, output, errors
+
+
+@pytest.fixture(scope="module")
+def outcome(folder: Path) -> Callable[[str, str, str], Outcome]:
+    """Return what a program does without some packages. All that lack the same packages run in one process."""
+    done: dict[str, dict[tuple[str, str], Outcome]] = {}
+
+    def outcome_of(missing: str, program: str, arguments: str) -> Outcome:
+        if missing not in done:
+            asked = [(each, words) for lacking, each, words, _, _ in CASES if lacking == missing]
+            if missing == "torch":
+                asked += [(COMMAND, words) for words in WITHOUT_TORCH]
+            text = WITHOUT.format(names=set(missing.split())) + ALL
+            process = subprocess.run(
+                [sys.executable, "-c", text, json.dumps(asked)],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+            )
+            assert process.returncode == 0, process.stderr
+            done[missing] = dict(zip(asked, map(tuple, json.loads(process.stdout)), strict=True))
+        return done[missing][program, arguments]
+
+    return outcome_of
+
+
 @pytest.mark.parametrize("arguments", WITHOUT_TORCH)
-def test_a_command_that_needs_no_torch_works_without_it(arguments: str, folder: Path) -> None:
-    text = WITHOUT.format(names={"torch"}) + COMMAND
-    done = subprocess.run(
-        [sys.executable, "-c", text, *arguments.split()],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
-    assert done.returncode == 0 and "torch is" not in done.stderr and "Traceback" not in done.stderr, done.stderr
+def test_a_command_that_needs_no_torch_works_without_it(
+    arguments: str, outcome: Callable[[str, str, str], Outcome]
+) -> None:
+    code, _, err = outcome("torch", COMMAND, arguments)
+    assert code == 0 and "torch is" not in err and "Traceback" not in err, err
 
 
 @pytest.mark.parametrize(("missing", "program", "arguments", "sentence", "hint"), CASES)
 def test_what_to_install_is_told(
-    missing: str, program: str, arguments: str, sentence: str, hint: str, folder: Path
+    missing: str, program: str, arguments: str, sentence: str, hint: str, outcome: Callable[[str, str, str], Outcome]
 ) -> None:
-    text = WITHOUT.format(names=set(missing.split())) + program
-    done = subprocess.run(
-        [sys.executable, "-c", text, *arguments.split()],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
-    told = done.stdout + done.stderr
-    assert done.returncode == 1 and "Traceback" not in told, told
+    code, out, err = outcome(missing, program, arguments)
+    told = out + err
+    assert code == 1 and "Traceback" not in told, told
     assert sentence in told and hint in told, told

@@ -20,6 +20,15 @@ ELSEWHERE = {  # pages whose commands a test of their own runs
     "docs/reference/sn28-dialect.md": "test_sn28_dialect.py",
     "docs/how-to/plugins.md": "test_compat.py",
 }
+# Pages that train or compare most, 8 to 16 seconds of a processor each: `make test-all` runs them. What they show is
+# tested in small in test_compare*.py, test_reproduce.py, test_plots.py, test_report.py and test_own_data.py.
+LONG = (
+    "docs/how-to/compare.md",
+    "docs/how-to/pages.md",
+    "docs/how-to/studies.md",
+    "docs/tutorial/article-of-2022.md",
+    "docs/tutorial/own-pictures.md",
+)
 GENERATED = ("docs/reference/language/", "docs/reference/command-line/", "docs/gallery/", "docs/reference/terms.md")
 
 
@@ -37,18 +46,24 @@ WITH_COMMANDS = [page for page in pages() if any(step.command for step in steps(
 
 def test_there_are_commands() -> None:
     assert len(steps(TEXT)) >= 8 and len(WITH_COMMANDS) >= 12
+    assert set(LONG) <= set(WITH_COMMANDS)
     assert all((ROOT / "tests" / name).exists() for page, name in ELSEWHERE.items() if (ROOT / page).exists())
 
 
-def test_the_readme_runs_as_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "processes", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["in-process", "processes"]
+)
+def test_the_readme_runs_as_shown(processes: bool, tmp_path: Path) -> None:
     """All but the installation; its Python runs after its commands, as a reader would type it."""
     assert TEXT.count(HOW_TO_INSTALL) == 1
     (python,) = re.findall(r"^```python\n(.*?)^```", TEXT, re.M | re.S)
     (tmp_path / "use.py").write_text(python)
-    run_page(TEXT.replace(HOW_TO_INSTALL, "") + "\n```sh\npython use.py\n```\n", tmp_path, processes=True)
+    run_page(TEXT.replace(HOW_TO_INSTALL, "") + "\n```sh\npython use.py\n```\n", tmp_path, processes=processes)
 
 
-@pytest.mark.parametrize("page", WITH_COMMANDS)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=pytest.mark.slow) if page in LONG else page for page in WITH_COMMANDS]
+)
 def test_a_page_runs_as_shown(page: str, tmp_path: Path) -> None:
     run_page(text_of(page), tmp_path)
 

@@ -69,12 +69,21 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def reproduce(folder: Path, *arguments: str, code: int = 0) -> tuple[str, str]:
-    """The command to its end: what it printed."""
-    process = start(folder, *arguments)
+    """The command in this process, one run after another: what it printed."""
+    told, faults = io.StringIO(), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(told), contextlib.redirect_stderr(faults):
+        assert main(["reproduce", *arguments, "--jobs", "1"]) == code, told.getvalue() + faults.getvalue()
+    assert "Traceback" not in faults.getvalue()
+    return told.getvalue(), faults.getvalue()
+
+
+def reproduce_in_processes(folder: Path, *arguments: str) -> str:
+    """The command as a process that starts two more: what it printed."""
+    process = start(folder, *arguments, "--jobs", "2")
     told, faults = process.communicate(timeout=300)
-    assert process.returncode == code, told + faults
+    assert process.returncode == 0, told + faults
     assert "Traceback" not in faults
-    return told, faults
+    return told
 
 
 def report(folder: Path, name: str = "two") -> dict[str, Any]:
@@ -95,7 +104,7 @@ def report(folder: Path, name: str = "two") -> dict[str, Any]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the study was run by two processes, nobody disturbing them."""
     folder = write_study(tmp_path_factory.mktemp("undisturbed"))
-    told, _ = reproduce(folder, "nets/studies/two.sn", *SLOWLY, "--jobs", "2")
+    told = reproduce_in_processes(folder, "nets/studies/two.sn", *SLOWLY)
     assert "[6 of 6]" in told and "runs/reproduced/two.md" in told
     return folder
 
@@ -169,7 +178,7 @@ def gone(process: int, seconds: float = 100) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are looked up in /proc")
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGINT])
 def test_stopped_half_way_and_begun_again(how: signal.Signals, undisturbed: Path, tmp_path: Path) -> None:
     for attempt in range(10):  # more than one where the system gives this process no turn before the study is over
         folder = write_study(tmp_path / str(attempt))
@@ -193,7 +202,7 @@ def test_stopped_half_way_and_begun_again(how: signal.Signals, undisturbed: Path
         if open_run(run).is_finished
     }
     assert 1 <= len(ended) < 6
-    told, _ = reproduce(folder, "nets/studies/two.sn", *SLOWLY, "--jobs", "2")
+    told = reproduce_in_processes(folder, "nets/studies/two.sn", *SLOWLY)
     assert told.count("done before") == len(ended)
     assert report(folder) == report(undisturbed)
     assert all(
@@ -204,7 +213,7 @@ def test_stopped_half_way_and_begun_again(how: signal.Signals, undisturbed: Path
 
 def test_two_commands_at_once_share_the_runs(undisturbed: Path, tmp_path: Path) -> None:
     folder = write_study(tmp_path)
-    both = [start(folder, "nets/studies/two.sn", *SLOWLY, "--jobs", "2") for _ in range(2)]
+    both = [start(folder, "nets/studies/two.sn", *SLOWLY, "--jobs", "1") for _ in range(2)]
     for process in both:
         told, faults = process.communicate(timeout=300)
         assert process.returncode == 0, told + faults
@@ -212,6 +221,7 @@ def test_two_commands_at_once_share_the_runs(undisturbed: Path, tmp_path: Path) 
     assert len(list((folder / "runs" / "reproduced").glob("*-seed*"))) == 6
 
 
+@pytest.mark.slow  # the scheduler is killed in the next test, which is fast
 def test_a_killed_worker_of_a_cluster(undisturbed: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     folder = write_study(tmp_path)
@@ -258,7 +268,7 @@ def test_a_killed_scheduler_is_told_as_a_fault(undisturbed: Path, tmp_path: Path
         _, faults = process.communicate(timeout=300)
     assert process.returncode == 1 and "Traceback" not in faults and faults.startswith("error: the "), faults
     assert "run the same command to resume" in faults
-    reproduce(folder, "nets/studies/two.sn", *SLOWLY, "--jobs", "1")
+    reproduce(folder, "nets/studies/two.sn", *SLOWLY)
     assert report(folder) == report(undisturbed)
 
 
