@@ -35,6 +35,17 @@ def test_the_examples_of_contributing_work(monkeypatch: pytest.MonkeyPatch) -> N
     scheme, data = re.findall(r"^```python\n(.*?)^```", (ROOT / "CONTRIBUTING.md").read_text(), re.M | re.S)
     monkeypatch.setattr(schemes.SCHEMES, "_entries", dict(schemes.SCHEMES._entries))
     monkeypatch.setattr(catalog.DATA_SETS, "_entries", dict(catalog.DATA_SETS._entries))
+    for block, place in ((scheme, "snsim/network/schemes.py"), (data, "snsim/data/catalog.py")):
+        text = (ROOT / place).read_text(encoding="utf-8").rstrip("\n") + f"\n\n\n{block}"
+        for command in (["check"], ["format", "--check"]):
+            done = subprocess.run(
+                [sys.executable, "-m", "ruff", *command, "--stdin-filename", place, "-"],
+                cwd=ROOT,
+                input=text,
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
     exec(scheme, dict(vars(schemes)))
     exec(data, {"np": np, **vars(catalog)})
     program = read_program(
