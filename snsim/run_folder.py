@@ -270,7 +270,7 @@ class Recorder:
         try:  # `_faults` would take as long as the line
             write_all(self._log, json.dumps(line).encode() + b"\n")
         except OSError as error:
-            raise self._fault(done.number, error) from None
+            raise self._not_saved(done.number, error) from None
         self.number = done.number
         if self.best is not None and self.best.add(line):
             self._best_weights = done.lazy_snapshot.take().parameters
@@ -308,9 +308,9 @@ class Recorder:
         try:
             yield
         except OSError as error:
-            raise self._fault(number, error) from None
+            raise self._not_saved(number, error) from None
 
-    def _fault(self, number: int, error: OSError) -> NotSavedError:
+    def _not_saved(self, number: int, error: OSError) -> NotSavedError:
         return NotSavedError(
             Fault(
                 f"pass {number} cannot be written to {self._folder}: {error.strerror or error}",

@@ -314,6 +314,7 @@ def _run_pass(
         layer.name: layer_generator(seed, THETA, number, k) for k, layer in enumerate(net.layers[1:]) if theta
     }
     begin = 0
+    constants.start_pass()
     while begin < total:
         since = time.perf_counter()
         chunk = slice(begin, min(begin + constants.chunk * batch, total))

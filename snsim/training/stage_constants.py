@@ -25,7 +25,7 @@ class StageConstants:
 
     `masks` are those of the weights that remain; None if none was pruned. `batch` is the number of patterns in an
     update. `chunk` is the number of batches that one call of the engine learns: the loop adapts it, and it changes
-    only the time.
+    only the time. Engines of plug-ins start each pass with one batch, because what they learn may depend on it.
     """
 
     def __init__(self, training: Training, stage: Stage, data: PreparedData, engine: Engine):
@@ -40,7 +40,13 @@ class StageConstants:
         self._decays = decays_of(stage, training.net)
         self.batch = min(stage.batch or len(data.train), len(data.train))
         self._settings: Settings | None = None
+        self._keeps_chunks = getattr(engine, "keeps_chunks", False)
         self.chunk = 1
+
+    def start_pass(self) -> None:
+        """Begin a pass with one batch in a call, as engines of plug-ins may depend on it; not so for our own."""
+        if not self._keeps_chunks:
+            self.chunk = 1
 
     def settings(
         self, inside: int, options: Mapping[str, float], held_curvature: Mapping[str, np.ndarray] | None

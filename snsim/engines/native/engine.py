@@ -52,6 +52,7 @@ class NativeEngine:
     """
 
     name = "native"
+    keeps_chunks = True  # what it learns does not depend on how the patterns are divided into calls
 
     def __init__(
         self,
