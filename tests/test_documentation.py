@@ -51,7 +51,7 @@ def test_the_examples_of_contributing_work(monkeypatch: pytest.MonkeyPatch) -> N
     program = read_program(
         Source(
             "chain.sn",
-            "(net chain (layer input 4) (layer h 4) (layer output 2) (connect input h (skip-one))"
+            "(net chain (layer input 4) (layer h 4) (layer output 2) (connect input h (skip 1))"
             " (connect h output (full)) (expect (connections 17) (weights 17)))"
             "(train chain (data parity) (epsilon 0.05) (passes 3))",
         )
@@ -63,6 +63,30 @@ def test_the_examples_of_contributing_work(monkeypatch: pytest.MonkeyPatch) -> N
         losses.append([done.train.loss for done in passes])
     assert len(losses[0]) == 3 and losses[0][2] < losses[0][0]
     assert losses[0] == pytest.approx(losses[1]) and losses[0] == pytest.approx(losses[2])
+
+
+def test_the_places_of_an_addition_exist() -> None:
+    """Each row of the table of CONTRIBUTING names files and folders that are there."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| an? .*$", page[: page.index("### Example: a scheme")], re.M)
+    assert len(rows) == 16
+    for row in rows:
+        tests = re.findall(r"`(test_\w+\.py)`", row)
+        places = [place for place in re.findall(r"`([\w/]+(?:/|\.py|\.sn))`", row) if "/" in place]
+        assert tests and places, row
+        assert [place for place in places if not (ROOT / place).exists()] == []
+        assert [test for test in tests if not (ROOT / "tests" / test).exists()] == []
+
+
+def test_the_page_of_the_language_has_every_scheme() -> None:
+    """Its table is written by hand."""
+    from snsim.network.schemes import SCHEMES
+
+    page = (ROOT / "docs" / "reference" / "language.md").read_text(encoding="utf-8")
+    rows = "\n".join(re.findall(r"^\| *`\(.*$", page[page.index("| scheme |") :], re.M))
+    ours = [entry for entry in SCHEMES if entry.value.__module__.startswith("snsim.")]  # no plug-ins
+    lacking = [entry.name for entry in ours if not re.search(rf"`\({re.escape(entry.name)}[ )]", rows)]
+    assert not lacking, f"add a row to the table of schemes in docs/reference/language.md: {', '.join(lacking)}"
 
 
 @pytest.fixture(scope="module")
