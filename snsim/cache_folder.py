@@ -23,16 +23,18 @@ import stat
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TextIO
 
-from snsim.errors import fail
+from snsim.errors import ShownWarning, fail
 from snsim.operating_system import open_to_read, user_name, user_number
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
-class CacheWarning(UserWarning):
+class CacheWarning(ShownWarning):
     """The cache, or an entry of it, is not used. The text is shown to the user."""
+
+    def __init__(self, message: str):
+        super().__init__(message, "name another folder in the environment variable SNSIM_CACHE")
 
 
 class UnsafeCacheError(Exception):
@@ -153,28 +155,6 @@ def warn_once(reason: UnsafeCacheError) -> None:
 
 
 _warned: set[Path] = set()
-
-
-def tell_warnings(tell: Callable[[str], None]) -> None:
-    """Pass the warnings of `warn_once` to `tell` in this process, and hide all other warnings of Python.
-
-    Other warnings are for programmers: the user of a command cannot act on them.
-    """
-
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        if issubclass(category, CacheWarning):
-            tell(str(message))
-
-    warnings.simplefilter("ignore")
-    warnings.simplefilter("always", CacheWarning)
-    warnings.showwarning = show
 
 
 def _checked_path(folder: Path) -> Path:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import bisect
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 NO_HINT: Final = ""  # for a fault whose message already says all that a user can do; tests/test_hints.py lists these
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # Unicode categories that are invisible, or that control a terminal
@@ -147,6 +148,36 @@ def fail(message: str, span: Span | None = None, *, hint: str, also: tuple[tuple
 MOST_FAULTS = 50  # faults that are shown
 _MOST_PLACES = 10  # other places of one fault that are shown
 _LONGEST_WORD, _LONGEST = 1_000, 4_000  # characters of a message; a path has at most a few hundred
+
+
+class ShownWarning(UserWarning):
+    """A warning of Python that the user of a command must see too, with the hint that the command shows."""
+
+    def __init__(self, message: str, hint: str):
+        super().__init__(message)
+        self.hint = hint
+
+
+def tell_warnings(tell: Callable[[Fault], None]) -> None:
+    """Pass each `ShownWarning` to `tell` in this process, and hide all other warnings of Python.
+
+    Other warnings are for programmers: the user of a command cannot act on them.
+    """
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if isinstance(message, ShownWarning):
+            tell(Fault(str(message), hint=message.hint, severity="warning"))
+
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("always", ShownWarning)
+    warnings.showwarning = show
 
 
 def first_faults(faults: Sequence[Fault]) -> list[Fault]:

@@ -6,16 +6,21 @@ gets a `child` of each shelf, so that one file does not see what another declare
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
-from snsim.errors import MOST_FAULTS, SnError, Span, fail
+from snsim.errors import MOST_FAULTS, ShownWarning, SnError, Span, fail
 from snsim.todays_words import name_for
 
 T = TypeVar("T")
 Value = TypeVar("Value", covariant=True)
+
+
+class HiddenPluginWarning(ShownWarning):
+    """A plug-in has a name that is taken, so that nobody can use it."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,8 @@ class Shelf(Generic[T]):
 
     `kind` is the word for one of them in messages ("scheme"). `plugins` is the entry point group by which installed
     packages add things. They are loaded only when a name is not found or all names are listed. A plug-in that cannot be
-    loaded, or whose value is not a `plugin_type`, is not listed; `get` says why.
+    loaded, or whose value is not a `plugin_type`, is not listed; `get` says why. One whose name is taken is not used:
+    a `HiddenPluginWarning` says so, once.
     """
 
     def __init__(
@@ -189,10 +195,12 @@ class Shelf(Generic[T]):
         from importlib import metadata  # slow to import, and most programs need no plug-in
 
         self._plugins = None  # once
+        holders: dict[str, str] = {}  # the name of a plug-in: its package
         for point in metadata.entry_points(group=group):
-            if point.name in self._entries:
-                continue
             package = "a plug-in" if point.dist is None else f"the package {point.dist.name} {point.dist.version}"
+            if point.name in self._entries:
+                self._warn_of_hidden(point.name, package, holders.get(point.name, "snsim"))
+                continue
             try:
                 value = point.load()
             except Exception as error:  # a plug-in may raise anything
@@ -205,6 +213,16 @@ class Shelf(Generic[T]):
                 )
                 continue
             self.add(point.name, value, (value.__doc__ or "").strip().split("\n")[0])
+            holders[point.name] = package
+
+    def _warn_of_hidden(self, name: str, package: str, holder: str) -> None:
+        warnings.warn(
+            HiddenPluginWarning(
+                f"the {self.kind} {name} of {package} is hidden by that of {holder}",
+                f"rename it to my-{name} in the package and in descriptions, or uninstall the package",
+            ),
+            stacklevel=2,
+        )
 
 
 class _CellShelf(Shelf[T]):

@@ -434,10 +434,10 @@ def test_the_plugin_of_the_page_works(page_project: Path, tmp_path: Path) -> Non
     text = (page_project / "ring.sn").read_text()
     for name, change in (
         ("ring", ("", "")),
-        ("wide", ("(ring 3)", "(ring 7)")),
-        ("none", ("(ring 3)", "(ring)")),
+        ("wide", ("(my-ring 3)", "(my-ring 7)")),
+        ("none", ("(my-ring 3)", "(my-ring)")),
         ("uneven", ("(layer h 4)", "(layer h 5)")),
-        ("option", ("(ring 3)", "(ring 3) (step 2)")),
+        ("option", ("(my-ring 3)", "(my-ring 3) (step 2)")),
     ):
         (tmp_path / f"{name}.sn").write_text(text.replace(*change))
     ran, shown, wide, none, uneven, option, listed, data = with_plugin(
@@ -453,23 +453,23 @@ def test_the_plugin_of_the_page_works(page_project: Path, tmp_path: Path) -> Non
         ("data", "parity"),
     )
     assert ran[0] == shown[0] == data[0] == 0, ran[2] + shown[2] + data[2]
-    assert "input > h   12  (ring 3)" in shown[1]
+    assert "input > h   12  (my-ring 3)" in shown[1]
     weights = load_file(tmp_path / "runs" / "ring" / "weights.safetensors")
     assert weights["input_h.weight"].shape == (3,)
     assert all((array * 256 == np.round(array * 256)).all() for array in weights.values())  # the engine of the page
-    for name in ("ring", "parity", "within", "rounded"):
+    for name in ("my-ring", "parity", "within", "rounded"):
         assert len(re.findall(rf"^  {name} ", listed[1], re.M)) == 1, name
     assert "K is 7, and input has 4 units" in wide[2] and "wide.sn:3:20" in wide[2]
     assert none[0] == 1 and "none.sn:3:" in none[2]
     assert "as many units in both layers: 4 in input, 5 in h" in uneven[2]
-    assert '(ring ...) has no option "step"' in option[2]
+    assert '(my-ring ...) has no option "step"' in option[2]
 
 
 DAMAGES = {
     "absent": (("import numpy as np", "import numpy as np, no_such_package"), "ModuleNotFoundError: No module named"),
     "raises": (("import numpy as np", "1 / 0"), "ZeroDivisionError: division by zero"),
     "other type": (
-        ('@scheme("(ring K)", reads=("scale", "fixed"))\n', ""),
+        ('@scheme("(my-ring K)", reads=("scale", "fixed"))\n', ""),
         "snsim_ring:ring of the package snsim-ring 1.0 is of the type function, not Scheme",
     ),
 }
@@ -487,9 +487,26 @@ def test_a_plugin_that_fails_is_told_where_its_name_is_used(
     used, other, listed = with_plugin(
         tmp_path / "site", tmp_path, ("check", "ring.sn"), ("check", ROOT / "nets" / "xor.sn"), ("list", "scheme")
     )
-    assert used[0] == 1 and 'ring.sn:3:21: error: the scheme "ring" cannot be used' in used[2] and why in used[2]
+    assert used[0] == 1 and 'ring.sn:3:21: error: the scheme "my-ring" cannot be used' in used[2] and why in used[2]
     assert "hint: update or uninstall the package" in used[2]
-    assert other[0] == 0 and listed[0] == 0 and "one-to-one" in listed[1] and "  ring" not in listed[1]
+    assert other[0] == 0 and listed[0] == 0 and "one-to-one" in listed[1] and "  my-ring" not in listed[1]
+
+
+def test_a_plugin_whose_name_snsim_has_is_said_to_be_hidden(page_project: Path, tmp_path: Path) -> None:
+    """Once, where names are listed; the name means that of snsim."""
+    install(page_project, tmp_path / "site")
+    (points,) = (tmp_path / "site").glob("*.dist-info/entry_points.txt")
+    points.write_text(points.read_text().replace("my-ring", "one-to-one"))
+    told, again = (
+        with_plugin(tmp_path / "site", tmp_path, *commands)
+        for commands in ([("list", "scheme")], [("list",), ("list", "scheme")])
+    )
+    assert told[0][0] == 0
+    assert told[0][2].startswith(
+        "warning: the scheme one-to-one of the package snsim-ring 1.0 is hidden by that of snsim\n"
+        "  hint: rename it to my-one-to-one in the package"
+    )
+    assert again[0][2] == told[0][2] and again[1][2] == "" and "Connect unit k to unit k" in told[0][1]
 
 
 def test_plugins_gathers_documented_names_and_brings_no_torch() -> None:

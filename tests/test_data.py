@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import socket
 import struct
@@ -664,3 +665,37 @@ def test_a_set_of_the_catalogue_may_name_its_classes(tmp_path, monkeypatch):
     assert snsim("run", file, "--quiet", "--out", tmp_path)[0] == 0
     rows = snsim("plot", "confusion", tmp_path / "n", "--text")[1].strip().split("\n")[-3:]
     assert tuple(row.split()[0] for row in rows) == names
+
+
+def test_every_set_without_downloads_is_described_and_may_lack_a_test_part(tmp_path, monkeypatch):
+    """All that is computed or comes with snsim, and one whose sizes (N, 0) say that nothing is kept for testing."""
+
+    def dots(contents):
+        """Four corners of a square."""
+        assert contents == {}
+        corners = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+        return Split(corners, np.array([0, 1, 1, 0])), Split(corners[:0], np.zeros(0, int))
+
+    monkeypatch.setattr(DATA_SETS, "_entries", dict(DATA_SETS._entries))
+    DATA_SETS.add("dots", DataSet(dots, (), (4, 0), (2,), 2), "Four corners of a square.")
+    DATA_SETS.add("fewer", DataSet(dots, (), (3, 0), (2,), 2), "Three of them.")
+    for entry in DATA_SETS:
+        if entry.name != "fewer" and all(file.package for file in entry.value.files):
+            code, out, err = snsim("data", entry.name, "--offline")
+            assert code == 0 and entry.doc.split()[0] in out, err
+    rows = {line.split()[0]: line.split() for line in snsim("data", "dots")[1].splitlines() if line.strip()}
+    assert "test" not in rows and rows["train"][1:3] == ["2", "2"]  # the last table: patterns of each class
+    assert [line.split() for line in snsim("data")[1].splitlines() if line.startswith("dots")] == [
+        ["dots", "4", "0", "2", "computed"]
+    ]
+    code, _, err = snsim("data", "fewer")
+    assert code == 1 and "has 4 train and 0 test patterns, expected 3 and 0" in err
+    assert "hint: the set is computed: state the sizes (4, 0) where fewer is declared" in err
+    file = tmp_path / "n.sn"
+    file.write_text(
+        "(net n (layer input 2) (layer output 2) (connect input output (full)))"
+        "(train n (data dots) (epsilon 0.1) (passes 1))"
+    )
+    code, _, err = snsim("run", file, "--quiet", "--out", tmp_path)
+    assert code == 0, err
+    assert json.loads((tmp_path / "n" / "passes.jsonl").read_text().splitlines()[-1])["test"] is None

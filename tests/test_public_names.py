@@ -38,7 +38,7 @@ def test_the_list_is_that_of_the_program(part: str, present: dict[str, Any]) -> 
     assert not gone and not new, (
         "public names have changed: docs/project/stability.md says what that needs. If it is meant, run\n"
         "  python tests/public_names.py\nand add a line to CHANGELOG.md.\n"
-        f"gone:\n  {chr(10).join(gone)}\nnew:\n  {chr(10).join(new)}"
+        + "\n".join(line for head, names in (("gone:", gone), ("new:", new)) if names for line in (head, *names))
     )
 
 

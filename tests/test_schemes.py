@@ -87,7 +87,9 @@ def check_against_table(wiring: Wiring, units: int, owners: Callable[[np.ndarray
     np.testing.assert_array_equal(wiring.lines(units), told.lines(units))
     np.testing.assert_array_equal(wiring.sharers(), told.sharers())
     np.testing.assert_array_equal(wiring.last_user(), told.last_user())
-    assert sorted(wiring.last_users()) == sorted(set(told.last_user())) and wiring.owner_count == told.owner_count
+    for name, users in (("the wiring", wiring.last_users()), ("its table alone", told.last_users())):
+        assert sorted(users) == sorted(set(told.last_user())), f"last_users() of {name} must hold each last user once"
+    assert wiring.owner_count == told.owner_count, "owners() must count as many owners as the table tells"
     belongs = np.unique(owners(table.target), return_inverse=True)[1].reshape(-1)
     np.testing.assert_array_equal(wiring.owners()[table.weight], belongs)
 

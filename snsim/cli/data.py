@@ -173,7 +173,9 @@ def _targets(examples: Examples) -> str:
 
 
 def _location(data_set: DataSet, fetcher: Fetcher) -> str:
-    """Return the folders of the files of a data set, or that they must be downloaded."""
+    """Return the folders of the files of a data set, or that they must be downloaded, or that it has no files."""
+    if not data_set.files:
+        return "computed"
     places = [fetcher.locate(file) for file in data_set.files]
     if any(place is None for place in places):
         return "not on this machine: downloaded when needed"

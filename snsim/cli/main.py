@@ -18,7 +18,6 @@ from importlib import import_module
 import click
 
 from snsim import __version__
-from snsim.cache_folder import tell_warnings
 from snsim.cli.errors import (
     WrongUseError,
     help_hint,
@@ -31,7 +30,7 @@ from snsim.cli.errors import (
 )
 from snsim.cli.exit_codes import BROKEN_PIPE, FAULT, INTERRUPTED, OWN_FAULT, USAGE
 from snsim.colour import echo, is_terminal
-from snsim.errors import Fault, SnError
+from snsim.errors import Fault, SnError, tell_warnings
 from snsim.escaping import for_shell
 from snsim.optional_packages import install_hint
 from snsim.registry import suggest
@@ -175,12 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     prepare_streams()
     with warnings.catch_warnings():
-        tell_warnings(lambda sentence: report([_cache_warning(sentence)], as_json))
+        tell_warnings(lambda warning: report([warning], as_json))
         return _run(words, as_json)
-
-
-def _cache_warning(sentence: str) -> Fault:
-    return Fault(sentence, hint="name another folder in the environment variable SNSIM_CACHE", severity="warning")
 
 
 def _run(words: list[str], as_json: bool) -> int:

@@ -37,9 +37,10 @@ class DataSet:
         Takes the contents of the files, bytes by name of the file, and returns two `Split`. Its docstring is the
         set's. It raises SnError (`fail`) if the contents are not what they should be.
     files : tuple of DataFile
-        May be empty for patterns that `read` makes by itself.
+        May be empty for patterns that `read` computes: its argument is then an empty mapping.
     sizes : (int, int)
-        Patterns in the train and in the test split. Others are refused.
+        Patterns in the train and in the test split. Others are refused. (N, 0) means that there is no test part:
+        `read` returns a `Split` of no patterns for it.
     shape : tuple of int
         Of one pattern: (units,), (rows, columns) or (maps, rows, columns).
     classes : int or None
@@ -126,7 +127,9 @@ def load(name: str, data_set: DataSet, fetcher: Fetcher) -> Examples:
         raise fail(
             f"the data set {name} has {len(train)} train and {len(test)} test patterns, "
             f"expected {data_set.sizes[0]} and {data_set.sizes[1]}",
-            hint=f"remove {_listed([str(place) for place in places])}; `snsim data {name}` downloads them again",
+            hint=f"remove {_listed([str(place) for place in places])}; `snsim data {name}` downloads them again"
+            if places
+            else f"the set is computed: state the sizes ({len(train)}, {len(test)}) where {name} is declared",
         )
     parsed = parsed_cache.ParsedSet(train, test, digest(train, test))
     if version is not None:
@@ -136,8 +139,8 @@ def load(name: str, data_set: DataSet, fetcher: Fetcher) -> Examples:
 
 def _examples(name: str, data_set: DataSet, parsed: parsed_cache.ParsedSet, places: Sequence[Path]) -> Examples:
     origin = origin_of(places) or "computed, from no file"
-    train, test = parsed.train, parsed.test
-    return Examples(name, train, test, origin, parsed.digest, data_set.classes, names=data_set.class_names)
+    test = parsed.test if len(parsed.test) else None
+    return Examples(name, parsed.train, test, origin, parsed.digest, data_set.classes, names=data_set.class_names)
 
 
 def origin_of(places: Sequence[Path]) -> str:
@@ -261,12 +264,16 @@ def data_set(
     shape: tuple[int, ...],
     classes: int | None = 10,
     pictures: PictureStyle = FULL_BOX,
+    class_names: tuple[str, ...] = (),
 ) -> Callable[[Reader], Reader]:
-    """Return a decorator that registers the set that a function reads; the arguments are those of `DataSet`."""
+    """Return a decorator that registers the set that a function reads; the arguments are those of `DataSet`.
+
+    The first line of the docstring is the line of the set in `snsim list`: it names the set, as `mnist` does.
+    """
 
     def put(read: Reader) -> Reader:
         # The key of an entry of the cache has a digest of this module, so one version is enough.
-        read_by = DataSet(read, files, sizes, shape, classes, pictures=pictures, version="1")
+        read_by = DataSet(read, files, sizes, shape, classes, class_names, pictures, version="1")
         DATA_SETS.add(name, read_by, (read.__doc__ or "").strip().split("\n")[0])
         return read
 
@@ -288,7 +295,7 @@ def mnist_1989(contents: Contents) -> tuple[Split, Split]:
     """The substitute for the zip codes in the 2022 study: 7291 and 2007 digits drawn from MNIST, scaled to 16 x 16.
 
     The sample of https://github.com/karpathy/lecun1989-repro, with the test digits drawn first.
-    """  # noqa: D401
+    """
     return _mnist_sample(contents, 7291, 2007, np.float64)
 
 
@@ -332,7 +339,7 @@ def sn28_digits_by_drawing(contents: Contents) -> tuple[Split, Split]:
 
     In `sn28-digits`, 156 of the 160 test pictures are shifted copies of drawings in the training part. Here the first
     eight drawings of each digit in the file are for training.
-    """  # noqa: D401
+    """
     pictures, labels = (
         np.concatenate(parts) for parts in zip(*((split.inputs, split.labels) for split in sn28_digits(contents)))
     )

@@ -1,4 +1,4 @@
-"""The schemes that connect two layers: `full mask local equal-mask tdnn one-to-one pairs`.
+"""The schemes that connect two layers, such as `full` or `mask`; `snsim list scheme` prints all.
 
 A scheme is a function from the source layer, the target layer and the clause to a `Wiring`. It raises SnError with
 every fault that it finds. Installed packages add theirs under the entry point group `snsim.schemes`

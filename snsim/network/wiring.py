@@ -430,7 +430,7 @@ class Wiring:
 
         A structure computes them without an array of all weights.
         """
-        return self.last_user() if self.structure is None else self.structure.last_users()
+        return np.unique(self.last_user()) if self.structure is None else self.structure.last_users()
 
 
 def wire(structure: Structure, unread: tuple[int, int] = (0, 0)) -> Wiring:

@@ -14,8 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
-from snsim.cache_folder import tell_warnings
-from snsim.errors import fail
+from snsim.errors import fail, tell_warnings
 from snsim.optional_packages import needing
 from snsim.studies.one_run import Outcome, attempt
 from snsim.studies.plan import Task
@@ -138,7 +137,7 @@ def _silence_cluster_logs() -> None:
 def _begin_worker(watched_end: Connection) -> None:
     """End this worker process when the other end of the pipe closes; leave Ctrl-C to the main process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    tell_warnings(lambda sentence: print(f"warning: {sentence}", file=sys.stderr, flush=True))
+    tell_warnings(lambda warning: print(f"warning: {warning.message}", file=sys.stderr, flush=True))
 
     def watch() -> None:
         try:
