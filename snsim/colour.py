@@ -51,6 +51,11 @@ def write(text: str, stream: IO[str]) -> None:
     stream.write(cleaned(text, stream))
 
 
+def flush(stream: IO[str]) -> None:
+    """Flush a stream. An OSError that leaves this function or `write` is about the output, not about a file."""
+    stream.flush()
+
+
 def cleaned(text: str, stream: IO[str]) -> str:
     """Escape what controls a terminal, and replace the marks of `paint` by colours if the stream takes them."""
     colour = "\x1b{}" if has_colours(stream) else ""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import click
 
-from snsim.colour import echo, painted_fault
+from snsim.colour import echo, flush, painted_fault, write
 from snsim.errors import MOST_FAULTS, Fault, first_faults
 from snsim.escaping import for_json, for_shell
 from snsim.input_files import shown
@@ -92,10 +92,10 @@ def leave_stdout() -> None:
 
 
 def is_output_broken(error: OSError) -> bool:
-    """Return whether an error came from printing: click's `echo` raised it, or a stream cannot be flushed."""
+    """Return whether an error came from printing: a function that prints raised it, or a stream cannot be flushed."""
     trace = error.__traceback__
     while trace is not None:  # a stream without a buffer (python -u) has nothing to flush
-        if trace.tb_frame.f_code is click.echo.__code__:
+        if trace.tb_frame.f_code in (click.echo.__code__, write.__code__, flush.__code__):
             return True
         trace = trace.tb_next
     try:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Protocol
 
-from snsim.colour import BOLD, DIM, REVERSE, YELLOW, echo, paint, write
+from snsim.colour import BOLD, DIM, REVERSE, YELLOW, echo, flush, paint, write
 from snsim.escaping import for_json, for_line
 from snsim.reports.pass_lines import (
     all_figures,
@@ -52,7 +52,7 @@ class TimelyOutput:
     def line(self, text: str) -> None:
         """Write lines; `flush_if_due` or `flush` shows them."""
         write(text, sys.stdout)
-        sys.stdout.write("\n")
+        write("\n", sys.stdout)
 
     def flush_if_due(self) -> None:
         """Flush the lines if the last flush is a moment ago."""
@@ -61,7 +61,7 @@ class TimelyOutput:
 
     def flush(self) -> None:
         """Flush the lines."""
-        sys.stdout.flush()
+        flush(sys.stdout)
         self._flushed = time.monotonic()
 
     def close(self) -> None:
