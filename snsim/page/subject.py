@@ -195,11 +195,8 @@ def _subject(
             f"the page carries the data set {for_line(found.name)}, which is not the project's to give away: "
             "keep the page for your own use"
         )
-    if declared.names:
-        is_first_choice = bool(shown.data.names) and found.name == declared.names[0]
-    else:
-        is_first_choice = not replaced
-    comparable = most is None and is_first_choice
+    of_set = bool(shown.data.names) and found.name in declared.names[:1]
+    comparable = most is None and (of_set if declared.names else not replaced)
     from_file = options.initial is not None or training.initial_file is not None
     if weights is not None and trained_on not in ("", found.name):
         origin += f". They were not learned from {for_line(found.name)}, so expect more misses here"
