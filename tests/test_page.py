@@ -148,8 +148,9 @@ def test_a_page_is_refused_with_a_remedy(tmp_path: Path) -> None:
 
 def test_a_run_carries_its_weights_and_its_own_examples(tmp_path: Path) -> None:
     runs = make_runs(tmp_path)
-    code, _, warned = snsim("page", runs / "tiny", "-o", tmp_path / "tiny.html")
+    code, told, warned = snsim("page", runs / "tiny", "-o", tmp_path / "tiny.html")
     assert code == 0, warned
+    assert told.endswith(": the weights of the run tiny after pass 4\n")
     view = json.loads(Parts((tmp_path / "tiny.html").read_text("utf-8")).texts["view"])
     assert view["start_words"].startswith("Ready with the weights of the run tiny after pass 4.")
     assert view["data"] == {"name": "examples", "train": 20, "test": 20}
@@ -188,8 +189,10 @@ def test_published_figures_are_no_lines_where_own_data_replace_those_of_the_text
     code, _, warned = snsim("run", tmp_path / "tiny.sn", *words, "--quiet", "--out", tmp_path)
     assert code == 0, warned
     for source in ([tmp_path / "tiny"], [tmp_path / "tiny.sn", *words]):
-        code, _, warned = snsim("page", *source, "-o", tmp_path / "x.html")
+        code, told, warned = snsim("page", *source, "-o", tmp_path / "x.html")
         assert code == 0, warned
+        assert ("the weights of the run tiny" in told) == (source == [tmp_path / "tiny"])
+        assert ("initial weights, seed 3" in told) == (source != [tmp_path / "tiny"])
         assert json.loads(Parts((tmp_path / "x.html").read_text("utf-8")).texts["view"])["curves"] == {}
 
 

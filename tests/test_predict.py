@@ -127,7 +127,7 @@ def test_predict_needs_neither_the_data_nor_torch(iris: Path, runs: Path, tmp_pa
             capture_output=True,
         )
         assert done.returncode == 0, done.stderr
-        assert b"tiny: the run runs/tiny" in done.stderr
+        assert b"tiny means the run runs/tiny" in done.stderr
         answers.append([json.loads(line)["outputs"] for line in done.stdout.splitlines()])
     engine = OpenedRun.open(runs / "tiny").engine  # of the kind that trained: reference
     assert np.allclose(answers, [engine.outputs(rows)] * 2, atol=1e-5)

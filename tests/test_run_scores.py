@@ -193,7 +193,7 @@ def test_a_net_of_the_gallery_has_the_misses_that_it_came_with(tmp_path: Path) -
     assert shipped is not None
     code, out, err = snsim("test", "lecun89", "--offline")
     assert code == 0 and f"{shipped.test_misses} of {shipped.test_patterns:,} confused" in out
-    assert "lecun89: the net of the gallery" in err and shipped.summary in err
+    assert "lecun89 means the net of the gallery" in err and shipped.summary in err
 
 
 @pytest.mark.parametrize(
