@@ -118,11 +118,15 @@ class Named:
         if self.kind == "path":
             return ""
         other = gallery_file(self.word)
-        here = f"; what is here is ./{for_line(self.word)}" if exists(Path(self.word)) else ""
+        here = f" (write ./{for_line(self.word)} for {_kind(Path(self.word))} here)" if exists(Path(self.word)) else ""
         if self.kind == "run":
             beside = "" if other is None else f"; the net of the gallery is {for_line(other)}"
-            return f"{for_line(self.word)}: the run {for_line(self.path)}{beside}{here}"
-        return f"{for_line(self.word)}: the net of the gallery, {for_line(self.path)}{here}"
+            return f"{for_line(self.word)} means the run {for_line(self.path)}{beside}{here}"
+        return f"{for_line(self.word)} means the net of the gallery, {for_line(self.path)}{here}"
+
+
+def _kind(place: Path) -> str:
+    return "the folder" if is_folder(place) else "the file"
 
 
 def find_named(word: str | os.PathLike[str], kinds: Collection[str] = ("run", "net")) -> Named:

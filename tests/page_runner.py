@@ -62,6 +62,12 @@ def steps(page: str) -> list[Step]:
     return found
 
 
+def console_blocks(page: str, word: str) -> str:
+    """Return the `console` blocks of a page in which a word stands, as a page of their own."""
+    blocks = (match for match in _BLOCK.finditer(page) if match["info"].strip() == "console")
+    return "\n".join(match[0] for match in blocks if word in match["body"])
+
+
 def _whole_lines(body: str) -> list[str]:
     return [line for line in body.replace("\\\n", "").splitlines() if line.strip() and not line.startswith("#")]
 

@@ -33,7 +33,7 @@ JSON_COMMANDS = (  # one after the other, in one folder
     ("list run", "list", "run", "--json"),
     ("list net", "list", "net", "--json"),
     ("predict", "predict", "runs/lecun89", str(ROOT / "examples" / "seven.png"), "--json"),
-    ("test", "test", "runs/lecun89", "--json"),
+    ("test", "test", "runs/lecun89", "--misses", "--json"),
     ("reject", "reject", "runs/lecun89", "--json"),
     ("error", "run", "lecun89", "--data", "nowhere.csv", "--json"),
 )

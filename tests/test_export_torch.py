@@ -336,7 +336,7 @@ def test_a_net_of_the_gallery_is_exported_with_its_weights(tmp_path, monkeypatch
     for command in (["--to", "torch", "-o", "net.py"], ["--to", "pt2"]):
         assert main(["export", "lecun89", "--data", "digits", "--offline", *command]) == 0
         told = capsys.readouterr()
-        assert "lecun89: the net of the gallery" in told.err and "largest difference" in told.out
+        assert "lecun89 means the net of the gallery" in told.err and "largest difference" in told.out
     stored = load_file(NETS / "weights" / "lecun89.safetensors")
     stored = {name.replace("-", "_"): values for name, values in stored.items()}
     exported = torch.load("net.pt", weights_only=True)
@@ -349,7 +349,7 @@ def test_a_net_of_the_gallery_is_exported_with_its_weights(tmp_path, monkeypatch
     assert main(["export", "tdnn", "--to", "pt2", "--training", "tdnn"]) == 0
     assert "no trained weights of tdnn" in capsys.readouterr().err
     assert main(["run", "xor", "--quiet"]) == 0 and main(["export", "xor", "--to", "pt2"]) == 0
-    assert "xor: the run runs/xor" in capsys.readouterr().err
+    assert "xor means the run runs/xor" in capsys.readouterr().err
 
 
 def test_the_best_weights_of_a_run_and_those_of_a_file(tmp_path, monkeypatch, capsys, run_page):

@@ -61,7 +61,7 @@ def test_what_a_word_names(place: Path) -> None:
 
 def test_commands_take_names_and_say_what_was_taken(place: Path) -> None:
     code, out, err = snsim("check", "net-2")
-    assert code == 0 and out.startswith("net-2: net net-2, ") and "net-2: the net of the gallery" in err
+    assert code == 0 and out.startswith("net-2: net net-2, ") and "net-2 means the net of the gallery" in err
     for command in (
         ["plot", "tiny", "--text"],
         ["plot", "weights", "tiny", "--text"],
@@ -71,7 +71,7 @@ def test_commands_take_names_and_say_what_was_taken(place: Path) -> None:
         ["run", "--resume", "tiny"],
     ):
         code, _, err = snsim(*command)
-        assert code == 0 and "tiny: the run runs/tiny" in err, (command, err)
+        assert code == 0 and "tiny means the run runs/tiny" in err, (command, err)
     assert snsim("plot", "net", "net-1", "--text")[0] == 0
     code, out, err = snsim("run", "xor", "--passes", "1", "--json")
     assert code == 0 and "gallery" not in err and all(json.loads(line) for line in out.splitlines())
@@ -85,11 +85,14 @@ def test_a_folder_or_file_here_does_not_change_what_a_name_means(place: Path) ->
     (place / "encoder").write_text("")  # a file
     (place / "xor").mkdir()
     for command, sentence in (
-        (["export", "tiny", "--to", "torch"], "tiny: the run runs/tiny; what is here is ./tiny"),
-        (["show", "encoder"], f"{ROOT / 'nets' / 'encoder.sn'}; what is here is ./encoder"),
-        (["check", "xor"], f"xor: the net of the gallery, {ROOT / 'nets' / 'xor.sn'}; what is here is ./xor"),
-        (["run", "xor", "--passes", "1"], "; what is here is ./xor"),
-        (["test", "tiny"], "tiny: the run runs/tiny; what is here is ./tiny"),
+        (["export", "tiny", "--to", "torch"], "tiny means the run runs/tiny (write ./tiny for the folder here)"),
+        (["show", "encoder"], f"{ROOT / 'nets' / 'encoder.sn'} (write ./encoder for the file here)"),
+        (
+            ["check", "xor"],
+            f"xor means the net of the gallery, {ROOT / 'nets' / 'xor.sn'} (write ./xor for the folder here)",
+        ),
+        (["run", "xor", "--passes", "1"], " (write ./xor for the folder here)"),
+        (["test", "tiny"], "tiny means the run runs/tiny (write ./tiny for the folder here)"),
     ):
         code, _, err = snsim(*command)
         assert code == 0 and sentence in err, (command, err)

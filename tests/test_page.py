@@ -19,7 +19,7 @@ from page_browser import browser, needs_browser, open_page, requests_of, wait_fo
 from page_scripts import PAGE, check_syntax, needs_node, run_node
 from PIL import Image
 from test_escaping import HOSTILE, XOR
-from tiny_run import make_runs, snsim
+from tiny_run import make_runs, program, snsim
 
 from snsim.data.own_picture import PictureStyle, prepare_picture, prepare_whole_picture
 from snsim.data.record import InputScaling
@@ -148,14 +148,52 @@ def test_a_page_is_refused_with_a_remedy(tmp_path: Path) -> None:
 
 def test_a_run_carries_its_weights_and_its_own_examples(tmp_path: Path) -> None:
     runs = make_runs(tmp_path)
-    code, _, warned = snsim("page", runs / "tiny", "-o", tmp_path / "tiny.html")
+    code, told, warned = snsim("page", runs / "tiny", "-o", tmp_path / "tiny.html")
     assert code == 0, warned
+    assert told.endswith(": the weights of the run tiny after pass 4\n")
     view = json.loads(Parts((tmp_path / "tiny.html").read_text("utf-8")).texts["view"])
     assert view["start_words"].startswith("Ready with the weights of the run tiny after pass 4.")
     assert view["data"] == {"name": "examples", "train": 20, "test": 20}
     assert view["curves"]["error"] == {"test": 10.0}  # 2 of 20, as (published ...) says
     assert view["curves"]["loss"] == {"test": 0.25} and view["loss_figure"] == "half_mse"
     assert view["seed"] == 3
+
+
+@pytest.mark.parametrize("options", [(), ("--examples", "9")])
+def test_published_figures_are_no_lines_in_the_page_of_a_run_on_other_data(
+    options: tuple[str, ...], tmp_path: Path
+) -> None:
+    """102 misses of 2,007 patterns say nothing of the 360 test patterns of the digits."""
+    text = (ROOT / "nets" / "lecun89.sn").read_text("utf-8").replace("lecun89", "mine")
+    (tmp_path / "mine.sn").write_text(text, "utf-8")
+    code, _, warned = snsim(
+        *("run", tmp_path / "mine.sn", "--data", "digits", "--passes", "1", "--quiet", "--out", tmp_path)
+    )
+    assert code == 0, warned
+    code, _, warned = snsim("page", tmp_path / "mine", *options, "-o", tmp_path / "mine.html")
+    assert code == 0, warned
+    page = (tmp_path / "mine.html").read_text("utf-8")
+    view = json.loads(Parts(page).texts["view"])
+    assert view["curves"] == {} and view["loss_figure"] == "loss"
+    assert "Published for other data: " in page and "Published: " not in page
+
+
+def test_published_figures_are_no_lines_where_own_data_replace_those_of_the_text(tmp_path: Path) -> None:
+    text = program().split("(net scalar")[0].replace("(ensemble 0 19) (test-set 20 39)", "")
+    (tmp_path / "tiny.sn").write_text(text)
+    rows = ["a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,class"] + [
+        ",".join(["0.5", str(n % 2)] * 8) + f",{n % 2}" for n in range(8)
+    ]
+    (tmp_path / "rows.csv").write_text("\n".join(rows))
+    words = ("--data", tmp_path / "rows.csv")
+    code, _, warned = snsim("run", tmp_path / "tiny.sn", *words, "--quiet", "--out", tmp_path)
+    assert code == 0, warned
+    for source in ([tmp_path / "tiny"], [tmp_path / "tiny.sn", *words]):
+        code, told, warned = snsim("page", *source, "-o", tmp_path / "x.html")
+        assert code == 0, warned
+        assert ("the weights of the run tiny" in told) == (source == [tmp_path / "tiny"])
+        assert ("initial weights, seed 3" in told) == (source != [tmp_path / "tiny"])
+        assert json.loads(Parts((tmp_path / "x.html").read_text("utf-8")).texts["view"])["curves"] == {}
 
 
 def test_examples_takes_the_first_of_each_class(tmp_path: Path) -> None:

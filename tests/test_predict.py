@@ -95,7 +95,9 @@ def test_rows_get_the_scaling_and_the_class_names_of_the_run(iris: Path, tmp_pat
     code, out, err = snsim("predict", iris, tmp_path / "new.npy", tmp_path / "new.npz", new, "--csv")
     assert code == 0, out + err
     lines = list(csv.DictReader(io.StringIO(out)))
-    assert [line["file"] for line in lines] == ["new.npy"] * 7 + ["new.npz"] * 7 + ["new.csv"] * 7
+    assert [line["file"] for line in lines] == [
+        str(tmp_path / f"new.{kind}") for kind in ("npy", "npz", "csv") for _ in range(7)
+    ]
     for start in (0, 7, 14):
         values = [[float(line[name]) for name in order] for line in lines[start : start + 7]]
         assert np.allclose(values, expected, atol=1e-4)
@@ -125,7 +127,7 @@ def test_predict_needs_neither_the_data_nor_torch(iris: Path, runs: Path, tmp_pa
             capture_output=True,
         )
         assert done.returncode == 0, done.stderr
-        assert b"tiny: the run runs/tiny" in done.stderr
+        assert b"tiny means the run runs/tiny" in done.stderr
         answers.append([json.loads(line)["outputs"] for line in done.stdout.splitlines()])
     engine = OpenedRun.open(runs / "tiny").engine  # of the kind that trained: reference
     assert np.allclose(answers, [engine.outputs(rows)] * 2, atol=1e-5)
@@ -232,7 +234,8 @@ def test_own_pictures_are_taken_as_the_folder_was(tmp_path: Path, monkeypatch: p
     assert code == 0, out + err
     entry = json.loads(out)
     assert np.allclose(entry["outputs"], expected, atol=1e-5) and entry["class"] == ("cat", "Dog")[expected.argmax()]
-    assert entry["picture"] == "2.png: 6x6, whole picture -> 6x6"
+    assert entry["file"] == str(tmp_path / "pets" / "Dog" / "2.png")
+    assert entry["picture"] == f"{entry['file']}: 6x6, whole picture -> 6x6"
 
 
 def test_maps_of_an_own_picture(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

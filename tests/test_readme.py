@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from page_runner import first_difference, run_page, steps
+from page_runner import console_blocks, first_difference, run_page, steps
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -66,6 +66,13 @@ def test_the_readme_runs_as_shown(processes: bool, tmp_path: Path) -> None:
 )
 def test_a_page_runs_as_shown(page: str, tmp_path: Path) -> None:
     run_page(text_of(page), tmp_path)
+
+
+def test_what_compare_says_is_what_the_tutorial_shows(tmp_path: Path) -> None:
+    """The whole page trains for long, so only `make test-all` runs it."""
+    blocks = console_blocks(text_of("docs/tutorial/article-of-2022.md"), "snsim compare")
+    assert len(steps(blocks)) == 3
+    run_page(blocks, tmp_path)
 
 
 def test_the_readme_is_short_and_begins_with_a_command_and_its_output() -> None:

@@ -193,7 +193,7 @@ def test_a_net_of_the_gallery_has_the_misses_that_it_came_with(tmp_path: Path) -
     assert shipped is not None
     code, out, err = snsim("test", "lecun89", "--offline")
     assert code == 0 and f"{shipped.test_misses} of {shipped.test_patterns:,} confused" in out
-    assert "lecun89: the net of the gallery" in err and shipped.summary in err
+    assert "lecun89 means the net of the gallery" in err and shipped.summary in err
 
 
 @pytest.mark.parametrize(
@@ -244,3 +244,45 @@ def test_python_gives_the_answers_of_the_command(folder: Path, tmp_path: Path) -
     answers = [json.loads(line)["class"] for line in out.splitlines()]
     assert net.predict(x) == net.predict(torch.as_tensor(x)) == answers and len(set(answers)) == 3
     assert net.predict(x[0]) == answers[0]
+
+
+def test_misses_are_listed_with_the_file_of_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `snsim predict` says of each listed file is the answer, and the folder that the file is in is the label."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(5)
+    for kind in ("cat", "dog"):
+        (tmp_path / "pets" / kind).mkdir(parents=True)
+        for number in range(12):
+            Image.fromarray(rng.integers(0, 255, (4, 4), np.uint8)).save(tmp_path / "pets" / kind / f"{number}.png")
+    (tmp_path / "pets.sn").write_text(
+        "(net pets (layer input (4 4)) (layer output 2) (connect input output (full)))"
+        '(train pets (net pets) (data (images "pets" (test 0.5))) (order shuffled) (epsilon 0.01) (passes 1))'
+    )
+    assert snsim("run", "pets.sn", "--quiet")[0] == 0
+    for words, paths in (((), "pets"), (("--data", "pets"), "pets")):
+        (entry,) = told("pets", *words, "--misses")
+        missed = entry["missed"]
+        assert len(missed) == entry["misses"] > 0
+        files = [one["file"] for one in missed]
+        assert files == sorted(set(files)) and all(file.startswith(f"{paths}/") for file in files)
+        assert [one["label"] for one in missed] == [Path(file).parent.name for file in files]
+        code, out, err = snsim("predict", "pets", *files, "--json")
+        assert code == 0, err
+        answers = [json.loads(line) for line in out.splitlines()]
+        assert [one["file"] for one in answers] == files
+        assert [one["class"] for one in answers] == [one["answer"] for one in missed]
+        assert all(one["answer"] != one["label"] for one in missed)
+        code, out, _ = snsim("test", "pets", *words, "--misses")
+        assert code == 0 and all(f"{one['pattern']}  {one['file']}" in out for one in missed)
+        code, out, _ = snsim("test", "pets", *words, "--misses", "--csv")
+        assert code == 0 and [row["file"] for row in csv.DictReader(io.StringIO(out))] == files
+
+
+def test_misses_of_data_without_files_or_classes(folder: Path) -> None:
+    (entry,) = told(folder / "runs" / "iris-seed1", "--misses")
+    assert len(entry["missed"]) == entry["misses"]
+    assert all(set(one) == {"pattern", "label", "answer"} for one in entry["missed"])
+    (entry,) = told(folder / "runs" / "line", "--misses")
+    assert len(entry["missed"]) == entry["misses"] and all(set(one) == {"pattern"} for one in entry["missed"])
+    code, out, _ = snsim("test", folder / "runs" / "iris-seed1", folder / "runs" / "iris-seed2", "--misses")
+    assert code == 0 and "iris-seed2: " in out

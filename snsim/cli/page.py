@@ -60,7 +60,7 @@ def page(source: str, output: Path | None, examples: int | None, open_it: bool, 
     write_file(place, content)
     for note in subject.notes:
         echo(for_line(note), err=True)
-    echo(f"{for_line(place)}  {_size(len(content))}")
+    echo(f"{for_line(place)}  {_size(len(content))}: {subject.origin}")
     if open_it:
         click.launch(place.resolve().as_uri())
 

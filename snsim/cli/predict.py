@@ -6,6 +6,7 @@ import csv
 import io
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -88,12 +89,19 @@ def _read(predictor: Predictor, files: Sequence[str], ink: Ink | None, as_is: bo
     for name in files:
         try:
             content = _standard_input() if name == STANDARD_INPUT else None
-            read.append(predictor.read(name, content, ink, as_is))
+            patterns = predictor.read(name, content, ink, as_is)
+            read.append(patterns if content is not None else _under_its_path(patterns, name))
         except SnError as error:
             faults += error.faults
     if faults:
         raise SnError(faults)
     return read
+
+
+def _under_its_path(patterns: OwnPatterns, path: str) -> OwnPatterns:
+    """Return patterns under their path as it was typed: pictures in several folders may have the same name."""
+    report = patterns.report
+    return replace(patterns, name=path, report=None if report is None else replace(report, name=path))
 
 
 def _standard_input() -> bytes:

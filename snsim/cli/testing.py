@@ -41,6 +41,7 @@ _OWN = ", the data of the run itself"
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder searched first for data.")
 @click.option("--offline", is_flag=True, help="Never download data.")
 @memory_option
+@click.option("--misses", "show_misses", is_flag=True, help="Print which patterns are missed: label, answer, file.")
 @click.option("--csv", "as_csv", is_flag=True, help="A table of comma-separated values.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def test(
@@ -51,6 +52,7 @@ def test(
     data_dir: Path | None,
     offline: bool,
     memory: int | None,
+    show_misses: bool,
     as_csv: bool,
     as_json: bool,
 ) -> None:
@@ -64,6 +66,7 @@ def test(
     snsim test runs/iris                        on the run's own test data
     snsim test runs/iris --data new.csv         a file of the same kind, with labels
     snsim test lecun89 --data digits/           a folder of pictures for each class
+    snsim test runs/shapes --misses             which of them are missed
     """
     if as_csv and as_json:
         raise WrongUseError("--csv and --json cannot be combined", "give only one of them")
@@ -83,11 +86,16 @@ def test(
         why_none = f"{error.faults[0].message}; {error.faults[0].hint}"
     together = vote(scores)
     if as_json:
-        _print_json(scores, summary, together)
+        _print_json(scores, summary, together, show_misses)
+    elif as_csv and show_misses:
+        _print_csv_of_misses(scores)
     elif as_csv:
         _print_csv(scores, summary, together)
     else:
         _print_text(scores, summary, why_none, together)
+        if show_misses:
+            for score in scores:
+                echo(f"\n{_missed_text(score, len(scores) > 1)}")
 
 
 def _source(data: str) -> str | Path:
@@ -147,6 +155,35 @@ def _missed_together(together: Vote, runs: int) -> str:
     return f"{counts} (counted from 0): {listed(map(str, together.missed_by_all.tolist()), every, _MOST_MISSES)}"
 
 
+def _misses(score: RunScore) -> list[dict[str, Any]]:
+    """Return for each pattern that is missed its number from 0, its file, its label and the answer, as far as known."""
+    found = []
+    for number in score.missed.nonzero()[0].tolist():
+        one: dict[str, Any] = {"pattern": number}
+        if score.files is not None:
+            one["file"] = _from_here(score.files[number])
+        if score.have_classes:
+            one["label"] = score.output_names[int(score.targets[number].argmax())]
+            one["answer"] = score.output_names[int(score.outputs[number].argmax())]
+        found.append(one)
+    return found
+
+
+def _from_here(path: str) -> str:
+    """Return a path from the current folder, if it is below; else as it is."""
+    place = Path(path)
+    return str(place.relative_to(Path.cwd())) if place.is_relative_to(Path.cwd()) else path
+
+
+def _missed_text(score: RunScore, several: bool) -> str:
+    misses = _misses(score)
+    of_run = f"{for_line(score.name)}: " if several else ""
+    if not misses:
+        return f"{of_run}no pattern is missed"
+    rows = [tuple(misses[0])] + [tuple(map(str, one.values())) for one in misses]
+    return "\n".join([f"{of_run}missed, counted from 0:", *aligned(rows, "r" + "l" * (len(rows[0]) - 1))])
+
+
 def _cells(figures: Score) -> list[str]:
     return [f"{figures.loss:.4e}", f"{figures.half_mse:.4e}", f"{figures.error:.2f}", f"{figures.misses:,}"]
 
@@ -195,6 +232,7 @@ def _print_json(
     scores: Sequence[RunScore],
     summary: tuple[Mapping[str, float], Mapping[str, float]] | None,
     together: Vote | None,
+    show_misses: bool,
 ) -> None:
     for score in scores:
         entry: dict[str, Any] = {
@@ -213,6 +251,8 @@ def _print_json(
             from snsim.plots.confusion import confusion
 
             entry["confusion"] = confusion(score.outputs, score.targets, "").counts.tolist()
+        if show_misses:
+            entry["missed"] = _misses(score)
         echo(for_json(entry))
     if summary is not None:
         of_all: dict[str, Any] = {"runs": len(scores), "mean": dict(summary[0]), "deviation": dict(summary[1])}
@@ -221,6 +261,17 @@ def _print_json(
             of_all["missed_by_all"] = together.missed_by_all.tolist()
             of_all["missed_by_some"] = together.missed_by_some.tolist()
         echo(for_json(of_all))
+
+
+def _print_csv_of_misses(scores: Sequence[RunScore]) -> None:
+    lines = io.StringIO(newline="")
+    writer = csv.writer(lines, lineterminator="\n")
+    heads = ("pattern", "file", "label", "answer")
+    writer.writerow(["run", *heads])
+    for score in scores:
+        for one in _misses(score):
+            writer.writerow([for_line(score.name), *(for_line(str(one.get(head, ""))) for head in heads)])
+    echo(lines.getvalue().rstrip("\n"))
 
 
 def _print_csv(

@@ -22,11 +22,14 @@ class Split:
         Class numbers from 0.
     targets : array (patterns, outputs) or None
         float64.
+    files : array (patterns,) of str or None
+        The absolute path of each pattern, where each has a file of its own. No part of the digest.
     """
 
     inputs: np.ndarray
     labels: np.ndarray | None = None
     targets: np.ndarray | None = None
+    files: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -273,6 +273,7 @@ def _chosen(part: RawPart, which: np.ndarray) -> RawPart:
         part.inputs[which],
         None if part.labels is None else part.labels[which],
         None if part.targets is None else part.targets[which],
+        None if part.files is None else part.files[which],
     )
 
 
@@ -324,7 +325,7 @@ def _scaled(raw: RawData, request: ReadRequest) -> tuple[Split, Split | None, In
         inputs = part.inputs if scaling is None else scaling.apply(part.inputs)
         if inputs.dtype == np.uint8:
             inputs = inputs.astype(np.float64)
-        return Split(np.ascontiguousarray(inputs), part.labels, part.targets)
+        return Split(np.ascontiguousarray(inputs), part.labels, part.targets, part.files)
 
     return split(raw.train), None if raw.test is None else split(raw.test), scaling
 

@@ -253,6 +253,7 @@ def _part(examples: Examples, chosen: Range) -> Split:
         np.concatenate([piece.inputs for piece in pieces]),
         _joined([piece.labels for piece in pieces]),
         _joined([piece.targets for piece in pieces]),
+        _joined([piece.files for piece in pieces]) if all(piece.files is not None for piece in pieces) else None,
     )
 
 
@@ -261,6 +262,7 @@ def _slice(split: Split, low: int, high: int) -> Split:
         split.inputs[low:high],
         None if split.labels is None else split.labels[low:high],
         None if split.targets is None else split.targets[low:high],
+        None if split.files is None else split.files[low:high],
     )
 
 

@@ -35,11 +35,14 @@ class RawPart:
     labels : array (patterns,) of int or None
         Places in `RawData.class_names`.
     targets : array (patterns, outputs) of float64 or None
+    files : array (patterns,) of str or None
+        The absolute path of each pattern, where each has a file of its own.
     """
 
     inputs: np.ndarray
     labels: np.ndarray | None = None
     targets: np.ndarray | None = None
+    files: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ WORDS: Shelf[Callable[[Node, Any, NetShelves], object]] = Shelf("declarative wor
 
 @WORDS.register("table")
 def _table(form: Node, interpreter: Any, shelves: NetShelves) -> np.ndarray:
-    """(table NAME row ...): which map feeds which, drawn, listed (from B (s ...) ...) or computed (,matrix)."""
+    """(table NAME row ...): a row for each source map, a column for each target; drawn, (from B (s ...)) or ,matrix."""
     return declare_table(form, shelves.tables)
 
 

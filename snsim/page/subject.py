@@ -20,7 +20,7 @@ from snsim.runs.options import Options, Say, overridden
 from snsim.runs.run import start_weights
 from snsim.training.initial_files import load_initial
 from snsim.training.prepare import prepare_data
-from snsim.training.spec import Training
+from snsim.training.spec import DataChoice, Training
 
 EMBEDDED = "digits"  # the data set that a page carries in place of the others of the catalogue
 _DIGITS = (
@@ -121,10 +121,26 @@ def subject_of_run(
     initial = run.settings["overrides"].get("initial")
     folder = SourceFolder(Path(run.settings["source"]["root"]), (run.folder / "source").resolve())
     options = replace(options, initial=None if initial is None else Path(initial), presets={})
+    declared = run.program.trainings.get(run.settings["name"]).data
+    replaced = bool(run.settings["overrides"]["data"])
     recorded = None if options.data or training.data.names else run.found_examples.examples
     weights = {name: np.asarray(values) for name, values in run.weights.items()}
     trained_on = str(run.settings["data"]["name"])
-    return _subject(training, options, folder, say, seed, run.texts, weights, origin, examples, trained_on, recorded)
+    return _subject(
+        training,
+        options,
+        folder,
+        say,
+        seed,
+        run.texts,
+        weights,
+        origin,
+        examples,
+        trained_on,
+        recorded,
+        declared,
+        replaced,
+    )
 
 
 def _subject(
@@ -139,13 +155,18 @@ def _subject(
     most: int | None,
     trained_on: str = "",
     recorded: Examples | None = None,
+    declared: DataChoice | None = None,
+    replaced: bool = False,
 ) -> PageSubject:
     """Return the subject. `most` patterns of each class are taken; `recorded` are the examples of a run's own data.
 
-    `trained_on` names the data that the weights were learned from.
+    `trained_on` names the data that the weights were learned from. `declared` are the data of the description, to which
+    published figures belong; None: those of `training`. `replaced` tells that the training has others by an option.
     """
     notes: list[str] = []
     named = training.data.names
+    declared = declared or training.data
+    replaced = replaced or bool(options.data)
     if named and not options.data:
         options = replace(options, data=(EMBEDDED,))
         if named[0] != EMBEDDED:
@@ -174,7 +195,8 @@ def _subject(
             f"the page carries the data set {for_line(found.name)}, which is not the project's to give away: "
             "keep the page for your own use"
         )
-    comparable = most is None and (not named or found.name == named[0])
+    of_set = bool(shown.data.names) and found.name in declared.names[:1]
+    comparable = most is None and (of_set if declared.names else not replaced)
     from_file = options.initial is not None or training.initial_file is not None
     if weights is not None and trained_on not in ("", found.name):
         origin += f". They were not learned from {for_line(found.name)}, so expect more misses here"

@@ -155,6 +155,7 @@ def as_html(report: RunReport) -> str:
         made=_made(report),
         scores=_score_rows(scores) if scores else None,
         published=published_rows(stated, *scores) if scores else None,
+        published_for="published" if picture_data.has_published_data(run) else "published for other data",
         outputs=_output_rows(run, scores),
         typed=for_shell(["snsim", *typed]) if typed else "",
         command=command_of(run.settings, str(run.record.main_source)),

@@ -33,10 +33,13 @@ from snsim.training.rejection import least_rejection, rejection_curve
 
 def curves_of(run: OpenedRun) -> Curves:
     """Return the curves of a run; they need neither net nor data."""
-    data, overrides = run.settings["data"], run.settings["overrides"]
-    comparable = not data["rank"] and not overrides["data"]
-    title = f"{for_line(run.name)}, {for_line(data['name'])}"
-    return curves(run.record.passes, title, run.settings["published"], comparable)
+    title = f"{for_line(run.name)}, {for_line(run.settings['data']['name'])}"
+    return curves(run.record.passes, title, run.settings["published"], has_published_data(run))
+
+
+def has_published_data(run: OpenedRun) -> bool:
+    """Tell whether a run learned the data that its description names first, to which published figures belong."""
+    return not run.settings["data"]["rank"] and not run.settings["overrides"]["data"]
 
 
 def curves_of_several(runs: Sequence[OpenedRun]) -> SeveralCurves:

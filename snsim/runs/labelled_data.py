@@ -19,7 +19,7 @@ from snsim.data.reader_options import ReaderOptions, fold_name, quoted
 from snsim.data.reader_shelf import RawData, ReadRequest
 from snsim.data.readers import READERS, recognise
 from snsim.data.readers.csv_table import read_known_columns
-from snsim.data.readers.image_folder import list_pictures
+from snsim.data.readers.image_folder import list_pictures, paths_of
 from snsim.errors import fail
 from snsim.input_files import shown
 from snsim.runs.options import Options, Say
@@ -103,7 +103,7 @@ def _of_pictures(predictor: Predictor, folder: Path, wanted: str) -> LabelledPat
     labels = np.array([classes.index(name) for name, _ in files], np.int64)
     _coded(predictor, classes, labels, folder.name)  # refuses an unknown class before the pictures are read
     inputs = np.stack([predictor.picture(path)[0] for _, path in files])
-    return _prepared(predictor, folder.name, split, Split(inputs, labels), classes, str(folder))
+    return _prepared(predictor, folder.name, split, Split(inputs, labels, files=paths_of(files)), classes, str(folder))
 
 
 def _table(predictor: Predictor, file: Path) -> RawData:
@@ -159,7 +159,7 @@ def _prepared(
         )
     if labels is not None and predictor.training.data.targets is not None:
         targets, labels = _as_in_text(predictor, labels, predictor.training.data.targets), None
-    coded = Split(part.inputs, labels, targets)
+    coded = Split(part.inputs, labels, targets, part.files)
     examples = Examples(name, coded, None, origin, "", predictor.classes)
     patterns = prepare_split(predictor.training, examples, predictor.dtype)
     return LabelledPatterns(name, split, patterns, known_by or digest(coded, None))

@@ -40,6 +40,8 @@ class RunScore:
     outputs, targets : array (patterns, output units)
     output_names : tuple of str
         A class, a target or a number for each output.
+    files : array (patterns,) of str or None
+        The absolute path of each pattern, where each has a file of its own.
     training : Training
         Its cost and its criterion made the score.
     """
@@ -55,6 +57,7 @@ class RunScore:
     targets: np.ndarray
     output_names: tuple[str, ...]
     training: Training
+    files: np.ndarray | None = None
 
     @property
     def missed(self) -> np.ndarray:
@@ -111,6 +114,7 @@ def _on_own_data(run: OpenedRun, split: str | None) -> RunScore:
         patterns.targets,
         Predictor.of_run(run).output_names,
         training,
+        patterns.files,
     )
 
 
@@ -133,6 +137,7 @@ def _on_other_data(
         data.patterns.targets,
         predictor.output_names,
         training,
+        data.patterns.files,
     )
 
 

@@ -22,11 +22,13 @@ _SCALE_HINT = "scale the numbers down, or run with --dtype float64"
 class Patterns:
     """Inputs (patterns, input units) in the type of the engine, and targets (patterns, output units) in float64.
 
-    Both are in C order.
+    Both are in C order. `files` are the absolute paths of the patterns, (patterns,) of str, where each has a file of
+    its own; else None.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
+    files: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -135,7 +137,7 @@ def _make_patterns(
             span,
             hint="with class labels write (targets 0 1); else scale the targets, or choose another cost",
         )
-    return Patterns(inputs, targets)
+    return Patterns(inputs, targets, split.files)
 
 
 def _make_targets(training: Training, examples: Examples, split: Split, span: Span | None) -> np.ndarray:

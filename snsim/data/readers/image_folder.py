@@ -47,7 +47,7 @@ def read_image_folder(request: ReadRequest) -> RawData:
         pictures, shape = _read_pictures(listing, shape, folder, request, digest)
         numbers = {name: names.index(name) for name in listing.classes}
         labels = np.array([numbers[name] for name, _ in listing.files], np.int64)
-        splits.append(RawPart(pictures, labels))
+        splits.append(RawPart(pictures, labels, files=paths_of(listing.files)))
     count = sum(len(listing.files) for listing in listings)
     record = FileRecord(name_in(folder, request.folder), digest.hexdigest(), count)
     notes = tuple(note for listing in listings for note in listing.notes)
@@ -74,6 +74,11 @@ def list_pictures(folder: Path, split: str) -> tuple[str, list[tuple[str, Path]]
     parts = {part.name.lower(): part for part in _part_folders(folder)}
     name = split if split in parts else "train" if parts else ""
     return name, list(_list_pictures(parts.get(name, folder), folder, request).files)
+
+
+def paths_of(files: Sequence[tuple[str, Path]]) -> np.ndarray:
+    """Return the paths of class and path of each picture as an array of str, (pictures,)."""
+    return np.array([str(path) for _, path in files], object)
 
 
 def _folders(folder: Path) -> list[Path]:
