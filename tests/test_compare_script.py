@@ -143,6 +143,10 @@ def test_a_planted_fault_is_found(case: dict, folder: Path) -> None:
     assert first.layer == case.get("layer", first.layer), told(comparison)
     text = " ".join([first.message, *first.notes])
     assert all(part in text for part in case["says"]), told(comparison)
+    by_kind = {one.kind: " ".join([one.message, *one.notes]) for one in comparison.differences}
+    for kind, parts in case.get("also", {}).items():
+        assert all(part in by_kind[kind] for part in parts), told(comparison)
+    assert not set(case.get("absent", ())) & set(by_kind), told(comparison)
     if first.place is not None:
         assert first.place.file == edited(case, folder).name and first.place.line > 0
 

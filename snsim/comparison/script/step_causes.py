@@ -160,22 +160,31 @@ def _shown(value: Any) -> str:
 
 
 def explain_optimizer(judge: JudgedScript, optimizers: Sequence[Event]) -> None:
-    """Compare the rate of the optimizer with that of the description, in each pass of the whole run.
+    """Compare the schedule of the optimizer with that of the description, in each pass of the whole run.
 
-    Where the cost is a multiple and the rate makes up for it, the ratio of the first pass counts.
+    What counts is the ratio of each rate to that of the first pass. So a wrong rate or another option of the optimizer,
+    which is a difference of its own, does not hide a wrong schedule.
     """
     timeline = []
     for event in optimizers:
-        rates = {group["settings"].get("lr") for group in event["groups"]}
-        if len(rates) == 1 and isinstance(rate := next(iter(rates)), (int, float)):
-            timeline.append((event["presented"], float(rate), event))
-    if not timeline or judge.has("optimizer"):
-        return
+        rates = [group["settings"].get("lr") for group in event["groups"]]
+        if rates and all(isinstance(rate, (int, float)) for rate in rates):
+            timeline.append((event["presented"], tuple(float(rate) for rate in rates), event))
+    timeline = [one for one in timeline if len(one[1]) == len(timeline[0][1])]
     first = judge.pass_settings(1).one_rate()
-    if not first or not timeline[0][1]:
+    if not timeline or not first:
         return
-    ratio = timeline[0][1] / first
-    total = judge.comparison.presentations
+    for group in range(len(timeline[0][1])):
+        of_group = [(start, rates[group], event) for start, rates, event in timeline]
+        if of_group[0][1]:
+            _judge_schedule(judge, of_group, first)
+
+
+def _judge_schedule(judge: JudgedScript, timeline: Sequence[tuple[int, float, Event]], first: float) -> None:
+    """Report the first pass in which the rates of one group, over that of pass 1, are not those of the description."""
+    began = timeline[0][1]
+    ratio = began / first
+    total = min(judge.comparison.presentations, judge.training.passes * judge.patterns)
     moments = sorted(
         {start for start, _, _ in timeline}
         | {k for p in range(0, total, judge.patterns) for k in (p + 1, min(p + judge.patterns, total))}
@@ -188,13 +197,14 @@ def explain_optimizer(judge: JudgedScript, optimizers: Sequence[Event]) -> None:
         if wanted is None or abs(rate - wanted * ratio) <= 1e-6 * max(abs(rate), abs(wanted * ratio)):
             continue
         number = (moment - 1) // judge.patterns + 1
-        judge.differ(
-            "schedule",
-            f"its rate in pass {number} is {rate:.6g}; in the description {wanted * ratio:.6g}",
-            moment,
-            place_of(event["place"]),
-            notes=_schedule_notes(judge, timeline, ratio),
-        )
+        message = f"its rate in pass {number} is {rate:.6g}; in the description {wanted * ratio:.6g}"
+        if abs(ratio - 1) > 1e-6:
+            message = (
+                f"its rate in pass {number} is {rate:.6g}, {rate / began:.6g} times that of its pass 1; in the "
+                f"description {wanted / first:.6g} times"
+            )
+        notes = _schedule_notes(judge, timeline, ratio)
+        judge.differ("schedule", message, moment, place_of(event["place"]), notes=notes)
         return
 
 
