@@ -131,6 +131,8 @@ def test_a_twin_learns_the_same(case: dict, folder: Path) -> None:
     assert comparison.presentations == comparison.watched == 60 and comparison.exact
     assert comparison.headline == "learns the same up to rounding: all 60 presentations"
     assert comparison.figures and all(figure.agrees for figure in comparison.figures)
+    for head in case.get("notes", ()):
+        assert any(note.startswith(head) for note in comparison.notes), comparison.notes
 
 
 @pytest.mark.parametrize("case", by_tier(CASES["fault"], QUICK))

@@ -251,10 +251,19 @@ class Judge:
             self._open.append(_Backward(event, first, x, d, None, True))
             return
         gates, is_dropped = self._gates(event, first, batch, settings)
+        self._count_misses(event, x, d, is_dropped)
         has_forward = self._judge_forward(event, first, x, gates, is_dropped)
         ours = self._gradients(x, d, gates)
         is_right = self._judge_cost_and_gradient(event, first, x, d, gates, ours, settings, has_forward)
         self._open.append(_Backward(event, first, x, d, ours, is_right))
+
+    def _count_misses(self, event: Event, x: np.ndarray, d: np.ndarray, is_dropped: bool) -> None:
+        """Hand the outputs of a presentation to the judge of figures: a script may count misses while it learns."""
+        y = event.arrays.get("y")
+        if y is not None and y.size == d.size:
+            self.figures.take_outputs(event["presented"], y.reshape(d.shape).astype(np.float64), d)
+        elif not is_dropped:
+            self.figures.take_outputs(event["presented"], self._states(x, "float64")[self.net.layers[-1].name], d)
 
     def pass_settings(self, presentation: int) -> PassSettings:
         """Return the settings of the description at a presentation, from 1."""
