@@ -181,6 +181,21 @@ def test_the_command_runs_the_script_in_its_folder_with_its_arguments(
     assert len(result["figures"]) == 18 and all(one["agrees"] for one in result["figures"])
 
 
+def test_a_script_of_fewer_passes_is_the_same_as_far_as_it_goes(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kind is passes and the exit code 1; `--passes` asks the description for as many."""
+    monkeypatch.setattr("snsim.comparison.script.compare_script.run_watched", run_forked)
+    shutil.copy(TWINS / "repro.py", folder)
+    call = ["compare", str(folder / "small.sn"), str(folder / "repro.py"), "--only", "small", "--offline"]
+    script = ["--", "--passes", "1", "--out", str(folder / "one")]
+    assert main([*call, *script]) == 1
+    shown = capsys.readouterr().out
+    assert "learns the same as far as it goes: 1 of 2 passes" in shown and "--passes 1 compares" in shown
+    assert main([*call, "--passes", "1", *script]) == 0
+    assert "SAME repro.py learns the same up to rounding: all 30 presentations" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -848,13 +848,18 @@ class Judge:
             self._judge_batch_without_end()
         self._judge_order()
         explain_optimizer(self, self.optimizers)
-        wanted = self.training.passes
+        wanted = self.comparison.wanted_passes = self.training.passes
         if total != wanted * self.patterns:
             self.differ(
                 "passes",
                 f"it makes {total:,} presentations, {_number(total / self.patterns)} passes of {self.patterns:,} "
                 f"patterns; the description {wanted * self.patterns:,}, {wanted} passes",
                 min(total, wanted * self.patterns),
+                notes=[
+                    ""
+                    if total % self.patterns
+                    else f"--passes {total // self.patterns} compares it with as many passes of the description"
+                ],
                 at_end=True,
             )
         self.figures.finish()
