@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -475,7 +476,8 @@ class Forward(NET5):
             lambda: Changed(more=nn.Linear(3, 4)),
             r"in net net-5: none; in the module: more.weight \(4 x 3\)",
         ),
-        (lambda: Changed(h2_bias=None), r"in net net-5: h2.bias \(4 x 4 x 4\); in the module: none"),
+        (lambda: Changed(h2_bias=None), r"Changed has no biases of layer h2; the description has 64 \(h2.bias\)"),
+        (lambda: Changed(h3_bias=nn.Parameter(torch.zeros(4))), r"Changed has 4 biases, h3_bias; no layer of the desc"),
         (lambda: Changed(output=nn.Linear(48, 10)), r"h2_output.weight, .* \(64 x 10\); output.weight .* \(10 x 48\)"),
         (lambda: Forward(lambda x: x @ torch.zeros(3, 10)), "accepts none of the input shapes of layer input"),
         (lambda: Forward(lambda x: x.sum()), r"returns \(\), not \(1, 10\)"),
@@ -489,6 +491,31 @@ class Forward(NET5):
 )
 def test_a_module_that_does_not_fit(module, told):
     fault(told, lambda: compared("net-5.sn", module(), 2, sgd=0.01))
+
+
+@pytest.mark.parametrize(
+    ("declared", "has_bias", "told", "hint"),
+    [
+        ("", False, r"Layers has no biases of layer h; the description has 3 \(h.bias\)", r"bias=True, .*\(bias none\)"),
+        (" (bias none)", True, "Layers has 3 biases, hidden.bias; layer h of the description has none", "bias=False"),
+    ],
+)
+def test_a_bias_of_one_side_only(declared, has_bias, told, hint):
+    class Layers(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.hidden, self.output = nn.Linear(2, 3, bias=has_bias), nn.Linear(3, 1)
+
+        def forward(self, x):
+            return torch.tanh(self.output(torch.tanh(self.hidden(x))))
+
+    text = f"""
+    (net n (layer input 2) (layer h 3 (nlf tanh){declared}) (layer output 1 (nlf tanh))
+           (connect input h (full)) (connect h output (full)))
+    (train n (net n) (data digits) (cost mean-square) (update sgd) (epsilon 0.1) (passes 1))"""
+    with pytest.raises(snsim.SnError, match=told) as raised:
+        compared(text, Layers(), data=(np.zeros((2, 2)), np.zeros((2, 1))))
+    assert len(raised.value.faults) == 1 and re.search(hint, raised.value.faults[0].hint)
 
 
 @pytest.mark.parametrize(
