@@ -496,7 +496,12 @@ def test_a_module_that_does_not_fit(module, told):
 @pytest.mark.parametrize(
     ("declared", "has_bias", "told", "hint"),
     [
-        ("", False, r"Layers has no biases of layer h; the description has 3 \(h.bias\)", r"bias=True, .*\(bias none\)"),
+        (
+            "",
+            False,
+            r"Layers has no biases of layer h; the description has 3 \(h.bias\)",
+            r"bias=True, .*\(bias none\)",
+        ),
         (" (bias none)", True, "Layers has 3 biases, hidden.bias; layer h of the description has none", "bias=False"),
     ],
 )

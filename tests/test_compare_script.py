@@ -143,6 +143,7 @@ def test_a_planted_fault_is_found(case: dict, folder: Path) -> None:
     assert first is not None, "no difference"
     assert first.kind == case["kind"], told(comparison)
     assert first.layer == case.get("layer", first.layer), told(comparison)
+    assert first.presentation == case.get("from", first.presentation), told(comparison)
     text = " ".join([first.message, *first.notes])
     assert all(part in text for part in case["says"]), told(comparison)
     by_kind = {one.kind: " ".join([one.message, *one.notes]) for one in comparison.differences}

@@ -672,7 +672,7 @@ class Judge:
                 [*notes, "" if not math.isfinite(factor) else f"{factor:.6g} times here"],
             )
             return
-        if self._pending_gradient and not self.has("forward", "cost"):
+        if self._pending_gradient and not self.has("forward", "cost", "zero_grad"):
             p, mine, their = self._pending_gradient[-1]
             notes = [
                 "no gradient reaches it" if not np.any(their) else _factor_text(f"gradients of {q.name}", mine, their)
@@ -756,7 +756,8 @@ class Judge:
                 for name, places in self.roles.places.items()
                 if name in shown and (places >= 0).all()
             }
-            self.differ(cause.kind, cause.message, last.first, place, cause.layer, cause.notes, sides=sides)
+            since = cause.since or last.first
+            self.differ(cause.kind, cause.message, since, place, cause.layer, cause.notes, sides=sides)
         self._previous_move = move
 
     def _has_pending(self) -> bool:

@@ -101,12 +101,13 @@ class ScriptComparison:
 
     @property
     def first(self) -> ScriptDifference | None:
-        """Return the difference that comes first: before training, then by presentation, then of the whole run."""
-        return min(
-            self.differences,
-            key=lambda one: (one.at_end, one.presentation or 0, KINDS.index(one.kind)),
-            default=None,
-        )
+        """Return the difference that comes first; None if nothing differs."""
+        return next(iter(self.ordered), None)
+
+    @property
+    def ordered(self) -> list[ScriptDifference]:
+        """Return the differences: those before training, then by presentation, then those of the whole run."""
+        return sorted(self.differences, key=lambda one: (one.at_end, one.presentation or 0, KINDS.index(one.kind)))
 
     @property
     def headline(self) -> str:

@@ -6,7 +6,7 @@ import math
 import textwrap
 from typing import Any
 
-from snsim.comparison.script.result import KINDS, ScriptComparison, ScriptDifference
+from snsim.comparison.script.result import ScriptComparison, ScriptDifference
 from snsim.errors import for_line
 from snsim.text_table import aligned
 
@@ -22,7 +22,7 @@ def script_text(comparison: ScriptComparison) -> str:
         "",
         f"{'SAME' if c.same else 'DIFFERENT'} {c.script} {c.headline}",
     ]
-    for one in sorted(c.differences, key=lambda one: KINDS.index(one.kind)):
+    for one in c.ordered:
         lines += ["", *_difference_lines(one)]
     if c.initial:
         lines += ["", "initial weights", *("  " + line for line in _initial_lines(c))]
@@ -108,7 +108,7 @@ def script_json(comparison: ScriptComparison) -> dict[str, Any]:
                 "message": one.message,
                 "notes": list(one.notes),
             }
-            for one in sorted(c.differences, key=lambda one: KINDS.index(one.kind))
+            for one in c.ordered
         ],
         "parameters": dict(c.parameters),
         "weights": list(c.counts),
