@@ -68,7 +68,7 @@ def _may_explain(
 def _since(judge: JudgedScript, keys: set[str]) -> int | None:
     """Return the first presentation at whose step one of these options differed."""
     for event in judge.optimizers:
-        presentation = max(1, event["presented"] - judge.batch + 1)
+        presentation: int = max(1, event["presented"] - judge.batch + 1)
         if keys & set(_differing_options(judge, judge.pass_settings(presentation), event)):
             return presentation
     return None
