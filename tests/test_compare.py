@@ -423,6 +423,7 @@ class NoModule:
         ("mine.py", "names no class"),
         ("none.py:Net", "there is no file none.py"),
         ("mine.py:Nett", 'has no class "Nett"'),
+        ("trains.py:Nett", 'trains.py has no class "Nett"(.|\n)*for a script leave out :Nett'),
         ("mine.py:Wants", "Wants of .* cannot be created: TypeError: .*units"),
         ("mine.py:Raises", "Raises of .* cannot be created: NameError: .*no_such_name.* \\(mine.py:12\\)"),
         ("mine.py:NoModule", "is not a torch.nn.Module"),
@@ -433,6 +434,7 @@ def test_a_class_that_cannot_be_had(place, told, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(FILE)
     Path("broken.py").write_text("class Net(:\n")
+    Path("trains.py").write_text("import argparse\nargparse.ArgumentParser().parse_args(['--not-an-option'])\n")
     fault(told, lambda: snsim.compare(ROOT / "nets" / "lecun89-2022.sn", place, options=QUICK))
 
 

@@ -19,11 +19,13 @@ import snsim
 from snsim.cli.compare import is_script_path
 from snsim.cli.main import main
 from snsim.comparison.script.compare_script import compare_script
-from snsim.comparison.script.distribution_fit import UNLIKELY, Distribution, _kolmogorov
+from snsim.comparison.script.distribution_fit import UNLIKELY, Distribution, _kolmogorov, fit_initial
 from snsim.comparison.script.events import WATCHER
 from snsim.comparison.script.printed_figures import figures
 from snsim.comparison.script.result import ScriptComparison
+from snsim.comparison.script.script_report import _fit_text, script_text
 from snsim.data.catalog import find
+from snsim.errors import Source
 from snsim.runs.options import Options
 
 TWINS = Path(__file__).parent / "twins"
@@ -254,6 +256,33 @@ def test_only_a_file_without_a_class_is_a_script() -> None:
 def test_figures_are_numbers_beside_their_words(line: str, found: list) -> None:
     read = [(word, None if value != value else value) for _, word, value, _, _ in figures(line)]
     assert read == [(word, None if value is None else pytest.approx(value)) for word, value in found]
+
+
+def test_few_weights_do_not_tell_a_distribution() -> None:
+    """Ten uniform weights fit a normal distribution as well; ten equal ones are a constant."""
+    net = snsim.read_program(Source("<text>", FEW_WEIGHTS))
+    training = net.trainings.get("few")
+    weights, bias = training.net.parameters[:2]
+    assert (weights.size, bias.size) == (6, 3)
+    drawn = fit_initial(training.net, training, weights, np.array([0.3, -0.2, 0.1, -0.4, 0.25, 0.05]))
+    assert drawn.agrees and _fit_text(drawn) == "too few to tell"
+    assert _fit_text(fit_initial(training.net, training, bias, np.zeros(3))) == "0 everywhere"
+    wide = fit_initial(training.net, training, weights, np.array([30.0, -20.0, 10.0, -40.0, 25.0, 5.0]))
+    assert not wide.agrees and "too few to tell" in wide.fits
+
+
+FEW_WEIGHTS = """
+(net few (layer input 2) (layer h 3 (nlf tanh)) (layer output 1 (nlf tanh))
+         (connect input h (full)) (connect h output (full)))
+(train few (net few) (data digits) (cost mean-square) (forget-sqrt 2.4) (constant 0 biases)
+           (update sgd) (epsilon 0.1) (passes 1))
+"""
+
+
+@pytest.mark.usefixtures("forked")
+def test_a_parameter_without_a_match_is_told_as_none(folder: Path) -> None:
+    case = next(case for case in CASES["fault"] if case["name"] == "no bias of h3")
+    assert "h3.bias = none" in script_text(watched(case, folder))
 
 
 def test_a_distribution_is_refused_only_where_it_should_be() -> None:
