@@ -54,9 +54,7 @@ class Presentations(Whole):
     metavar="X",
     help="Largest difference taken as equal, as a share of the size. [default: what rounding explains]",
 )
-@click.option(
-    "--passes", type=Whole(min=1), metavar="N", help="Passes of the description; replaces its (passes N)."
-)
+@click.option("--passes", type=Whole(min=1), metavar="N", help="Passes of the description; replaces its (passes N).")
 @click.option("--only", metavar="NAME", help="Training to compare, if FILE declares several.")
 @click.option("--sgd", type=float, metavar="RATE", help="Train both by plain gradient descent at this rate.")
 @click.option(

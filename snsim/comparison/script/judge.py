@@ -19,6 +19,7 @@ from snsim.comparison.script.printed_figures import FigureJudge
 from snsim.comparison.script.result import NO_SIDES, ScriptComparison, ScriptDifference
 from snsim.comparison.script.roles import Roles, ScriptParameter, find_roles
 from snsim.comparison.script.step_causes import explain_optimizer, explain_step
+from snsim.comparison.where_states_differ import where_states_differ
 from snsim.engines.plan import plan
 from snsim.engines.protocol import Engine, Settings
 from snsim.network.expressions import evaluate
@@ -567,7 +568,8 @@ class Judge:
         if not fitting:
             return place_of(event["forward_place"]), f"the script computes no tensor of {ours.size:,} numbers for it"
         _, place, theirs = fitting[-1]
-        return place, _factor_text(f"states of layer {layer}", ours, theirs) or _worst_text(ours, theirs)
+        factor = _factor_text(f"states of layer {layer}", ours, theirs)
+        return place, factor or where_states_differ(self.net, layer, ours, theirs) or _worst_text(ours, theirs)
 
     # ---- Cost and gradient ---------------------------------------------------------------------------------------
 
@@ -675,7 +677,13 @@ class Judge:
         if self._pending_gradient and not self.has("forward", "cost", "zero_grad"):
             p, mine, their = self._pending_gradient[-1]
             notes = [
-                "no gradient reaches it" if not np.any(their) else _factor_text(f"gradients of {q.name}", mine, their)
+                (
+                    "it takes no part in forward: no gradient reaches it"
+                    if p.kind == "bias"
+                    else "no gradient reaches it"
+                )
+                if not np.any(their)
+                else _factor_text(f"gradients of {q.name}", mine, their)
                 for q, mine, their in [(p, mine, their)]
             ]
             others = sorted({q.layer for q, _, _ in self._pending_gradient} - {p.layer})
