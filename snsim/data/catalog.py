@@ -294,7 +294,7 @@ def zipcode(contents: Contents) -> tuple[Split, Split]:
 def mnist_1989(contents: Contents) -> tuple[Split, Split]:
     """The substitute for the zip codes in the 2022 study: 7291 and 2007 digits drawn from MNIST, scaled to 16 x 16.
 
-    The sample of https://github.com/karpathy/lecun1989-repro, with the test digits drawn first.
+    The sample of https://github.com/karpathy/lecun1989-repro, drawn by one generator: first the test digits.
     """
     return _mnist_sample(contents, 7291, 2007, np.float64)
 

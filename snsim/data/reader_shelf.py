@@ -159,7 +159,7 @@ def first_bytes(path: Path) -> bytes:
 
 
 def class_order(texts: Sequence[str]) -> list[str]:
-    """Return class names in order: by value where all are numbers, else by alphabet, whatever their case."""
+    """Return the names of classes sorted: by value if all are numbers, else by alphabet without regard to case."""
     try:
         return sorted(texts, key=lambda text: (float(text), text))
     except ValueError:

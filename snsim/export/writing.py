@@ -24,7 +24,10 @@ def tensor_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def export_torch(subject: Subject, path: Path) -> Exported:
-    """Write the page, its weights and its data; the page is run beside the engine first. SnError if they differ."""
+    """Write a net as a page of PyTorch, the Python file `path`, with its weights and data in .pt files.
+
+    The page is run beside the engine first: SnError, and no file, if their outputs differ.
+    """
     stem = path.name.removesuffix(".py")
     page = torch_page(subject, stem)
     dtype = np.dtype(subject.dtype)

@@ -216,7 +216,8 @@ class TrainingOptimizer(torch.optim.Optimizer):
         kind = self.curvature
         if kind is None or self._stage.curvature_patterns is None:
             raise fail(
-                f"training {self._training.name} holds no curvature", hint="write (curvature N) in its update rule"
+                f"the update rule of training {self._training.name} states no (curvature N): there is none to estimate",
+                hint="write (curvature N) in the update rule, or leave this call out",
             )
         rows, targets = self._patterns(x, d)
         with torch.enable_grad(), np.errstate(all="ignore"):

@@ -750,7 +750,7 @@ def torch_grad_enabled(torch: Any) -> bool:
 
 
 class Printed:
-    """Standard output of the script; each whole line is shown to the watcher too."""
+    """Standard output or standard error of the script; each whole line is shown to the watcher too."""
 
     def __init__(self, stream: Any, watcher: Watcher):
         self._stream, self._watcher, self._line = stream, watcher, ""

@@ -52,7 +52,10 @@ def _host() -> tuple[str, str, str]:
 
 
 def machine(dtype: np.dtype | type | str) -> Machine:
-    """Return the vectors of the host for numbers of this dtype: 64 bytes with AVX-512, 32 with AVX, else 16."""
+    """Return how many numbers of this dtype a vector register of the host holds, and how many registers it has.
+
+    A register has 64 bytes with AVX-512, 32 with AVX, else 16.
+    """
     triple, _, features = _host()
     has = set(features.split(","))
     width, registers = (64, 32) if "+avx512f" in has else (32, 16) if "+avx" in has else (16, 16)

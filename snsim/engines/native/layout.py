@@ -57,7 +57,10 @@ class Block(Region):
         self.start = Address(0)  # of the cells of the first pattern
 
     def place_cells(self, patterns: int) -> None:
-        """Allocate the cells of `patterns` patterns."""
+        """Give the cells of a pattern their places in the block, once for each of `patterns` patterns.
+
+        It is called once, when all cells of a pattern are known.
+        """
         line = 64 // self.machine.dtype.itemsize  # of the cache: an odd number of them spreads patterns over its sets
         self.patterns, self.pitch = patterns, (-(-self.cells.size // line) | 1) * line
         self.start = self.take(patterns * self.pitch)

@@ -144,7 +144,7 @@ def bidim_init_ring(interpreter: Interpreter, data: Form, n: Form) -> Codebook:
         raise CallError(
             f"bidim-init-ring: the words have {width} numbers, and a circle needs 2",
             0,
-            "make a codebook of the first two numbers of each word: (new-codebook n 2)",
+            "keep the first two numbers of each word: (new-codebook (narrow (codebook-word cb) 1 2))",
         )
     nodes = make_codebook(interpreter, "bidim-init-ring", count, 2)
     angles = np.add.accumulate(np.array([0.0] + [_FULL_CIRCLE / count] * (count - 1)))

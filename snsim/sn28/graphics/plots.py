@@ -277,7 +277,8 @@ def draw_axes(
 ) -> Form:
     """(draw-axes box [xlabels [ylabels [title]]]): draws a frame with a title and with labels along its sides
 
-    The labels, a list for each axis, are at equal distances.
+    The box is a list (left bottom right top) in pixels, such as (nice-brect) returns. The labels, a list for each axis,
+    are at equal distances from corner to corner.
     """
     window = current_window(interpreter, "draw-axes")
     left, bottom, right, top = _four_numbers(interpreter, "draw-axes", box, 0)

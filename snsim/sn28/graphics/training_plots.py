@@ -214,7 +214,8 @@ def init_disp_error(interpreter: Interpreter, sweeps: Form = 10.0, most: Form = 
 def plot_error(interpreter: Interpreter, age: Form, error: Form) -> Form:
     """(plot-error age e): draws the curve of init-disp-error on to the point (age, e)
 
-    If the age is outside the window's axis, it first clears the window and starts at this age.
+    If the window is not open, or the age is outside its axis, it first calls (init-disp-error): the axis then starts at
+    the value of the variable age.
     """
     x, y = number("plot-error", age), number("plot-error", error, 1)
     port = interpreter.lookup("disp-error-port")
