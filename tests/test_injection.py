@@ -380,6 +380,7 @@ RUNS_CODE = {
 MAY = {
     ("comparison/load_module.py", "exec"),
     ("comparison/load_module.py", "compile"),  # the user's module, on demand
+    ("comparison/torch_side.py", "eval"),  # a method of a module of PyTorch
     ("comparison/script/watcher.py", "exec"),
     ("comparison/script/watcher.py", "compile"),  # the user's script, in a process of its own
     ("comparison/script/events.py", "subprocess"),
