@@ -17,6 +17,9 @@ SECONDS ?= 60
 SEED ?= 1
 KEEP ?= .fuzz
 
+# Where no compiled modules are kept, each of the many commands that tests start compiles snsim anew: twice the time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test test-all fuzz lint docs house clean
 
 run: $(READY)

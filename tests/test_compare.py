@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -383,7 +384,8 @@ def test_the_command(capsys, tmp_path):
     ]
     assert main([*call, f"{tmp_path}/mine.py:Net"]) == 0
     shown = capsys.readouterr().out
-    assert "equal: Net learns the same up to rounding for 3 presentations" in shown and "h1.bias = h1_bias" in shown
+    assert shown.split("\n")[2].startswith("equal: Net learns the same up to rounding for 3 presentations")  # first
+    assert "h1.bias = h1_bias" in shown
     assert main([*call, f"{tmp_path}/mine.py:Wrong"]) == 1
     assert "DIFFERENT from presentation 1 on: the cost behind layer output" in capsys.readouterr().out
     assert main([*call, f"{tmp_path}/mine.py:Wrong", "--json"]) == 1
@@ -421,6 +423,7 @@ class NoModule:
         ("mine.py", "names no class"),
         ("none.py:Net", "there is no file none.py"),
         ("mine.py:Nett", 'has no class "Nett"'),
+        ("trains.py:Nett", 'trains.py has no class "Nett"(.|\n)*for a script leave out :Nett'),
         ("mine.py:Wants", "Wants of .* cannot be created: TypeError: .*units"),
         ("mine.py:Raises", "Raises of .* cannot be created: NameError: .*no_such_name.* \\(mine.py:12\\)"),
         ("mine.py:NoModule", "is not a torch.nn.Module"),
@@ -431,6 +434,7 @@ def test_a_class_that_cannot_be_had(place, told, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(FILE)
     Path("broken.py").write_text("class Net(:\n")
+    Path("trains.py").write_text("import argparse\nargparse.ArgumentParser().parse_args(['--not-an-option'])\n")
     fault(told, lambda: snsim.compare(ROOT / "nets" / "lecun89-2022.sn", place, options=QUICK))
 
 
@@ -475,7 +479,8 @@ class Forward(NET5):
             lambda: Changed(more=nn.Linear(3, 4)),
             r"in net net-5: none; in the module: more.weight \(4 x 3\)",
         ),
-        (lambda: Changed(h2_bias=None), r"in net net-5: h2.bias \(4 x 4 x 4\); in the module: none"),
+        (lambda: Changed(h2_bias=None), r"Changed has no biases of layer h2; the description has 64 \(h2.bias\)"),
+        (lambda: Changed(h3_bias=nn.Parameter(torch.zeros(4))), r"Changed has 4 biases, h3_bias; no layer of the desc"),
         (lambda: Changed(output=nn.Linear(48, 10)), r"h2_output.weight, .* \(64 x 10\); output.weight .* \(10 x 48\)"),
         (lambda: Forward(lambda x: x @ torch.zeros(3, 10)), "accepts none of the input shapes of layer input"),
         (lambda: Forward(lambda x: x.sum()), r"returns \(\), not \(1, 10\)"),
@@ -489,6 +494,36 @@ class Forward(NET5):
 )
 def test_a_module_that_does_not_fit(module, told):
     fault(told, lambda: compared("net-5.sn", module(), 2, sgd=0.01))
+
+
+@pytest.mark.parametrize(
+    ("declared", "has_bias", "told", "hint"),
+    [
+        (
+            "",
+            False,
+            r"Layers has no biases of layer h; the description has 3 \(h.bias\)",
+            r"bias=True, .*\(bias none\)",
+        ),
+        (" (bias none)", True, "Layers has 3 biases, hidden.bias; layer h of the description has none", "bias=False"),
+    ],
+)
+def test_a_bias_of_one_side_only(declared, has_bias, told, hint):
+    class Layers(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.hidden, self.output = nn.Linear(2, 3, bias=has_bias), nn.Linear(3, 1)
+
+        def forward(self, x):
+            return torch.tanh(self.output(torch.tanh(self.hidden(x))))
+
+    text = f"""
+    (net n (layer input 2) (layer h 3 (nlf tanh){declared}) (layer output 1 (nlf tanh))
+           (connect input h (full)) (connect h output (full)))
+    (train n (net n) (data digits) (cost mean-square) (update sgd) (epsilon 0.1) (passes 1))"""
+    with pytest.raises(snsim.SnError, match=told) as raised:
+        compared(text, Layers(), data=(np.zeros((2, 2)), np.zeros((2, 1))))
+    assert len(raised.value.faults) == 1 and re.search(hint, raised.value.faults[0].hint)
 
 
 @pytest.mark.parametrize(

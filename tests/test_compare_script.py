@@ -19,11 +19,13 @@ import snsim
 from snsim.cli.compare import is_script_path
 from snsim.cli.main import main
 from snsim.comparison.script.compare_script import compare_script
-from snsim.comparison.script.distribution_fit import UNLIKELY, Distribution, _kolmogorov
+from snsim.comparison.script.distribution_fit import UNLIKELY, Distribution, _kolmogorov, fit_initial
 from snsim.comparison.script.events import WATCHER
 from snsim.comparison.script.printed_figures import figures
 from snsim.comparison.script.result import ScriptComparison
+from snsim.comparison.script.script_report import _fit_text, script_text
 from snsim.data.catalog import find
+from snsim.errors import Source
 from snsim.runs.options import Options
 
 TWINS = Path(__file__).parent / "twins"
@@ -131,6 +133,8 @@ def test_a_twin_learns_the_same(case: dict, folder: Path) -> None:
     assert comparison.presentations == comparison.watched == 60 and comparison.exact
     assert comparison.headline == "learns the same up to rounding: all 60 presentations"
     assert comparison.figures and all(figure.agrees for figure in comparison.figures)
+    for head in case.get("notes", ()):
+        assert any(note.startswith(head) for note in comparison.notes), comparison.notes
 
 
 @pytest.mark.parametrize("case", by_tier(CASES["fault"], QUICK))
@@ -141,8 +145,13 @@ def test_a_planted_fault_is_found(case: dict, folder: Path) -> None:
     assert first is not None, "no difference"
     assert first.kind == case["kind"], told(comparison)
     assert first.layer == case.get("layer", first.layer), told(comparison)
+    assert first.presentation == case.get("from", first.presentation), told(comparison)
     text = " ".join([first.message, *first.notes])
     assert all(part in text for part in case["says"]), told(comparison)
+    by_kind = {one.kind: " ".join([one.message, *one.notes]) for one in comparison.differences}
+    for kind, parts in case.get("also", {}).items():
+        assert all(part in by_kind[kind] for part in parts), told(comparison)
+    assert not set(case.get("absent", ())) & set(by_kind), told(comparison)
     if first.place is not None:
         assert first.place.file == edited(case, folder).name and first.place.line > 0
 
@@ -173,6 +182,21 @@ def test_the_command_runs_the_script_in_its_folder_with_its_arguments(
     assert "its rate is 0.01; that of the description 0.03" in kinds["optimizer"]["message"]
     assert "3 passes" in kinds["passes"]["message"]
     assert len(result["figures"]) == 18 and all(one["agrees"] for one in result["figures"])
+
+
+def test_a_script_of_fewer_passes_is_the_same_as_far_as_it_goes(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kind is passes and the exit code 1; `--passes` asks the description for as many."""
+    monkeypatch.setattr("snsim.comparison.script.compare_script.run_watched", run_forked)
+    shutil.copy(TWINS / "repro.py", folder)
+    call = ["compare", str(folder / "small.sn"), str(folder / "repro.py"), "--only", "small", "--offline"]
+    script = ["--", "--passes", "1", "--out", str(folder / "one")]
+    assert main([*call, *script]) == 1
+    shown = capsys.readouterr().out
+    assert "learns the same as far as it goes: 1 of 2 passes" in shown and "--passes 1 compares" in shown
+    assert main([*call, "--passes", "1", *script]) == 0
+    assert "SAME repro.py learns the same up to rounding: all 30 presentations" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -232,6 +256,33 @@ def test_only_a_file_without_a_class_is_a_script() -> None:
 def test_figures_are_numbers_beside_their_words(line: str, found: list) -> None:
     read = [(word, None if value != value else value) for _, word, value, _, _ in figures(line)]
     assert read == [(word, None if value is None else pytest.approx(value)) for word, value in found]
+
+
+def test_few_weights_do_not_tell_a_distribution() -> None:
+    """Ten uniform weights fit a normal distribution as well; ten equal ones are a constant."""
+    net = snsim.read_program(Source("<text>", FEW_WEIGHTS))
+    training = net.trainings.get("few")
+    weights, bias = training.net.parameters[:2]
+    assert (weights.size, bias.size) == (6, 3)
+    drawn = fit_initial(training.net, training, weights, np.array([0.3, -0.2, 0.1, -0.4, 0.25, 0.05]))
+    assert drawn.agrees and _fit_text(drawn) == "too few to tell"
+    assert _fit_text(fit_initial(training.net, training, bias, np.zeros(3))) == "0 everywhere"
+    wide = fit_initial(training.net, training, weights, np.array([30.0, -20.0, 10.0, -40.0, 25.0, 5.0]))
+    assert not wide.agrees and "too few to tell" in wide.fits
+
+
+FEW_WEIGHTS = """
+(net few (layer input 2) (layer h 3 (nlf tanh)) (layer output 1 (nlf tanh))
+         (connect input h (full)) (connect h output (full)))
+(train few (net few) (data digits) (cost mean-square) (forget-sqrt 2.4) (constant 0 biases)
+           (update sgd) (epsilon 0.1) (passes 1))
+"""
+
+
+@pytest.mark.usefixtures("forked")
+def test_a_parameter_without_a_match_is_told_as_none(folder: Path) -> None:
+    case = next(case for case in CASES["fault"] if case["name"] == "no bias of h3")
+    assert "h3.bias = none" in script_text(watched(case, folder))
 
 
 def test_a_distribution_is_refused_only_where_it_should_be() -> None:

@@ -39,11 +39,11 @@ def parts(count: int) -> list[Any]:
     return [pytest.param(part, marks=pytest.mark.slow if part else ()) for part in range(count)]
 
 
-@pytest.mark.parametrize("part", parts(6))
+@pytest.mark.parametrize("part", parts(15))
 def test_no_reader_of_a_damaged_run_folder_ends_in_a_traceback(part: int, tiny: Path, tmp_path: Path) -> None:
     """tests/damaged_runs.py does the same with as many damages as one wants."""
     failures, refused = [], 0
-    for number in range(50 * part, 50 * part + 50):
+    for number in range(20 * part, 20 * part + 20):
         run, told = damage(tmp_path, tiny, number)
         for command in random.Random(-number).sample(readers(run), 2):
             code, out, err = snsim(*command)
@@ -51,7 +51,7 @@ def test_no_reader_of_a_damaged_run_folder_ends_in_a_traceback(part: int, tiny: 
             if why := failure(code, out, err):
                 failures.append(f"damage {number} ({told}): {command}: {why}")
     assert not failures, "\n".join(failures)
-    assert refused >= 50  # of 100: damages are seen
+    assert refused >= 16  # of 40: damages are seen
 
 
 @pytest.mark.parametrize("part", parts(3))

@@ -85,7 +85,7 @@ def test_a_folder_or_file_here_does_not_change_what_a_name_means(place: Path) ->
     (place / "encoder").write_text("")  # a file
     (place / "xor").mkdir()
     for command, sentence in (
-        (["export", "tiny", "--to", "onnx"], "tiny means the run runs/tiny (write ./tiny for the folder here)"),
+        (["export", "tiny", "--to", "torch"], "tiny means the run runs/tiny (write ./tiny for the folder here)"),
         (["show", "encoder"], f"{ROOT / 'nets' / 'encoder.sn'} (write ./encoder for the file here)"),
         (
             ["check", "xor"],
@@ -301,13 +301,6 @@ def test_the_wheel_runs_the_gallery_outside_the_repository(installed: Path, tmp_
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "SNSIM_DATA")}
     environment["SNSIM_CACHE"] = str(tmp_path / "cache")
 
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [installed, "-m", "snsim", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
     where = subprocess.run(
         [installed, "-c", "import snsim.gallery as g; print(g.__file__); print(g.gallery_folder())"],
         cwd=tmp_path,
@@ -323,14 +316,40 @@ def test_the_wheel_runs_the_gallery_outside_the_repository(installed: Path, tmp_
         assert {p.name: p.read_bytes() for p in package.glob(kind)} == {
             p.name: p.read_bytes() for p in (ROOT / "nets").glob(kind)
         }
-    out = run("run", "lecun89", "--data", "digits", "--passes", "1", "--offline")  # the digits travel too
-    assert "digits, 1,437 train and 360 test patterns" in out and "snsim run lecun89" in out
-    listed = run("list", "net")
-    assert all(shipped_weights(name).summary[:30] in listed for name in SHIPPED)  # type: ignore[union-attr]
-    assert "lecun89  lecun89  digits" in run("list", "run")
-    run("report", "lecun89")
-    run("new", "mine", "--like", "lenet-1")
-    run("check", "mine.sn", "ladder-weight-norm")
+    commands = (
+        ["run", "lecun89", "--data", "digits", "--passes", "1", "--offline"],  # the digits travel too
+        ["list", "net"],
+        ["list", "run"],
+        ["report", "lecun89"],
+        ["new", "mine", "--like", "lenet-1"],
+        ["check", "mine.sn", "ladder-weight-norm"],
+    )
+    done = subprocess.run(
+        [installed, "-c", RUN_COMMANDS, json.dumps(commands)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    ran, nets, runs, *_ = json.loads(done.stdout)
+    assert "digits, 1,437 train and 360 test patterns" in ran and "snsim run lecun89" in ran
+    assert all(shipped_weights(name).summary[:30] in nets for name in SHIPPED)  # type: ignore[union-attr]
+    assert "lecun89  lecun89  digits" in runs
+
+
+RUN_COMMANDS = """
+import contextlib, io, json, sys
+from snsim.cli.main import main
+printed = []
+for arguments in json.loads(sys.argv[1]):
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+        code = main(arguments)
+    assert code == 0, told.getvalue()
+    printed.append(told.getvalue())
+print(json.dumps(printed))
+"""
 
 
 PAGES = re.compile(r"\b(nets|examples|docs|tests|benchmarks)/[\w.-]+")

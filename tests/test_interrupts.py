@@ -72,7 +72,7 @@ def test_an_interrupt_is_never_lost(text: str, code: int, told: str) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
-@pytest.mark.parametrize("engine", ["native", "reference"])
+@pytest.mark.parametrize("engine", ["native", pytest.param("reference", marks=pytest.mark.slow)])
 def test_interrupts_at_random_moments(engine: str, tmp_path: Path) -> None:
     """From the first line of snsim on, while it compiles into an empty cache, and while it trains."""
     (tmp_path / "tiny.sn").write_text(program().replace("(passes 4)", "(passes 1000000)"))

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from snsim.cli.main import main
 from snsim.errors import SnError
@@ -59,6 +58,8 @@ def draw(generator: np.random.Generator, mean: np.ndarray, runs: int) -> np.ndar
 
 def test_one_row_is_hotellings_test() -> None:
     """With one row the pooled covariance is its own; T^2 and p follow from their definitions."""
+    from scipy import stats
+
     points = draw(np.random.default_rng(1), TRUE, 12)
     joint = judge_together(study(row("a", figures(points), PUBLISHED)))
     (only,) = joint.rows
@@ -74,6 +75,8 @@ def test_one_row_is_hotellings_test() -> None:
 
 
 def test_the_likelihood_is_scipys_multivariate_t() -> None:
+    from scipy import stats
+
     generator = np.random.default_rng(2)
     points = [draw(generator, TRUE + shift, runs) for shift, runs in ((0.0, 5), (0.3, 9))]
     joint = judge_together(
@@ -96,6 +99,8 @@ def test_the_likelihood_is_scipys_multivariate_t() -> None:
 
 def test_p_is_uniform_for_a_run_of_the_row_itself() -> None:
     """A published run that the row did give has a p below each level as often as the level says."""
+    from scipy import stats
+
     generator = np.random.default_rng(3)
     found = []
     for _ in range(400):

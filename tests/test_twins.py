@@ -87,6 +87,8 @@ def judge_faulty(case: dict[str, Any]) -> tuple[bool, bool, str]:
     first = comparison.first
     if first is None or "error" in case:
         return first is not None, False, str(first)
+    if not re.search(case.get("note", ""), first.note):
+        return True, False, str(first)
     is_right = first.layer == case["layer"] or (bool(first.cause) and first.cause == case.get("cause"))
     return True, is_right and case.get("from", first.number) == first.number, str(first)
 

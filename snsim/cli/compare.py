@@ -54,6 +54,7 @@ class Presentations(Whole):
     metavar="X",
     help="Largest difference taken as equal, as a share of the size. [default: what rounding explains]",
 )
+@click.option("--passes", type=Whole(min=1), metavar="N", help="Passes of the description; replaces its (passes N).")
 @click.option("--only", metavar="NAME", help="Training to compare, if FILE declares several.")
 @click.option("--sgd", type=float, metavar="RATE", help="Train both by plain gradient descent at this rate.")
 @click.option(
@@ -127,7 +128,7 @@ def compare(file: str, module: str | None, arguments: tuple[str, ...], **options
             "write FILE.py:Class after the file, or leave out --mapping",
         )
     set_values = presets(options["settings"])
-    chosen = options_from({**options, "passes": None, "out": None}, set_values)
+    chosen = options_from({**options, "out": None}, set_values)
     program = read_and_report(named_path(file, "net"), set_values)
     if module is not None and is_script:
         return compare_with_script(program, module, arguments, chosen, options, bool(options["as_json"]))

@@ -73,6 +73,11 @@ def of_gradients(
     factors = {name: _factor(one.gradients[name], other.gradients[name]) for name in entering}
     notes = [_factor_text(f"gradient of {name}", factor, names) for name, factor in factors.items() if factor != 1]
     lost = any(factor == 0 for factor in factors.values())
+    biases = [p.name for p in net.parameters if p.name in entering and p.kind == "bias" and factors[p.name] == 0]
+    if biases and len(biases) < len(entering) and sum(factor == 0 for factor in factors.values()) == len(biases):
+        return Cause(
+            "no-gradient", f"{', '.join(biases)} takes no part in forward of {names[1]}: no gradient reaches it"
+        )
     return Cause("no-gradient" if lost else "", "; ".join(note for note in notes if note))
 
 

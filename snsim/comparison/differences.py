@@ -14,6 +14,7 @@ from snsim.comparison.engine_side import EngineSide, UpdateResult
 from snsim.comparison.first_difference import Evidence
 from snsim.comparison.presentations import Update
 from snsim.comparison.rounding import Rounding, Sensitivity
+from snsim.comparison.where_states_differ import where_states_differ
 from snsim.engines.parameter_state import FreeWeights
 from snsim.engines.protocol import UpdateRule
 from snsim.training.spec import Training
@@ -378,13 +379,20 @@ class Differences:
 
     def _cause_of_states(self, layer: str, update: Update, one: UpdateResult, other: UpdateResult) -> Cause:
         hidden = [hidden.name for hidden in self.net.layers[1:-1]]
+        tensors: list[np.ndarray] = []
         if layer in hidden:
             ours = one.hidden[hidden.index(layer)]
             tensors = [tensor for tensor in other.hidden if tensor.size == ours.size]
             theirs = min(tensors, key=lambda tensor: _distance(ours, tensor), default=None)
         else:
             ours, theirs = _of_kind(one.outputs, other.output_kind), other.outputs
-        return Cause() if theirs is None else causes.of_states(layer, ours, theirs, self.names)
+        if theirs is None:
+            return Cause()
+        cause = causes.of_states(layer, ours, theirs, self.names)
+        if cause.name:
+            return cause
+        notes = (where_states_differ(self.net, layer, ours, tensor) for tensor in tensors or [theirs])
+        return Cause("", next(filter(None, notes), ""))
 
 
 class RuleOnGradients:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import sys
 import traceback
@@ -37,6 +38,10 @@ def load_class(place: str) -> nn.Module:
         raise fail(
             f"there is no file {shown(file)}", hint="write the file, a colon and the class, such as my_net.py:Net"
         )
+    declared_names = _names_in(path)
+    if declared_names is not None and name not in declared_names:
+        classes_of_file = [one for one, is_class in declared_names.items() if is_class]
+        raise fail(f'{file} has no class "{name}"', hint=_no_class_hint(name, classes_of_file))
     with needing("torch", what="a comparison with a module"):
         from torch import nn
 
@@ -45,12 +50,38 @@ def load_class(place: str) -> nn.Module:
             declared = _execute(path)
         classes = {key: value for key, value in declared.items() if isinstance(value, type)}
         if name not in classes:
-            raise fail(f'{file} has no class "{name}"', hint=suggest(name, list(classes), "classes"))
+            raise fail(f'{file} has no class "{name}"', hint=_no_class_hint(name, list(classes)))
         with raising_faults(f"{name} of {file} cannot be created", "the class is called without arguments", file):
             module = classes[name]()
     if not isinstance(module, nn.Module):
         raise fail(f"{name} of {file} is not a torch.nn.Module", hint="derive the class from torch.nn.Module")
     return module
+
+
+def _no_class_hint(name: str, classes: list[str]) -> str:
+    return f"{suggest(name, classes, 'classes')}; for a script leave out :{name}"
+
+
+def _names_in(path: Path) -> dict[str, bool] | None:
+    """Return the names that a Python file declares, and whether each is a class; None if that cannot be read off.
+
+    The file is not executed: a training script would begin to train, and read the arguments of snsim as its own.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(path.read_bytes())))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None  # executing it says what is wrong
+    names: dict[str, bool] = {}
+    for node in nodes:
+        if isinstance(node, ast.ClassDef):
+            names[node.name] = True
+        elif isinstance(node, ast.alias):
+            names.setdefault(node.asname or node.name, False)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.setdefault(node.id, False)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("globals", "exec"):
+            return None  # it may declare anything
+    return None if "*" in names else names
 
 
 @contextmanager
@@ -82,13 +113,14 @@ def _describe_error(error: BaseException, file: str | None) -> str:
 
 @contextmanager
 def _importing_beside(path: Path) -> Iterator[None]:
-    """Let imports find files beside this one, as under `python FILE`."""
-    before = list(sys.path)
+    """Let imports find files beside this one, as under `python FILE`; the arguments of snsim are not the file's."""
+    before, arguments = list(sys.path), sys.argv
     sys.path.insert(0, str(path.resolve().parent))
+    sys.argv = [str(path)]
     try:
         yield
     finally:
-        sys.path[:] = before
+        sys.path[:], sys.argv = before, arguments
 
 
 def _execute(path: Path) -> dict[str, object]:

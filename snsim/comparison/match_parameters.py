@@ -133,7 +133,7 @@ def match_parameters(net: Net, module: nn.Module, mapping: Mapping[str, str]) ->
             matches[match.ours.name] = match
             used.update(match.theirs.names)
     _match_by_shape(net, module, ours, theirs, used, matches)
-    if leftover := _leftover_fault(net, ours, alone, matches):
+    if leftover := _leftover_faults(net, ours, alone, matches, type(module).__name__):
         raise SnError(leftover)
     return _with_absent([matches[name] for name in ours])
 
@@ -483,18 +483,47 @@ def _shape_fault(p: Parameter, name: str, theirs: nn.Parameter) -> Fault:
     )
 
 
-def _leftover_fault(
-    net: Net, ours: Mapping[str, Parameter], theirs: Mapping[str, nn.Parameter], matches: Mapping[str, ParameterMatch]
-) -> Fault | None:
+def _leftover_faults(
+    net: Net,
+    ours: Mapping[str, Parameter],
+    theirs: Mapping[str, nn.Parameter],
+    matches: Mapping[str, ParameterMatch],
+    module: str,
+) -> list[Fault]:
     used_names = {name for pair in matches.values() for name in pair.theirs.names}
     of_net = [f"{name} {_size(p.shape)}" for name, p in ours.items() if name not in matches]
     of_module = [f"{name} {_size(tuple(p.shape))}" for name, p in theirs.items() if name not in used_names]
     if not of_net and not of_module:
-        return None
+        return []
+    missing = [p for name, p in ours.items() if name not in matches]
+    surplus = {name: p for name, p in theirs.items() if name not in used_names}
+    if not surplus and all(p.kind == "bias" for p in missing):
+        return [
+            Fault(
+                f"{module} has no biases of layer {p.layer}; the description has {p.size:,} ({p.name})",
+                hint=f"give the layer bias=True, or state (bias none) for {p.layer}",
+            )
+            for p in missing
+        ]
+    if not missing and all(re.search(r"bias[^.]*$", name) for name in surplus):
+        return [_surplus_bias_fault(name, p.numel(), matches, module) for name, p in surplus.items()]
+    return [
+        Fault(
+            f"some parameters have no match; in net {net.name}: {', '.join(of_net) or 'none'}; "
+            f"in the module: {', '.join(of_module) or 'none'}",
+            hint=_MAPPING,
+        )
+    ]
+
+
+def _surplus_bias_fault(name: str, count: int, matches: Mapping[str, ParameterMatch], module: str) -> Fault:
+    """Return a fault for a bias of the module that no layer of the description has."""
+    weight = re.sub(r"bias([^.]*)$", r"weight\1", name)
+    layer = next((match.ours.layer for match in matches.values() if weight in match.theirs.names), "")
+    where = f"layer {layer} of the description has none" if layer else "no layer of the description has them"
     return Fault(
-        f"some parameters have no match; in net {net.name}: {', '.join(of_net) or 'none'}; "
-        f"in the module: {', '.join(of_module) or 'none'}",
-        hint=_MAPPING,
+        f"{module} has {count:,} biases, {name}; {where}",
+        hint=f"give the layer bias=False, or take (bias none) off {layer or 'its layer in the description'}",
     )
 
 

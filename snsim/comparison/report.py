@@ -24,6 +24,17 @@ def comparison_text(comparison: Comparison) -> str:
         f"{one} and {other}, {comparison.dtype}, "
         f"{comparison.presentations:,} presentations",
         "",
+        *_verdict(comparison).split("\n"),
+        *_lines_text(comparison),
+    ]
+    if comparison.equal and comparison.cost_factor != 1 and comparison.presentations >= FACTOR_PRESENTATIONS:
+        lines.append(
+            f"  the cost in {other} is {comparison.cost_factor:.4g} times that in {one}; its rates make up for it"
+        )
+    if not comparison.equal and comparison.dtype == "float32":
+        lines.append("  --dtype float64 compares with finer rounding")
+    lines += [
+        "",
         head,
         "-" * len(head),
         *body,
@@ -44,15 +55,10 @@ def comparison_text(comparison: Comparison) -> str:
     if comparison.output_kind:
         lines.append(f"{other} returns {comparison.output_kind}: they are compared with those of layer {output}")
     if comparison.initial:
-        lines.append(f"initial weights of {other} are not those of the training, with which both sides start here:")
-        lines += [f"  {sentence}" for sentence in comparison.initial]
-    lines += [_verdict(comparison), *_lines_text(comparison)]
-    if comparison.equal and comparison.cost_factor != 1 and comparison.presentations >= FACTOR_PRESENTATIONS:
+        first, *more = comparison.initial
         lines.append(
-            f"  the cost in {other} is {comparison.cost_factor:.4g} times that in {one}; its rates make up for it"
+            f"{other} draws initial weights of its own, not used here: {first}" + f"; and {len(more)} more" * bool(more)
         )
-    if not comparison.equal and comparison.dtype == "float32":
-        lines.append("  --dtype float64 compares with finer rounding")
     lines.append(
         f"processor time for {comparison.presentations:,} presentations: {one} {_time(comparison.seconds[0])}, {other} "
         f"{_time(comparison.seconds[1])}, ratio {_ratio(comparison.ratio)}"

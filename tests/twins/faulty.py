@@ -12,6 +12,12 @@ class SwappedGroups(Functional):
     groups = GROUPS[::-1]
 
 
+class OneWrongGroup(Functional):
+    """The last two maps of H2 read the maps of the first two."""
+
+    groups = (GROUPS[0], GROUPS[0])
+
+
 class ZeroBorder(Functional):
     h1_border = 0.0
 

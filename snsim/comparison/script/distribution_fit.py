@@ -17,6 +17,7 @@ from snsim.training.parameter_scopes import StatementsByScope, fan_in_of
 from snsim.training.spec import Training
 
 UNLIKELY = 1e-4  # a distribution with a smaller probability is refused
+FEW = 30  # fewer weights do not tell one family of distributions from another
 _ROOT3 = math.sqrt(3.0)
 
 
@@ -97,6 +98,9 @@ def fit_initial(net: Net, training: Training, parameter: Parameter, values: np.n
         _candidates(training, parameter, flat, declared),
         key=lambda one: (one[0].kind == "constant" and one[1] == 1.0, one[1] >= 1e-3, -one[2], one[1]),
     )
+    fits = best[0].name if best[1] >= UNLIKELY else "none of the usual distributions"
+    if len(flat) < FEW and best[0].kind != "constant" and best[0] != declared:
+        fits = f"too few to tell which distribution ({len(flat)} weights)"
     return InitialFit(
         parameter.name,
         parameter.layer,
@@ -108,7 +112,7 @@ def fit_initial(net: Net, training: Training, parameter: Parameter, values: np.n
         float((flat == 0).mean()),
         "not told" if declared is None else declared.name,
         1.0 if declared is None else probability,
-        best[0].name if best[1] >= UNLIKELY else "none of the usual distributions",
+        fits,
         best[1],
     )
 

@@ -19,6 +19,7 @@ from snsim.comparison.script.printed_figures import FigureJudge
 from snsim.comparison.script.result import NO_SIDES, ScriptComparison, ScriptDifference
 from snsim.comparison.script.roles import Roles, ScriptParameter, find_roles
 from snsim.comparison.script.step_causes import explain_optimizer, explain_step
+from snsim.comparison.where_states_differ import where_states_differ
 from snsim.engines.plan import plan
 from snsim.engines.protocol import Engine, Settings
 from snsim.network.expressions import evaluate
@@ -251,10 +252,19 @@ class Judge:
             self._open.append(_Backward(event, first, x, d, None, True))
             return
         gates, is_dropped = self._gates(event, first, batch, settings)
+        self._count_misses(event, x, d, is_dropped)
         has_forward = self._judge_forward(event, first, x, gates, is_dropped)
         ours = self._gradients(x, d, gates)
         is_right = self._judge_cost_and_gradient(event, first, x, d, gates, ours, settings, has_forward)
         self._open.append(_Backward(event, first, x, d, ours, is_right))
+
+    def _count_misses(self, event: Event, x: np.ndarray, d: np.ndarray, is_dropped: bool) -> None:
+        """Hand the outputs of a presentation to the judge of figures: a script may count misses while it learns."""
+        y = event.arrays.get("y")
+        if y is not None and y.size == d.size:
+            self.figures.take_outputs(event["presented"], y.reshape(d.shape).astype(np.float64), d)
+        elif not is_dropped:
+            self.figures.take_outputs(event["presented"], self._states(x, "float64")[self.net.layers[-1].name], d)
 
     def pass_settings(self, presentation: int) -> PassSettings:
         """Return the settings of the description at a presentation, from 1."""
@@ -558,7 +568,8 @@ class Judge:
         if not fitting:
             return place_of(event["forward_place"]), f"the script computes no tensor of {ours.size:,} numbers for it"
         _, place, theirs = fitting[-1]
-        return place, _factor_text(f"states of layer {layer}", ours, theirs) or _worst_text(ours, theirs)
+        factor = _factor_text(f"states of layer {layer}", ours, theirs)
+        return place, factor or where_states_differ(self.net, layer, ours, theirs) or _worst_text(ours, theirs)
 
     # ---- Cost and gradient ---------------------------------------------------------------------------------------
 
@@ -663,10 +674,16 @@ class Judge:
                 [*notes, "" if not math.isfinite(factor) else f"{factor:.6g} times here"],
             )
             return
-        if self._pending_gradient and not self.has("forward", "cost"):
+        if self._pending_gradient and not self.has("forward", "cost", "zero_grad"):
             p, mine, their = self._pending_gradient[-1]
             notes = [
-                "no gradient reaches it" if not np.any(their) else _factor_text(f"gradients of {q.name}", mine, their)
+                (
+                    "it takes no part in forward: no gradient reaches it"
+                    if p.kind == "bias"
+                    else "no gradient reaches it"
+                )
+                if not np.any(their)
+                else _factor_text(f"gradients of {q.name}", mine, their)
                 for q, mine, their in [(p, mine, their)]
             ]
             others = sorted({q.layer for q, _, _ in self._pending_gradient} - {p.layer})
@@ -747,7 +764,8 @@ class Judge:
                 for name, places in self.roles.places.items()
                 if name in shown and (places >= 0).all()
             }
-            self.differ(cause.kind, cause.message, last.first, place, cause.layer, cause.notes, sides=sides)
+            since = cause.since or last.first
+            self.differ(cause.kind, cause.message, since, place, cause.layer, cause.notes, sides=sides)
         self._previous_move = move
 
     def _has_pending(self) -> bool:
@@ -839,13 +857,18 @@ class Judge:
             self._judge_batch_without_end()
         self._judge_order()
         explain_optimizer(self, self.optimizers)
-        wanted = self.training.passes
+        wanted = self.comparison.wanted_passes = self.training.passes
         if total != wanted * self.patterns:
             self.differ(
                 "passes",
                 f"it makes {total:,} presentations, {_number(total / self.patterns)} passes of {self.patterns:,} "
                 f"patterns; the description {wanted * self.patterns:,}, {wanted} passes",
                 min(total, wanted * self.patterns),
+                notes=[
+                    ""
+                    if total % self.patterns
+                    else f"--passes {total // self.patterns} compares it with as many passes of the description"
+                ],
                 at_end=True,
             )
         self.figures.finish()

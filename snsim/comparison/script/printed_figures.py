@@ -1,4 +1,8 @@
-"""Compare the figures that a script prints with those that its own weights give on the whole sets."""
+"""Compare the figures that a script prints with those that its own weights give on the whole sets.
+
+A script may also count while it learns: each pattern with the weights of that moment. Such a figure is compared with
+the outputs of the watched presentations.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,7 @@ _WORD = r"loss|cost|errors?|err|misses|missed|accuracy|acc"
 _AFTER = re.compile(rf"(?i)\b({_WORD})\b[^\d+\-.,;|]{{0,16}}?[:=\s(\[]\s*({_NUMBER})\s*(%?)")
 _BEFORE = re.compile(rf"(?i)(?<![\w.])({_NUMBER})\s*(%?)\s+(errors|misses|missed|accuracy|error)\b")
 _SPLITS = (("test", re.compile(r"(?i)test|valid|\bval\b|held")), ("train", re.compile(r"(?i)train")))
+_UNSEEN = "no evaluation of the model was seen before it"
 _MOST_WRONG = 6  # figures that are noted
 
 
@@ -46,10 +51,19 @@ class FigureJudge:
         self._judge = judge
         self._scores: dict[int, dict[str, _Scores]] = {}
         self._evaluations: list[Event] = []
+        self._learned: list[tuple[int, int, int]] = []  # (presented before it, patterns, misses) of a presentation
+        self._moments = [0]  # how many patterns were presented when a figure was printed
+
+    def take_outputs(self, before: int, outputs: np.ndarray, targets: np.ndarray) -> None:
+        """Count the misses of one presentation, `before` patterns after the start. Both are (patterns, units)."""
+        name, numbers = self._judge.training.criterion
+        with np.errstate(all="ignore"):
+            right = CRITERIA.get(name).right(outputs, targets, *numbers)
+        self._learned.append((before, len(targets), int((~right).sum())))
 
     def take_evaluation(self, event: Event) -> None:
         """Keep an evaluation; the figures that follow belong to it."""
-        self._evaluations = [*self._evaluations[-1:], event]
+        self._evaluations = [*self._evaluations[-7:], event]
 
     def take_printed(self, event: Event) -> None:
         judge = self._judge
@@ -68,6 +82,14 @@ class FigureJudge:
             agrees, expected, reason = own
             presentation = event["presented"]
             place = place_of(event["place"])
+            if not agrees and not _is_of_test(event["text"], text):
+                counted = self._counted(word, value, digits, percent, presentation)
+                if counted is not None:
+                    agrees, expected = True, counted
+                    self._note("it counts while it learns", f'"{text}" fits its presentations, not its last weights')
+            if not agrees and reason in ("", self._evaluation_text(split)) and not self._is_evaluated(split, event):
+                self._note("not judged", f'"{text}": {_UNSEEN}, so it may count while it learns')
+                continue
             judge.comparison.figures.append(PrintedFigure(text, split, value, expected, agrees, presentation, place))
             if not agrees:
                 where = f" for the {split} set" if split else ""
@@ -78,11 +100,51 @@ class FigureJudge:
                     place,
                     notes=[reason or self._evaluation_text(split)],
                 )
+        if event["presented"] > self._moments[-1]:
+            self._moments = [self._moments[-1], event["presented"]]
         self._scores = {event["weights"]: scores}
 
     def finish(self) -> None:
         """Release what was kept."""
         self._scores.clear()
+
+    # ---- Figures that are counted while it learns ------------------------------------------------------------------
+
+    def _note(self, head: str, rest: str) -> None:
+        """Add a note, if there is none with this beginning."""
+        notes = self._judge.comparison.notes
+        if not any(note.startswith(head) for note in notes):
+            notes.append(f"{head}: {rest}")
+
+    def _is_evaluated(self, split: str, printed: Event) -> bool:
+        """Return whether the set of a figure was evaluated with the weights that the script has when it prints it."""
+        finder, patterns = self._judge.finder, self._judge.patterns
+        for event in self._evaluations:
+            if event["number"] != printed["number"]:
+                continue
+            found = finder.indices(event.arrays["prints"]) if split == "train" else ()
+            if not len(found) or not (np.asarray(found) >= patterns).all():
+                return True
+        return False
+
+    def _counted(self, word: str, value: float, digits: float, percent: bool, presented: int) -> float | None:
+        """Return the value of a figure over the presentations of this pass, since the last figure or from the start.
+
+        None if none of them gives the printed value, or if not all of them were watched.
+        """
+        patterns = self._judge.patterns
+        since = next((moment for moment in reversed(self._moments) if moment < presented), 0)
+        for start in dict.fromkeys(((presented - 1) // patterns * patterns, since, 0)):
+            inside = [one for one in self._learned if start <= one[0] < presented]
+            count = sum(one[1] for one in inside)
+            if not count or count != presented - start:
+                continue
+            misses = sum(one[2] for one in inside)
+            score = _Scores(float("nan"), float("nan"), misses, 0, count, 1)
+            for own, _ in _candidates(word, percent, score):
+                if abs(value - own) <= 0.51 * digits + 2e-5 * abs(own):
+                    return own
+        return None
 
     # ---- Own scores ----------------------------------------------------------------------------------------------
 
@@ -179,7 +241,7 @@ class FigureJudge:
         """Return what the last evaluation presented, if that was not the whole set."""
         judge = self._judge
         if not self._evaluations:
-            return "no evaluation of the model was seen before it"
+            return _UNSEEN
         event = self._evaluations[-1]
         wanted = {"train": judge.data.train, "test": judge.data.test}.get(split)
         count = event["patterns"]
@@ -248,6 +310,11 @@ def _figure(text: str, word: str, number: str, percent: bool) -> tuple[str, str,
         digits,
         percent,
     )
+
+
+def _is_of_test(line: str, text: str) -> bool:
+    """Return whether a line names the test set before a figure."""
+    return _SPLITS[0][1].search(line[: line.find(text) + len(text)]) is not None
 
 
 def _split_of(line: str, text: str) -> str:

@@ -82,6 +82,7 @@ class ScriptComparison:
     presentations: int = 0
     watched: int = 0
     passes: float = 0.0
+    wanted_passes: int = 0  # of the description
     seconds: float = 0.0
     differences: list[ScriptDifference] = field(default_factory=list)
     parameters: list[tuple[str, str]] = field(default_factory=list)
@@ -100,12 +101,13 @@ class ScriptComparison:
 
     @property
     def first(self) -> ScriptDifference | None:
-        """Return the difference that comes first: before training, then by presentation, then of the whole run."""
-        return min(
-            self.differences,
-            key=lambda one: (one.at_end, one.presentation or 0, KINDS.index(one.kind)),
-            default=None,
-        )
+        """Return the difference that comes first; None if nothing differs."""
+        return next(iter(self.ordered), None)
+
+    @property
+    def ordered(self) -> list[ScriptDifference]:
+        """Return the differences: those before training, then by presentation, then those of the whole run."""
+        return sorted(self.differences, key=lambda one: (one.at_end, one.presentation or 0, KINDS.index(one.kind)))
 
     @property
     def headline(self) -> str:
@@ -115,6 +117,10 @@ class ScriptComparison:
             if self.exact:
                 return f"learns the same up to rounding: all {self.presentations:,} presentations"
             return f"learns the same up to rounding for {self.watched:,} presentations"
+        if first.kind == "passes" and self.passes < self.wanted_passes:
+            return f"learns the same as far as it goes: {self.passes:.4g} of {self.wanted_passes} passes"
+        if first.kind == "passes":
+            return f"learns the same for {self.wanted_passes} passes, then goes on: it makes {self.passes:.4g}"
         where = f" of layer {first.layer}" if first.layer else ""
         when = (
             "after the last presentation"

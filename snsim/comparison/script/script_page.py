@@ -11,7 +11,7 @@ from pathlib import Path
 
 from snsim.comparison.first_difference import Excerpt, Place, description_lines, script_lines
 from snsim.comparison.page import NumbersPart, both_sides
-from snsim.comparison.script.result import KINDS, ScriptComparison, ScriptDifference
+from snsim.comparison.script.result import ScriptComparison, ScriptDifference
 from snsim.page_templates import fill_html
 from snsim.runs import provenance
 from snsim.training.spec import Training
@@ -40,7 +40,7 @@ class _Finding:
 
 def script_html(comparison: ScriptComparison, training: Training, folder: Path) -> str:
     """Return the comparison of a script in `folder` as a page of HTML, with its pictures and style inside."""
-    ordered = sorted(comparison.differences, key=lambda one: KINDS.index(one.kind))
+    ordered = comparison.ordered
     return fill_html(
         "snsim.reports",
         "comparison.html.j2",

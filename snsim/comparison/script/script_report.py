@@ -6,7 +6,8 @@ import math
 import textwrap
 from typing import Any
 
-from snsim.comparison.script.result import KINDS, ScriptComparison, ScriptDifference
+from snsim.comparison.script.distribution_fit import FEW, InitialFit
+from snsim.comparison.script.result import ScriptComparison, ScriptDifference
 from snsim.errors import for_line
 from snsim.text_table import aligned
 
@@ -22,7 +23,7 @@ def script_text(comparison: ScriptComparison) -> str:
         "",
         f"{'SAME' if c.same else 'DIFFERENT'} {c.script} {c.headline}",
     ]
-    for one in sorted(c.differences, key=lambda one: KINDS.index(one.kind)):
+    for one in c.ordered:
         lines += ["", *_difference_lines(one)]
     if c.initial:
         lines += ["", "initial weights", *("  " + line for line in _initial_lines(c))]
@@ -30,7 +31,7 @@ def script_text(comparison: ScriptComparison) -> str:
         lines += ["", "largest relative differences while watched", *("  " + line for line in _largest_lines(c))]
     lines.append("")
     if c.parameters:
-        pairs = ", ".join(f"{ours} = {theirs}" for ours, theirs in c.parameters)
+        pairs = ", ".join(f"{ours} = {theirs or 'none'}" for ours, theirs in c.parameters)
         lines += textwrap.wrap(f"matched: {pairs}", _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
     if c.optimizer:
         lines.append(f"optimizer: {c.optimizer}")
@@ -63,12 +64,19 @@ def _initial_lines(c: ScriptComparison) -> list[str]:
                 f"{fit.mean:.2g}",
                 f"{fit.deviation:.3g}",
                 f"{100 * fit.zeros:.3g} %",
-                fit.declared if fit.agrees else fit.fits,
+                _fit_text(fit),
                 f"{fit.probability:.2g}",
             )
         )
     table = aligned(rows, "lrrrrrrlr")
     return [*table, "p: probability of weights this far from the declared distribution, if they were drawn from it"]
+
+
+def _fit_text(fit: InitialFit) -> str:
+    """Return the distribution that weights fit. A few weights fit several; only a constant is seen in them."""
+    if fit.agrees and fit.count < FEW and fit.low != fit.high:
+        return "too few to tell"
+    return fit.declared if fit.agrees else fit.fits
 
 
 def _largest_lines(c: ScriptComparison) -> list[str]:
@@ -108,7 +116,7 @@ def script_json(comparison: ScriptComparison) -> dict[str, Any]:
                 "message": one.message,
                 "notes": list(one.notes),
             }
-            for one in sorted(c.differences, key=lambda one: KINDS.index(one.kind))
+            for one in c.ordered
         ],
         "parameters": dict(c.parameters),
         "weights": list(c.counts),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ class StepCause:
     message: str
     layer: str = ""
     notes: tuple[str, ...] = ()
+    since: int | None = None  # the presentation from which on an option differs, where the step shows it later
 
 
 def explain_step(
@@ -35,7 +36,55 @@ def explain_step(
     presentation: int,
     previous: np.ndarray | None,
 ) -> StepCause:
-    """Return why the weights `after` an update are not the `expected` ones."""
+    """Return why the weights `after` an update are not the `expected` ones.
+
+    An option of the optimizer that differs is the cause where it explains the step; then nothing else is told.
+    """
+    cause = _explain_by_numbers(judge, before, after, expected, gradient, settings, presentation, previous)
+    options = {key: text for key, text in _differing_options(judge, settings).items() if key != "lr"}
+    if not options:
+        return cause
+    is_of_rate = cause.kind in ("step", "schedule") or cause.message.startswith(("its rate", "its steps", "the steps"))
+    if is_of_rate and not cause.message.endswith("do not move"):
+        if "lr" in _differing_options(judge, settings) or not _may_explain(judge, before, after, expected, settings):
+            return cause
+        cause = StepCause("optimizer", "; ".join(options.values()))
+    return replace(cause, since=_since(judge, set(options))) if cause.kind == "optimizer" else cause
+
+
+def _may_explain(
+    judge: JudgedScript, before: np.ndarray, after: np.ndarray, expected: np.ndarray, settings: PassSettings
+) -> bool:
+    """Return whether the options explain a step; for weight decay alone by computing it, for others assume so."""
+    options, rate = _differing_options(judge, settings), settings.one_rate()
+    stated = judge.optimizers[-1]["groups"][0]["settings"].get("weight_decay", 0.0)
+    if set(options) != {"weight_decay"} or rate is None:
+        return True
+    more = float(stated) - settings.settings.options.get("decay", 0.0)
+    wanted = expected - before - rate * more * before
+    return all(_close(judge, (after - before)[k], wanted[k], before[k]) for _, _, k in judge.layers())
+
+
+def _since(judge: JudgedScript, keys: set[str]) -> int | None:
+    """Return the first presentation at whose step one of these options differed."""
+    for event in judge.optimizers:
+        presentation: int = max(1, event["presented"] - judge.batch + 1)
+        if keys & set(_differing_options(judge, judge.pass_settings(presentation), event)):
+            return presentation
+    return None
+
+
+def _explain_by_numbers(
+    judge: JudgedScript,
+    before: np.ndarray,
+    after: np.ndarray,
+    expected: np.ndarray,
+    gradient: np.ndarray,
+    settings: PassSettings,
+    presentation: int,
+    previous: np.ndarray | None,
+) -> StepCause:
+    """Return what the numbers of an update say about why it is not the `expected` one."""
     move, wanted = after - before, expected - before
     layers = judge.layers()
     wrong = [one for one in layers if not _close(judge, move[one[2]], wanted[one[2]], before[one[2]])]
@@ -116,14 +165,19 @@ def _fit(a: np.ndarray, b: np.ndarray) -> float | None:
 
 def _optimizer_text(judge: JudgedScript, settings: PassSettings) -> str:
     """Return how the settings of the script's optimizer differ from the description, or ""."""
+    return "; ".join(_differing_options(judge, settings).values())
+
+
+def _differing_options(judge: JudgedScript, settings: PassSettings, event: Event | None = None) -> dict[str, str]:
+    """Return a text for each option of the optimizer, of its last event or `event`, that differs: by its name."""
     if not judge.optimizers:
-        return ""
-    event = judge.optimizers[-1]
+        return {}
+    event = event or judge.optimizers[-1]
     rule = settings.stage.rule
-    texts = []
+    texts: dict[str, str] = {}
     classes = {"sgd": "SGD", "adamw": "AdamW"}
     if classes.get(rule.name, event["name"]) != event["name"]:
-        texts.append(f"the optimizer is {event['name']}; the description learns by {rule.name}")
+        texts["rule"] = f"the optimizer is {event['name']}; the description learns by {rule.name}"
     options = settings.settings.options
     wanted: dict[str, Any] = {"amsgrad": False, "nesterov": False, "maximize": False}
     if rule.name == "sgd":
@@ -141,8 +195,8 @@ def _optimizer_text(judge: JudgedScript, settings: PassSettings) -> str:
         for key, value in wanted.items():
             stated = group["settings"].get(key, value)
             if not _same(stated, value):
-                texts.append(f"{key} is {_shown(stated)}; in the description {_shown(value)}")
-    return "; ".join(texts)
+                texts[key] = f"{key} is {_shown(stated)}; in the description {_shown(value)}"
+    return texts
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -160,22 +214,31 @@ def _shown(value: Any) -> str:
 
 
 def explain_optimizer(judge: JudgedScript, optimizers: Sequence[Event]) -> None:
-    """Compare the rate of the optimizer with that of the description, in each pass of the whole run.
+    """Compare the schedule of the optimizer with that of the description, in each pass of the whole run.
 
-    Where the cost is a multiple and the rate makes up for it, the ratio of the first pass counts.
+    What counts is the ratio of each rate to that of the first pass. So a wrong rate or another option of the optimizer,
+    which is a difference of its own, does not hide a wrong schedule.
     """
     timeline = []
     for event in optimizers:
-        rates = {group["settings"].get("lr") for group in event["groups"]}
-        if len(rates) == 1 and isinstance(rate := next(iter(rates)), (int, float)):
-            timeline.append((event["presented"], float(rate), event))
-    if not timeline or judge.has("optimizer"):
-        return
+        rates = [group["settings"].get("lr") for group in event["groups"]]
+        if rates and all(isinstance(rate, (int, float)) for rate in rates):
+            timeline.append((event["presented"], tuple(float(rate) for rate in rates), event))
+    timeline = [one for one in timeline if len(one[1]) == len(timeline[0][1])]
     first = judge.pass_settings(1).one_rate()
-    if not first or not timeline[0][1]:
+    if not timeline or not first:
         return
-    ratio = timeline[0][1] / first
-    total = judge.comparison.presentations
+    for group in range(len(timeline[0][1])):
+        of_group = [(start, rates[group], event) for start, rates, event in timeline]
+        if of_group[0][1]:
+            _judge_schedule(judge, of_group, first)
+
+
+def _judge_schedule(judge: JudgedScript, timeline: Sequence[tuple[int, float, Event]], first: float) -> None:
+    """Report the first pass in which the rates of one group, over that of pass 1, are not those of the description."""
+    began = timeline[0][1]
+    ratio = began / first
+    total = min(judge.comparison.presentations, judge.training.passes * judge.patterns)
     moments = sorted(
         {start for start, _, _ in timeline}
         | {k for p in range(0, total, judge.patterns) for k in (p + 1, min(p + judge.patterns, total))}
@@ -188,13 +251,14 @@ def explain_optimizer(judge: JudgedScript, optimizers: Sequence[Event]) -> None:
         if wanted is None or abs(rate - wanted * ratio) <= 1e-6 * max(abs(rate), abs(wanted * ratio)):
             continue
         number = (moment - 1) // judge.patterns + 1
-        judge.differ(
-            "schedule",
-            f"its rate in pass {number} is {rate:.6g}; in the description {wanted * ratio:.6g}",
-            moment,
-            place_of(event["place"]),
-            notes=_schedule_notes(judge, timeline, ratio),
-        )
+        message = f"its rate in pass {number} is {rate:.6g}; in the description {wanted * ratio:.6g}"
+        if abs(ratio - 1) > 1e-6:
+            message = (
+                f"its rate in pass {number} is {rate:.6g}, {rate / began:.6g} times that of its pass 1; in the "
+                f"description {wanted / first:.6g} times"
+            )
+        notes = _schedule_notes(judge, timeline, ratio)
+        judge.differ("schedule", message, moment, place_of(event["place"]), notes=notes)
         return
 
 
