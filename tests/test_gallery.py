@@ -374,3 +374,17 @@ def test_help_groups_the_commands() -> None:
     assert headings == ["Options", *(name for name, names in GROUPS.items() if set(names) & set(COMMANDS))]
     assert all(re.search(rf"^  {name} +\S", out, re.M) for name in COMMANDS)
     assert "\n  snsim run lecun89 " in out and "\\b" not in out  # the examples keep their lines
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["(net a (like lecun89-2022))", '(include "lecun89-2022")', '(include "lecun89-2022.sn")', "(train a (like xor))"],
+)
+def test_a_text_that_names_a_net_of_the_gallery_is_told_how_to_copy_it(text: str, place: Path) -> None:
+    (place / "a.sn").write_text(text)
+    for command in ("check", "run"):
+        code, _, err = snsim(command, "a.sn")
+        name = "xor" if "xor" in text else "lecun89-2022"
+        assert code == 1 and f"snsim new mine --like {name}" in err, err
+    (place / "a.sn").write_text(text.replace("lecun89-2022", "nowhere").replace("xor", "nowhere"))
+    assert "snsim new" not in snsim("check", "a.sn")[2]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, TextIO
 
 from snsim.cli.errors import report
 from snsim.colour import DIM, echo, paint
-from snsim.errors import Fault
-from snsim.gallery import Named, find_named
+from snsim.errors import Fault, SnError
+from snsim.gallery import Named, find_named, gallery_file
 
 if TYPE_CHECKING:
     from snsim.program import Program
@@ -61,9 +64,10 @@ def read_and_report(
     from snsim.language.limits import DEFAULT, override_limits
     from snsim.program import read_program
 
-    program = read_program(
-        file, presets=values, port=port or sys.stderr, limits=override_limits(DEFAULT, seconds=seconds)
-    )
+    with hints_of_the_gallery():
+        program = read_program(
+            file, presets=values, port=port or sys.stderr, limits=override_limits(DEFAULT, seconds=seconds)
+        )
     report(program.warnings)
     if not program.sources[0].text.strip():
         report(
@@ -76,3 +80,30 @@ def read_and_report(
             ]
         )
     return program
+
+
+_NOT_FOUND = ("unknown net ", "unknown training ", "there is no file ")  # what a text names, where there is none
+
+
+@contextmanager
+def hints_of_the_gallery() -> Iterator[None]:
+    """Add to the faults of a text that is read inside how to copy a net of the gallery that it names."""
+    try:
+        yield
+    except SnError as error:
+        raise SnError(_with_gallery_hint(fault) for fault in error.faults) from None
+
+
+def _with_gallery_hint(fault: Fault) -> Fault:
+    """Return a fault; where a text names a net of the gallery that it cannot see, with the command that copies it.
+
+    The language reads no gallery, so that a text means the same everywhere.
+    """
+    if fault.span is None or not fault.message.startswith(_NOT_FOUND):
+        return fault
+    word = PurePath(fault.span.source.text[fault.span.start : fault.span.end].strip('"')).name.removesuffix(".sn")
+    if not word or gallery_file(word) is None:
+        return fault
+    return replace(
+        fault, hint=f"copy the net {word} of the gallery: snsim new mine --like {word}; then change the copy"
+    )

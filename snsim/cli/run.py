@@ -15,7 +15,7 @@ import click
 from snsim.cli.errors import WrongUseError, report
 from snsim.cli.exit_codes import BROKEN_PIPE, INTERRUPTED
 from snsim.cli.options import Whole, of_runs, option_name, portable_option, presets, seconds_option, stated_options
-from snsim.cli.reading import named_path
+from snsim.cli.reading import hints_of_the_gallery, named_path
 from snsim.colour import DIM, echo, is_terminal, paint
 from snsim.errors import SnError, fail
 from snsim.escaping import for_line, for_shell
@@ -131,7 +131,8 @@ def run(file: str | None, **options: Any) -> int:
     else:
         path = named_path(file, "net", quiet=as_json or quiet)
         port = sys.stderr if as_json or quiet else sys.stdout
-        program = read_and_run(path, run_options, options, port, say)
+        with hints_of_the_gallery():
+            program = read_and_run(path, run_options, options, port, say)
         report(program.warnings)
         if only_defines(program):
             names = ", ".join(map(for_line, program.defined))
