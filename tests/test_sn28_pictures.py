@@ -47,7 +47,7 @@ def drawn(picture, color=BLACK):
         (Polygon(BLACK, ((0, 0), (4, 0), (4, 4), (0, 4))), {(x, y) for x in range(4) for y in range(4)}),
         (Line(BLACK, 100, 100, 200, 200), set()),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value)) if isinstance(value, set) else str(value),  # sets have no order of their own
 )
 def test_marks_color_their_pixels(mark, expected):
     assert drawn(pixels(window(mark), 1)) == expected
