@@ -247,9 +247,9 @@ def test_the_place_for_faults_is_none_itself():
 @pytest.mark.parametrize(
     ("module", "number", "what", "layer", "note"),
     [
-        (SwappedColumns, 1, "states", "h2", ""),
-        (NoBackground, 1, "states", "h1", ""),
-        (NoBackgroundOfH1, 1, "states", "h2", ""),
+        (SwappedColumns, 1, "states", "h2", "only 0 to 7 differ"),
+        (NoBackground, 1, "states", "h1", "only units whose window reads the border"),
+        (NoBackgroundOfH1, 1, "states", "h2", "only units whose window reads the border"),
         (SharedBias, 1, "gradients", "h2", ""),
         (Cut, 1, "gradients", "h2", "gradient of h1_h2.weight in Cut is 0 times"),
         (HalfRate, 1, "weights", "h1", "step of h1.bias in HalfRate is 0.5 times that in reference"),

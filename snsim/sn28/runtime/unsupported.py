@@ -26,7 +26,6 @@ UNSUPPORTED: dict[str, str] = {
             "editstring",
             "fill-down-rect",
             "framesize",
-            "grid",
             "hilite",
             "menu",
             "ogre",
