@@ -62,8 +62,13 @@ def write_output(path: str | os.PathLike[str], content: Buffer | Iterable[Buffer
     write_atomically(path, content)
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write an output file, and its folder if there is none. SnError if it is protected or cannot be written."""
+def write_file(
+    path: Path, content: bytes, hint: str = "give the name of a file in a folder that you may write to, with -o"
+) -> None:
+    """Write an output file, and its folder if there is none.
+
+    SnError if it is protected, or with the `hint` if it cannot be written.
+    """
     refuse_protected_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,5 +76,5 @@ def write_file(path: Path, content: bytes) -> None:
     except OSError as problem:
         raise fail(
             f"{path} cannot be written: {problem.strerror or problem}",
-            hint="give the name of a file in a folder that you may write to, with -o",
+            hint=hint,
         ) from None

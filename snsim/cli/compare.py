@@ -14,11 +14,10 @@ from snsim.cli.exit_codes import FAULT
 from snsim.cli.options import Whole, memory_option, presets
 from snsim.cli.reading import named_path, read_and_report
 from snsim.colour import BOLD, GREEN, RED, echo, paint
-from snsim.errors import fail
 from snsim.escaping import for_json, for_line, for_shell
 from snsim.gallery import RUNS, gallery_file, is_path
 from snsim.input_files import is_file, is_folder
-from snsim.protected_files import SETTINGS, refuse_protected_file, write_output
+from snsim.protected_files import SETTINGS, refuse_protected_file, write_file
 
 if TYPE_CHECKING:
     from snsim.comparison.differences import Comparison
@@ -226,14 +225,7 @@ def _check_page(page: Path) -> None:
 
 def _write_page(page: Path, html: str, as_json: bool) -> None:
     """Write a page, and print its name. SnError if it cannot be written."""
-    try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        write_output(page, html.encode())
-    except OSError as problem:
-        raise fail(
-            f"{page} cannot be written: {problem.strerror or problem}",
-            hint="give --report the name of a file in a folder that you may write to",
-        ) from None
+    write_file(page, html.encode(), "give --report the name of a file in a folder that you may write to")
     if not as_json:
         echo(for_line(page))
 

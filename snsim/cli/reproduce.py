@@ -25,7 +25,7 @@ from snsim.errors import Fault, SnError, fail
 from snsim.escaping import for_json, for_line, for_shell
 from snsim.memory_limit import default_limit
 from snsim.operating_system import usable_cores
-from snsim.protected_files import refuse_protected_file, write_output
+from snsim.protected_files import refuse_protected_file, write_file, write_output
 from snsim.registry import suggest
 
 if TYPE_CHECKING:
@@ -414,13 +414,8 @@ def _write_joint_pages(page: Path, report: study_page.Report) -> list[Path]:
                 else page.with_name(f"{page.stem}-{study.name}.html")
             )
             made = f"{report.date}; {study_page.machines_and_engines(report)}"
-            try:
-                write_output(own, joint_page(study, report.joint[study.name], report.command, made))
-            except OSError as error:
-                raise fail(
-                    f"the page {own} cannot be written: {error.strerror or error}",
-                    hint="name another file with --report; the runs are kept",
-                ) from None
+            content = joint_page(study, report.joint[study.name], report.command, made)
+            write_file(own, content, "name another file with --report; the runs are kept")
             pages.append(own)
     return pages
 
