@@ -28,7 +28,7 @@ from snsim.network import net_form
 from snsim.network.net import Net
 from snsim.network.net_form import NetShelves
 from snsim.network.nlfs import NlfDefinition
-from snsim.registry import Shelf, listed, suggest
+from snsim.registry import Shelf, listed, split_cell, suggest
 from snsim.sn28 import SN28
 from snsim.sn28.graphics.saved_windows import save_pictures, show_while_running, windows
 from snsim.sn28.net.netspace import Netspace
@@ -155,7 +155,7 @@ class Program(Shelves):
 
 def is_named(training: str, names: Sequence[str]) -> bool:
     """Return whether the names have that of a training, or its name without the cell of a `grid` or `sample`."""
-    return training in names or training.partition("@")[0] in names
+    return training in names or split_cell(training)[0] in names
 
 
 def read_program(

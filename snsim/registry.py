@@ -225,6 +225,9 @@ class Shelf(Generic[T]):
         )
 
 
+_CELL = "@"  # between a name and the cell of a design
+
+
 class _CellShelf(Shelf[T]):
     """A shelf as one cell of a design sees it: what is added goes to the whole shelf.
 
@@ -237,7 +240,7 @@ class _CellShelf(Shelf[T]):
         self._cell = cell
 
     def declared_name(self, name: str) -> str:
-        return f"{name}@{self._cell}"
+        return f"{name}{_CELL}{self._cell}"
 
     def add(self, name: str, value: T, doc: str, span: Span | None = None) -> T:
         return self._whole.add(name, value, doc, span)
@@ -253,6 +256,12 @@ class _CellShelf(Shelf[T]):
 
     def suggest(self, name: str, more: Iterable[str] = ()) -> str:
         return self._whole.suggest(name, more)
+
+
+def split_cell(name: str) -> tuple[str, str]:
+    """Return the name that a form states, and the cell of a design in which it stands ("" outside of one)."""
+    stated, _, cell = name.partition(_CELL)
+    return stated, cell
 
 
 def suggest(name: str, names: list[str], plural: str, most: int = 40) -> str:

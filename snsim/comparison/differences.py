@@ -22,7 +22,7 @@ from snsim.training.spec import Training
 # In the order in which a presentation computes them; the last two are of eval mode and of passes that nobody ran.
 PARTS = ("states", "cost", "gradients", "weights", "evaluation", "rate")
 _INEXACT = 30.0  # for an update whose gradients and curvatures are those of each side: both are divided by each other
-FACTOR_PRESENTATIONS = 50  # a constant factor of the cost is told when it held for this many presentations
+FACTOR_PRESENTATIONS = 50  # a factor of the cost is reported if it is the same for as many presentations
 
 _Part = tuple[str, str]  # what, and of which layer; the cost is of none
 
@@ -345,7 +345,7 @@ class Differences:
                 unseen.add(layer.name)
         return unseen
 
-    # ---- What is told --------------------------------------------------------------------------------------------
+    # ---- What is reported ----------------------------------------------------------------------------------------
 
     def _divergence(
         self,

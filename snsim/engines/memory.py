@@ -20,10 +20,8 @@ from snsim.network.wiring import Attention, Dense, Frames, Windows
 NO_RULE = UpdateRule("none", (), (), ())
 _INDEX, _TABLE = 8, 24  # bytes of an index, and of a connection in an explicit table
 _VECTOR = 16  # numbers in the widest vector of the native engine
-_GROUP, _GROUP_BYTES = (
-    (4, 64),
-    5 << 19,
-)  # patterns in memory at once, and what their cells take unless weights take more
+_GROUP = 4, 64  # the least and the most patterns in memory at once
+_GROUP_BYTES = 5 << 19  # that the cells of these patterns take, unless weights take more
 
 
 @dataclass(frozen=True, eq=False)

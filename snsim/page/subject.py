@@ -99,8 +99,9 @@ def subject_of_training(
     examples: int | None = None,
     trained_on: str = "",
 ) -> PageSubject:
-    """Return a training of a program. `origin` says where its `weights` are from; without weights it starts anew.
+    """Return a training of a program.
 
+    `origin` says where its `weights` are from. Without weights, the training starts from initial ones.
     `examples` is how many patterns of each class are taken (None: all), `trained_on` the data of the weights. SnError
     if the data do not fit.
     """

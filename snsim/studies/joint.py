@@ -22,9 +22,11 @@ import numpy as np
 
 from snsim.errors import fail
 from snsim.optional_packages import needing
+from snsim.registry import split_cell
 from snsim.studies.results import Row, Study
 
 _DRAWS = 400  # simulated sets of means, for the Monte Carlo error of a posterior
+UNLIKELY = 0.05  # a p below it is remarked on
 MOST_VALUES = 12  # a variable with more values is summed up by its quantiles
 _QUANTILES = (0.05, 0.5, 0.95)
 
@@ -116,6 +118,16 @@ class Joint:
     def effective(self) -> float:
         return 1 / sum(row.posterior**2 for row in self.rows)
 
+    @property
+    def best(self) -> float:
+        """The largest logarithm of a likelihood."""
+        return max(row.likelihood for row in self.rows)
+
+    @property
+    def is_likely(self) -> bool:
+        """Whether some row gives the published figures with a p that is not below UNLIKELY."""
+        return max(row.p for row in self.rows) >= UNLIKELY
+
 
 def is_count(figure: str) -> bool:
     """Return whether a figure counts patterns, or is a part of them in percent."""
@@ -194,7 +206,7 @@ def judge_together(study: Study, base: str | None = None) -> Joint:
 
 def settings_of(name: str) -> dict[str, str]:
     """Return the settings in the name of a row: `l@mu=0.02,rate=0.0002`."""
-    _, _, cell = name.partition("@")
+    _, cell = split_cell(name)
     return dict(part.split("=", 1) for part in cell.split(",")) if cell else {}
 
 

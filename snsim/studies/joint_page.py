@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Iterator
 from functools import partial
-from importlib import resources
 
 import numpy as np
 from markupsafe import Markup
@@ -14,8 +13,9 @@ from markupsafe import Markup
 from snsim.optional_packages import needing
 from snsim.page_templates import fill_html
 from snsim.plots import design
+from snsim.registry import split_cell
 from snsim.reports.html_elements import figure
-from snsim.studies.joint import MOST_VALUES, Joint, JointRow, is_count, settings_of
+from snsim.studies.joint import MOST_VALUES, Choice, Joint, JointRow, is_count, settings_of
 from snsim.studies.results import Study
 
 _MOST_ROWS = 40  # of the table
@@ -26,24 +26,37 @@ def joint_page(study: Study, joint: Joint, command: str, made: str) -> bytes:
     """Return the page of a study that was judged together; `command` repeats it, `made` says when and where."""
     ranked = sorted(joint.rows, key=lambda row: -row.posterior)
     return fill_html(
-        "snsim.studies",
+        "snsim.reports",
         "joint.html.j2",
         name=study.name,
-        style=Markup(resources.files("snsim.reports").joinpath("page.css").read_text(encoding="utf-8")),
         introduction=study.introduction,
         command=command,
         made=made,
         joint=joint,
-        rows=ranked[:_MOST_ROWS],
-        hidden=len(ranked) - len(ranked[:_MOST_ROWS]),
-        best=max(row.likelihood for row in joint.rows),
-        likely=max(row.p for row in joint.rows) >= 0.05,
+        rows=[_cells(joint, row) for row in ranked[:_MOST_ROWS]],
+        hidden=max(0, len(ranked) - _MOST_ROWS),
+        choices=[(one.variable, one.value, f"{one.prior:.3f}", _spread(one)) for one in joint.choices],
+        quantiles=[(one.variable, *_range(one.prior), *_range(one.posterior)) for one in joint.quantiles],
         figures=[f"{'square root' if is_count(name) else 'logarithm'} of {name}" for name in joint.figures],
         scatter=Markup(_scatter(joint, ranked[0])),
         curves=[Markup(picture) for picture in _curves(joint)],
         heat_maps=[Markup(picture) for picture in itertools.islice(_heat_maps(joint), _MOST_HEAT_MAPS)],
-        exp=math.exp,
     ).encode()
+
+
+def _cells(joint: Joint, row: JointRow) -> tuple[str, ...]:
+    likelihood = math.exp(row.likelihood - joint.best)
+    return row.name, str(row.runs), f"{row.p:.3g}", f"{likelihood:.2g}", f"{row.prior:.3f}", _spread(row)
+
+
+def _spread(one: JointRow | Choice) -> str:
+    return f"{one.posterior:.3f} ± {one.posterior_error:.3f}"
+
+
+def _range(quantiles: tuple[float, float, float]) -> tuple[str, str]:
+    """Return 5 % to 95 %, and the median."""
+    low, middle, high = quantiles
+    return f"{low:.3g} to {high:.3g}", f"{middle:.3g}"
 
 
 def _untransformed(joint: Joint, values: np.ndarray) -> np.ndarray:
@@ -106,7 +119,7 @@ def _groups(joint: Joint, variable: str) -> dict[str, list[JointRow]]:
     for row in joint.rows:
         if _number(row.settings.get(variable, "")) is not None:
             rest = ",".join(f"{name}={value}" for name, value in row.settings.items() if name != variable)
-            groups.setdefault(row.name.partition("@")[0] + (f" {rest}" if rest else ""), []).append(row)
+            groups.setdefault(split_cell(row.name)[0] + (f" {rest}" if rest else ""), []).append(row)
     several = {label: rows for label, rows in groups.items() if len(rows) > 1}
     if several or len(groups) < 2:
         return several

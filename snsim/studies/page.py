@@ -9,11 +9,10 @@ from typing import Any
 
 from snsim.escaping import for_line, for_markdown, for_markdown_code
 from snsim.run_folder import Run
-from snsim.studies.joint import Joint, is_count, joint_json
+from snsim.studies.joint import UNLIKELY, Joint, is_count, joint_json
 from snsim.studies.results import COLUMNS, SPREAD, Column, Row, Study, Summary, differences, study_json, summaries_json
 
 _NONE = "-"
-_UNLIKELY = 0.05  # a p below it is remarked on
 _READING_GUIDE = f"""\
 {SPREAD}. E is the cost of
 the training, the mean over the whole set. E and the misses are measured with the weights after the last pass. half-mse
@@ -219,18 +218,17 @@ def _joint_section(joint: Joint, several: bool) -> str:
     guide = f"""\
 The figures {names} of one new run of a row, judged together.
 p is the probability that they are as far from the mean of the row as the published ones, or farther; a row with p below
-{_UNLIKELY} is hard to believe. The likelihood is the density of one new run at the published figures, as a part of the
+{UNLIKELY} is hard to believe. The likelihood is the density of one new run at the published figures, as a part of the
 largest. The posterior is the likelihood times the prior, with the sum 1 over the rows; ± is what other seeds would
 change. The covariance is pooled over the rows, with {joint.degrees} degrees of freedom. {joint.effective:.1f} rows
 carry the posterior."""
-    best = max(row.likelihood for row in joint.rows)
     rows = [
         (
             for_markdown(row.name),
             str(row.runs),
             f"{row.t_squared:.3g}",
             _probability(row.p),
-            f"{math.exp(row.likelihood - best):.2g}",
+            f"{math.exp(row.likelihood - joint.best):.2g}",
             _probability(row.prior),
             f"{_probability(row.posterior)} ± {_probability(row.posterior_error)}",
         )
@@ -254,7 +252,7 @@ carry the posterior."""
     ]
     heads = [f"{which} {q} %" for which in ("prior", "posterior") for q in (5, 50, 95)]
     parts += [_table(("variable", *heads), quantiles, "lrrrrrr")] if quantiles else []
-    if max(row.p for row in joint.rows) < _UNLIKELY:
+    if not joint.is_likely:
         parts += ["No row is likely to give the published figures: the posterior compares one bad row with another."]
     if joint.left_out:
         parts += [f"Without all of these figures: {', '.join(map(for_markdown, joint.left_out))}."]

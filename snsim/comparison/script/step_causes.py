@@ -38,7 +38,7 @@ def explain_step(
 ) -> StepCause:
     """Return why the weights `after` an update are not the `expected` ones.
 
-    An option of the optimizer that differs is the cause where it explains the step; then nothing else is told.
+    If an option of the optimizer differs and explains the step, it is the cause, and nothing else is reported.
     """
     cause = _explain_by_numbers(judge, before, after, expected, gradient, settings, presentation, previous)
     options = {key: text for key, text in _differing_options(judge, settings).items() if key != "lr"}

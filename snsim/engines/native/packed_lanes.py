@@ -61,7 +61,7 @@ class PackedLanesKernel(MapLanesKernel):
         return f.shuffle(part, None, [k % self.positions for k in range(lanes)])
 
     def _units(self, place: Address, i: Index, b: Index, vectors: int) -> Address:
-        """Return the address of the units of block b of so many vectors in row i."""
+        """Return the address of the units of block b, of `vectors` vectors, in row i."""
         maps = self.target.maps
         return place.by(i, maps * self.buffer.x_layout.columns).by(b, vectors * self.positions * maps)
 

@@ -19,7 +19,7 @@ from snsim.engines.native.unshared_backward import even_chunks
 from snsim.engines.native.update_rules import WeightUpdate
 
 _TILE = 4  # patterns, or target units, that share the vectors in registers
-_TARGETS = 128  # whose errors are summed in registers; the weights of so many in a few columns fit into the cache
+_TARGETS = 128  # units whose errors are summed in registers: their weights in a few columns fit into the cache
 
 
 def serves_patterns(tiles: Tiles) -> bool:

@@ -223,7 +223,8 @@ def emit_gradient(
 ) -> None:
     """Emit for every weight the sum over the positions of error times state, and its update.
 
-    With `patterns`, it is the sum over the positions of so many patterns of a group, from the update's start on.
+    With `patterns`, it is the sum over the positions of this number of patterns of a group, from the first one of
+    the update.
     """
     where = tiles.layout
     if isinstance(tiles.buffer, PoolBuffer) and any(POWER[c] == 2 for c in channels):
