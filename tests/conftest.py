@@ -1,7 +1,9 @@
-"""What every test needs: libraries with one thread and the same bits, no limits of time, a Ctrl-C, and its data."""
+"""What every test needs: one thread, the same bits and seeds, no limits of time, a Ctrl-C, and its data."""
 
 import os
+import random
 import signal
+import sys
 
 # The nets here are small, and on a busy machine waiting threads cost more than they give.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -10,6 +12,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # On some processors a sum of MKL depends on where in memory an array begins, so that equal numbers get other last bits.
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from data_folder import need_data, need_reference  # noqa: E402
 from hypothesis import settings  # noqa: E402  (numpy may come with it)
@@ -24,7 +27,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Look for the files that a test names by `needs_data` and `needs_reference`."""
+    """Seed the global generators, and look for the files that a test names by `needs_data` and `needs_reference`.
+
+    Without the seeds, what a test draws depends on the tests that ran before it in the same process.
+    """
+    random.seed(0)
+    np.random.seed(0)
+    if "torch" in sys.modules:  # otherwise it starts with a fixed seed of its own
+        sys.modules["torch"].manual_seed(0)
     for name, need in (("needs_data", need_data), ("needs_reference", need_reference)):
         for mark in item.iter_markers(name):
             need(*mark.args)
