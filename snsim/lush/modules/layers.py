@@ -1,0 +1,639 @@
+"""Layers with parameters: f-layer, c-layer, s-layer, e-layer, and the logadd-layer.
+
+See docs/reference/gblearn2.md, sections 5 and 7. States have three dimensions: feature map, row, column. All sums are
+float32 sums in the order that the docstrings give.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snsim.language.forms import NIL, Form
+from snsim.language.objects import Object
+from snsim.language.procedures import CallError
+from snsim.lush.arithmetic import Floats, ordered_sum
+from snsim.lush.idx import Idx
+from snsim.lush.modules.built_in import INTEGERS, NUMBER, WHOLE, Slot, built_in_class, constructor, message, vector
+from snsim.lush.modules.convolution import (
+    Group,
+    add_kernel_gradient,
+    added_over_places,
+    grouped,
+    spread_sums,
+    window_sums,
+)
+from snsim.lush.modules.roots import BBPROP, BPROP, FPROP, MODULE, GbModule, Idx3Module, check_shape
+from snsim.lush.modules.states_and_params import PARAM, STATES, Param, State, allocate, state
+from snsim.sn28.runtime.random_numbers import RandomGenerator
+
+_F = np.float32
+
+
+def fan_in_range(v: float, fan_in: float, p: float) -> np.float32:
+    """Return v / fan-in^(1/p): v, p and 1/p in float, the power in double and rounded, the division in float."""
+    if fan_in <= 0 or p == 0:
+        raise CallError(
+            f"forget: there is no range for p = {p:g}", 1, "write 2 for p: the range is then v / sqrt(fan-in)"
+        )
+    return _F(_F(v) / _F(fan_in ** float(_F(1.0 / float(_F(p))))))
+
+
+class Layer(Idx3Module):
+    """What layers share: a weighted sum, and a module that squashes it."""
+
+    sum = Slot(state(3, 2))
+    squash = Slot(MODULE)
+
+    def begin(self, thickness: int, si: int, sj: int, squash: Object) -> None:
+        """Set the slots sum and squash."""
+        self.sum = self.new(STATES[3, 2], float(thickness), float(max(si, 1)), float(max(sj, 1)))
+        self.squash = squash
+
+    def squash_out(self, out: State) -> None:
+        self.send(self.squash, FPROP, self.sum, out)
+
+    def unsquash(self, out: State) -> Floats:
+        """Return the gradient of the sum."""
+        self.send(self.squash, BPROP, self.sum, out)
+        return self.sum.dx.array
+
+    def unsquash_curvature(self, out: State) -> Floats:
+        """Return the second derivative of the sum."""
+        self.send(self.squash, BBPROP, self.sum, out)
+        return self.sum.ddx.array
+
+    def draw(self, count: int) -> np.ndarray:
+        """Return so many uniform random numbers from 0 to 1, in double precision."""
+        self.interpreter.budget.compute(50 * count)
+        return self.interpreter.part(RandomGenerator).rands(count)
+
+    @message("set-squash", MODULE)
+    def set_squash(self, squash: Object) -> Form:
+        """(==> layer set-squash module): replaces the module that squashes the sums"""
+        self.squash = squash
+        return NIL
+
+
+def check_maps(layer: str, source: State, maps: int) -> None:
+    """CallError if the input has another number of maps."""
+    if source.x.sizes[0] != maps:
+        raise CallError(
+            f"{layer}: arguments have the wrong dimensions: the input has {source.x.sizes[0]} maps, the layer takes "
+            f"{maps}",
+            0,
+            f"give an input of {maps} maps, or make the layer for {source.x.sizes[0]}",
+        )
+
+
+@built_in_class("f-layer", slots=("weight", "bias", "sum", "squash"))
+class FLayer(Layer):
+    """full connections over the maps, with the same weights at all places"""
+
+    weight = Slot(state(2))
+    bias = Slot(state(1))
+
+    @constructor(WHOLE, WHOLE, WHOLE, WHOLE, MODULE, PARAM)
+    def make(self, tin: int, tout: int, si: int, sj: int, squash: Object, param: Param) -> None:
+        """(new f-layer tin tout si sj squash param): tin maps to tout maps; weight and bias are allocated from param"""
+        check_sizes("f-layer", tin=tin, tout=tout)
+        self.weight = allocate(self, param, tout, tin)
+        self.bias = allocate(self, param, tout)
+        self.begin(tout, si, sj, squash)
+
+    @message("forget", NUMBER, NUMBER)
+    def forget(self, v: float, p: float) -> Form:
+        """(==> layer forget v p): draws the weights from -r to r with r = v / fan-in^(1/p), and sets the biases to 0
+
+        In double precision: 2 r times the draw, minus r.
+        """
+        weight = self.weight.x.array
+        r = float(fan_in_range(v, float(weight.shape[1]), p))
+        weight[...] = (r * 2 * self.draw(weight.size) - r).reshape(weight.shape)
+        self.bias.x.array[...] = 0
+        return NIL
+
+    @message("fprop", state(3), state(3))
+    def fprop(self, source: State, out: State) -> Form:
+        """(==> layer fprop in out): out = squash(weight in + bias), inputs ascending, then the bias"""
+        weight, x = self.weight.x.array, source.x.array
+        check_maps("f-layer", source, weight.shape[1])
+        self.sum.fit((len(weight), *x.shape[1:]))
+        self.interpreter.budget.compute(weight.size * x[0].size)
+        terms = weight.T[:, :, None] * x.reshape(len(x), 1, -1)
+        sums = ordered_sum(terms) + self.bias.x.array[:, None]
+        self.sum.x.array[...] = sums.reshape(-1, *x.shape[1:])
+        self.squash_out(out)
+        return NIL
+
+    @message("bprop", state(3, 1), state(3, 1))
+    def bprop(self, source: State, out: State) -> Form:
+        """(==> layer bprop in out): sets in:dx, adds to the gradients of weight and bias"""
+        check_maps("f-layer", source, self.weight.x.sizes[1])
+        check_shape("bprop", source.dx, source.x)
+        errors, x = self.unsquash(out), source.x.array
+        self._add("dx", errors, x, x, False)
+        weight = self.weight.x.array
+        terms = weight[:, :, None] * errors.reshape(len(errors), 1, -1)
+        source.dx.array[...] = ordered_sum(terms).reshape(x.shape)
+        return NIL
+
+    @message("bbprop", state(3, 2), state(3, 2))
+    def bbprop(self, source: State, out: State) -> Form:
+        """(==> layer bbprop in out): sets in:ddx, adds to the second derivatives of weight and bias"""
+        check_maps("f-layer", source, self.weight.x.sizes[1])
+        check_shape("bbprop", source.ddx, source.x)
+        errors, x = self.unsquash_curvature(out), source.x.array
+        self._add("ddx", errors, x, x, True)
+        weight = self.weight.x.array
+        terms = (weight * weight)[:, :, None] * errors.reshape(len(errors), 1, -1)
+        source.ddx.array[...] = ordered_sum(terms).reshape(x.shape)
+        return NIL
+
+    def _add(self, level: str, errors: Floats, x: Floats, again: Floats, squared: bool) -> None:
+        """Add errors * x, or (errors * x) * x, to the weights: the last dimension outermost; row after row to biases."""
+        bias: Floats = getattr(self.bias, level).array
+        weight: Floats = getattr(self.weight, level).array
+        bias[...] = added_over_places(bias, errors)
+        inputs, outputs = by_place(x), by_place(errors)
+        self.interpreter.budget.compute(weight.size * len(inputs))
+        terms = outputs[:, :, None] * inputs[:, None, :]
+        if squared:
+            terms *= inputs[:, None, :]
+        weight[...] = weight + terms[0] if len(terms) == 1 else ordered_sum(terms, weight)
+
+
+def by_place(x: Floats) -> Floats:
+    """Return the maps at each place, shape (place, map), the last dimension of x outermost."""
+    return x.transpose(2, 1, 0).reshape(-1, len(x))
+
+
+def check_sizes(layer: str, **sizes: int) -> None:
+    """CallError if a size is below 1."""
+    for i, (name, size) in enumerate(sizes.items()):
+        if size < 1:
+            raise CallError(f"{layer}: {name} is {size}, not above 0", i, "write a number from 1 on")
+
+
+@built_in_class(
+    "c-layer", slots=("thickness", "stridei", "stridej", "table", "kernel", "bias", "sum", "squash")
+)
+class CLayer(Layer):
+    """a convolution: each row of a table joins an input map to an output map by a kernel of its own"""
+
+    thickness = Slot(WHOLE)
+    stridei = Slot(WHOLE)
+    stridej = Slot(WHOLE)
+    table = Slot(vector(2, INTEGERS))
+    kernel = Slot(state(3))
+    bias = Slot(state(1))
+    read_table: tuple[bytes, int] = (b"", 0)
+    forward: list[Group]
+    backward: list[Group]
+
+    @constructor(WHOLE, WHOLE, WHOLE, WHOLE, vector(2, INTEGERS), WHOLE, WHOLE, WHOLE, MODULE, PARAM)
+    def make(
+        self,
+        ki: int,
+        kj: int,
+        ri: int,
+        rj: int,
+        table: Idx,
+        thick: int,
+        si: int,
+        sj: int,
+        squash: Object,
+        param: Param,
+    ) -> None:
+        """(new c-layer ki kj ri rj table thick si sj squash param): kernels of ki x kj every ri x rj, to `thick` maps
+
+        Each row of the table, (from to), has a kernel; kernels and biases are allocated from param.
+        """
+        check_sizes("c-layer", ki=ki, kj=kj, ri=ri, rj=rj)
+        check_sizes("c-layer", thick=thick)
+        check_table("c-layer", table, thick, 4)
+        self.thickness, self.stridei, self.stridej, self.table = thick, ri, rj, table
+        self.kernel = allocate(self, param, table.sizes[0], ki, kj)
+        self.bias = allocate(self, param, thick)
+        self.begin(thick, si, sj, squash)
+
+    @message("set-stride", WHOLE, WHOLE)
+    def set_stride(self, i: int, j: int) -> Form:
+        """(==> layer set-stride ri rj): sets the step of the windows"""
+        check_sizes("set-stride", ri=i, rj=j)
+        self.stridei, self.stridej = i, j
+        return NIL
+
+    def rows(self) -> np.ndarray:
+        """Return the table; group its rows if they have changed."""
+        table = self.table.array
+        now = (table.tobytes(), table.itemsize)
+        if now != self.read_table:
+            check_table("c-layer", self.table, self.thickness, None)
+            self.forward, self.backward = grouped(table[:, 0], table[:, 1]), grouped(table[:, 1], table[:, 0])
+            self.read_table = now
+        if len(table) != self.kernel.x.sizes[0]:
+            raise CallError(
+                f"c-layer: the table has {len(table)} rows, and there are {self.kernel.x.sizes[0]} kernels",
+                None,
+                "make a new layer for another table",
+            )
+        return table
+
+    @property
+    def step(self) -> tuple[int, int]:
+        return self.stridei, self.stridej
+
+    @message("forget", NUMBER, NUMBER)
+    def forget(self, v: float, p: float) -> Form:
+        """(==> layer forget v p): draws the kernels from -r to r with r = v / fan-in^(1/p), and sets the biases to 0
+
+        The fan-in of an output map is the size of its kernels times the number of its rows in the table.
+        """
+        kernel, table = self.kernel.x.array, self.rows()
+        size = kernel[0].size
+        rows = np.bincount(table[:, 1])
+        ranges = {int(n): float(fan_in_range(v, float(size * n), p)) for n in set(rows.tolist()) if n}
+        r = np.repeat([ranges[int(rows[end])] for end in table[:, 1]], size)
+        kernel[...] = ((r + r) * self.draw(kernel.size) - r).reshape(kernel.shape)
+        self.bias.x.array[...] = 0
+        return NIL
+
+    @message("fprop", state(3), state(3))
+    def fprop(self, source: State, out: State) -> Form:
+        """(==> layer fprop in out): out = squash(sums over the windows + bias)
+
+        Each sum: rows of the table in order, kernel rows, kernel columns, then the bias.
+        """
+        table, kernel, x = self.rows(), self.kernel.x.array, source.x.array
+        self._check_input(source, table)
+        _, ki, kj = kernel.shape
+        ri, rj = self.step
+        rows, columns = (x.shape[1] - ki) // ri + 1, (x.shape[2] - kj) // rj + 1
+        self.sum.fit((self.thickness, rows, columns))
+        self.interpreter.budget.compute(kernel.size * rows * columns)
+        sums = self.sum.x.array
+        window_sums(x, kernel, self.forward, (ri, rj), sums)
+        sums += self.bias.x.array[:, None, None]
+        self.squash_out(out)
+        return NIL
+
+    @message("bprop", state(3, 1), state(3, 1))
+    def bprop(self, source: State, out: State) -> Form:
+        """(==> layer bprop in out): sets in:dx, adds to the gradients of kernel and bias"""
+        table = self.rows()
+        self._check_input(source, table)
+        check_shape("bprop", source.dx, source.x)
+        errors = self.unsquash(out)
+        bias, kernel = self.bias.dx.array, self.kernel.x.array
+        self.interpreter.budget.compute(2 * kernel.size * errors[0].size)
+        bias[...] = added_over_places(bias, errors)
+        add_kernel_gradient(source.x.array, errors, table, self.step, self.kernel.dx.array)
+        spread_sums(errors, kernel, self.backward, self.step, source.dx.array)
+        return NIL
+
+    @message("bbprop", state(3, 2), state(3, 2))
+    def bbprop(self, source: State, out: State) -> Form:
+        """(==> layer bbprop in out): sets in:ddx, adds to the second derivatives of kernel and bias"""
+        table, x = self.rows(), source.x.array
+        self._check_input(source, table)
+        check_shape("bbprop", source.ddx, source.x)
+        errors = self.unsquash_curvature(out)
+        bias, kernel = self.bias.ddx.array, self.kernel.x.array
+        self.interpreter.budget.compute(2 * kernel.size * errors[0].size)
+        bias[...] = added_over_places(bias, errors)
+        add_kernel_gradient(x * x, errors, table, self.step, self.kernel.ddx.array)
+        spread_sums(errors, kernel, self.backward, self.step, source.ddx.array, squared=True)
+        return NIL
+
+    def _check_input(self, source: State, table: np.ndarray) -> None:
+        maps, *sizes = source.x.sizes
+        highest = int(table[:, 0].max())
+        if highest >= maps:
+            raise CallError(
+                f"c-layer: specified subscript is too large: the table names input map {highest}, and the input has "
+                f"{maps} maps",
+                0,
+                f"give an input of at least {highest + 1} maps",
+            )
+        for size, kernel, step, name in zip(sizes, self.kernel.x.sizes[1:], self.step, ("rows", "columns")):
+            if size < kernel:
+                raise CallError(
+                    f"c-layer: Index dimension does not match size and step: the input has {size} {name}, the kernel "
+                    f"{kernel}",
+                    0,
+                    f"give an input of at least {kernel} {name}",
+                )
+            if (size - kernel) % step:
+                raise CallError(
+                    f"c-layer: inconsistent input size, kernel size, and subsampling ratio: {size} {name}, kernel "
+                    f"{kernel}, step {step}",
+                    0,
+                    f"give an input of {size - (size - kernel) % step} {name}: its size minus {kernel} must be a "
+                    f"multiple of {step}",
+                )
+
+
+def check_table(layer: str, table: Idx, thickness: int, argument: int | None) -> None:
+    """CallError if a table is not one of rows (from, to) with targets below the thickness."""
+    if table.sizes[1] != 2:
+        raise CallError(
+            f"{layer}: a table has 2 columns, from and to, not {table.sizes[1]}", argument, "write [i [0 0] [0 1]]"
+        )
+    if int(table.array.min()) < 0 or int(table.array[:, 1].max()) >= thickness:
+        raise CallError(
+            f"{layer}: specified subscript is too large: the table names map {int(table.array[:, 1].max())} of "
+            f"{thickness}"
+            if int(table.array.min()) >= 0
+            else f"{layer}: the table names map {int(table.array.min())}",
+            argument,
+            f"maps count from 0: name output maps 0 to {thickness - 1}",
+        )
+
+
+@built_in_class("s-layer", slots=("stridei", "stridej", "coeff", "bias", "sub", "sum", "squash"))
+class SLayer(Layer):
+    """subsampling: the sum over each block, times one coefficient for each map"""
+
+    stridei = Slot(WHOLE)
+    stridej = Slot(WHOLE)
+    coeff = Slot(state(1))
+    bias = Slot(state(1))
+    sub = Slot(state(3, 2))
+
+    @constructor(WHOLE, WHOLE, WHOLE, WHOLE, WHOLE, MODULE, PARAM)
+    def make(self, ki: int, kj: int, thick: int, si: int, sj: int, squash: Object, param: Param) -> None:
+        """(new s-layer ki kj thick si sj squash param): blocks of ki x kj of `thick` maps
+
+        Coefficients and biases are allocated from param.
+        """
+        check_sizes("s-layer", ki=ki, kj=kj, thick=thick)
+        self.stridei, self.stridej = ki, kj
+        self.coeff = allocate(self, param, thick)
+        self.bias = allocate(self, param, thick)
+        self.sub = self.new(STATES[3, 2], float(thick), float(max(si, 1)), float(max(sj, 1)))
+        self.begin(thick, si, sj, squash)
+
+    @message("set-stride", WHOLE, WHOLE)
+    def set_stride(self, i: int, j: int) -> Form:
+        """(==> layer set-stride ki kj): sets the size of the blocks"""
+        check_sizes("set-stride", ki=i, kj=j)
+        self.stridei, self.stridej = i, j
+        return NIL
+
+    @message("forget", NUMBER, NUMBER)
+    def forget(self, v: float, p: float) -> Form:
+        """(==> layer forget v p): sets the coefficients to v / block size^(1/p), the biases to 0; draws nothing"""
+        self.coeff.x.array[...] = fan_in_range(v, float(self.stridei * self.stridej), p)
+        self.bias.x.array[...] = 0
+        return NIL
+
+    @message("fprop", state(3), state(3))
+    def fprop(self, source: State, out: State) -> Form:
+        """(==> layer fprop in out): out = squash(coeff * block sum + bias), blocks row after row"""
+        x, coeff = source.x.array, self.coeff.x.array
+        self._check_input(source, len(coeff))
+        ki, kj = self.stridei, self.stridej
+        self.interpreter.budget.compute(x.size)
+        sums = x[:, ::ki, ::kj].copy()
+        for i in range(ki):
+            for j in range(kj):
+                if i or j:
+                    sums += x[:, i::ki, j::kj]
+        self.sub.fit(sums.shape)
+        self.sum.fit(sums.shape)
+        self.sub.x.array[...] = sums
+        self.sum.x.array[...] = sums * coeff[:, None, None] + self.bias.x.array[:, None, None]
+        self.squash_out(out)
+        return NIL
+
+    @message("bprop", state(3, 1), state(3, 1))
+    def bprop(self, source: State, out: State) -> Form:
+        """(==> layer bprop in out): sets in:dx, adds to the gradients of coeff and bias"""
+        self._check_input(source, self.coeff.x.sizes[0])
+        check_shape("bprop", source.dx, source.x)
+        errors, sub, coeff = self.unsquash(out), self.sub.x.array, self.coeff.x.array
+        self._add("dx", errors, sub * errors)
+        self._spread(self.sub.dx, errors * coeff[:, None, None], source.dx)
+        return NIL
+
+    @message("bbprop", state(3, 2), state(3, 2))
+    def bbprop(self, source: State, out: State) -> Form:
+        """(==> layer bbprop in out): sets in:ddx, adds to the second derivatives of coeff and bias"""
+        self._check_input(source, self.coeff.x.sizes[0])
+        check_shape("bbprop", source.ddx, source.x)
+        errors, sub, coeff = self.unsquash_curvature(out), self.sub.x.array, self.coeff.x.array
+        self._add("ddx", errors, (sub * sub) * errors)
+        self._spread(self.sub.ddx, errors * (coeff * coeff)[:, None, None], source.ddx)
+        return NIL
+
+    def _add(self, level: str, errors: Floats, products: Floats) -> None:
+        bias: Floats = getattr(self.bias, level).array
+        coeff: Floats = getattr(self.coeff, level).array
+        bias[...] = added_over_places(bias, errors)
+        coeff[...] = added_over_places(coeff, products)
+
+    def _spread(self, sub: Idx, values: Floats, source: Idx) -> None:
+        """Copy the value of each block to all its elements."""
+        sub.array[...] = values
+        maps, rows, columns = values.shape
+        blocks = source.array.reshape(maps, rows, self.stridei, columns, self.stridej)
+        if np.shares_memory(blocks, source.array):
+            blocks[...] = values[:, :, None, :, None]
+        else:  # a window whose elements do not stand one after the other
+            source.array[...] = values.repeat(self.stridei, axis=1).repeat(self.stridej, axis=2)
+
+    def _check_input(self, source: State, thickness: int) -> None:
+        maps, *sizes = source.x.sizes
+        if maps != thickness:
+            raise CallError(
+                f"s-layer: looping dimensions are different: the input has {maps} maps, the layer {thickness}",
+                0,
+                f"give an input of {thickness} maps, or make the layer for {maps}",
+            )
+        for size, step, name in zip(sizes, (self.stridei, self.stridej), ("rows", "columns")):
+            if size % step:
+                raise CallError(
+                    f"s-layer: inconsistent input size and subsampling ratio: {size} {name} in blocks of {step}",
+                    0,
+                    f"give an input whose {name} are a multiple of {step}",
+                )
+
+
+@built_in_class("e-layer")
+class ELayer(Idx3Module):
+    """half the squared distance of the input from a vector for each unit, at every place"""
+
+    weight = Slot(state(2))
+
+    @constructor(WHOLE, WHOLE, PARAM)
+    def make(self, tin: int, tout: int, param: Param) -> None:
+        """(new e-layer tin tout param): tin maps to tout distances; the weights are allocated from param"""
+        check_sizes("e-layer", tin=tin, tout=tout)
+        self.weight = allocate(self, param, tout, tin)
+
+    def pieces(self, x: Floats) -> Floats:
+        """Return the inputs that each unit sees, shape (unit or 1, input, place): by the last dimension outermost."""
+        inputs, units = x.shape[0], self.weight.x.sizes
+        if inputs != units[1]:
+            raise CallError(
+                f"e-layer: matrix must have same dimensions: the input has {inputs} maps, the layer takes {units[1]}",
+                0,
+                f"give an input of {units[1]} maps",
+            )
+        return by_place(x).T[None]
+
+    def gathered(self, terms: Floats, x: Floats) -> Floats:
+        """Return in:dx, of the shape of x, from the terms of each unit (unit, input, place): units ascending."""
+        return from_places(ordered_sum(terms), x)
+
+    @message("forget", NUMBER, NUMBER)
+    def forget(self, v: float, p: float) -> Form:
+        """(==> layer forget v p): draws the weights from -v to v; p has no effect"""
+        weight = self.weight.x.array
+        self.interpreter.budget.compute(50 * weight.size)
+        drawn = self.interpreter.part(RandomGenerator).rands(weight.size).astype(_F)
+        weight[...] = (_F(v) * _F(2) * drawn - _F(v)).reshape(weight.shape)
+        return NIL
+
+    @message("fprop", state(3), state(3))
+    def fprop(self, source: State, out: State) -> Form:
+        """(==> layer fprop in out): out_i = half the sum of (in_j - weight_ij) squared, inputs ascending"""
+        x, weight = source.x.array, self.weight.x.array
+        difference = self.pieces(x) - weight[:, :, None]
+        self.interpreter.budget.compute(difference.size)
+        sums = ordered_sum((difference * difference).transpose(1, 0, 2))
+        out.fit((len(weight), *x.shape[1:]))
+        out.x.array[...] = from_places(sums * _F(0.5), x)
+        return NIL
+
+    @message("bprop", state(3, 1), state(3, 1))
+    def bprop(self, source: State, out: State) -> Form:
+        """(==> layer bprop in out): sets in:dx, adds to the gradient of weight
+
+        Places with the last dimension outermost, units ascending; a unit whose out:dx is 0 is skipped.
+        """
+        x, weight = source.x.array, self.weight.x.array
+        check_shape("bprop", source.dx, source.x)
+        pieces = self.pieces(x)
+        check_maps("e-layer", out, len(weight))
+        check_shape("bprop", out.dx, out.x)
+        errors = by_place(out.dx.array).T[:, None]  # unit, 1, place
+        self.interpreter.budget.compute(2 * weight.size * errors.shape[2])
+        difference = pieces - weight[:, :, None]
+        source.dx.array[...] = self.gathered(difference * errors, x)
+        gradient = self.weight.dx.array
+        gradient[...] = ordered_sum((difference * -errors).transpose(2, 0, 1), gradient)
+        return NIL
+
+    @message("bbprop", state(3, 2), state(3, 2))
+    def bbprop(self, source: State, out: State) -> Form:
+        """(==> layer bbprop in out): sets in:ddx to 1; adds nothing to weight:ddx"""
+        source.ddx.array[...] = 1
+        return NIL
+
+
+def from_places(values: Floats, x: Floats) -> Floats:
+    """Return values of shape (map, place), places as in `by_place`, as maps of the sizes of x."""
+    _, rows, columns = x.shape
+    return values.reshape(len(values), columns, rows).transpose(0, 2, 1)
+
+
+@built_in_class("e-layer-sparse")
+class ELayerSparse(ELayer):
+    """an e-layer whose units each see a piece of the input, from an offset on"""
+
+    offset = Slot(vector(1, INTEGERS))
+
+    @constructor(WHOLE, vector(1, INTEGERS), PARAM)
+    def make(self, tin: int, offsets: Idx, param: Param) -> None:
+        """(new e-layer-sparse tin offsets param): a unit for each offset, which sees the tin inputs from there on"""
+        check_sizes("e-layer-sparse", tin=tin)
+        if int(offsets.array.min()) < 0:
+            raise CallError("e-layer-sparse: an offset is negative", 1, "offsets count from 0")
+        self.weight = allocate(self, param, offsets.sizes[0], tin)
+        self.offset = offsets
+
+    def _inputs(self, maps: int) -> np.ndarray:
+        """Return the inputs that each unit sees, shape (unit, input)."""
+        size = self.weight.x.sizes[1]
+        highest = int(self.offset.array.max())
+        if highest + size > maps:
+            raise CallError(
+                f"e-layer-sparse: specified interval is too large: a unit sees {size} inputs from {highest} on, and "
+                f"the input has {maps} maps",
+                0,
+                f"give an input of at least {highest + size} maps",
+            )
+        return self.offset.array.astype(np.int64)[:, None] + np.arange(size)
+
+    def pieces(self, x: Floats) -> Floats:
+        return by_place(x).T[self._inputs(len(x))]
+
+    def gathered(self, terms: Floats, x: Floats) -> Floats:
+        total = np.zeros((len(x), terms.shape[2]), _F)
+        for inputs, unit in zip(self._inputs(len(x)), terms):
+            total[inputs] += unit
+        return from_places(total, x)
+
+    @message("set-proto", vector(2, "float"))
+    def set_proto(self, values: Idx) -> Form:
+        """(==> layer set-proto m): copies a float matrix into the weights"""
+        check_shape("set-proto", values, self.weight.x)
+        self.weight.x.array[...] = values.array
+        return NIL
+
+
+@built_in_class("logadd-layer")
+class LogaddLayer(GbModule):
+    """for each map: minus the log of the mean over the places of exp(-x)"""
+
+    expdist = Slot(state(3))
+    sumexp = Slot(state(1))
+
+    @constructor(WHOLE, WHOLE, WHOLE)
+    def make(self, thick: int, si: int, sj: int) -> None:
+        """(new logadd-layer thick si sj): joins the places of `thick` maps; si and sj are hints for their number"""
+        check_sizes("logadd-layer", thick=thick)
+        self.expdist = self.new(STATES[3, 2], float(thick), float(max(si, 1)), float(max(sj, 1)))
+        self.sumexp = self.new(STATES[1, 2], float(thick))
+
+    @message("fprop", state(3), state(1))
+    def fprop(self, source: State, out: State) -> Form:
+        """(==> layer fprop in out): out, one number for each map; with one place the input itself
+
+        The terms are w exp(m - x), with w = 1 / places and m the smallest; difference and exp in double.
+        """
+        x = source.x.array
+        maps = x.reshape(len(x), -1)
+        self.expdist.fit(x.shape)
+        self.sumexp.fit((len(x),))
+        out.fit((len(x),))
+        if maps.shape[1] == 1:
+            out.x.array[...] = maps[:, 0]
+            return NIL
+        lowest = maps.min(axis=1)
+        terms = np.exp(lowest.astype(np.float64)[:, None] - maps.astype(np.float64)).astype(_F)
+        terms = _F(1 / maps.shape[1]) * terms
+        sums = ordered_sum(terms.T)
+        self.expdist.x.array[...] = terms.reshape(x.shape)
+        self.sumexp.x.array[...] = sums
+        out.x.array[...] = lowest - np.log(sums.astype(np.float64)).astype(_F)
+        return NIL
+
+    @message("bprop", state(3, 1), state(1, 1))
+    def bprop(self, source: State, out: State) -> Form:
+        """(==> layer bprop in out): in:dx is out:dx times the share of the place in the sum"""
+        x, errors = source.x.array, out.dx.array
+        check_shape("bprop", source.dx, source.x)
+        if x[0].size == 1:
+            source.dx.array[...] = errors[:, None, None]
+            return NIL
+        check_shape("bprop", self.expdist.x, source.x)
+        source.dx.array[...] = (self.expdist.x.array * errors[:, None, None]) / self.sumexp.x.array[:, None, None]
+        return NIL
+
+    @message("bbprop", state(3, 2), state(1, 2))
+    def bbprop(self, source: State, out: State) -> Form:
+        """(==> layer bbprop in out): in:ddx is out:ddx at every place"""
+        source.ddx.array[...] = out.ddx.array[:, None, None]
+        return NIL
