@@ -83,6 +83,7 @@ LAW: dict[str, set[str]] = {
         "network",
         "engines",
     },
+    "lush": {"errors", "language"},
     "program": {"errors", "registry", "language", "network", "training", "sn28"},
     "run_folder": {
         "operating_system",

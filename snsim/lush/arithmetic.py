@@ -1,0 +1,242 @@
+"""Compute as the original computes, to the last bit: 32-bit floats, each product and each sum rounded, sums in order.
+
+All functions take and return NumPy arrays (`Idx.array`); float arrays stay float32. None of them traps overflow: the
+caller wraps its computation in `floating.Trap`. See docs/reference/gblearn2.md, sections 4 and 5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+_F = np.float32
+
+
+# Sums in order
+
+
+def ordered_sum(terms: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
+    """Return the sum over the first axis, term after term, in the type of the terms, from `start` (default: zero) on.
+
+    NumPy's `add.reduce` adds pairwise over the last axis, and over the first if all others have size 1; `cumsum` never
+    does. Over the first axis of an array in row order it adds row after row.
+    """
+    if start is not None:
+        terms = np.concatenate((np.asarray(start, terms.dtype)[None], terms))
+    if len(terms) == 0:
+        return np.zeros(terms.shape[1:], terms.dtype)
+    if terms[0].size == 1:
+        return np.asarray(np.add.accumulate(terms, axis=0, dtype=terms.dtype)[-1])
+    return np.asarray(np.add.reduce(np.ascontiguousarray(terms), axis=0, dtype=terms.dtype))
+
+
+def total(terms: np.ndarray, start: np.ndarray | np.generic | float | None = None) -> np.generic:
+    """Return the sum of all elements in row order, in their type, from `start` (default: zero) on."""
+    flat = terms.reshape(-1)
+    if start is not None:
+        flat = np.concatenate((np.asarray([start], flat.dtype).reshape(1), flat))
+    result: np.generic = np.add.accumulate(flat, dtype=flat.dtype)[-1] if len(flat) else flat.dtype.type(0)
+    return result
+
+
+def dot(a: np.ndarray, b: np.ndarray, start: np.ndarray | np.generic | float | None = None) -> np.generic:
+    """Return the scalar product of two arrays of one shape, products in row order."""
+    return total(a * b, start)
+
+
+def squared_distance(a: np.ndarray, b: np.ndarray, start: np.ndarray | np.generic | float | None = None) -> np.generic:
+    """Return the sum of the squared differences, in row order."""
+    difference = a - b
+    return total(difference * difference, start)
+
+
+# Products
+
+
+def contract(a: np.ndarray, b: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
+    """Return o_i... = sum over k... of a_i...k... b_k...: the last dimensions of a against all of b, k in row order.
+
+    With `start`, o begins with these values. Of a matrix and a vector it is the product; of an unfolded picture and a
+    kernel the convolution.
+    """
+    kept = a.ndim - b.ndim
+    products = (a * b).reshape(*a.shape[:kept], -1)
+    return ordered_sum(np.moveaxis(products, -1, 0), start)
+
+
+def contract_squared(a: np.ndarray, b: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
+    """Return `contract` of the squares of a: products (a a) b."""
+    return contract(a * a, b, start)
+
+
+def contract_first(a: np.ndarray, b: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
+    """Return o_j... = sum over i of a_ij... b_i: the first dimension of a against a vector."""
+    return ordered_sum(a * b.reshape(-1, *[1] * (a.ndim - 1)), start)
+
+
+def outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return o_i...j... = a_i... b_j...."""
+    return np.asarray(a.reshape(*a.shape, *[1] * b.ndim) * b)
+
+
+def outer_squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return o_i...j... = (a_i... b_j...) b_j...: the second operand is squared."""
+    return np.asarray(outer(a, b) * b)
+
+
+def matrix_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the product of two matrices, each sum from the first term on."""
+    return ordered_sum(np.moveaxis(a[:, None, :] * b.T, -1, 0))
+
+
+# Functions of one element
+
+
+def _rational(z: Floats, a1: np.float32, a2: np.float32, a3: np.float32) -> Floats:
+    """Return y(z) = (1 + a1 z + a2 z^2 + a3 z^3)^16 for z from 0 to 13: the exponential in the rational tanh."""
+    y = _F(1) + z * (a1 + z * (a2 + z * a3))
+    for _ in range(4):
+        y = y * y
+    return y
+
+
+def _signed(magnitude: Floats, x: Floats) -> Floats:
+    """Return the magnitude, negative where x is negative."""
+    return np.where(x < 0, -magnitude, magnitude)
+
+
+class RationalTanh:
+    """The library's tanh of slope and height: height tanh(2/3 x), say, by a rational function; flat from 13 on."""
+
+    def __init__(self, slope: float, height: float):
+        """Round the coefficients as the original: products in double, then to float."""
+        s = float(_F(slope))
+        self.height = _F(height)
+        self.steepest = _F(_F(slope) * self.height)
+        self._coefficients = (_F(0.125 * s), _F(0.0078125 * s * s), _F(0.000325520833333 * s * s * s))
+
+    def value(self, x: Floats) -> Floats:
+        """Return f(x), of x's shape."""
+        z = np.abs(x)
+        y = _rational(np.minimum(z, _F(13)), *self._coefficients)
+        result = (self.height * (y - _F(1))) / (y + _F(1))
+        return _signed(np.where(z >= 13, self.height, result), x)
+
+    def derivative(self, x: Floats) -> Floats:
+        """Return f'(x), of x's shape; 0 from 13 on."""
+        z = np.abs(x)
+        y = _rational(np.minimum(z, _F(13)), *self._coefficients)
+        q = (y - _F(1)) / (y + _F(1))
+        result = self.steepest - (self.steepest * q) * q
+        return np.where(z >= 13, _F(0), result)
+
+
+STANDARD_SIGMOID = RationalTanh(0.66666666, 1.71593428)
+QUICK_TANH = RationalTanh(1, 1)
+stdsigmoid, dstdsigmoid = STANDARD_SIGMOID.value, STANDARD_SIGMOID.derivative
+qtanh, qdtanh = QUICK_TANH.value, QUICK_TANH.derivative
+
+
+def expmx(x: Floats) -> Floats:
+    """Return about exp(-|x|), by a polynomial; 0 from 13 on."""
+    z = np.abs(x)
+    near = np.minimum(z, _F(13))
+    y = _F(1) + near * (_F(0.125) + near * (_F(0.0078125) + near * (_F(0.00032552083) + near * _F(1.0172526e-5))))
+    for _ in range(3):
+        y = y * y
+    return np.where(z >= 13, _F(0), _F(1) / y)
+
+
+def dexpmx(x: Floats) -> Floats:
+    """Return `expmx`, negative for negative x."""
+    return _signed(expmx(x), x)
+
+
+def through_double(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function of NumPy computed in double and rounded to the type of its argument."""
+
+    def rounded(x: np.ndarray) -> np.ndarray:
+        result = function(x.astype(np.float64))
+        return result.astype(x.dtype) if x.dtype.kind == "f" else result
+
+    return rounded
+
+
+# Sums of exponentials
+
+
+def exponentials(x: np.ndarray, lowest: np.float32 | None = None) -> tuple[Floats, np.float32]:
+    """Return e_i = float(exp(m - x_i)) with difference and exp in double, and m, the smallest x."""
+    m = _F(x.min() if lowest is None else lowest)
+    return np.exp(float(m) - x.astype(np.float64)).astype(_F), m
+
+
+def minus_log(sum_: np.float32, m: np.float32) -> np.float32:
+    """Return m - log(sum): the log in double, rounded to float before the subtraction."""
+    return _F(m - _F(math.log(float(sum_))))
+
+
+def log_add(x: np.ndarray) -> np.float32:
+    """Return -log sum exp(-x_i)."""
+    e, m = exponentials(x)
+    return minus_log(_F(total(e)), m)
+
+
+def log_sum(x: np.ndarray) -> np.float32:
+    """Return -log of the mean of exp(-x_i): each term times float(1/n), added in order."""
+    e, m = exponentials(x)
+    return minus_log(_F(total(_F(1 / x.size) * e)), m)
+
+
+def log_dot(x: np.ndarray, p: Floats) -> np.float32:
+    """Return -log sum p_i exp(-x_i)."""
+    e, m = exponentials(x)
+    return minus_log(_F(total(p * e)), m)
+
+
+def log_dot_derivative(x: np.ndarray, p: Floats) -> Floats:
+    """Return the derivative of `log_dot` with respect to each x_i: p_i exp(-x_i) divided by their sum."""
+    e, _ = exponentials(x)
+    terms = p * e
+    return np.asarray(terms / _F(total(terms)))
+
+
+# Sorting
+
+
+def heap_sort(keys: np.ndarray, tags: np.ndarray | None = None, down: bool = False) -> None:
+    """Sort a vector in place by heap sort, upwards or downwards; `tags` move along with their keys.
+
+    The order of equal keys is that of the original: a heap built from the middle down; then root and last element are
+    exchanged and the root sinks. The right child is taken if it is strictly greater than the left one, and an element
+    sinks under a strictly greater child only (downwards: smaller for greater).
+    """
+    key, tag = keys.tolist(), (None if tags is None else tags.tolist())
+
+    def swap(i: int, j: int) -> None:
+        key[i], key[j] = key[j], key[i]
+        if tag is not None:
+            tag[i], tag[j] = tag[j], tag[i]
+
+    def sink(i: int, end: int) -> None:
+        while (child := 2 * i + 1) < end:
+            right = child + 1
+            if right < end and (key[right] < key[child] if down else key[right] > key[child]):
+                child = right
+            if not (key[child] < key[i] if down else key[child] > key[i]):
+                return
+            swap(i, child)
+            i = child
+
+    for start in range(len(key) // 2 - 1, -1, -1):
+        sink(start, len(key))
+    for end in range(len(key) - 1, 0, -1):
+        swap(0, end)
+        sink(0, end)
+    keys[...] = key
+    if tags is not None and tag is not None:
+        tags[...] = tag
