@@ -271,9 +271,7 @@ CLASSES: Shelf[Declaration] = Shelf("class", plural="classes")
 _BY_PYTHON: dict[type, Declaration] = {}
 
 
-def built_in_class(
-    name: str, slots: Sequence[str] | None = None, messages: Sequence[Message] = ()
-) -> Callable[[P], P]:
+def built_in_class(name: str, slots: Sequence[str] | None = None, messages: Sequence[Message] = ()) -> Callable[[P], P]:
     """Add a Python class to CLASSES (decorator). The first line of its docstring is its help.
 
     `slots`: the names of its own slots in order, if they are not those of its attributes. `messages`: more messages.

@@ -19,7 +19,6 @@ from snsim.lush.modules.built_in import (
     INTEGERS,
     NUMBER,
     WHOLE,
-
     Slot,
     built_in_class,
     constructor,
@@ -512,5 +511,3 @@ class LedistCost(GbModule):
         """(==> cost bbprop in desired energy): in:ddx = energy:dx everywhere"""
         source.ddx.array[...] = energy.dx.array
         return NIL
-
-

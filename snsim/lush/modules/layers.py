@@ -174,9 +174,7 @@ def check_sizes(layer: str, **sizes: int) -> None:
             raise CallError(f"{layer}: {name} is {size}, not above 0", i, "write a number from 1 on")
 
 
-@built_in_class(
-    "c-layer", slots=("thickness", "stridei", "stridej", "table", "kernel", "bias", "sum", "squash")
-)
+@built_in_class("c-layer", slots=("thickness", "stridei", "stridej", "table", "kernel", "bias", "sum", "squash"))
 class CLayer(Layer):
     """a convolution: each row of a table joins an input map to an output map by a kernel of its own"""
 

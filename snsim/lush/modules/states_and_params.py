@@ -18,7 +18,7 @@ from snsim.input_files import shown as shown_path
 from snsim.language.forms import NIL, Form, symbol
 from snsim.language.objects import Object
 from snsim.language.procedures import CallError
-from snsim.lush.idx import Idx, contiguous_modulos, copy, convert
+from snsim.lush.idx import Idx, contiguous_modulos, convert, copy
 from snsim.lush.idx import shown as shown_sizes
 from snsim.lush.modules.built_in import (
     FLOATS,
