@@ -7,7 +7,7 @@ docs/reference/gblearn2.md, section 5.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,17 +15,35 @@ import numpy as np
 from snsim.lush.arithmetic import Floats, ordered_sum
 
 
+class Scratch:
+    """Memory for products, which each sum uses again: new memory of this size would cost more than the sums."""
+
+    def __init__(self, interpreter: object = None):
+        self._flat: dict[str, Floats] = {}
+
+    def array(self, name: str, *sizes: int) -> Floats:
+        """Return an array whose elements are not set. The next call with this name returns the same memory."""
+        count = math.prod(sizes)
+        flat = self._flat.get(name)
+        if flat is None or len(flat) < count:
+            flat = self._flat[name] = np.empty(count, np.float32)
+        return flat[:count].reshape(sizes)
+
+
 @dataclass(frozen=True)
 class Group:
     """Maps that receive the same number of rows: map ends[m] receives rows[:, m], in table order, from starts[:, m].
 
-    `shared`: all these maps receive from the same maps, in the same order.
+    `shared`: all these maps receive from the same maps, in the same order; `whole`: and these are all maps, in their
+    order. `first`: the first row, if the rows of map after map follow one another, else -1.
     """
 
     ends: np.ndarray
     rows: np.ndarray
     starts: np.ndarray
     shared: bool
+    whole: bool
+    first: int
 
 
 def grouped(starts: np.ndarray, ends: np.ndarray) -> list[Group]:
@@ -37,19 +55,21 @@ def grouped(starts: np.ndarray, ends: np.ndarray) -> list[Group]:
         chosen = count == rows
         table = order[first[chosen] + np.arange(rows)[:, None]]
         sources = starts[table]
-        groups.append(Group(maps[chosen], table, sources, bool((sources == sources[:, :1]).all())))
+        shared = bool((sources == sources[:, :1]).all())
+        follow = bool((np.diff(table.T.reshape(-1)) == 1).all())
+        whole = shared and np.array_equal(sources[:, 0], np.arange(starts.max() + 1))
+        groups.append(Group(maps[chosen], table, sources, shared, whole, int(table[0, 0]) if follow else -1))
     return groups
 
 
-def _kernels(kernel: Floats, rows: np.ndarray) -> Floats:
-    """Return the kernels of a group, shape (row, ki, kj, map); a view if the rows follow one another."""
-    flat = rows.T.reshape(-1)
-    first = int(flat[0])
-    if int(flat[-1]) - first == len(flat) - 1 and (np.diff(flat) == 1).all():
-        chosen = kernel[first : first + len(flat)]
+def _kernels(kernel: Floats, group: Group) -> Floats:
+    """Return the kernels of a group, shape (row, ki kj, map); a view if the rows follow one another."""
+    count, maps = group.rows.shape
+    if group.first >= 0:
+        chosen = kernel[group.first : group.first + count * maps]
     else:
-        chosen = kernel[flat]
-    return chosen.reshape(*rows.T.shape, *kernel.shape[1:]).transpose(1, 2, 3, 0)
+        chosen = kernel[group.rows.T.reshape(-1)]
+    return chosen.reshape(maps, count, -1).transpose(1, 2, 0)
 
 
 def _windows(maps: Floats, kernel: tuple[int, int], step: tuple[int, int]) -> Floats:
@@ -62,6 +82,7 @@ def _windows(maps: Floats, kernel: tuple[int, int], step: tuple[int, int]) -> Fl
 
 
 def window_sums(
+    scratch: Scratch,
     maps: Floats,
     kernel: Floats,
     groups: list[Group],
@@ -76,22 +97,31 @@ def window_sums(
     """
     if sum(len(group.ends) for group in groups) < len(out):
         out[...] = 0
-    shape = kernel.shape[1], kernel.shape[2]
+    _, ki, kj = kernel.shape
+    places = out.shape[1] * out.shape[2]
+    windows = scratch.array("windows", len(maps), ki, kj, *out.shape[1:])
+    windows[...] = _windows(maps, (ki, kj), step)
+    windows = windows.reshape(len(maps), ki * kj, places)
     for group in groups:
-        weights = _kernels(kernel, group.rows)[..., None, None]
-        if group.shared:
-            windows = _windows(maps[group.starts[:, 0]], shape, step)[:, :, :, None]
+        count, ends = group.rows.shape
+        weights = _kernels(kernel, group)[..., None]
+        if group.whole and len(maps) == count:
+            inputs = windows[:, :, None]
+        elif group.shared:
+            inputs = windows[group.starts[:, 0]][:, :, None]
         else:
-            windows = _windows(maps[group.starts], shape, step).transpose(0, 2, 3, 1, 4, 5)
-        sizes = (*weights.shape[:4], *windows.shape[-2:])
-        products = np.empty(sizes, np.float32)
-        np.multiply(windows, weights, out=products)
+            chosen = scratch.array("chosen", count * ends, ki * kj, places)
+            np.take(windows, group.starts.reshape(-1), axis=0, out=chosen, mode="clip")
+            inputs = chosen.reshape(count, ends, ki * kj, places).transpose(0, 2, 1, 3)
+        products = scratch.array("products", count, ki * kj, ends, places)
+        np.multiply(inputs, weights, out=products)
         if squared:
             np.multiply(products, weights, out=products)
-        out[group.ends] = ordered_sum(products.reshape(-1, *sizes[3:]))
+        out[group.ends] = ordered_sum(products.reshape(-1, ends, places)).reshape(ends, *out.shape[1:])
 
 
 def spread_sums(
+    scratch: Scratch,
     errors: Floats,
     kernel: Floats,
     groups: list[Group],
@@ -108,27 +138,32 @@ def spread_sums(
     _, rows, columns = errors.shape
     _, ki, kj = kernel.shape
     if rows == columns == 1:
-        _spread_one_place(errors[:, 0, 0], kernel, groups, out, squared)
+        _spread_one_place(scratch, errors[:, 0, 0], kernel, groups, out, squared)
         return
     (ri, rj), (h, w) = step, out.shape[1:]
-    padded = np.zeros((len(errors), h + ki - 1, w + kj - 1), np.float32)  # adding 0 to a sum from 0 changes no bit
+    padded = scratch.array("padded", len(errors), h + ki - 1, w + kj - 1)
+    padded[...] = 0  # adding 0 to a sum that began at 0 changes no bit
     padded[:, ki - 1 : ki - 1 + rows * ri : ri, kj - 1 : kj - 1 + columns * rj : rj] = errors
-    window_sums(padded, kernel[:, ::-1, ::-1], groups, (1, 1), out, squared)
+    window_sums(scratch, padded, kernel[:, ::-1, ::-1], groups, (1, 1), out, squared)
 
 
-def _spread_one_place(errors: Floats, kernel: Floats, groups: list[Group], out: Floats, squared: bool) -> None:
+def _spread_one_place(
+    scratch: Scratch, errors: Floats, kernel: Floats, groups: list[Group], out: Floats, squared: bool
+) -> None:
     """Do what `spread_sums` does for errors at one place, whose window is the whole map."""
     out[...] = 0
     for group in groups:
-        weights = kernel[group.rows]
-        products = errors[group.starts][..., None, None] * weights
+        weights = scratch.array("windows", *group.rows.shape, *kernel.shape[1:])
+        np.take(kernel, group.rows, axis=0, out=weights, mode="clip")
+        products = scratch.array("products", *weights.shape)
+        np.multiply(weights, errors[group.starts][..., None, None], out=products)
         if squared:
-            products *= weights
+            np.multiply(products, weights, out=products)
         out[group.ends, : kernel.shape[1], : kernel.shape[2]] = ordered_sum(products)
 
 
 def add_kernel_gradient(
-    maps: Floats, errors: Floats, table: np.ndarray, step: tuple[int, int], gradient: Floats
+    scratch: Scratch, maps: Floats, errors: Floats, table: np.ndarray, step: tuple[int, int], gradient: Floats
 ) -> None:
     """Add to each kernel the products input * error, position after position, from its old value on.
 
@@ -141,17 +176,22 @@ def add_kernel_gradient(
     if positions == 1:
         gradient += maps[starts, :ki, :kj] * errors[ends, 0, 0][:, None, None]
         return
-    if len(maps) == 1 or (starts == starts[0]).all():  # one column of windows for all rows
-        windows = _windows(maps[starts[0]], (ki, kj), step).transpose(2, 3, 0, 1).reshape(positions, 1, ki * kj)
-        products = np.empty((positions + 1, len(table), ki * kj), np.float32)
+    if len(maps) == 1:  # one column of windows for all rows of the table
+        windows = scratch.array("windows", *errors.shape[1:], ki, kj)
+        windows[...] = _windows(maps[0], (ki, kj), step).transpose(2, 3, 0, 1)
+        products = scratch.array("products", positions + 1, len(table), ki * kj)
         products[0] = gradient.reshape(len(table), -1)
-        np.multiply(windows, errors[ends].reshape(len(table), positions).T[:, :, None], out=products[1:])
+        np.multiply(
+            windows.reshape(positions, 1, -1),
+            errors[ends].reshape(len(table), positions).T[:, :, None],
+            out=products[1:],
+        )
         gradient[...] = ordered_sum(products).reshape(gradient.shape)
         return
-    inputs = np.ascontiguousarray(maps[starts].transpose(1, 2, 0))  # rows of the table last, where lanes are long
+    inputs = maps[starts].transpose(1, 2, 0).copy()  # rows of the table last, where vectors are long
     windows = _windows(inputs.transpose(2, 0, 1), (ki, kj), step).transpose(3, 4, 1, 2, 0)
-    columns = np.ascontiguousarray(errors[ends].reshape(len(table), -1).T)
-    products = np.empty((positions + 1, ki, kj, len(table)), np.float32)
+    columns = errors[ends].reshape(len(table), -1).T.copy()
+    products = scratch.array("products", positions + 1, ki, kj, len(table))
     products[0] = gradient.transpose(1, 2, 0)
     shape = (*windows.shape[:2], ki, kj, len(table))
     np.multiply(windows, columns.reshape(*shape[:2], 1, 1, -1), out=products[1:].reshape(shape))
@@ -161,10 +201,3 @@ def add_kernel_gradient(
 def added_over_places(start: Floats, terms: Floats) -> Floats:
     """Return start plus the terms (map, rows, columns) of each map, row after row."""
     return ordered_sum(terms.reshape(len(terms), -1).T, start)
-
-
-def places(sizes: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Yield the places of a map with the last dimension outermost: all rows of a column, then the next column."""
-    for column in range(sizes[-1]):
-        for row in range(sizes[0]):
-            yield row, column

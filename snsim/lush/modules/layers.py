@@ -16,6 +16,7 @@ from snsim.lush.idx import Idx
 from snsim.lush.modules.built_in import INTEGERS, NUMBER, WHOLE, Slot, built_in_class, constructor, message, vector
 from snsim.lush.modules.convolution import (
     Group,
+    Scratch,
     add_kernel_gradient,
     added_over_places,
     grouped,
@@ -241,6 +242,10 @@ class CLayer(Layer):
     def step(self) -> tuple[int, int]:
         return self.stridei, self.stridej
 
+    @property
+    def scratch(self) -> Scratch:
+        return self.interpreter.part(Scratch)
+
     @message("forget", NUMBER, NUMBER)
     def forget(self, v: float, p: float) -> Form:
         """(==> layer forget v p): draws the kernels from -r to r with r = v / fan-in^(1/p), and sets the biases to 0
@@ -270,7 +275,7 @@ class CLayer(Layer):
         self.sum.fit((self.thickness, rows, columns))
         self.interpreter.budget.compute(kernel.size * rows * columns)
         sums = self.sum.x.array
-        window_sums(x, kernel, self.forward, (ri, rj), sums)
+        window_sums(self.scratch, x, kernel, self.forward, (ri, rj), sums)
         sums += self.bias.x.array[:, None, None]
         self.squash_out(out)
         return NIL
@@ -285,8 +290,8 @@ class CLayer(Layer):
         bias, kernel = self.bias.dx.array, self.kernel.x.array
         self.interpreter.budget.compute(2 * kernel.size * errors[0].size)
         bias[...] = added_over_places(bias, errors)
-        add_kernel_gradient(source.x.array, errors, table, self.step, self.kernel.dx.array)
-        spread_sums(errors, kernel, self.backward, self.step, source.dx.array)
+        add_kernel_gradient(self.scratch, source.x.array, errors, table, self.step, self.kernel.dx.array)
+        spread_sums(self.scratch, errors, kernel, self.backward, self.step, source.dx.array)
         return NIL
 
     @message("bbprop", state(3, 2), state(3, 2))
@@ -299,8 +304,8 @@ class CLayer(Layer):
         bias, kernel = self.bias.ddx.array, self.kernel.x.array
         self.interpreter.budget.compute(2 * kernel.size * errors[0].size)
         bias[...] = added_over_places(bias, errors)
-        add_kernel_gradient(x * x, errors, table, self.step, self.kernel.ddx.array)
-        spread_sums(errors, kernel, self.backward, self.step, source.ddx.array, squared=True)
+        add_kernel_gradient(self.scratch, x * x, errors, table, self.step, self.kernel.ddx.array)
+        spread_sums(self.scratch, errors, kernel, self.backward, self.step, source.ddx.array, squared=True)
         return NIL
 
     def _check_input(self, source: State, table: np.ndarray) -> None:
