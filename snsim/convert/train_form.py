@@ -13,6 +13,7 @@ import numpy as np
 from snsim.convert.layers import Layers
 from snsim.convert.nlf import number_text
 from snsim.convert.recorder import INITIAL, LEARNING, RATES, BuiltNet, Call, presentations
+from snsim.errors import passes_text
 from snsim.language.forms import Form, symbol
 from snsim.language.printer import exact_text, show
 
@@ -255,8 +256,8 @@ class _TrainingReader:
         passes = stage.presentations / self.size
         if passes != int(passes):
             self.notes.append(
-                f"{stage.presentations:g} presentations of {self.size} patterns: {max(1, round(passes))} "
-                "whole passes replace them"
+                f"{stage.presentations:g} presentations of {self.size} patterns: "
+                f"{passes_text(max(1, round(passes)))} in their place"
             )
         return max(1, round(passes))
 
