@@ -24,6 +24,7 @@ from snsim.language.interpreter import Word
 from snsim.language.limits import Limits
 from snsim.language.procedures import Procedure, function
 from snsim.language.source_files import FileAccess, read_source
+from snsim.lush import IN_EVERY_PROGRAM, begin, is_lush
 from snsim.network import net_form
 from snsim.network.net import Net
 from snsim.network.net_form import NetShelves
@@ -196,6 +197,8 @@ def read_program(
     files = None if texts is None else FileAccess.beside(source, texts)
     with scratch() if around is None else nullcontext(around) as place:
         interpreter = make_interpreter(own, place, port, limits, presets, files)
+        if is_lush(source):
+            begin(interpreter)
         before = set(interpreter.set_names())
         try:
             with show_while_running(interpreter) if place.windows else nullcontext():
@@ -271,7 +274,7 @@ def shelves() -> Shelves:
 def lisp_functions() -> Shelf[Procedure]:
     """Return the functions of the Lisp and those that networks and SN-2.8 add."""
     functions = CORE.child()
-    for entry in SN28:
+    for entry in [*(entry for entry in SN28 if IN_EVERY_PROGRAM.entry(entry.name) is None), *IN_EVERY_PROGRAM]:
         functions.add(entry.name, entry.value, entry.doc)
     for name, (body, _) in net_form.lisp_functions().items():
         function(name, shelf=functions, makes=True)(body)

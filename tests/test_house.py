@@ -83,8 +83,8 @@ LAW: dict[str, set[str]] = {
         "network",
         "engines",
     },
-    "lush": {"errors", "language"},
-    "program": {"errors", "registry", "language", "network", "training", "sn28"},
+    "lush": {"errors", "registry", "input_files", "language", "sn28"},
+    "program": {"errors", "registry", "language", "network", "training", "sn28", "lush"},
     "run_folder": {
         "operating_system",
         "errors",

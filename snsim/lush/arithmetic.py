@@ -6,8 +6,8 @@ caller wraps its computation in `floating.Trap`. See docs/reference/gblearn2.md,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,12 +101,12 @@ def _rational(z: Floats, a1: np.float32, a2: np.float32, a3: np.float32) -> Floa
     y = _F(1) + z * (a1 + z * (a2 + z * a3))
     for _ in range(4):
         y = y * y
-    return y
+    return np.asarray(y, _F)
 
 
 def _signed(magnitude: Floats, x: Floats) -> Floats:
     """Return the magnitude, negative where x is negative."""
-    return np.where(x < 0, -magnitude, magnitude)
+    return np.asarray(np.where(x < 0, -magnitude, magnitude), _F)
 
 
 class RationalTanh:
@@ -166,43 +166,52 @@ def through_double(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np
     return rounded
 
 
-# Sums of exponentials
+# Sums of exponentials: of floats, or of doubles with every rounding to float left out
 
 
-def exponentials(x: np.ndarray, lowest: np.float32 | None = None) -> tuple[Floats, np.float32]:
+def exponentials(x: np.ndarray) -> tuple[np.ndarray, Any]:
     """Return e_i = float(exp(m - x_i)) with difference and exp in double, and m, the smallest x."""
-    m = _F(x.min() if lowest is None else lowest)
-    return np.exp(float(m) - x.astype(np.float64)).astype(_F), m
+    m = x.min()
+    return np.exp(float(m) - x.astype(np.float64)).astype(x.dtype), m
 
 
-def minus_log(sum_: np.float32, m: np.float32) -> np.float32:
-    """Return m - log(sum): the log in double, rounded to float before the subtraction."""
-    return _F(m - _F(math.log(float(sum_))))
+def minus_log(m: Any, terms: np.ndarray) -> Any:
+    """Return m - log(sum of the terms): the log in double, rounded to float before the subtraction."""
+    real = terms.dtype.type
+    return real(m - real(np.log(np.float64(total(terms)))))
 
 
-def log_add(x: np.ndarray) -> np.float32:
+def log_add(x: np.ndarray) -> Any:
     """Return -log sum exp(-x_i)."""
     e, m = exponentials(x)
-    return minus_log(_F(total(e)), m)
+    return minus_log(m, e)
 
 
-def log_sum(x: np.ndarray) -> np.float32:
+def log_sum(x: np.ndarray) -> Any:
     """Return -log of the mean of exp(-x_i): each term times float(1/n), added in order."""
     e, m = exponentials(x)
-    return minus_log(_F(total(_F(1 / x.size) * e)), m)
+    return minus_log(m, x.dtype.type(1 / x.size) * e)
 
 
-def log_dot(x: np.ndarray, p: Floats) -> np.float32:
+def log_add_beta(x: np.ndarray, beta: float) -> Any:
+    """Return -log(sum exp(-beta x_i)) / beta."""
+    real = x.dtype.type
+    m = x.min() if beta > 0 else x.max()
+    e = np.exp(beta * (float(m) - x.astype(np.float64))).astype(x.dtype)
+    return real(m - real(np.log(np.float64(total(e)))) / real(beta))
+
+
+def log_dot(x: np.ndarray, p: np.ndarray) -> Any:
     """Return -log sum p_i exp(-x_i)."""
     e, m = exponentials(x)
-    return minus_log(_F(total(p * e)), m)
+    return minus_log(m, p * e)
 
 
-def log_dot_derivative(x: np.ndarray, p: Floats) -> Floats:
+def log_dot_derivative(x: np.ndarray, p: np.ndarray) -> np.ndarray:
     """Return the derivative of `log_dot` with respect to each x_i: p_i exp(-x_i) divided by their sum."""
     e, _ = exponentials(x)
     terms = p * e
-    return np.asarray(terms / _F(total(terms)))
+    return np.asarray(terms / total(terms))
 
 
 # Sorting

@@ -9,25 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snsim.language.procedures import CallError
-from snsim.lush.floating import Trap
+from snsim.language.forms import Form, MatrixValue
+from snsim.language.procedures import CallError, Procedure
+from snsim.lush.elements import WRITTEN, access
+from snsim.lush.storing import KINDS, convert, empty_elements, store
+
+if TYPE_CHECKING:
+    from snsim.language.interpreter import Interpreter
 
 MOST_DIMENSIONS = 8
-KINDS: dict[str, np.dtype[Any]] = {  # by the name in float-matrix, int-matrix, ...
-    "float": np.dtype(np.float32),
-    "double": np.dtype(np.float64),
-    "int": np.dtype(np.int32),
-    "short": np.dtype(np.int16),
-    "byte": np.dtype(np.int8),
-    "ubyte": np.dtype(np.uint8),
-    "atom": np.dtype(object),
-}
-KIND_NAMES = {kind: name for name, kind in KINDS.items()}
-_INT = np.iinfo(np.int32)
 
 
 class Storage:
@@ -46,15 +40,13 @@ class Storage:
             self.data = data
 
 
-def empty_elements(count: int, kind: np.dtype[Any]) -> np.ndarray:
-    """Return `count` elements: zeros, or () in an array of any values."""
-    return np.full(count, None, object) if kind.kind == "O" else np.zeros(count, kind)
+class Idx(MatrixValue, Procedure):
+    """A window on a storage. `become` and `resize` change it; every other function returns a new one.
 
+    In Lisp it can be the head of a call: `(m i j)` reads an element, `(m i j x)` sets it.
+    """
 
-class Idx:
-    """A window on a storage. `become` and `resize` change it; every other function returns a new one."""
-
-    __slots__ = ("_array", "_data", "modulos", "offset", "sizes", "storage")
+    name = "idx"
 
     def __init__(self, storage: Storage, offset: int, sizes: tuple[int, ...], modulos: tuple[int, ...]):
         self.storage, self.offset, self.sizes, self.modulos = storage, offset, sizes, modulos
@@ -116,6 +108,13 @@ class Idx:
         """Whether the elements stand one after the other, in row order."""
         return self.modulos == contiguous_modulos(self.sizes)
 
+    def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
+        value = access(interpreter, self.array, arguments)
+        return self if value is WRITTEN else value
+
+    def __str__(self) -> str:
+        return f"::INDEX{self.ndim}:<{'x'.join(map(str, self.sizes))}>"
+
     def read(self, *indices: int) -> Any:
         """Return one element: a float, or any value in an array of any values."""
         value = self.array[indices]
@@ -153,41 +152,6 @@ def contiguous_modulos(sizes: Sequence[int]) -> tuple[int, ...]:
         modulos.append(step)
         step *= size
     return tuple(reversed(modulos))
-
-
-# Storing
-
-
-def convert(values: np.ndarray | np.generic, kind: np.dtype[Any]) -> np.ndarray:
-    """Return numbers as elements of a type.
-
-    Float rounds to 32 bits. The integer types cut towards zero; short, byte and ubyte then wrap (300 is 44 in a ubyte).
-    CallError `Floating exception` for a number that is too large.
-    """
-    numbers = np.asarray(values)
-    if numbers.dtype == kind:
-        return numbers
-    if kind.kind == "O":
-        boxed = np.empty(numbers.shape, object)
-        boxed[...] = numbers.astype(np.float64)
-        return boxed
-    if numbers.dtype.kind == "O":
-        numbers = numbers.astype(np.float64)
-    if kind.kind in "iu" and numbers.dtype.kind == "f":
-        if not ((numbers > _INT.min - 1.0) & (numbers < _INT.max + 1.0)).all():
-            raise CallError(
-                f"Floating exception: a number does not fit in an element of type {KIND_NAMES[kind]}",
-                None,
-                f"keep it in a float or double matrix: whole numbers here run from {_INT.min} to {_INT.max}",
-            )
-        return numbers.astype(np.int64).astype(kind)
-    with Trap():
-        return numbers.astype(kind)
-
-
-def store(target: np.ndarray, values: np.ndarray | np.generic) -> None:
-    """Write numbers into a view, converted to its type."""
-    target[...] = convert(values, target.dtype)
 
 
 # Slicing: all of these share the elements of m

@@ -49,7 +49,7 @@ def parse_matrix(content: bytes | BinaryIO, name: str, max_elements: int | None 
     file = io.BytesIO(content) if isinstance(content, bytes) else content
     start = file.read(4)
     file.seek(0)
-    if start[:2] == b"\0\0" and len(start) > 3:
+    if (start[:2] == b"\0\0" and len(start) > 3) or start[:2] == b"\x1f\x8b":
         values = read_idx_file(file, name, sys.maxsize if max_elements is None else 8 * max_elements)
         return values.astype(values.dtype.newbyteorder("="))
     values = read_matrix(file, name, max_elements)
