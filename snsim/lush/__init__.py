@@ -1,6 +1,6 @@
 """Run programs of Lush, SN's successor: idx objects, their words, and gblearn2's modules on top of them."""
 
-from snsim.lush import arithmetic_words, idx_words, language, loops, matrix_files, typed_words
+from snsim.lush import arithmetic_words, idx_words, language, loops, matrix_files, modules, typed_words
 from snsim.lush.dialect import IN_EVERY_PROGRAM, begin, is_lush
 from snsim.lush.vocabulary import LUSH
 
@@ -14,5 +14,6 @@ __all__ = [
     "language",
     "loops",
     "matrix_files",
+    "modules",
     "typed_words",
 ]

@@ -1,4 +1,4 @@
-"""Change a program to Lush: its words, and idx in place of SN's matrices, also those that the text holds.
+"""Change a program to Lush: its words and classes, and idx in place of SN's matrices, also those that the text holds.
 
 A program is one of Lush if its file ends in `.lsh`, or from the place on where it loads one of Lush's libraries. Other
 programs of SN do not change.
@@ -17,6 +17,7 @@ from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Pair
 from snsim.language.procedures import CallError, Primitive, Procedure, function
 from snsim.lush.idx import Idx
+from snsim.lush.modules.built_in import install_classes
 from snsim.lush.vocabulary import LUSH
 from snsim.registry import Shelf
 from snsim.sn28 import libload as sn28_libload
@@ -43,6 +44,7 @@ def begin(interpreter: Interpreter) -> None:
     if not speaks_lush(interpreter):
         interpreter.use_functions(lush_functions(interpreter.functions))
         interpreter.read_form = with_idx
+        install_classes(interpreter)
 
 
 def speaks_lush(interpreter: Interpreter) -> bool:

@@ -163,10 +163,9 @@ def _is_type(form: Form) -> bool:
 def new(interpreter: Interpreter, kind: Form, *arguments: Form) -> Form:
     """(new class x...): creates an object; calls the constructor of its class, or of the nearest class above, with x"""  # noqa: D401
     owner = _constructing(kind) if isinstance(kind, Class) else None
-    if owner is None or owner is kind:
+    if not isinstance(kind, Class) or owner is None or owner is kind or kind.is_built_in:
         return objects.new(interpreter, kind, *arguments)
-    assert isinstance(kind, Class)
-    instance = Object(kind)
+    instance = kind.create(kind)
     interpreter.budget.make_list(len(instance.slots) + 1, "new")
     send(interpreter, instance, owner.name, list(arguments), owner)
     return instance
@@ -183,7 +182,7 @@ def new_empty(interpreter: Interpreter, kind: Form) -> Object:
         raise CallError(
             f"new-empty: {interpreter.describe(kind)} is not a class", 0, "(defclass name object ...) defines one"
         )
-    instance = Object(kind)
+    instance = kind.create(kind)
     instance.slots = dict.fromkeys(instance.slots, NIL)
     interpreter.budget.make_list(len(instance.slots) + 1, "new-empty")
     return instance

@@ -35,7 +35,8 @@ from snsim.language.objects import BuiltInMethod, Class, Object, send
 from snsim.language.printer import brief
 from snsim.language.procedures import CallError, conversion, lisp_value, wrong_count
 from snsim.lush.floating import floating_exception
-from snsim.lush.idx import KIND_NAMES, Idx
+from snsim.lush.idx import Idx
+from snsim.lush.storing import KIND_NAMES
 from snsim.registry import Shelf
 
 if TYPE_CHECKING:
@@ -335,9 +336,10 @@ class Classes:
 
 
 def install_classes(interpreter: Interpreter) -> None:
-    """Make the built-in classes the values of their names in a program."""
+    """Make the built-in classes the values of their names in a program, unless it has set them."""
     for cls in interpreter.part(Classes).by_python.values():
-        interpreter.install(cls.name, cls)
+        if not interpreter.is_set_globally(cls.name):
+            interpreter.install(cls.name, cls)
 
 
 def make(interpreter: Interpreter, python: type, *arguments: Form) -> Object:

@@ -11,10 +11,11 @@ from typing import ClassVar
 from snsim.language.forms import NIL, Form, symbol
 from snsim.language.objects import Object
 from snsim.language.procedures import CallError
-from snsim.lush.idx import Idx, store
+from snsim.lush.idx import Idx
 from snsim.lush.idx import shown as shown_sizes
 from snsim.lush.modules.built_in import NUMBER, TEXT, Kind, LushObject, built_in_class, constructor, instance, message
 from snsim.lush.modules.states_and_params import State, state
+from snsim.lush.storing import store
 
 FPROP, BPROP, BBPROP, FORGET = symbol("fprop"), symbol("bprop"), symbol("bbprop"), symbol("forget")
 

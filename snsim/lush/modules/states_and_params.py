@@ -36,6 +36,7 @@ from snsim.lush.modules.built_in import (
     message,
     vector,
 )
+from snsim.lush.storing import convert
 from snsim.sn28.runtime.file_lookup import ProgramFiles
 from snsim.sn28.runtime.matrix_files import SUFFIX, encode_matrix, parse_matrix
 
