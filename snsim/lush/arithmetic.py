@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 _F = np.float32
+_ONE = np.float32(1)
 
 
 # Sums in order
@@ -96,17 +97,22 @@ def matrix_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 # Functions of one element
 
 
-def _rational(z: Floats, a1: np.float32, a2: np.float32, a3: np.float32) -> Floats:
-    """Return y(z) = (1 + a1 z + a2 z^2 + a3 z^3)^16 for z from 0 to 13: the exponential in the rational tanh."""
-    y = _F(1) + z * (a1 + z * (a2 + z * a3))
+def _rational(x: Floats, a1: np.float32, a2: np.float32, a3: np.float32) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return y(z) = (1 + a1 z + a2 z^2 + a3 z^3)^16, the exponential in the rational tanh, of z = |x|.
+
+    Also return where z is 13 or more; y is that of 13 there.
+    """
+    z = np.abs(x)
+    far = z >= 13
+    np.minimum(z, _F(13), out=z)
+    y = z * a3  # 1 + z (a1 + z (a2 + z a3)), from the inside, in place
+    for term in (a2, a1):
+        y += term
+        y *= z
+    y += _ONE
     for _ in range(4):
-        y = y * y
-    return np.asarray(y, _F)
-
-
-def _signed(magnitude: Floats, x: Floats) -> Floats:
-    """Return the magnitude, negative where x is negative."""
-    return np.asarray(np.where(x < 0, -magnitude, magnitude), _F)
+        np.multiply(y, y, out=y)
+    return y, far
 
 
 class RationalTanh:
@@ -121,18 +127,26 @@ class RationalTanh:
 
     def value(self, x: Floats) -> Floats:
         """Return f(x), of x's shape."""
-        z = np.abs(x)
-        y = _rational(np.minimum(z, _F(13)), *self._coefficients)
-        result = (self.height * (y - _F(1))) / (y + _F(1))
-        return _signed(np.where(z >= 13, self.height, result), x)
+        y, far = _rational(x, *self._coefficients)
+        result = y - _ONE
+        result *= self.height
+        y += _ONE
+        result /= y
+        result[far] = self.height
+        np.negative(result, out=result, where=x < 0)
+        return result
 
     def derivative(self, x: Floats) -> Floats:
         """Return f'(x), of x's shape; 0 from 13 on."""
-        z = np.abs(x)
-        y = _rational(np.minimum(z, _F(13)), *self._coefficients)
-        q = (y - _F(1)) / (y + _F(1))
-        result = self.steepest - (self.steepest * q) * q
-        return np.where(z >= 13, _F(0), result)
+        y, far = _rational(x, *self._coefficients)
+        q = y - _ONE
+        y += _ONE
+        q /= y
+        result = q * self.steepest
+        result *= q
+        np.subtract(self.steepest, result, out=result)
+        result[far] = 0
+        return result
 
 
 STANDARD_SIGMOID = RationalTanh(0.66666666, 1.71593428)
@@ -153,7 +167,7 @@ def expmx(x: Floats) -> Floats:
 
 def dexpmx(x: Floats) -> Floats:
     """Return `expmx`, negative for negative x."""
-    return _signed(expmx(x), x)
+    return np.where(x < 0, -expmx(x), expmx(x))
 
 
 def through_double(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:

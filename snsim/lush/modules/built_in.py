@@ -36,7 +36,7 @@ from snsim.language.printer import brief
 from snsim.language.procedures import CallError, conversion, lisp_value, wrong_count
 from snsim.lush.floating import floating_exception
 from snsim.lush.idx import Idx
-from snsim.lush.storing import KIND_NAMES
+from snsim.lush.storing import KIND_NAMES, KINDS
 from snsim.registry import Shelf
 
 if TYPE_CHECKING:
@@ -67,13 +67,18 @@ def instance(title: str, python: type[T], hint: str, accepts: Callable[[T], bool
     """Return the kind of values of a Python class that satisfy a condition."""
 
     def read(value: Form) -> T:
-        return value if isinstance(value, python) and accepts(value) else cast(T, _REFUSED)
+        return value if isinstance(value, python) and accepts(value) else refused(python)
 
     return Kind(title, read, hint)
 
 
+def refused(kind: type[T]) -> T:
+    """Return what `Kind.read` returns for a value that is not of the kind."""
+    return cast(T, _REFUSED)
+
+
 def _whole(value: Form) -> int:
-    return int(value) if type(value) is float and abs(value) < 2**31 else cast(int, _REFUSED)
+    return int(value) if type(value) is float and abs(value) < 2**31 else refused(int)
 
 
 def _function(value: Form) -> Form:
@@ -95,17 +100,22 @@ def vector(dimensions: int, types: str = "", hint: str = "") -> Kind[Idx]:
     names = types.split()
     shape = {0: "an idx of no dimension", 1: "a vector"}.get(dimensions, f"an idx of {dimensions} dimensions")
     of = f" of type {' or '.join(names)}" if names else ""
+    allowed = [KINDS[name] for name in names] or list(KIND_NAMES)
 
-    def accepts(value: Idx) -> bool:
-        return value.ndim == dimensions and (not names or KIND_NAMES.get(value.kind) in names)
+    def read(value: Form) -> Idx:
+        if type(value) is Idx and len(value.sizes) == dimensions and value.storage.data.dtype in allowed:
+            return value
+        return refused(Idx)
 
     sizes = " 2" * dimensions
-    return instance(shape + of, Idx, hint or f"make it with ({names[0] if names else 'float'}-matrix{sizes})", accepts)
+    return Kind(shape + of, read, hint or f"make it with ({names[0] if names else 'float'}-matrix{sizes})")
 
 
-FLOATS: Kind[Idx] = instance(
-    "an idx of type float", Idx, "make it with (float-matrix 2 3)", lambda value: KIND_NAMES.get(value.kind) == "float"
-)
+def _floats(value: Form) -> Idx:
+    return value if type(value) is Idx and value.storage.data.dtype == np.float32 else refused(Idx)
+
+
+FLOATS: Kind[Idx] = Kind("an idx of type float", _floats, "make it with (float-matrix 2 3)")
 INTEGERS = "int short byte ubyte"
 
 
@@ -120,6 +130,7 @@ class Slot(Generic[T]):
 
     def __init__(self, kind: Kind[T], name: str = "", initial: Form = NIL):
         self.kind, self.initial = kind, initial
+        self._read = kind.read
         self.symbol = symbol(name or "-")
         self._named = bool(name)
 
@@ -138,10 +149,9 @@ class Slot(Generic[T]):
             return self
         if instance.running:
             instance.store()
-        value = instance.slots.get(self.symbol, _ABSENT)
-        read = self.kind.read(value) if value is not _ABSENT else _REFUSED
+        read = self._read(instance.slots.get(self.symbol, _ABSENT))
         if read is _REFUSED:
-            raise self._wrong(instance, value)
+            raise self._wrong(instance, instance.slots.get(self.symbol, _ABSENT))
         return read
 
     def __set__(self, instance: Object, value: T | int) -> None:
@@ -189,17 +199,20 @@ class Message(BuiltInMethod):
         count = len(arguments)
         if not self.least <= count <= self.most:
             raise CallError(wrong_count(self.name, self.least, self.most, count), None, f"write {self.usage}")
-        values = []
-        for i, argument in enumerate(arguments):
-            value = self.kinds[i].read(argument)
-            if value is _REFUSED:
-                raise self._wrong(receiver, i, argument)
-            values.append(value)
-        with np.errstate(over="raise", divide="raise", invalid="raise", under="ignore"):
-            try:
-                return lisp_value(self.function(receiver, *values))
-            except FloatingPointError as error:
-                raise floating_exception(str(error)) from None
+        values = [kind.read(argument) for kind, argument in zip(self.kinds, arguments)]
+        if _REFUSED in values:
+            wrong = values.index(_REFUSED)
+            raise self._wrong(receiver, wrong, arguments[wrong])
+        assert isinstance(receiver, LushObject)
+        try:
+            if receiver.program.traps:
+                result = self.function(receiver, *values)
+            else:
+                with receiver.program:
+                    result = self.function(receiver, *values)
+        except FloatingPointError as error:
+            raise floating_exception(str(error)) from None
+        return NIL if result is None else lisp_value(result)
 
     def _wrong(self, receiver: Object, i: int, argument: Form) -> CallError:
         kind = self.kinds[i]
@@ -241,6 +254,7 @@ def constructor(*kinds: Kind[Any]) -> Callable[[Callable[..., object]], Message]
 class LushObject(Object):
     """An object of a built-in class, or of a class that inherits from one."""
 
+    program: Classes
     interpreter: Interpreter
 
     def send(self, receiver: Form, selector: Symbol, *arguments: Form) -> Form:
@@ -308,10 +322,10 @@ def vars_of(python: type, kind: type[T]) -> list[T]:
 class BuiltInClass(Class):
     """A built-in class in one program, which may add methods to it or replace them."""
 
-    def __init__(self, interpreter: Interpreter, declaration: Declaration, parent: Class):
+    def __init__(self, program: Classes, declaration: Declaration, parent: Class):
         methods = {symbol(one.name): one for one in declaration.messages}
         super().__init__(symbol(declaration.name), parent, dict(declaration.slots), dict(methods))
-        self.python, self.interpreter = declaration.python, interpreter
+        self.python, self.program = declaration.python, program
 
     @property
     def is_built_in(self) -> bool:
@@ -320,19 +334,33 @@ class BuiltInClass(Class):
     def create(self, kind: Class) -> Object:
         """Return a new object of the class `kind`; no method runs."""
         created = self.python(kind)
-        created.interpreter = self.interpreter
+        created.program, created.interpreter = self.program, self.program.interpreter
         return created
 
 
 class Classes:
-    """The built-in classes of one program, by Python class: `interpreter.part(Classes)`."""
+    """The built-in classes of one program, by Python class: `interpreter.part(Classes)`.
+
+    Within `with classes:` a faulty floating-point operation of NumPy raises FloatingPointError. `traps` tells whether a
+    message is inside such a block.
+    """
 
     def __init__(self, interpreter: Interpreter):
+        self.interpreter, self.traps = interpreter, False
         self.by_python: dict[type, Class] = {}
         for entry in CLASSES:
             declaration = entry.value
             parent = TOP if declaration.parent is None else self.by_python[declaration.parent.python]
-            self.by_python[declaration.python] = BuiltInClass(interpreter, declaration, parent)
+            self.by_python[declaration.python] = BuiltInClass(self, declaration, parent)
+
+    def __enter__(self) -> None:
+        self._state = np.errstate(over="raise", divide="raise", invalid="raise", under="ignore")
+        self._state.__enter__()
+        self.traps = True
+
+    def __exit__(self, *error: Any) -> None:
+        self.traps = False
+        self._state.__exit__(*error)
 
 
 def install_classes(interpreter: Interpreter) -> None:

@@ -163,7 +163,7 @@ class MmiClasser(Idx3Classer):
 
     @constructor(LABELS, vector(1, "float"), WHOLE, WHOLE, PARAM)
     def make(self, labels: Idx, priors: Idx, si: int, sj: int, param: Param) -> None:
-        """(new mmi-classer labels priors si sj param): a prior for each label and one for junk, whose j is from param"""
+        """(new mmi-classer labels priors si sj param): priors for each label and for junk, whose j is from param"""
         check_priors("mmi-classer", labels, priors)
         self.classindex2label, self.priors = labels, priors
         self.logadder = self.new(LogaddLayer, float(labels.size), float(max(si, 1)), float(max(sj, 1)))
@@ -207,7 +207,7 @@ class LedistClasser(GbModule):
 
     @message("fprop", state(3), instance("an lclass-state", LclassState, "(new lclass-state 1 1 10) makes one"))
     def fprop(self, source: State, out: LclassState) -> Form:
-        """(==> classer fprop in lclass-state): minus half the squared distances from the prototypes, sorted downwards"""
+        """(==> classer fprop in lclass-state): minus half the squared distances from the rows, sorted downwards"""
         labels, proto = self.classindex2label.array, self.proto
         if len(labels) != proto.sizes[0]:
             raise CallError(

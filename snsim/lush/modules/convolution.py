@@ -65,10 +65,8 @@ def grouped(starts: np.ndarray, ends: np.ndarray) -> list[Group]:
 def _kernels(kernel: Floats, group: Group) -> Floats:
     """Return the kernels of a group, shape (row, ki kj, map); a view if the rows follow one another."""
     count, maps = group.rows.shape
-    if group.first >= 0:
-        chosen = kernel[group.first : group.first + count * maps]
-    else:
-        chosen = kernel[group.rows.T.reshape(-1)]
+    follow = group.first >= 0
+    chosen = kernel[group.first : group.first + count * maps] if follow else kernel[group.rows.T.reshape(-1)]
     return chosen.reshape(maps, count, -1).transpose(1, 2, 0)
 
 

@@ -37,6 +37,11 @@ DESIRED = vector(0, f"{INTEGERS} float double", "make it with (int-matrix)")
 PROTO = vector(2, "float", "write a row for each label: [f [1 -1] [-1 1]]")
 
 
+def label_in(desired: Idx) -> float:
+    """Return the desired label."""
+    return float(desired.array.item())
+
+
 def class_numbers(name: str, labels: Idx) -> Idx:
     """Return an int vector with the place of each label in `labels`, -1 for numbers that are no label."""
     values = labels.array
@@ -118,7 +123,7 @@ class PrototypeCost(LabelledCost):
                 None,
                 f"give it a matrix with {len(x)} columns",
             )
-        return x - row[:, None, None]
+        return np.asarray(x - row[:, None, None])
 
     def set_energy(self, distances: Floats, energy: State) -> None:
         self.dist.fit((1, *distances.shape))
@@ -128,7 +133,8 @@ class PrototypeCost(LabelledCost):
     def share(self, energy: State) -> Floats:
         """Return energy:dx times the share of each place."""
         self.shares(self.dist, energy.dx.array)
-        return self.dist.dx.array[0]
+        share: Floats = self.dist.dx.array[0]
+        return share
 
 
 def check_rows(name: str, labels: Idx, matrix: Idx, called: str, argument: int) -> None:
@@ -156,7 +162,7 @@ class EdistCost(PrototypeCost):
     @message("fprop", state(3), DESIRED, state(0))
     def fprop(self, source: State, desired: Idx, energy: State) -> Form:
         """(==> cost fprop in desired energy): sets energy:x"""
-        d = self.difference(source, self.known_number(desired.array[()]))
+        d = self.difference(source, self.known_number(label_in(desired)))
         self.set_energy(ordered_sum(d * d) * _F(0.5), energy)
         return NIL
 
@@ -164,7 +170,7 @@ class EdistCost(PrototypeCost):
     def bprop(self, source: State, desired: Idx, energy: State) -> Form:
         """(==> cost bprop in desired energy): in:dx = (in - proto) times energy:dx times the share of the place"""
         check_shape("bprop", source.dx, source.x)
-        d = self.difference(source, self.known_number(desired.array[()]))
+        d = self.difference(source, self.known_number(label_in(desired)))
         source.dx.array[...] = d * self.share(energy)
         return NIL
 
@@ -218,21 +224,21 @@ class WedistCost(Weighted):
     @message("fprop", state(3), DESIRED, state(0))
     def fprop(self, source: State, desired: Idx, energy: State) -> Form:
         """(==> cost fprop in desired energy): sets energy:x"""
-        number = self.known_number(desired.array[()])
+        number = self.known_number(label_in(desired))
         self.set_weighted_energy(source, number, self.w.array[number], energy)
         return NIL
 
     @message("bprop", state(3, 1), DESIRED, state(0, 1))
     def bprop(self, source: State, desired: Idx, energy: State) -> Form:
         """(==> cost bprop in desired energy): in:dx = (in - proto) w times energy:dx times the share of the place"""
-        number = self.known_number(desired.array[()])
+        number = self.known_number(label_in(desired))
         self.set_weighted_gradient(source, number, self.w.array[number], energy)
         return NIL
 
     @message("bbprop", state(3, 2), DESIRED, state(0, 1))
     def bbprop(self, source: State, desired: Idx, energy: State) -> Form:
         """(==> cost bbprop in desired energy): in:ddx = w energy:dx at every place"""
-        self.set_weighted_curvature(source, self.w.array[self.known_number(desired.array[()])], energy)
+        self.set_weighted_curvature(source, self.w.array[self.known_number(label_in(desired))], energy)
         return NIL
 
 
@@ -307,10 +313,10 @@ class MleCost(LabelledCost):
 
     def unit_of(self, source: State, desired: Idx) -> int:
         """Return the unit of the label, -1 for none."""
-        unit = self.number_of(desired.array[()])
+        unit = self.number_of(label_in(desired))
         if unit >= source.x.sizes[0]:
             raise CallError(
-                f"mle-cost: the label {int(desired.array[()])} belongs to unit {unit}, and the output has "
+                f"mle-cost: the label {int(label_in(desired))} belongs to unit {unit}, and the output has "
                 f"{source.x.sizes[0]} maps",
                 None,
                 "give the cost a label for each map of the output, no more",
@@ -319,7 +325,7 @@ class MleCost(LabelledCost):
 
     @message("fprop", state(3), DESIRED, state(0))
     def fprop(self, source: State, desired: Idx, energy: State) -> Form:
-        """(==> cost fprop in desired energy): sets energy:x to the output of the label's unit, log-summed over places"""
+        """(==> cost fprop in desired energy): energy:x is the output of the label's unit, log-summed over places"""
         unit = self.unit_of(source, desired)
         if unit < 0:
             energy.x.array[...] = 0
@@ -418,7 +424,7 @@ class MmiCost(MleCost):
         return np.append(self.join(self.dist), Junk.score(self.junk_param))
 
     def _chosen(self, desired: Idx) -> int:
-        number = self.number_of(desired.array[()])
+        number = self.number_of(label_in(desired))
         return number if number >= 0 else self.priors.sizes[0] - 1
 
     @message("fprop", state(3), DESIRED, state(0))
@@ -490,7 +496,7 @@ class LedistCost(GbModule):
                 None,
                 "give the cost all labels that occur in the data",
             )
-        return x - proto[found].transpose(2, 0, 1)
+        return np.asarray(x - proto[found].transpose(2, 0, 1))
 
     @message("fprop", state(3), GRID, state(0))
     def fprop(self, source: State, desired: Idx, energy: State) -> Form:

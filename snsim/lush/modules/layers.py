@@ -120,7 +120,7 @@ class FLayer(Layer):
         check_maps("f-layer", source, weight.shape[1])
         self.sum.fit((len(weight), *x.shape[1:]))
         self.interpreter.budget.compute(weight.size * x[0].size)
-        terms = weight.T[:, :, None] * x.reshape(len(x), 1, -1)
+        terms = np.multiply(weight.T[:, :, None], x.reshape(len(x), 1, -1), order="C")
         sums = ordered_sum(terms) + self.bias.x.array[:, None]
         self.sum.x.array[...] = sums.reshape(-1, *x.shape[1:])
         self.squash_out(out)
@@ -132,7 +132,7 @@ class FLayer(Layer):
         check_maps("f-layer", source, self.weight.x.sizes[1])
         check_shape("bprop", source.dx, source.x)
         errors, x = self.unsquash(out), source.x.array
-        self._add("dx", errors, x, x, False)
+        self._add("dx", errors, x, False)
         weight = self.weight.x.array
         terms = weight[:, :, None] * errors.reshape(len(errors), 1, -1)
         source.dx.array[...] = ordered_sum(terms).reshape(x.shape)
@@ -144,14 +144,14 @@ class FLayer(Layer):
         check_maps("f-layer", source, self.weight.x.sizes[1])
         check_shape("bbprop", source.ddx, source.x)
         errors, x = self.unsquash_curvature(out), source.x.array
-        self._add("ddx", errors, x, x, True)
+        self._add("ddx", errors, x, True)
         weight = self.weight.x.array
         terms = (weight * weight)[:, :, None] * errors.reshape(len(errors), 1, -1)
         source.ddx.array[...] = ordered_sum(terms).reshape(x.shape)
         return NIL
 
-    def _add(self, level: str, errors: Floats, x: Floats, again: Floats, squared: bool) -> None:
-        """Add errors * x, or (errors * x) * x, to the weights: the last dimension outermost; row after row to biases."""
+    def _add(self, level: str, errors: Floats, x: Floats, squared: bool) -> None:
+        """Add errors * x, or (errors * x) * x, to the weights, the last dimension outermost; errors to the biases."""
         bias: Floats = getattr(self.bias, level).array
         weight: Floats = getattr(self.weight, level).array
         bias[...] = added_over_places(bias, errors)
@@ -188,6 +188,7 @@ class CLayer(Layer):
     read_table: tuple[bytes, int] = (b"", 0)
     forward: list[Group]
     backward: list[Group]
+    highest: int  # input map in the table
 
     @constructor(WHOLE, WHOLE, WHOLE, WHOLE, vector(2, INTEGERS), WHOLE, WHOLE, WHOLE, MODULE, PARAM)
     def make(
@@ -229,13 +230,14 @@ class CLayer(Layer):
         if now != self.read_table:
             check_table("c-layer", self.table, self.thickness, None)
             self.forward, self.backward = grouped(table[:, 0], table[:, 1]), grouped(table[:, 1], table[:, 0])
+            self.highest = int(table[:, 0].max())
+            if len(table) != self.kernel.x.sizes[0]:
+                raise CallError(
+                    f"c-layer: the table has {len(table)} rows, and there are {self.kernel.x.sizes[0]} kernels",
+                    None,
+                    "make a new layer for another table",
+                )
             self.read_table = now
-        if len(table) != self.kernel.x.sizes[0]:
-            raise CallError(
-                f"c-layer: the table has {len(table)} rows, and there are {self.kernel.x.sizes[0]} kernels",
-                None,
-                "make a new layer for another table",
-            )
         return table
 
     @property
@@ -267,8 +269,9 @@ class CLayer(Layer):
 
         Each sum: rows of the table in order, kernel rows, kernel columns, then the bias.
         """
-        table, kernel, x = self.rows(), self.kernel.x.array, source.x.array
-        self._check_input(source, table)
+        self.rows()
+        kernel, x = self.kernel.x.array, source.x.array
+        self._check_input(source)
         _, ki, kj = kernel.shape
         ri, rj = self.step
         rows, columns = (x.shape[1] - ki) // ri + 1, (x.shape[2] - kj) // rj + 1
@@ -284,7 +287,7 @@ class CLayer(Layer):
     def bprop(self, source: State, out: State) -> Form:
         """(==> layer bprop in out): sets in:dx, adds to the gradients of kernel and bias"""
         table = self.rows()
-        self._check_input(source, table)
+        self._check_input(source)
         check_shape("bprop", source.dx, source.x)
         errors = self.unsquash(out)
         bias, kernel = self.bias.dx.array, self.kernel.x.array
@@ -298,7 +301,7 @@ class CLayer(Layer):
     def bbprop(self, source: State, out: State) -> Form:
         """(==> layer bbprop in out): sets in:ddx, adds to the second derivatives of kernel and bias"""
         table, x = self.rows(), source.x.array
-        self._check_input(source, table)
+        self._check_input(source)
         check_shape("bbprop", source.ddx, source.x)
         errors = self.unsquash_curvature(out)
         bias, kernel = self.bias.ddx.array, self.kernel.x.array
@@ -308,9 +311,9 @@ class CLayer(Layer):
         spread_sums(self.scratch, errors, kernel, self.backward, self.step, source.ddx.array, squared=True)
         return NIL
 
-    def _check_input(self, source: State, table: np.ndarray) -> None:
+    def _check_input(self, source: State) -> None:
         maps, *sizes = source.x.sizes
-        highest = int(table[:, 0].max())
+        highest = self.highest
         if highest >= maps:
             raise CallError(
                 f"c-layer: specified subscript is too large: the table names input map {highest}, and the input has "
@@ -570,7 +573,7 @@ class ELayerSparse(ELayer):
         return self.offset.array.astype(np.int64)[:, None] + np.arange(size)
 
     def pieces(self, x: Floats) -> Floats:
-        return by_place(x).T[self._inputs(len(x))]
+        return np.asarray(by_place(x).T[self._inputs(len(x))])
 
     def gathered(self, terms: Floats, x: Floats) -> Floats:
         total = np.zeros((len(x), terms.shape[2]), _F)

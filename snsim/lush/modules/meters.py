@@ -1,4 +1,7 @@
-"""The meter of a classifier: it counts right, wrong and rejected patterns. See docs/reference/gblearn2.md, section 9."""
+"""The meter of a classifier: it counts right, wrong and rejected patterns.
+
+See docs/reference/gblearn2.md, section 9.
+"""
 
 from __future__ import annotations
 

@@ -235,8 +235,9 @@ def new_lenet5(
     outs: Form,
     param: Form,
 ) -> Object:
-    """(new-lenet5 h w k0 k0' s0 s0' k1 k1' s1 s1' hid outs param): LeNet-5 for pictures of h x w; for 32 x 32 and
-    120 hidden maps, (new-lenet5 32 32 5 5 2 2 5 5 2 2 120 10 param)
+    """(new-lenet5 h w k0 k0' s0 s0' k1 k1' s1 s1' hid outs param): LeNet-5 for pictures of h x w
+
+    The net of the paper, for 32 x 32, is (new-lenet5 32 32 5 5 2 2 5 5 2 2 120 10 param).
     """
     sizes = [
         whole("new-lenet5", size, i)
@@ -247,7 +248,7 @@ def new_lenet5(
             raise CallError(f"new-lenet5: the size {size} is not above 0", i, "write a number from 1 on")
     if not isinstance(param, Param):
         raise CallError(f"new-lenet5: {shown(param)} is not a param", 12, "(new idx1-ddparam 0 60000) makes one")
-    height, width, *steps, hidden, outputs = sizes
+    height, width, *steps, hidden, _ = sizes
     rest = []
     for size, kernel0, block0, kernel1, block1 in ((height, *steps[0::2]), (width, *steps[1::2])):
         left = ((size - kernel0 + 1) // block0 - kernel1 + 1) // block1

@@ -1,7 +1,7 @@
 """The classes above all modules, and the modules that only copy. See docs/reference/gblearn2.md, section 7.
 
-A module answers `fprop in out`, `bprop in out` and `bbprop in out`. Gradients of its input are overwritten, those of its
-parameters accumulate.
+A module answers `fprop in out`, `bprop in out` and `bbprop in out`. Gradients of its input are overwritten, those of
+its parameters accumulate.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -13,63 +15,57 @@ from snsim.lush.modules.roots import Idx3Module, Idx4Module, check_shape
 from snsim.lush.modules.states_and_params import State, state
 
 
+@dataclass(frozen=True)
 class Function:
-    """A function of one element and its derivative, of arrays of any shape."""
+    """A function of one element and its derivative, both of arrays of any shape."""
 
-    def value(self, x: Floats) -> Floats:
-        raise NotImplementedError
-
-    def derivative(self, x: Floats) -> Floats:
-        raise NotImplementedError
+    value: Callable[[Floats], Floats]
+    derivative: Callable[[Floats], Floats]
 
 
-class StandardSigmoid(Function):
-    """1.7159 tanh(2/3 x), by the library's rational function."""
-
-    def value(self, x: Floats) -> Floats:
-        return stdsigmoid(x)
-
-    def derivative(self, x: Floats) -> Floats:
-        return dstdsigmoid(x)
+def squared_tanh(x: Floats) -> Floats:
+    """Return the square of the library's rational tanh."""
+    t = qtanh(x)
+    return t * t
 
 
-class SquaredTanh(Function):
-    """The square of the library's rational tanh."""
+def squared_tanh_derivative(x: Floats) -> Floats:
+    return np.float32(2) * qtanh(x) * qdtanh(x)
 
-    def value(self, x: Floats) -> Floats:
-        t = qtanh(x)
-        return t * t
 
-    def derivative(self, x: Floats) -> Floats:
-        return np.float32(2) * qtanh(x) * qdtanh(x)
+SIGMOID = Function(stdsigmoid, dstdsigmoid)
 
 
 def squash_forward(function: Function, source: State, out: State) -> None:
     """Set out:x = f(in:x)."""
-    out.fit(source.x.sizes)
-    out.x.array[...] = function.value(source.x.array)
+    x = source.x
+    out.fit(x.sizes)
+    out.x.array[...] = function.value(x.array)
 
 
 def squash_backward(function: Function, source: State, out: State) -> None:
     """Set in:dx = f'(in:x) out:dx."""
-    check_shape("bprop", source.dx, source.x)
-    check_shape("bprop", out.dx, source.x)
-    source.dx.array[...] = function.derivative(source.x.array) * out.dx.array
+    x, dx, errors = source.x, source.dx, out.dx
+    check_shape("bprop", dx, x)
+    check_shape("bprop", errors, x)
+    np.multiply(function.derivative(x.array), errors.array, out=dx.array)
 
 
 def squash_curvature(function: Function, source: State, out: State) -> None:
     """Set in:ddx = f'(in:x) squared times out:ddx."""
-    check_shape("bbprop", source.ddx, source.x)
-    check_shape("bbprop", out.ddx, source.x)
-    slope = function.derivative(source.x.array)
-    source.ddx.array[...] = (slope * slope) * out.ddx.array
+    x, ddx, errors = source.x, source.ddx, out.ddx
+    check_shape("bbprop", ddx, x)
+    check_shape("bbprop", errors, x)
+    slope = function.derivative(x.array)
+    slope *= slope
+    np.multiply(slope, errors.array, out=ddx.array)
 
 
 @built_in_class("idx3-squasher")
 class Idx3Squasher(Idx3Module):
     """the standard sigmoid of each element: 1.7159 tanh(2/3 x)"""
 
-    function: ClassVar[Function] = StandardSigmoid()
+    function: ClassVar[Function] = SIGMOID
 
     @message("fprop", state(3), state(3))
     def fprop(self, source: State, out: State) -> Form:
@@ -94,7 +90,7 @@ class Idx3Squasher(Idx3Module):
 class Idx3Sqsquasher(Idx3Module):
     """the square of the rational tanh of each element"""
 
-    function: ClassVar[Function] = SquaredTanh()
+    function: ClassVar[Function] = Function(squared_tanh, squared_tanh_derivative)
     fprop, bprop, bbprop = Idx3Squasher.fprop, Idx3Squasher.bprop, Idx3Squasher.bbprop
 
 
@@ -102,7 +98,7 @@ class Idx3Sqsquasher(Idx3Module):
 class Idx4Squasher(Idx4Module):
     """the standard sigmoid of each element of a state of 4 dimensions"""
 
-    function: ClassVar[Function] = StandardSigmoid()
+    function: ClassVar[Function] = SIGMOID
 
     @message("fprop", state(4), state(4))
     def fprop(self, source: State, out: State) -> Form:

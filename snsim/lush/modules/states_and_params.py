@@ -7,6 +7,7 @@ flat vector; the states that modules allocate from it are windows on it. See doc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar, cast
 
@@ -15,10 +16,10 @@ import numpy as np
 from snsim.data.formats import within
 from snsim.errors import SnError
 from snsim.input_files import shown as shown_path
-from snsim.language.forms import NIL, Form, symbol
+from snsim.language.forms import NIL, Form, Symbol, symbol
 from snsim.language.objects import Object
 from snsim.language.procedures import CallError
-from snsim.lush.idx import Idx, contiguous_modulos, convert, copy
+from snsim.lush.idx import Idx, contiguous_modulos, copy
 from snsim.lush.idx import shown as shown_sizes
 from snsim.lush.modules.built_in import (
     FLOATS,
@@ -34,6 +35,7 @@ from snsim.lush.modules.built_in import (
     instance,
     make,
     message,
+    refused,
     vector,
 )
 from snsim.lush.storing import convert
@@ -56,6 +58,7 @@ class State(GbState):
 
     dimensions: ClassVar[int] = 0
     levels: ClassVar[tuple[str, ...]] = ()  # x; x dx; x dx ddx
+    level_symbols: ClassVar[tuple[Symbol, ...]] = ()
 
     # Slots of the classes below: a state of the first level has no dx.
     x = Slot(FLOATS)
@@ -64,7 +67,12 @@ class State(GbState):
 
     def parts(self) -> list[Idx]:
         """Return the matrices of the state: x, and dx and ddx if it has them."""
-        return [getattr(self, level) for level in self.levels]
+        found = [self.x]
+        if len(self.levels) > 1:
+            found.append(self.dx)
+        if len(self.levels) > 2:
+            found.append(self.ddx)
+        return found
 
     def start(self, sizes: Sequence[int]) -> None:
         """Set the slots to matrices of zeros."""
@@ -74,10 +82,17 @@ class State(GbState):
 
     def fit(self, sizes: Sequence[int]) -> None:
         """Resize all matrices in place: the elements stay in flat order, and none is cleared."""
-        sizes = tuple(sizes)
+        sizes, slots = tuple(sizes), self.slots
+        if not self.running:
+            for level in self.level_symbols:
+                part = slots[level]
+                if type(part) is not Idx or part.sizes != sizes:
+                    break
+            else:
+                return
         for part in self.parts():
             if part.sizes != sizes:
-                self.interpreter.budget.make_matrix(int(np.prod(sizes, dtype=np.int64)), "resize")
+                self.interpreter.budget.make_matrix(math.prod(sizes), "resize")
                 part.resize(sizes)
 
     @message("resize", *[WHOLE] * MOST_DIMENSIONS)
@@ -169,6 +184,7 @@ def _declare_states() -> dict[tuple[int, int], type[State]]:
                 "__doc__": f"a state of {dimensions} dimensions with {' '.join(levels[: level + 1])}",
                 "dimensions": dimensions,
                 "levels": levels[: level + 1],
+                "level_symbols": (_X, _DX, _DDX)[: level + 1],
                 "make": _state_constructor(name, sizes),
             }
             python = cast(type[State], type(f"Idx{dimensions}{prefix.upper()}State", (above,), attributes))
@@ -196,12 +212,12 @@ def state(dimensions: int, level: int = 0) -> Kind[State]:
     """Return the kind of states of so many dimensions; level 1 needs a dx, level 2 a ddx too."""
     name = f"idx{dimensions}-{'d' * level}state"
     ones = " 1" * dimensions
-    return instance(
-        f"an {name}",
-        State,
-        f"(new idx{dimensions}-ddstate{ones}) makes one",
-        lambda value: value.dimensions == dimensions and len(value.levels) > level and value.kind is not None,
-    )
+    accepted = frozenset(STATES[dimensions, higher] for higher in range(level, 3))
+
+    def read(value: Form) -> State:
+        return value if type(value) in accepted and value.kind is not None else refused(State)
+
+    return Kind(f"an {name}", read, f"(new idx{dimensions}-ddstate{ones}) makes one")
 
 
 # What classifiers write

@@ -139,7 +139,7 @@ class SupervisedGradient(EbTrainer):
 
     @message("test-sample", OBJECT, OBJECT, WHOLE)
     def test_sample(self, source: Object, meter: Object, i: int) -> Form:
-        """(==> trainer test-sample source meter i): runs pattern i; a list: right or not, class, desired, confidence, energy"""
+        """(==> trainer test-sample source meter i): runs pattern i; returns what (==> meter test ...) returns"""
         self.send(source, _SEEK, float(i))
         self._forward(source)
         return self.send(meter, _TEST, self.output, self.desired, self.energy)
