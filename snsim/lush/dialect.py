@@ -18,6 +18,7 @@ from snsim.language.forms import NIL, Form, Pair
 from snsim.language.procedures import CallError, Primitive, Procedure, function
 from snsim.lush.idx import Idx
 from snsim.lush.modules.built_in import install_classes
+from snsim.lush.modules.nets import ABSENT
 from snsim.lush.vocabulary import LUSH
 from snsim.registry import Shelf
 from snsim.sn28 import libload as sn28_libload
@@ -45,6 +46,7 @@ def begin(interpreter: Interpreter) -> None:
         interpreter.use_functions(lush_functions(interpreter.functions))
         interpreter.read_form = with_idx
         install_classes(interpreter)
+        interpreter.absent = {**interpreter.absent, **ABSENT}
 
 
 def speaks_lush(interpreter: Interpreter) -> bool:

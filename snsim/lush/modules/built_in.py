@@ -189,11 +189,12 @@ class Message(BuiltInMethod):
     def __init__(self, name: str, function: Callable[..., object], kinds: Sequence[Kind[Any]]):
         code = function.__code__
         self.name, self.function, self.kinds = name, function, tuple(kinds)
-        self.names = code.co_varnames[1 : code.co_argcount]
         self.most = len(kinds)
         self.least = self.most - len(function.__defaults__ or ())
+        assert code.co_argcount == 1 + self.most, f"{name} has {code.co_argcount - 1} arguments, {self.most} kinds"
         self.usage = (function.__doc__ or "").strip().split("\n")[0]
-        assert len(self.names) == self.most, f"{name} has {len(self.names)} arguments and {self.most} kinds"
+        words = self.usage[1:].partition(")")[0].replace("[", "").replace("]", "").split()
+        self.names = words[3:] if words[:1] == ["==>"] else words[2:]  # as the program calls the arguments
 
     def run(self, receiver: Object, arguments: list[Form]) -> Form:
         count = len(arguments)

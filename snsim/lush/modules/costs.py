@@ -60,7 +60,7 @@ class Idx3Cost(GbModule):
     """above the costs of an idx3 output and a label"""
 
 
-class LabelledCost(Idx3Cost):
+class LabelledCost(GbModule):
     """What the costs of labels share: the number of each label, and a log-sum over the places."""
 
     label2classindex = Slot(vector(1, "int"))
@@ -151,7 +151,7 @@ _SLOTS = ("proto", "label2classindex", "dist", "logadder", "logadded-dist")
 
 
 @built_in_class("edist-cost", slots=_SLOTS)
-class EdistCost(PrototypeCost):
+class EdistCost(PrototypeCost, Idx3Cost):
     """half the squared distance of the output from the prototype of the label"""
 
     @constructor(LABELS, WHOLE, WHOLE, PROTO)
@@ -212,7 +212,7 @@ class Weighted(PrototypeCost):
 
 
 @built_in_class("wedist-cost", slots=(*_SLOTS, "w"))
-class WedistCost(Weighted):
+class WedistCost(Weighted, Idx3Cost):
     """half the squared distance of the output from the prototype of the label, weighted by a row of w"""
 
     @constructor(LABELS, WHOLE, WHOLE, PROTO, vector(2, "float"))
@@ -300,7 +300,7 @@ def check_units(name: str, source: State, labels: int) -> None:
 
 
 @built_in_class("mle-cost", slots=("label2classindex", "dist", "logadder", "logadded-dist"))
-class MleCost(LabelledCost):
+class MleCost(LabelledCost, Idx3Cost):
     """the output of the label's unit, a distance; an unknown label costs nothing"""
 
     dist = Slot(state(3, 2))
@@ -399,7 +399,6 @@ class MmiCost(MleCost):
 
     priors = Slot(vector(1, "float"))
     junk_param = Slot(state(0))
-    last: tuple[Floats, int] | None = None
 
     @constructor(LABELS, vector(1, "float"), WHOLE, WHOLE, PARAM)
     def make(self, labels: Idx, priors: Idx, si: int, sj: int, param: Param) -> None:

@@ -23,7 +23,7 @@ from snsim.lush.modules.convolution import (
     spread_sums,
     window_sums,
 )
-from snsim.lush.modules.roots import BBPROP, BPROP, FPROP, MODULE, GbModule, Idx3Module, check_shape
+from snsim.lush.modules.roots import BBPROP, BPROP, FPROP, MODULE, GbModule, Idx3Module, WithParameters, check_shape
 from snsim.lush.modules.states_and_params import PARAM, STATES, Param, State, allocate, state
 from snsim.sn28.runtime.random_numbers import RandomGenerator
 
@@ -39,7 +39,7 @@ def fan_in_range(v: float, fan_in: float, p: float) -> np.float32:
     return _F(_F(v) / _F(fan_in ** float(_F(1.0 / float(_F(p))))))
 
 
-class Layer(Idx3Module):
+class Layer(WithParameters, Idx3Module):
     """What layers share: a weighted sum, and a module that squashes it."""
 
     sum = Slot(state(3, 2))
@@ -466,7 +466,7 @@ class SLayer(Layer):
 
 
 @built_in_class("e-layer")
-class ELayer(Idx3Module):
+class ELayer(WithParameters, Idx3Module):
     """half the squared distance of the input from a vector for each unit, at every place"""
 
     weight = Slot(state(2))

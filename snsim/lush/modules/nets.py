@@ -23,7 +23,7 @@ from snsim.lush.modules.built_in import (
     vector,
 )
 from snsim.lush.modules.layers import CLayer, FLayer, SLayer
-from snsim.lush.modules.roots import BBPROP, BPROP, FORGET, FPROP, Idx3Module
+from snsim.lush.modules.roots import BBPROP, BPROP, FORGET, FPROP, Idx3Module, WithParameters
 from snsim.lush.modules.squashers import Idx3Squasher
 from snsim.lush.modules.states_and_params import PARAM, STATES, Param, State, state
 from snsim.lush.vocabulary import word
@@ -57,7 +57,7 @@ def lenet5_table() -> Idx:
     return Idx.of(np.array(rows, np.int32))
 
 
-class Chain(Idx3Module):
+class Chain(WithParameters, Idx3Module):
     """A net of modules one behind the other, each in a slot, with a state between each two.
 
     `parts` are their names in the order of the slots: "c0" has the slots c0-module and c0-state.
@@ -275,3 +275,20 @@ def new_lenet5(
         numbers[11],
         param,
     )
+
+
+def _no_net(name: str) -> str:
+    return (
+        f"gblearn2's {name} is not here; there are net-ff, net-cscf, net-cscscf and new-lenet5; for other nets write a "
+        "class that sends fprop, bprop and bbprop to its layers"
+    )
+
+
+_NO_NETS = ["c", "cc", "ccc", "cf", "cff", "cfe", "csccf", "cscfe", "cscsce", "cscscfe", "cscscscf", "xx", "xxx"]
+ABSENT = {  # classes of gblearn2 that are not here, with the hint for a program that uses one
+    **{f"net-{layers}": _no_net(f"net-{layers}") for layers in _NO_NETS},
+    **{name: _no_net(name) for name in ("ccc-tdnn", "gb-conx")},
+    "dsource-image": "gblearn2's dsource-image is not here; there are dsource-idx3fl, dsource-idx3ul, dsource-mnist, "
+    "and dsource-idx3l-narrow, -permute and -concat",
+    "poly2-layer": "gblearn2's poly2-layer is not here; there are f-layer, c-layer, s-layer and e-layer",
+}

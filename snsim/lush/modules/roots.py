@@ -139,6 +139,28 @@ class Copying(GbModule):
         return NIL
 
 
+class WithParameters(GbModule):
+    """A module whose parameters are saved with their param, not by itself."""
+
+    @message("save", TEXT)
+    def save(self, file: str) -> Form:
+        """(==> module save "file"): is an error; (==> param save "file") saves the parameters"""
+        raise self._refusal("save")
+
+    @message("load", TEXT)
+    def load(self, file: str) -> Form:
+        """(==> module load "file"): is an error; (==> param load "file") loads the parameters"""
+        raise self._refusal("load")
+
+    def _refusal(self, name: str) -> CallError:
+        kind = self.kind.name if self.kind is not None else "module"
+        return CallError(
+            f"an object of class {kind} does not {name} its parameters alone",
+            None,
+            f'{name} the param that holds them: (==> param {name} "file")',
+        )
+
+
 @built_in_class("idx1-module")
 class Idx1Module(Copying):
     """copies its input; above all modules of states of 1 dimension"""

@@ -292,8 +292,9 @@ def _positive(name: str, size: int, argument: int = 0) -> None:
 
 def _vector_of(size: int, reserve: int, value: float = 0) -> Idx:
     """Return a vector that can grow to `reserve` elements, all of one value, before it needs a larger storage."""
-    whole = Idx.zeros((max(size, reserve, 1),))
-    whole.array[...] = value
+    room = max(size, reserve)
+    whole = Idx.zeros((max(room, 1),))
+    whole.array[:room] = value
     whole.resize((size,))
     return whole
 
