@@ -262,7 +262,9 @@ ATOMS = {"NUMBER": read_number, "STRING": read_string, "SCOPE": read_scope, "SYM
 SIGNS = {"QUOTE": "quote", "BACKQUOTE": "backquote", "COMMA": "unquote", "SPLICE": "unquote-splice", "TILDE": "null"}
 BLANKS = st.sampled_from([" ", "\n", "\t ", " ; a comment (\n", "\n#? help\n", " #! shell !# "])
 NUMBERS = st.sampled_from(["1", "-2.5", "+.5", "1e3", "0x1A", "1e999", "-0", "007."])
-SINGLE = NUMBERS | st.sampled_from(["a", "A_b", "x|Y z|", ":o:s", "#{ int x[3]; # } #}", '"s\\n"', "()", "1+", "[f 1 2]", "[i@ 3]"])
+SINGLE = NUMBERS | st.sampled_from(
+    ["a", "A_b", "x|Y z|", ":o:s", "#{ int x[3]; # } #}", '"s\\n"', "()", "1+", "[f 1 2]", "[i@ 3]"]
+)
 
 
 @st.composite

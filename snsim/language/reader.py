@@ -611,7 +611,9 @@ class FormReader:
         also = () if last is first else (("the innermost that is open", last.span),)
         if break_in is not None:
             also = (("this form, at the beginning of a line, would be inside it", break_in.span),)
-        ends = "".join({"OPEN": ")", "SCOPE_OPEN": ")", "HASH": "#]"}.get(token.type, "]") for token in reversed(brackets))
+        ends = "".join(
+            {"OPEN": ")", "SCOPE_OPEN": ")", "HASH": "#]"}.get(token.type, "]") for token in reversed(brackets)
+        )
         return UnfinishedFormError(
             Fault(
                 f"this {sign} is never closed",

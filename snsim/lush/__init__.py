@@ -1,11 +1,10 @@
 """Run programs of Lush, SN's successor: idx objects, their words, and gblearn2's modules on top of them."""
 
 from snsim.lush import arithmetic_words, idx_words, language, loops, matrix_files, typed_words
-from snsim.lush.dialect import IN_EVERY_PROGRAM, begin, is_lush
+from snsim.lush.dialect import begin, is_lush, switching
 from snsim.lush.vocabulary import LUSH
 
 __all__ = [
-    "IN_EVERY_PROGRAM",
     "LUSH",
     "arithmetic_words",
     "begin",
@@ -14,5 +13,6 @@ __all__ = [
     "language",
     "loops",
     "matrix_files",
+    "switching",
     "typed_words",
 ]
