@@ -1,7 +1,7 @@
 """Run programs of Lush, SN's successor: idx objects, their words, and gblearn2's modules on top of them."""
 
 from snsim.lush import arithmetic_words, idx_words, language, loops, matrix_files, typed_words
-from snsim.lush.dialect import begin, is_lush, switching
+from snsim.lush.dialect import begin, switching
 from snsim.lush.vocabulary import LUSH
 
 __all__ = [
@@ -9,7 +9,6 @@ __all__ = [
     "arithmetic_words",
     "begin",
     "idx_words",
-    "is_lush",
     "language",
     "loops",
     "matrix_files",

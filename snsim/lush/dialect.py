@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snsim.errors import Source
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Pair
 from snsim.language.procedures import CallError, Primitive, Procedure
@@ -30,11 +29,6 @@ _FOLDERS = {"gblearn2", "libidx"}  # of Lush's libraries that are built in
 _FILES = {"dsource-mnist", "dsource-image"}  # files of gblearn2 that programs load from elsewhere
 
 Libload = Callable[..., Form]  # (interpreter, name, again)
-
-
-def is_lush(source: Source) -> bool:
-    """Return whether a text is a program of Lush by its name."""
-    return source.name.endswith(SUFFIX)
 
 
 def begin(interpreter: Interpreter) -> None:
