@@ -23,22 +23,24 @@ from snsim.language.includes import include
 from snsim.language.interpreter import Word
 from snsim.language.limits import Limits
 from snsim.language.procedures import Procedure, function
+from snsim.language.reader import is_lush
 from snsim.language.source_files import FileAccess, read_source
-from snsim.lush import IN_EVERY_PROGRAM, begin, is_lush
+from snsim.lush import begin, switching
 from snsim.network import net_form
 from snsim.network.net import Net
 from snsim.network.net_form import NetShelves
 from snsim.network.nlfs import NlfDefinition
 from snsim.registry import Shelf, listed, split_cell, suggest
+from snsim.runtime.host import Host as Host
+from snsim.runtime.host import host_of
+from snsim.runtime.host import scratch as scratch
+from snsim.runtime.random_numbers import RandomGenerator
+from snsim.runtime.unsupported import UNSUPPORTED
 from snsim.sn28 import SN28
+from snsim.sn28 import libload as sn28_libload
 from snsim.sn28.graphics.saved_windows import save_pictures, show_while_running, windows
 from snsim.sn28.net.netspace import Netspace
 from snsim.sn28.net.use_net import declared_nets
-from snsim.sn28.runtime.host import Host as Host
-from snsim.sn28.runtime.host import host_of
-from snsim.sn28.runtime.host import scratch as scratch
-from snsim.sn28.runtime.random_numbers import RandomGenerator
-from snsim.sn28.runtime.unsupported import UNSUPPORTED
 from snsim.training.forms import words as train_words
 from snsim.training.forms.costs import CostDefinition
 from snsim.training.forms.update_rules import UpdateDefinition
@@ -274,8 +276,12 @@ def shelves() -> Shelves:
 def lisp_functions() -> Shelf[Procedure]:
     """Return the functions of the Lisp and those that networks and SN-2.8 add."""
     functions = CORE.child()
-    for entry in [*(entry for entry in SN28 if IN_EVERY_PROGRAM.entry(entry.name) is None), *IN_EVERY_PROGRAM]:
-        functions.add(entry.name, entry.value, entry.doc)
+    for entry in SN28:
+        if entry.name != "libload":
+            functions.add(entry.name, entry.value, entry.doc)
+    libload = switching(sn28_libload.libload, sn28_libload.is_library)
+    libload.__doc__ = f"{sn28_libload.libload.__doc__}; that of a library of Lush changes the program to Lush"
+    function("libload", interpreter=True, shelf=functions)(libload)
     for name, (body, _) in net_form.lisp_functions().items():
         function(name, shelf=functions, makes=True)(body)
     return functions

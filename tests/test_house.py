@@ -71,6 +71,7 @@ LAW: dict[str, set[str]] = {
     },
     "learning": {"training"},  # the old path of training, for plug-ins
     "plugins": {"errors", "language", "data", "network", "engines", "training"},
+    "runtime": {"errors", "protected_files", "atomic_files", "registry", "input_files", "language", "data"},
     "sn28": {
         "errors",
         "protected_files",
@@ -82,9 +83,10 @@ LAW: dict[str, set[str]] = {
         "data",
         "network",
         "engines",
+        "runtime",
     },
-    "lush": {"errors", "registry", "input_files", "language", "sn28"},
-    "program": {"errors", "registry", "language", "network", "training", "sn28", "lush"},
+    "lush": {"errors", "registry", "input_files", "language", "data", "engines", "runtime"},
+    "program": {"errors", "registry", "language", "network", "training", "runtime", "sn28", "lush"},
     "run_folder": {
         "operating_system",
         "errors",
@@ -128,7 +130,7 @@ LAW: dict[str, set[str]] = {
         "program",
         "runs",
     },
-    "convert": {"errors", "text_table", "registry", "language", "network", "sn28", "program"},
+    "convert": {"errors", "text_table", "registry", "language", "network", "runtime", "sn28", "program"},
     "reports": {
         "errors",
         "protected_files",
@@ -263,6 +265,7 @@ LAW: dict[str, set[str]] = {
         "data",
         "network",
         "training",
+        "runtime",
         "sn28",
         "program",
         "run_folder",

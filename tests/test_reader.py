@@ -101,6 +101,7 @@ def test_what_is_read(text, expected):
         ("{a", 1, 1, "no matching }"),
         ("^Pf", 1, 1, "CIRCUMFLEX ACCENT"),
         ("#{ c", 1, 1, "NUMBER SIGN"),
+        ("(f #{ c #})", 1, 4, "C code has no meaning in a program of SN"),
         (":(a) :b", 1, 4, "the name of a slot must follow"),
         ("(b :(a))", 1, 7, "the name of a slot must follow"),
         (": a", 1, 1, "COLON"),
@@ -262,7 +263,9 @@ ATOMS = {"NUMBER": read_number, "STRING": read_string, "SCOPE": read_scope, "SYM
 SIGNS = {"QUOTE": "quote", "BACKQUOTE": "backquote", "COMMA": "unquote", "SPLICE": "unquote-splice", "TILDE": "null"}
 BLANKS = st.sampled_from([" ", "\n", "\t ", " ; a comment (\n", "\n#? help\n", " #! shell !# "])
 NUMBERS = st.sampled_from(["1", "-2.5", "+.5", "1e3", "0x1A", "1e999", "-0", "007."])
-SINGLE = NUMBERS | st.sampled_from(["a", "A_b", "x|Y z|", ":o:s", "#{ int x[3]; # } #}", '"s\\n"', "()", "1+", "[f 1 2]", "[i@ 3]"])
+SINGLE = NUMBERS | st.sampled_from(
+    ["a", "A_b", "x|Y z|", ":o:s", "#{ int x[3]; # } #}", '"s\\n"', "()", "1+", "[f 1 2]", "[i@ 3]"]
+)
 
 
 @st.composite
@@ -352,7 +355,7 @@ def slowly(source, tokens):
 @settings(max_examples=300)
 @given(texts())
 def test_runs_of_atoms_lists_and_matrices_are_read_as_one_by_one(text):
-    source = Source("t.sn", text)
+    source = Source("t.lsh", text)
     tokens = list(lark_parser().lex(text))
     assert [(kind, span.start, span.end) for kind, span in read_tokens(source)] == [
         (token.type, token.start_pos, token.end_pos) for token in tokens

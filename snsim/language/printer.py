@@ -10,7 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snsim.language.forms import BACKQUOTE, NIL, QUOTE, SPLICE, UNQUOTE, Form, MatrixValue, Pair, Symbol, as_matrix, fold
+from snsim.language.forms import (
+    BACKQUOTE,
+    NIL,
+    QUOTE,
+    SPLICE,
+    UNQUOTE,
+    Form,
+    MatrixValue,
+    Pair,
+    Symbol,
+    as_matrix,
+    fold,
+)
 from snsim.language.literals import MATRIX_TYPES, printed_string, string_text, symbol_text
 from snsim.language.quasiquote import QuoteContext, argument_of
 

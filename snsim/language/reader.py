@@ -38,6 +38,11 @@ _BRACE = re.compile("[{}]")
 _DASHES = {ord(sign): "-" for sign in "\u2010\u2011\u2012\u2013\u2014\u2212"}  # dashes and the minus sign
 
 
+def is_lush(source: Source) -> bool:
+    """Return whether a text is a program of Lush, SN's successor: its name ends in `.lsh`."""
+    return source.name.endswith(".lsh")
+
+
 class UnfinishedFormError(SnError):
     """Raised when the text ends inside a form. A prompt then reads more of it."""
 
@@ -596,6 +601,12 @@ class FormReader:
         if kind == "SYMBOL":
             self._symbols[written] = value
         elif kind in ("SCOPE", "CODE"):
+            if kind == "CODE" and not is_lush(self._source):
+                raise fail(
+                    "C code has no meaning in a program of SN",
+                    span,
+                    hint="it was for SN's compiler: take it out; a program of Lush has the suffix .lsh",
+                )
             value.span = span
         return value
 
@@ -611,7 +622,9 @@ class FormReader:
         also = () if last is first else (("the innermost that is open", last.span),)
         if break_in is not None:
             also = (("this form, at the beginning of a line, would be inside it", break_in.span),)
-        ends = "".join({"OPEN": ")", "SCOPE_OPEN": ")", "HASH": "#]"}.get(token.type, "]") for token in reversed(brackets))
+        ends = "".join(
+            {"OPEN": ")", "SCOPE_OPEN": ")", "HASH": "#]"}.get(token.type, "]") for token in reversed(brackets)
+        )
         return UnfinishedFormError(
             Fault(
                 f"this {sign} is never closed",

@@ -1,19 +1,18 @@
 """Run programs of Lush, SN's successor: idx objects, their words, and gblearn2's modules on top of them."""
 
 from snsim.lush import arithmetic_words, idx_words, language, loops, matrix_files, modules, typed_words
-from snsim.lush.dialect import IN_EVERY_PROGRAM, begin, is_lush
+from snsim.lush.dialect import begin, switching
 from snsim.lush.vocabulary import LUSH
 
 __all__ = [
-    "IN_EVERY_PROGRAM",
     "LUSH",
     "arithmetic_words",
     "begin",
     "idx_words",
-    "is_lush",
     "language",
     "loops",
     "matrix_files",
+    "switching",
     "modules",
     "typed_words",
 ]

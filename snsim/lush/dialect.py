@@ -6,24 +6,22 @@ programs of SN do not change.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snsim.errors import Source
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Pair
-from snsim.language.procedures import CallError, Primitive, Procedure, function
+from snsim.language.procedures import CallError, Primitive, Procedure
 from snsim.lush.idx import Idx
 from snsim.lush.modules.built_in import install_classes
 from snsim.lush.modules.nets import ABSENT
 from snsim.lush.vocabulary import LUSH
 from snsim.registry import Shelf
-from snsim.sn28 import libload as sn28_libload
-from snsim.sn28.net.kernels import KERNELS
-from snsim.sn28.runtime.file_lookup import ProgramFiles
+from snsim.runtime.file_lookup import ProgramFiles
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -32,12 +30,7 @@ SUFFIX = ".lsh"
 _FOLDERS = {"gblearn2", "libidx"}  # of Lush's libraries that are built in
 _FILES = {"dsource-mnist", "dsource-image"}  # files of gblearn2 that programs load from elsewhere
 
-IN_EVERY_PROGRAM: Shelf[Procedure] = Shelf("function")  # words of Lush that programs of SN have too
-
-
-def is_lush(source: Source) -> bool:
-    """Return whether a text is a program of Lush by its name."""
-    return source.name.endswith(SUFFIX)
+Libload = Callable[..., Form]  # (interpreter, name, again)
 
 
 def begin(interpreter: Interpreter) -> None:
@@ -105,27 +98,28 @@ def _idx_of_literal(array: np.ndarray) -> Idx:
     return Idx.of(array)
 
 
-@function("libload", interpreter=True, shelf=IN_EVERY_PROGRAM)
-def libload(interpreter: Interpreter, name: Form, again: Form = NIL) -> Form:
-    """(libload "sn28/sn28ite"): chooses a kernel; (libload "file" [t]): loads a file, but a second time only with t
+def switching(libload: Libload, is_library: Callable[[str], bool]) -> Libload:
+    """Return SN's `libload` for every program: with the name of a library of Lush it gives the program Lush's words.
 
-    (libload "gblearn2/...") and (libload "libidx/...") give the program the words of Lush.
+    `is_library` tells the names of SN's own libraries. In a program of Lush another name that is no file is refused.
     """
-    file_name = text("libload", name)
-    path = PurePosixPath(file_name)
-    stem = path.name.removesuffix(SUFFIX)
-    if _FOLDERS & set(path.parts[:-1]) or stem in _FILES:
-        begin(interpreter)
-        return file_name
-    built_in = stem in KERNELS or stem in sn28_libload.LIBRARIES
-    if speaks_lush(interpreter) and not built_in and not _is_file(interpreter, file_name):
-        raise CallError(
-            f"there is no library {file_name} here; of Lush's libraries there are SN-2.8's, libidx and gblearn2",
-            0,
-            "take the line out if the program needs no word of it, or put the file beside the program",
-        )
-    return sn28_libload.libload(interpreter, file_name, again)
+
+    def switching_libload(interpreter: Interpreter, name: Form, again: Form = NIL) -> Form:
+        file_name = text("libload", name)
+        path = PurePosixPath(file_name)
+        if _FOLDERS & set(path.parts[:-1]) or path.name.removesuffix(SUFFIX) in _FILES:
+            begin(interpreter)
+            return file_name
+        if speaks_lush(interpreter) and not is_library(file_name) and not _is_file(interpreter, file_name):
+            raise CallError(
+                f"there is no library {file_name} here; of Lush's libraries there are SN-2.8's, libidx and gblearn2",
+                0,
+                "take the line out if the program needs no word of it, or put the file beside the program",
+            )
+        return libload(interpreter, name, again)
+
+    return switching_libload
 
 
 def _is_file(interpreter: Interpreter, file_name: str) -> bool:
-    return interpreter.part(ProgramFiles).find(file_name, *sn28_libload.SUFFIXES) is not None
+    return interpreter.part(ProgramFiles).find(file_name, SUFFIX, ".sn", ".tl") is not None

@@ -10,8 +10,8 @@ from snsim.language.forms import Form, Pair, Symbol
 from snsim.language.procedures import CallError
 from snsim.lush.idx import Idx
 from snsim.lush.vocabulary import special_word
-from snsim.sn28.runtime.file_lookup import ProgramFiles
-from snsim.sn28.runtime.matrix_files import SUFFIX, parse_matrix
+from snsim.runtime.file_lookup import ProgramFiles
+from snsim.runtime.matrix_files import SUFFIX, parse_matrix
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -188,8 +188,8 @@ def is_complete(text: str) -> bool:
 
 def close(session: Session) -> None:
     """Save the windows that words of SN drew, if they drew any."""
+    from snsim.runtime.host import host_of
     from snsim.sn28.graphics.saved_windows import save_pictures, windows
-    from snsim.sn28.runtime.host import host_of
 
     host = session.interpreter.part(host_of)
     if windows(session.interpreter) and host.output is not None and host.pictures is not None:

@@ -4,6 +4,8 @@ The functions that a program may replace are looked up by name at each call (`in
 that words keep between calls is a part of the interpreter (`interpreter.part`).
 """
 
+from snsim.runtime import matrix_files, random_numbers, system, text_files
+from snsim.runtime.vocabulary import SN28
 from snsim.sn28 import libload
 from snsim.sn28.codebooks import (
     codebook_files,
@@ -44,8 +46,6 @@ from snsim.sn28.net import (
     weight_files,
     weight_vectors,
 )
-from snsim.sn28.runtime import matrix_files, random_numbers, system, text_files
-from snsim.sn28.runtime.vocabulary import SN28
 
 __all__ = [
     "SN28",

@@ -18,10 +18,10 @@ from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form, Symbol, symbol
 from snsim.language.printer import number_text
 from snsim.language.procedures import CallError
+from snsim.runtime.random_numbers import RandomGenerator
+from snsim.runtime.settings import Settings, number_in, training_range
+from snsim.runtime.vocabulary import SN28, word
 from snsim.sn28.learning.performance import log_line
-from snsim.sn28.runtime.random_numbers import RandomGenerator
-from snsim.sn28.runtime.settings import Settings, number_in, training_range
-from snsim.sn28.runtime.vocabulary import SN28, word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -21,6 +21,8 @@ import numpy as np
 
 from snsim.language.forms import NIL, QUOTE, Form, Pair, Symbol, symbol
 from snsim.language.procedures import TRUE, CallError, Function, Procedure
+from snsim.runtime.settings import DESIRED, INPUT, NET, OUTPUT
+from snsim.runtime.vocabulary import SN28
 from snsim.sn28.net.adjacency import Edges, Memory, Units, as_memory
 from snsim.sn28.net.arguments import Arguments
 from snsim.sn28.net.netspace import BACKSUM, EPSILON, GGRAD, GRAD, SQBACKSUM, SUM, VAL, Netspace
@@ -37,8 +39,6 @@ from snsim.sn28.net.nlf import (
     Threshold,
     Zero,
 )
-from snsim.sn28.runtime.settings import DESIRED, INPUT, NET, OUTPUT
-from snsim.sn28.runtime.vocabulary import SN28
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -22,8 +22,8 @@ from snsim.language.builtins.matrices import matrix
 from snsim.language.builtins.strings import text
 from snsim.language.forms import Form, Pair, Symbol
 from snsim.language.procedures import CallError, alias
-from snsim.sn28.runtime.file_lookup import ProgramFiles
-from snsim.sn28.runtime.vocabulary import SN28, special_word, word
+from snsim.runtime.file_lookup import ProgramFiles
+from snsim.runtime.vocabulary import SN28, special_word, word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
