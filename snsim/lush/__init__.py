@@ -12,7 +12,7 @@ __all__ = [
     "language",
     "loops",
     "matrix_files",
-    "switching",
     "modules",
+    "switching",
     "typed_words",
 ]

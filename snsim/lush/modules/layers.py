@@ -25,7 +25,7 @@ from snsim.lush.modules.convolution import (
 )
 from snsim.lush.modules.roots import BBPROP, BPROP, FPROP, MODULE, GbModule, Idx3Module, WithParameters, check_shape
 from snsim.lush.modules.states_and_params import PARAM, STATES, Param, State, allocate, state
-from snsim.sn28.runtime.random_numbers import RandomGenerator
+from snsim.runtime.random_numbers import RandomGenerator
 
 _F = np.float32
 

@@ -28,7 +28,7 @@ from snsim.lush.modules.costs import DESIRED
 from snsim.lush.modules.roots import FPROP
 from snsim.lush.modules.states_and_params import State, state
 from snsim.lush.storing import store
-from snsim.sn28.runtime.random_numbers import RandomGenerator
+from snsim.runtime.random_numbers import RandomGenerator
 
 _F = np.float32
 _SIZE, _SEEK = symbol("size"), symbol("seek")

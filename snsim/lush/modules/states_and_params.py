@@ -39,8 +39,8 @@ from snsim.lush.modules.built_in import (
     vector,
 )
 from snsim.lush.storing import convert
-from snsim.sn28.runtime.file_lookup import ProgramFiles
-from snsim.sn28.runtime.matrix_files import SUFFIX, encode_matrix, parse_matrix
+from snsim.runtime.file_lookup import ProgramFiles
+from snsim.runtime.matrix_files import SUFFIX, encode_matrix, parse_matrix
 
 _F = np.float32
 _X, _DX, _DDX = symbol("x"), symbol("dx"), symbol("ddx")
