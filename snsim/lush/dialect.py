@@ -16,6 +16,7 @@ import numpy as np
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Pair
 from snsim.language.procedures import CallError, Primitive, Procedure
+from snsim.lush.absent import absent
 from snsim.lush.idx import Idx
 from snsim.lush.modules.built_in import install_classes
 from snsim.lush.modules.nets import ABSENT
@@ -37,6 +38,7 @@ def begin(interpreter: Interpreter) -> None:
     """Give a program the words of Lush from now on; what it reads from now on holds idx in place of matrices."""
     if not speaks_lush(interpreter):
         interpreter.use_functions(lush_functions(interpreter.functions))
+        interpreter.absent = {**interpreter.absent, **absent()}
         interpreter.read_form = with_idx
         install_classes(interpreter)
         interpreter.absent = {**interpreter.absent, **ABSENT}
