@@ -18,7 +18,7 @@ from torch import Tensor
 
 from snsim.errors import SnError, Source
 from snsim.language.forms import symbol
-from snsim.language.objects import Object, send
+from snsim.language.objects import send
 from snsim.lush import begin
 from snsim.lush.idx import Idx
 from snsim.lush.modules.built_in import CLASSES, make
