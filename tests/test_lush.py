@@ -7,6 +7,7 @@ import gzip
 import io
 import re
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,9 +20,12 @@ from snsim.formatter.format import formatted
 from snsim.language.limits import ACTING
 from snsim.lush import LUSH, arithmetic
 from snsim.lush.idx import Idx, narrow, select, transpose, unfold
-from snsim.program import Host, make_interpreter, new_shelves, read_program
+from snsim.program import Host, make_interpreter, new_shelves, read_program, scratch
 
-PROGRAMS = ("idx-loops", "idx-tables")  # those that need no module of gblearn2
+PROGRAMS = (
+    *("idx-loops", "idx-tables", "xor-modules", "sources-and-costs", "own-module"),
+    pytest.param("conv16", marks=pytest.mark.slow),
+)
 
 
 def printed(text, name="program.lsh", **more):
@@ -47,10 +51,11 @@ def fault(text, name="program.lsh"):
 
 @needs_reference("gblearn2-programs")
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_program_prints_what_the_original_printed(program):
+def test_a_program_prints_what_the_original_printed(program, tmp_path):
     path = REFERENCE / "gblearn2-programs" / f"{program}.lsh"
     port = io.StringIO()
-    read_program(path, port=port, limits=ACTING)
+    with scratch() as host:
+        read_program(path, port=port, limits=ACTING, around=replace(host, output=lambda: tmp_path))
     assert port.getvalue() == path.with_suffix(".expected").read_text()
 
 

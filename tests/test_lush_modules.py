@@ -1,6 +1,6 @@
 """gblearn2's classes: gradients and second derivatives against autograd in float64, and what the reference states.
 
-The numbers to the last bit are tested by the original's own output: test_lush_programs.py.
+The numbers to the last bit are tested by the original's own output: test_lush.py.
 """
 
 from __future__ import annotations
