@@ -23,8 +23,7 @@ from snsim.language.includes import include
 from snsim.language.interpreter import Word
 from snsim.language.limits import Limits
 from snsim.language.procedures import Procedure, function
-from snsim.language.reader import is_lush
-from snsim.language.source_files import FileAccess, read_source
+from snsim.language.source_files import FileAccess, is_lush, read_source
 from snsim.lush import begin, switching
 from snsim.network import net_form
 from snsim.network.net import Net

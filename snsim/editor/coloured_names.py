@@ -6,6 +6,7 @@ from functools import cache
 
 from snsim.glossary.clauses import clauses
 from snsim.language.procedures import Special
+from snsim.lush import LUSH
 from snsim.network.schemes import SCHEMES
 from snsim.program import lisp_functions, shelves
 
@@ -17,7 +18,7 @@ KINDS = (WORD, SPECIAL, SCHEME, CLAUSE, FUNCTION)
 @cache
 def heads() -> dict[str, str]:
     """Return the kind of each name that has a meaning at the head of a form."""
-    functions = list(lisp_functions())
+    functions = [*lisp_functions(), *LUSH]
     by_kind = {
         WORD: [entry.name for entry in shelves().words],
         SPECIAL: [entry.name for entry in functions if isinstance(entry.value, Special)],

@@ -26,6 +26,7 @@ from snsim.language.literals import (
 )
 from snsim.language.parser import FormParser, UnexpectedTokenError, grammar
 from snsim.language.quasiquote import QuoteContext
+from snsim.language.source_files import is_lush
 
 Warn = Callable[[Fault], None]
 
@@ -36,11 +37,6 @@ _OBSOLETE = {  # characters that SN gave a meaning, and the remedy
 
 _BRACE = re.compile("[{}]")
 _DASHES = {ord(sign): "-" for sign in "\u2010\u2011\u2012\u2013\u2014\u2212"}  # dashes and the minus sign
-
-
-def is_lush(source: Source) -> bool:
-    """Return whether a text is a program of Lush, SN's successor: its name ends in `.lsh`."""
-    return source.name.endswith(".lsh")
 
 
 class UnfinishedFormError(SnError):
