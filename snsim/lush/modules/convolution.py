@@ -115,7 +115,8 @@ def window_sums(
         np.multiply(inputs, weights, out=products)
         if squared:
             np.multiply(products, weights, out=products)
-        out[group.ends] = ordered_sum(products.reshape(-1, ends, places)).reshape(ends, *out.shape[1:])
+        sums = ordered_sum(products.reshape(-1, ends, places)).reshape(ends, *out.shape[1:])
+        out[slice(None) if ends == len(out) else group.ends] = sums
 
 
 def spread_sums(

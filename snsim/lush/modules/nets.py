@@ -65,13 +65,22 @@ class Chain(WithParameters, Idx3Module):
 
     parts: ClassVar[tuple[str, ...]] = ()
     forget_order: ClassVar[tuple[str, ...]] = ()
+    module_slots: ClassVar[dict[str, Symbol]] = {}
+    state_slots: ClassVar[list[Symbol]] = []
+
+    def __init_subclass__(cls) -> None:
+        cls.module_slots = {part: symbol(f"{part}-module") for part in cls.parts}
+        cls.state_slots = [symbol(f"{part}-state") for part in cls.parts[:-1]]
 
     def module(self, part: str) -> Form:
-        return self.get(symbol(f"{part}-module"))
+        """Return the module of a part."""
+        self.store()
+        return self.slots[self.module_slots[part]]
 
     def states(self, source: State, out: State) -> list[Form]:
         """Return input, states between the modules, and output."""
-        return [source, *(self.get(symbol(f"{part}-state")) for part in self.parts[:-1]), out]
+        self.store()
+        return [source, *[self.slots[slot] for slot in self.state_slots], out]
 
     def put(self, part: str, module: Object) -> None:
         """Set the slots of a module and of the state behind it."""
