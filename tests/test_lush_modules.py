@@ -714,6 +714,16 @@ ERRORS = [
     ),
     ("(==> m fprop s 5)", "idx3-module fprop: out is 5, not an idx3-state", "idx3-ddstate"),
     ("(==> m bprop (new idx3-state 1 1 1) s)", "in is an object of class idx3-state, not an idx3-dstate", "ddstate"),
+    (
+        "(let ((l (new f-layer 1 1 1 1 m p))) (==> l fprop s s) (==> s resize 1 2 2) (==> l bprop s s))",
+        "this input gives 1 x 2 x 2",
+        "send fprop first",
+    ),
+    (
+        "(let ((l (new f-layer 1 1 1 1 m p))) (setq :l:bias (new idx1-ddstate 3)) (==> l fprop s s) (==> l bprop s s))",
+        "do not fit together",
+        "leave the sizes",
+    ),
     ("(==> m forwards s s)", "class idx3-module has no method forwards", "its methods are"),
     ("(==> m fpropp s s)", "class idx3-module has no method fpropp", "did you mean fprop?"),
     (":s:y", "an object of class idx3-ddstate has no slot y", "x"),

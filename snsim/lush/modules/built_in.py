@@ -213,6 +213,13 @@ class Message(BuiltInMethod):
                     result = self.function(receiver, *values)
         except FloatingPointError as error:
             raise floating_exception(str(error)) from None
+        except (ValueError, IndexError) as error:  # of NumPy: a slot holds an idx of other sizes than it was made with
+            kind = "" if receiver.kind is None else f"{receiver.kind.name} "
+            raise CallError(
+                f"{kind}{self.name}: the sizes of its slots and arguments do not fit together: {error}",
+                None,
+                "send fprop first, with the same states, and leave the sizes of the slots as they were made",
+            ) from None
         return NIL if result is None else lisp_value(result)
 
     def _wrong(self, receiver: Object, i: int, argument: Form) -> CallError:

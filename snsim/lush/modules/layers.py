@@ -13,6 +13,7 @@ from snsim.language.objects import Object
 from snsim.language.procedures import CallError
 from snsim.lush.arithmetic import Floats, ordered_sum
 from snsim.lush.idx import Idx
+from snsim.lush.idx import shown as shown_sizes
 from snsim.lush.modules.built_in import INTEGERS, NUMBER, WHOLE, Slot, built_in_class, constructor, message, vector
 from snsim.lush.modules.convolution import (
     Group,
@@ -50,18 +51,22 @@ class Layer(WithParameters, Idx3Module):
         self.sum = self.new(STATES[3, 2], float(thickness), float(max(si, 1)), float(max(sj, 1)))
         self.squash = squash
 
-    def squash_out(self, out: State) -> None:
-        self.send(self.squash, FPROP, self.sum, out)
+    def squash_out(self, sums: State, out: State) -> None:
+        self.send(self.squash, FPROP, sums, out)
 
-    def unsquash(self, out: State) -> Floats:
-        """Return the gradient of the sum."""
-        self.send(self.squash, BPROP, self.sum, out)
-        return self.sum.dx.array
+    def unsquash(self, out: State, sizes: tuple[int, ...]) -> Floats:
+        """Return the gradient of the sum; CallError if it has other sizes than these."""
+        sums = self.sum
+        check_sizes_of_sum(sums.x.sizes, sizes)
+        self.send(self.squash, BPROP, sums, out)
+        return sums.dx.array
 
-    def unsquash_curvature(self, out: State) -> Floats:
-        """Return the second derivative of the sum."""
-        self.send(self.squash, BBPROP, self.sum, out)
-        return self.sum.ddx.array
+    def unsquash_curvature(self, out: State, sizes: tuple[int, ...]) -> Floats:
+        """Return the second derivative of the sum; CallError if it has other sizes than these."""
+        sums = self.sum
+        check_sizes_of_sum(sums.x.sizes, sizes)
+        self.send(self.squash, BBPROP, sums, out)
+        return sums.ddx.array
 
     def draw(self, count: int) -> np.ndarray:
         """Return so many uniform random numbers from 0 to 1, in double precision."""
@@ -73,6 +78,16 @@ class Layer(WithParameters, Idx3Module):
         """(==> layer set-squash module): replaces the module that squashes the sums"""
         self.squash = squash
         return NIL
+
+
+def check_sizes_of_sum(sizes: tuple[int, ...], needed: tuple[int, ...]) -> None:
+    """CallError if the sums of the last fprop were those of an input of another size."""
+    if sizes != needed:
+        raise CallError(
+            f"the sums of the last fprop have the sizes {shown_sizes(sizes)}; this input gives {shown_sizes(needed)}",
+            None,
+            "send fprop first, with the same input",
+        )
 
 
 def check_maps(layer: str, source: State, maps: int) -> None:
@@ -116,14 +131,14 @@ class FLayer(Layer):
     @message("fprop", state(3), state(3))
     def fprop(self, source: State, out: State) -> Form:
         """(==> layer fprop in out): out = squash(weight in + bias), inputs ascending, then the bias"""
-        weight, x = self.weight.x.array, source.x.array
+        weight, x, state_of_sums = self.weight.x.array, source.x.array, self.sum
         check_maps("f-layer", source, weight.shape[1])
-        self.sum.fit((len(weight), *x.shape[1:]))
+        state_of_sums.fit((len(weight), *x.shape[1:]))
         self.interpreter.budget.compute(weight.size * x[0].size)
         terms = np.multiply(weight.T[:, :, None], x.reshape(len(x), 1, -1), order="C")
         sums = ordered_sum(terms) + self.bias.x.array[:, None]
-        self.sum.x.array[...] = sums.reshape(-1, *x.shape[1:])
-        self.squash_out(out)
+        state_of_sums.x.array[...] = sums.reshape(-1, *x.shape[1:])
+        self.squash_out(state_of_sums, out)
         return NIL
 
     @message("bprop", state(3, 1), state(3, 1))
@@ -131,9 +146,9 @@ class FLayer(Layer):
         """(==> layer bprop in out): sets in:dx, adds to the gradients of weight and bias"""
         check_maps("f-layer", source, self.weight.x.sizes[1])
         check_shape("bprop", source.dx, source.x)
-        errors, x = self.unsquash(out), source.x.array
+        weight, x = self.weight.x.array, source.x.array
+        errors = self.unsquash(out, (len(weight), *x.shape[1:]))
         self._add("dx", errors, x, False)
-        weight = self.weight.x.array
         terms = weight[:, :, None] * errors.reshape(len(errors), 1, -1)
         source.dx.array[...] = ordered_sum(terms).reshape(x.shape)
         return NIL
@@ -143,9 +158,9 @@ class FLayer(Layer):
         """(==> layer bbprop in out): sets in:ddx, adds to the second derivatives of weight and bias"""
         check_maps("f-layer", source, self.weight.x.sizes[1])
         check_shape("bbprop", source.ddx, source.x)
-        errors, x = self.unsquash_curvature(out), source.x.array
+        weight, x = self.weight.x.array, source.x.array
+        errors = self.unsquash_curvature(out, (len(weight), *x.shape[1:]))
         self._add("ddx", errors, x, True)
-        weight = self.weight.x.array
         terms = (weight * weight)[:, :, None] * errors.reshape(len(errors), 1, -1)
         source.ddx.array[...] = ordered_sum(terms).reshape(x.shape)
         return NIL
@@ -270,49 +285,54 @@ class CLayer(Layer):
         Each sum: rows of the table in order, kernel rows, kernel columns, then the bias.
         """
         self.rows()
-        kernel, x = self.kernel.x.array, source.x.array
-        self._check_input(source)
-        _, ki, kj = kernel.shape
-        ri, rj = self.step
-        rows, columns = (x.shape[1] - ki) // ri + 1, (x.shape[2] - kj) // rj + 1
-        self.sum.fit((self.thickness, rows, columns))
-        self.interpreter.budget.compute(kernel.size * rows * columns)
-        sums = self.sum.x.array
-        window_sums(self.scratch, x, kernel, self.forward, (ri, rj), sums)
+        kernel, x, step, state_of_sums = self.kernel.x.array, source.x.array, self.step, self.sum
+        sizes = self._output_sizes(x.shape, kernel.shape, step)
+        state_of_sums.fit(sizes)
+        self.interpreter.budget.compute(kernel.size * sizes[1] * sizes[2])
+        sums = state_of_sums.x.array
+        window_sums(self.scratch, x, kernel, self.forward, step, sums)
         sums += self.bias.x.array[:, None, None]
-        self.squash_out(out)
+        self.squash_out(state_of_sums, out)
         return NIL
 
     @message("bprop", state(3, 1), state(3, 1))
     def bprop(self, source: State, out: State) -> Form:
         """(==> layer bprop in out): sets in:dx, adds to the gradients of kernel and bias"""
-        table = self.rows()
-        self._check_input(source)
+        table, kernel, step, scratch = self.rows(), self.kernel, self.step, self.scratch
         check_shape("bprop", source.dx, source.x)
-        errors = self.unsquash(out)
-        bias, kernel = self.bias.dx.array, self.kernel.x.array
-        self.interpreter.budget.compute(2 * kernel.size * errors[0].size)
+        sizes = self._output_sizes(source.x.sizes, kernel.x.sizes, step)
+        errors, bias = self.unsquash(out, sizes), self.bias.dx.array
+        self.interpreter.budget.compute(2 * kernel.x.size * errors[0].size)
         bias[...] = added_over_places(bias, errors)
-        add_kernel_gradient(self.scratch, source.x.array, errors, table, self.step, self.kernel.dx.array)
-        spread_sums(self.scratch, errors, kernel, self.backward, self.step, source.dx.array)
+        add_kernel_gradient(scratch, source.x.array, errors, table, step, kernel.dx.array)
+        spread_sums(scratch, errors, kernel.x.array, self.backward, step, source.dx.array)
         return NIL
 
     @message("bbprop", state(3, 2), state(3, 2))
     def bbprop(self, source: State, out: State) -> Form:
         """(==> layer bbprop in out): sets in:ddx, adds to the second derivatives of kernel and bias"""
-        table, x = self.rows(), source.x.array
-        self._check_input(source)
+        table, kernel, step, scratch = self.rows(), self.kernel, self.step, self.scratch
         check_shape("bbprop", source.ddx, source.x)
-        errors = self.unsquash_curvature(out)
-        bias, kernel = self.bias.ddx.array, self.kernel.x.array
-        self.interpreter.budget.compute(2 * kernel.size * errors[0].size)
+        sizes = self._output_sizes(source.x.sizes, kernel.x.sizes, step)
+        errors, bias, x = self.unsquash_curvature(out, sizes), self.bias.ddx.array, source.x.array
+        self.interpreter.budget.compute(2 * kernel.x.size * errors[0].size)
         bias[...] = added_over_places(bias, errors)
-        add_kernel_gradient(self.scratch, x * x, errors, table, self.step, self.kernel.ddx.array)
-        spread_sums(self.scratch, errors, kernel, self.backward, self.step, source.ddx.array, squared=True)
+        add_kernel_gradient(scratch, x * x, errors, table, step, kernel.ddx.array)
+        spread_sums(scratch, errors, kernel.x.array, self.backward, step, source.ddx.array, squared=True)
         return NIL
 
-    def _check_input(self, source: State) -> None:
-        maps, *sizes = source.x.sizes
+    def _output_sizes(
+        self, input_sizes: tuple[int, ...], kernel_sizes: tuple[int, ...], step: tuple[int, int]
+    ) -> tuple[int, int, int]:
+        """Return the sizes of the sums for an input of these sizes; CallError if it does not fit."""
+        (maps, h, w), (_, ki, kj), (ri, rj) = input_sizes, kernel_sizes, step
+        if maps <= self.highest or h < ki or w < kj or (h - ki) % ri or (w - kj) % rj:
+            self._refuse_input(maps, (h, w), (ki, kj), step)
+        return self.thickness, (h - ki) // ri + 1, (w - kj) // rj + 1
+
+    def _refuse_input(
+        self, maps: int, sizes: tuple[int, int], kernels: tuple[int, int], steps: tuple[int, int]
+    ) -> None:
         highest = self.highest
         if highest >= maps:
             raise CallError(
@@ -321,7 +341,7 @@ class CLayer(Layer):
                 0,
                 f"give an input of at least {highest + 1} maps",
             )
-        for size, kernel, step, name in zip(sizes, self.kernel.x.sizes[1:], self.step, ("rows", "columns")):
+        for size, kernel, step, name in zip(sizes, kernels, steps, ("rows", "columns")):
             if size < kernel:
                 raise CallError(
                     f"c-layer: Index dimension does not match size and step: the input has {size} {name}, the kernel "
@@ -397,27 +417,29 @@ class SLayer(Layer):
     def fprop(self, source: State, out: State) -> Form:
         """(==> layer fprop in out): out = squash(coeff * block sum + bias), blocks row after row"""
         x, coeff = source.x.array, self.coeff.x.array
-        self._check_input(source, len(coeff))
-        ki, kj = self.stridei, self.stridej
+        sub, state_of_sums = self.sub, self.sum
+        _, ki, kj = self._block(source, len(coeff))
         self.interpreter.budget.compute(x.size)
         sums = x[:, ::ki, ::kj].copy()
         for i in range(ki):
             for j in range(kj):
                 if i or j:
                     sums += x[:, i::ki, j::kj]
-        self.sub.fit(sums.shape)
-        self.sum.fit(sums.shape)
-        self.sub.x.array[...] = sums
-        self.sum.x.array[...] = sums * coeff[:, None, None] + self.bias.x.array[:, None, None]
-        self.squash_out(out)
+        sub.fit(sums.shape)
+        state_of_sums.fit(sums.shape)
+        sub.x.array[...] = sums
+        sums *= coeff[:, None, None]
+        np.add(sums, self.bias.x.array[:, None, None], out=state_of_sums.x.array)
+        self.squash_out(state_of_sums, out)
         return NIL
 
     @message("bprop", state(3, 1), state(3, 1))
     def bprop(self, source: State, out: State) -> Form:
         """(==> layer bprop in out): sets in:dx, adds to the gradients of coeff and bias"""
-        self._check_input(source, self.coeff.x.sizes[0])
+        sub, coeff = self.sub.x.array, self.coeff.x.array
+        sizes, *_ = self._block(source, len(coeff))
         check_shape("bprop", source.dx, source.x)
-        errors, sub, coeff = self.unsquash(out), self.sub.x.array, self.coeff.x.array
+        errors = self.unsquash(out, sizes)
         self._add("dx", errors, sub * errors)
         self._spread(self.sub.dx, errors * coeff[:, None, None], source.dx)
         return NIL
@@ -425,9 +447,10 @@ class SLayer(Layer):
     @message("bbprop", state(3, 2), state(3, 2))
     def bbprop(self, source: State, out: State) -> Form:
         """(==> layer bbprop in out): sets in:ddx, adds to the second derivatives of coeff and bias"""
-        self._check_input(source, self.coeff.x.sizes[0])
+        sub, coeff = self.sub.x.array, self.coeff.x.array
+        sizes, *_ = self._block(source, len(coeff))
         check_shape("bbprop", source.ddx, source.x)
-        errors, sub, coeff = self.unsquash_curvature(out), self.sub.x.array, self.coeff.x.array
+        errors = self.unsquash_curvature(out, sizes)
         self._add("ddx", errors, (sub * sub) * errors)
         self._spread(self.sub.ddx, errors * (coeff * coeff)[:, None, None], source.ddx)
         return NIL
@@ -448,21 +471,23 @@ class SLayer(Layer):
         else:  # a window whose elements do not stand one after the other
             source.array[...] = values.repeat(self.stridei, axis=1).repeat(self.stridej, axis=2)
 
-    def _check_input(self, source: State, thickness: int) -> None:
-        maps, *sizes = source.x.sizes
+    def _block(self, source: State, thickness: int) -> tuple[tuple[int, ...], int, int]:
+        """Return the sizes of the sums, and those of a block; CallError if the input does not fit."""
+        (maps, *sizes), block = source.x.sizes, (self.stridei, self.stridej)
         if maps != thickness:
             raise CallError(
                 f"s-layer: looping dimensions are different: the input has {maps} maps, the layer {thickness}",
                 0,
                 f"give an input of {thickness} maps, or make the layer for {maps}",
             )
-        for size, step, name in zip(sizes, (self.stridei, self.stridej), ("rows", "columns")):
+        for size, step, name in zip(sizes, block, ("rows", "columns")):
             if size % step:
                 raise CallError(
                     f"s-layer: inconsistent input size and subsampling ratio: {size} {name} in blocks of {step}",
                     0,
                     f"give an input whose {name} are a multiple of {step}",
                 )
+        return (maps, sizes[0] // block[0], sizes[1] // block[1]), *block
 
 
 @built_in_class("e-layer")
