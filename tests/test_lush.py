@@ -8,6 +8,7 @@ import io
 import re
 import struct
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from snsim.lush import LUSH, arithmetic
 from snsim.lush.idx import Idx, narrow, select, transpose, unfold
 from snsim.program import Host, make_interpreter, new_shelves, read_program, scratch
 
+ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = (
     *("idx-loops", "idx-tables", "xor-modules", "sources-and-costs", "own-module"),
     pytest.param("conv16", marks=pytest.mark.slow),
@@ -65,6 +67,17 @@ def test_the_layout_of_a_program_is_stable(program):
     path = REFERENCE / "gblearn2-programs" / f"{program}.lsh"
     once = formatted(Source(path.name, path.read_text()))
     assert formatted(Source(path.name, once)) == once
+
+
+def test_the_example_prints_what_the_guide_shows():
+    guide = (ROOT / "docs" / "how-to" / "lush.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```text\n(.*?)^```", guide, re.M | re.S)
+    example = ROOT / "examples" / "lush" / "edges.lsh"
+    port = io.StringIO()
+    read_program(example, port=port)
+    assert port.getvalue() == shown
+    text = example.read_text(encoding="utf-8")
+    assert formatted(Source(example.name, text)) == text
 
 
 # ---- Section 1: the language ---------------------------------------------------------------------------------------

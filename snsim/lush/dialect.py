@@ -16,6 +16,7 @@ import numpy as np
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Pair
 from snsim.language.procedures import CallError, Primitive, Procedure
+from snsim.language.source_files import LUSH as LUSH_SUFFIX
 from snsim.lush.absent import absent
 from snsim.lush.idx import Idx
 from snsim.lush.modules.built_in import install_classes
@@ -27,7 +28,6 @@ from snsim.runtime.file_lookup import ProgramFiles
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-SUFFIX = ".lsh"
 _FOLDERS = {"gblearn2", "libidx"}  # of Lush's libraries that are built in
 _FILES = {"dsource-mnist", "dsource-image"}  # files of gblearn2 that programs load from elsewhere
 
@@ -109,7 +109,7 @@ def switching(libload: Libload, is_library: Callable[[str], bool]) -> Libload:
     def switching_libload(interpreter: Interpreter, name: Form, again: Form = NIL) -> Form:
         file_name = text("libload", name)
         path = PurePosixPath(file_name)
-        if _FOLDERS & set(path.parts[:-1]) or path.name.removesuffix(SUFFIX) in _FILES:
+        if _FOLDERS & set(path.parts[:-1]) or path.name.removesuffix(LUSH_SUFFIX) in _FILES:
             begin(interpreter)
             return file_name
         if speaks_lush(interpreter) and not is_library(file_name) and not _is_file(interpreter, file_name):
@@ -124,4 +124,4 @@ def switching(libload: Libload, is_library: Callable[[str], bool]) -> Libload:
 
 
 def _is_file(interpreter: Interpreter, file_name: str) -> bool:
-    return interpreter.part(ProgramFiles).find(file_name, SUFFIX, ".sn", ".tl") is not None
+    return interpreter.part(ProgramFiles).find(file_name, LUSH_SUFFIX, ".sn", ".tl") is not None
