@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.language.builtins.strings import text
-from snsim.language.forms import NIL, Form, Pair
+from snsim.language.forms import NIL, Form, Pair, as_matrix
 from snsim.language.procedures import CallError, Primitive, Procedure
 from snsim.language.source_files import LUSH as LUSH_SUFFIX
 from snsim.lush.absent import absent
@@ -50,23 +50,26 @@ def speaks_lush(interpreter: Interpreter) -> bool:
 
 
 def lush_functions(functions: Shelf[Procedure]) -> Shelf[Procedure]:
-    """Return these functions with the words of Lush; the words of SN that return a matrix then return an idx."""
+    """Return these functions with the words of Lush; the words of SN then take an idx for a matrix, and return one."""
     words: Shelf[Procedure] = Shelf("function")
     for entry in functions:
         if LUSH.entry(entry.name) is None:
-            words.add(entry.name, _returning_idx(entry.value), entry.doc)
+            words.add(entry.name, _with_idx_for_matrices(entry.value), entry.doc)
     for entry in LUSH:
         words.add(entry.name, entry.value, entry.doc)
     return words
 
 
-def _returning_idx(procedure: Procedure) -> Procedure:
-    if type(procedure) is not Primitive or not procedure.makes:
+def _with_idx_for_matrices(procedure: Procedure) -> Procedure:
+    """Return a function of SN as one that gets the matrix of each idx, if it computes, and returns an idx."""
+    if type(procedure) is not Primitive:
         return procedure
-    body = procedure.function
+    body, computes = procedure.function, procedure.function.__module__.startswith("snsim.sn28")
+    if not computes and not procedure.makes:
+        return procedure
 
     def compute(*arguments: Form) -> Form:
-        result = body(*arguments)
+        result = body(*map(as_matrix, arguments)) if computes else body(*arguments)
         if not isinstance(result, np.ndarray):
             return result
         return next((x for x in arguments if isinstance(x, Idx) and x.array is result), None) or Idx.of(result)

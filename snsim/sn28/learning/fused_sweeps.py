@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snsim.language.forms import NIL, QUOTE, Form, Pair, Symbol, symbol
+from snsim.language.forms import NIL, QUOTE, Form, Pair, Symbol, as_matrix, symbol
 from snsim.language.procedures import TRUE, CallError, Function, Procedure
 from snsim.runtime.settings import DESIRED, INPUT, NET, OUTPUT
 from snsim.runtime.vocabulary import SN28
@@ -645,7 +645,7 @@ class _Writer:
             matrix = self.tabulate(tabulated, layer)
         elif procedure is _word(name):
             self.expect_built_in("get-pattern")
-            matrix = self.read(variable)
+            matrix = as_matrix(self.read(variable))
         else:
             raise NotFusedError
         if not isinstance(matrix, np.ndarray) or matrix.dtype == object or matrix.ndim < 1 or layer is NIL:

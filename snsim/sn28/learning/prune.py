@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.language.builtins.arithmetic import number, whole
-from snsim.language.forms import NIL, Form, make_list, symbol
+from snsim.language.forms import NIL, Form, as_matrix, make_list, symbol
 from snsim.language.procedures import ABSENT, CallError
 from snsim.runtime.lisp_definitions import binding
 from snsim.runtime.settings import NET, number_in, test_range, training_range
@@ -160,7 +160,7 @@ def netenv_auto_arch(
 def _layer_size(interpreter: Interpreter, size: Form, variable: str, argument: int) -> int:
     if size is not ABSENT and size is not NIL:
         return whole("netenv-auto-arch", size, argument)
-    matrix = interpreter.lookup(variable)
+    matrix = as_matrix(interpreter.lookup(variable))
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2:
         raise CallError(
             f"netenv-auto-arch: {variable} is not a matrix of two dimensions",
