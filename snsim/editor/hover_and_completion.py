@@ -181,9 +181,10 @@ def _heads(cursor: Cursor, known: list[Definition]) -> Iterator[Proposal]:
 
 
 def _functions(source: Source) -> Iterator[Proposal]:
-    """Yield the functions of the Lisp; in a program of Lush, Lush's first."""
+    """Yield the functions of the Lisp; in a program of Lush, Lush's words and classes first."""
     if is_lush(source):
         yield from _of_kind("lush")
+        yield from _of_kind("class")
     yield from _of_kind("function")
 
 

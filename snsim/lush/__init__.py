@@ -2,9 +2,11 @@
 
 from snsim.lush import arithmetic_words, idx_words, language, loops, matrix_files, modules, typed_words
 from snsim.lush.dialect import begin, switching
+from snsim.lush.modules import CLASSES
 from snsim.lush.vocabulary import LUSH
 
 __all__ = [
+    "CLASSES",
     "LUSH",
     "arithmetic_words",
     "begin",

@@ -23,7 +23,7 @@ objects, and to the object itself, by `send`: a method that the program wrote th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
@@ -288,6 +288,24 @@ class Declaration:
     parent: Declaration | None
     slots: tuple[tuple[Symbol, Form], ...]
     messages: tuple[Message, ...]
+
+    @property
+    def syntax(self) -> str:
+        """The help of the class: how objects are created, parent, slots, and its own messages."""
+        creating = next((one for one in self.constructors() if one), None)
+        parent = self.parent.name if self.parent is not None else "object"
+        lines = [creating.usage] if creating is not None else []
+        lines.append(f"child of {parent}")
+        if self.slots:
+            lines.append("slots: " + " ".join(slot.name for slot, _ in reversed(self.slots)))
+        return "\n".join([*lines, *(one.usage for one in self.messages if one is not creating)])
+
+    def constructors(self) -> Iterator[Message | None]:
+        """Yield the constructor of the class and of those above, None for a class without one."""
+        declaration: Declaration | None = self
+        while declaration is not None:
+            yield next((one for one in declaration.messages if one.name == declaration.name), None)
+            declaration = declaration.parent
 
 
 CLASSES: Shelf[Declaration] = Shelf("class", plural="classes")
