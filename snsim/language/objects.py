@@ -9,7 +9,7 @@ class below `Object`. Classes of a program may inherit from it and replace its m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ class BuiltInMethod:
 
     name: str
 
-    def run(self, receiver: Object, arguments: list[Form]) -> Form:
+    def run(self, receiver: Object, arguments: Sequence[Form]) -> Form:
         """Return the value of the method. A CallError counts its arguments from 0."""
         raise NotImplementedError
 

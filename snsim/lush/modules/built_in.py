@@ -196,14 +196,16 @@ class Message(BuiltInMethod):
         words = self.usage[1:].partition(")")[0].replace("[", "").replace("]", "").split()
         self.names = words[3:] if words[:1] == ["==>"] else words[2:]  # as the program calls the arguments
 
-    def run(self, receiver: Object, arguments: list[Form]) -> Form:
+    def run(self, receiver: Object, arguments: Sequence[Form]) -> Form:
         count = len(arguments)
         if not self.least <= count <= self.most:
             raise CallError(wrong_count(self.name, self.least, self.most, count), None, f"write {self.usage}")
-        values = [kind.read(argument) for kind, argument in zip(self.kinds, arguments)]
-        if _REFUSED in values:
-            wrong = values.index(_REFUSED)
-            raise self._wrong(receiver, wrong, arguments[wrong])
+        values = []
+        for kind, argument in zip(self.kinds, arguments):
+            value = kind.read(argument)
+            if value is _REFUSED:
+                raise self._wrong(receiver, len(values), argument)
+            values.append(value)
         assert isinstance(receiver, LushObject)
         try:
             if receiver.program.traps:
@@ -214,9 +216,9 @@ class Message(BuiltInMethod):
         except FloatingPointError as error:
             raise floating_exception(str(error)) from None
         except (ValueError, IndexError) as error:  # of NumPy: a slot holds an idx of other sizes than it was made with
-            kind = "" if receiver.kind is None else f"{receiver.kind.name} "
+            owner = "" if receiver.kind is None else f"{receiver.kind.name} "
             raise CallError(
-                f"{kind}{self.name}: the sizes of its slots and arguments do not fit together: {error}",
+                f"{owner}{self.name}: the sizes of its slots and arguments do not fit together: {error}",
                 None,
                 "send fprop first, with the same states, and leave the sizes of the slots as they were made",
             ) from None
@@ -269,7 +271,10 @@ class LushObject(Object):
         """Send a message to an object, in Python or in Lisp; return the value of its method."""
         if not isinstance(receiver, Object) or receiver.kind is None:
             raise CallError(f"{selector}: {shown(receiver)} is not an object", None, "(new class ...) creates one")
+        match = receiver.kind.method(selector)
         try:
+            if match is not None and type(match[0]) is Message and not receiver.running:  # the common case, shorter
+                return match[0].run(receiver, arguments)
             return send(self.interpreter, receiver, selector, list(arguments))
         except CallError as error:  # the argument is one of this message, not of the program's call
             raise CallError(error.message, None, error.hint) from None
