@@ -545,6 +545,34 @@ def test_a_library_of_lush_changes_a_program_from_there_on(library):
     assert sn_printed(text) == "[f  1.00  2.00 ]\nt (2) [f  2.00  3.00 ]\n1\n"
 
 
+def test_the_suffix_is_known_to_formatter_editor_and_colours(tmp_path, capsys):
+    from pygments.lexers import get_lexer_for_filename
+    from pygments.token import Comment, Name
+
+    from snsim.cli.main import main
+    from snsim.editor import vscode
+    from snsim.editor.diagnostics import check_text
+    from snsim.editor.hover_and_completion import Cursor, explanation, proposals
+    from snsim.editor.lexer import SnLexer
+
+    program = tmp_path / "a.lsh"
+    program.write_text("(idx-bloop ((x [f 1 2]))\n(x 0))\n")
+    assert main(["fmt", str(tmp_path)]) == 0
+    assert program.read_text() == "(idx-bloop ((x [f 1 2]))\n  (x 0))\n"
+    assert main(["check", str(program)]) == 0
+    assert main([str(program)]) == 2 and f"snsim run {program}" in capsys.readouterr().err
+    assert isinstance(get_lexer_for_filename("a.lsh"), SnLexer)
+    pieces = list(SnLexer().get_tokens("(idx-sum :(f x):s) #{ int i; ( #}"))
+    assert (Name.Builtin, "idx-sum") in pieces and (Comment.Special, "#{ int i; ( #}") in pieces
+    text = "(idx-blo ((x [f 1])) x)"
+    (fault,) = check_text(Source("a.lsh", text)).faults
+    assert "idx-bloop" in fault.hint
+    assert "idx-bloop" in {p.name for p in proposals(Cursor(Source("a.lsh", text), 8), [])}
+    assert "idx-bloop" not in {p.name for p in proposals(Cursor(Source("a.sn", text), 8), [])}
+    assert "slices of m" in explanation(Cursor(Source("a.lsh", "(idx-bloop)"), 5), [])
+    assert '".lsh"' in vscode.files()["package.json"]
+
+
 # ---- Every word ----------------------------------------------------------------------------------------------------
 
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 MOST_DIMENSIONS = 8
 
 
+# The largest number that is stored without conversion or check, by type of element.
+_SAFE = {KINDS["float"]: 3.4e38, KINDS["double"]: math.inf}
+
+
 class Storage:
     """The elements that several idx share. It can grow: every idx on it then shows the new elements."""
 
@@ -109,8 +113,27 @@ class Idx(MatrixValue, Procedure):
         return self.modulos == contiguous_modulos(self.sizes)
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
+        place = self._place(arguments)
+        data = self.storage.data
+        if place is not None and len(arguments) == len(self.sizes):
+            value: Form = data.item(place)
+            return value if type(value) is not int else float(value)
+        if place is not None and type(arguments[-1]) is float and abs(arguments[-1]) <= _SAFE.get(data.dtype, -1.0):
+            data[place] = arguments[-1]
+            return self
         value = access(interpreter, self.array, arguments)
         return self if value is WRITTEN else value
+
+    def _place(self, arguments: list[Form]) -> int | None:
+        """Return the place in the storage of the one element that numbers name; None for any other call."""
+        if len(arguments) - len(self.sizes) not in (0, 1):
+            return None
+        place = self.offset
+        for index, size, modulo in zip(arguments, self.sizes, self.modulos):
+            if type(index) is not float or not 0 <= index < size:
+                return None
+            place += int(index) * modulo
+        return place
 
     def __str__(self) -> str:
         return f"::INDEX{self.ndim}:<{'x'.join(map(str, self.sizes))}>"

@@ -76,7 +76,11 @@ def idx_gloop(interpreter: Interpreter, form: Pair) -> Form:
 
 
 def _slices(m: Idx, dimension: int) -> Callable[[int], Idx]:
-    return lambda k: idx.select(m, dimension, k)
+    """Return a function that returns the slice at index k, as `idx.select` does, which also checks."""
+    storage, offset, modulo = m.storage, m.offset, m.modulos[dimension]
+    sizes = m.sizes[:dimension] + m.sizes[dimension + 1 :]
+    modulos = m.modulos[:dimension] + m.modulos[dimension + 1 :]
+    return lambda k: Idx(storage, offset + k * modulo, sizes, modulos)
 
 
 def _permuted(name: str, places: Idx, m: Idx) -> Callable[[int], Idx]:
