@@ -19,9 +19,10 @@ from torch import Tensor
 from snsim.errors import SnError, Source
 from snsim.language.forms import symbol
 from snsim.language.objects import send
+from snsim.language.procedures import CallError
 from snsim.lush import begin
 from snsim.lush.idx import Idx
-from snsim.lush.modules.built_in import CLASSES, make
+from snsim.lush.modules.built_in import CLASSES, Message, make, refused
 from snsim.program import make_interpreter, new_shelves, read_program
 from snsim.runtime.host import scratch
 
@@ -816,3 +817,85 @@ def test_every_message_says_how_it_is_sent() -> None:
         for message in entry.value.messages:
             assert message.usage.startswith(("(==> ", "(new ")), (entry.name, message.name, message.usage)
             assert len(message.names) == message.most or "..." in message.usage or message.least == message.most
+
+
+MADE = {  # an object of each class that has arguments, for a run with any arguments
+    "f-layer": (2, 3, 1, 1, "idx3-squasher", "idx1-ddparam"),
+    "c-layer": (2, 2, 1, 1, [[0, 0], [1, 0], [1, 1]], 2, 1, 1, "idx3-squasher", "idx1-ddparam"),
+    "s-layer": (2, 2, 2, 1, 1, "idx3-module", "idx1-ddparam"),
+    "e-layer": (2, 3, "idx1-ddparam"),
+    "logadd-layer": (2, 1, 1),
+    "edist-cost": ([0, 1], 1, 1, "rows"),
+    "wedist-cost": ([0, 1], 1, 1, "rows", "rows"),
+    "weighted-mse-cost": ([0, 1], 1, 1, "rows", "rows"),
+    "mle-cost": ([0, 1], 1, 1),
+    "mmi-cost": ([0, 1], "priors", 1, 1, "idx1-ddparam"),
+    "ledist-cost": ([0, 1], "rows"),
+    "max-classer": ([0, 1],),
+    "min-classer": ([0, 1],),
+    "edist-classer": ([0, 1], 1, 1, "rows"),
+    "mmi-classer": ([0, 1], "priors", 1, 1, "idx1-ddparam"),
+    "ledist-classer": ([0, 1], "rows"),
+    "net-ff": (2, 3, 2, 1, 1, "idx1-ddparam"),
+    "net-cscf": (8, 8, 3, 3, [[0, 0], [0, 1]], 2, 2, 3, 3, [[0, 0], [1, 1]], 2, "idx1-ddparam"),
+    "idx3-supervised-module": ("idx3-module", "mle-cost", "max-classer"),
+    "supervised-gradient": ("idx3-supervised-module", "idx1-ddparam"),
+    "dsource-idx3fl": ("pictures", [0, 1, 0]),
+    "dsource-idx3l-narrow": ("dsource-idx3fl", 2, 1),
+    "dsource-idx3l-permute": ("dsource-idx3fl",),
+    "dsource-idx3l-concat": ("dsource-idx3fl", "dsource-idx3l-narrow"),
+    "class-state": (2,),
+    "lclass-state": (1, 1, 2),
+    "idx0-ddstate": (),
+    "idx1-ddstate": (2,),
+    "idx3-ddstate": (2, 4, 4),
+    "idx3-state": (2, 1, 1),
+    "idx1-ddparam": (0, 20),
+    "idx1-dparam": (3, 0),
+    "classifier-meter": (),
+}
+OTHERS = {"rows": floats(2, 2), "priors": floats(3, seed=1), "pictures": floats(3, 2, 1, 1, seed=2)}
+
+
+def test_any_arguments_of_any_message_give_a_value_or_a_fault(lush: Program) -> None:
+    """Never another exception, whatever the states, sizes and slots were before."""
+    OTHERS["priors"].array[...] = np.abs(OTHERS["priors"].array)
+
+    def value(argument: Any) -> Any:
+        if isinstance(argument, str):
+            return OTHERS[argument] if argument in OTHERS else built(argument)
+        return ints(argument) if isinstance(argument, list) else argument
+
+    def built(name: str) -> Any:
+        return lush.new(name, *[value(argument) for argument in MADE.get(name, ())])
+
+    objects = {name: built(name) for name in MADE}
+    values = [
+        *objects.values(),
+        *OTHERS.values(),
+        lush.new("idx3-module"),
+        ints(1),
+        ints([1, 0]),
+        ints([[0, 1]]),
+        0.0,
+        1.0,
+    ]
+    values += [2.0, -3.0, 1e30, 0.5, None, "name", symbol("a"), np.ones(3), lush.interpreter.functions.get("car")]
+    draw = np.random.default_rng(0)
+    answered = 0
+    for name, receiver in objects.items():
+        messages = {m.name: m for base in type(receiver).__mro__ for m in vars(base).values() if isinstance(m, Message)}
+        for one in messages.values():
+            for _ in range(12):
+                chosen = [values[draw.integers(len(values))] for _ in range(draw.integers(one.least, one.most + 1))]
+                for i, kind in enumerate(one.kinds[: len(chosen)]):  # most arguments are of the right kind
+                    fitting = [v for v in values if kind.read(v) is not refused(object)]
+                    if fitting and draw.random() < 0.9:
+                        chosen[i] = fitting[draw.integers(len(fitting))]
+                if name != one.name:
+                    try:
+                        lush.send(receiver, one.name, *chosen)
+                        answered += 1
+                    except (CallError, SnError):
+                        pass
+    assert answered > 300

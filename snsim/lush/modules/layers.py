@@ -134,7 +134,7 @@ class FLayer(Layer):
         weight, x, state_of_sums = self.weight.x.array, source.x.array, self.sum
         check_maps("f-layer", source, weight.shape[1])
         state_of_sums.fit((len(weight), *x.shape[1:]))
-        self.interpreter.budget.compute(weight.size * x[0].size)
+        self.count(weight.size * x[0].size)
         terms = np.multiply(weight.T[:, :, None], x.reshape(len(x), 1, -1), order="C")
         sums = ordered_sum(terms) + self.bias.x.array[:, None]
         state_of_sums.x.array[...] = sums.reshape(-1, *x.shape[1:])
@@ -171,7 +171,7 @@ class FLayer(Layer):
         weight: Floats = getattr(self.weight, level).array
         bias[...] = added_over_places(bias, errors)
         inputs, outputs = by_place(x), by_place(errors)
-        self.interpreter.budget.compute(weight.size * len(inputs))
+        self.count(weight.size * len(inputs))
         terms = outputs[:, :, None] * inputs[:, None, :]
         if squared:
             terms *= inputs[:, None, :]
@@ -288,7 +288,7 @@ class CLayer(Layer):
         kernel, x, step, state_of_sums = self.kernel.x.array, source.x.array, self.step, self.sum
         sizes = self._output_sizes(x.shape, kernel.shape, step)
         state_of_sums.fit(sizes)
-        self.interpreter.budget.compute(kernel.size * sizes[1] * sizes[2])
+        self.count(kernel.size * sizes[1] * sizes[2])
         sums = state_of_sums.x.array
         window_sums(self.scratch, x, kernel, self.forward, step, sums)
         sums += self.bias.x.array[:, None, None]
@@ -302,7 +302,7 @@ class CLayer(Layer):
         check_shape("bprop", source.dx, source.x)
         sizes = self._output_sizes(source.x.sizes, kernel.x.sizes, step)
         errors, bias = self.unsquash(out, sizes), self.bias.dx.array
-        self.interpreter.budget.compute(2 * kernel.x.size * errors[0].size)
+        self.count(2 * kernel.x.size * errors[0].size)
         bias[...] = added_over_places(bias, errors)
         add_kernel_gradient(scratch, source.x.array, errors, table, step, kernel.dx.array)
         spread_sums(scratch, errors, kernel.x.array, self.backward, step, source.dx.array)
@@ -315,7 +315,7 @@ class CLayer(Layer):
         check_shape("bbprop", source.ddx, source.x)
         sizes = self._output_sizes(source.x.sizes, kernel.x.sizes, step)
         errors, bias, x = self.unsquash_curvature(out, sizes), self.bias.ddx.array, source.x.array
-        self.interpreter.budget.compute(2 * kernel.x.size * errors[0].size)
+        self.count(2 * kernel.x.size * errors[0].size)
         bias[...] = added_over_places(bias, errors)
         add_kernel_gradient(scratch, x * x, errors, table, step, kernel.ddx.array)
         spread_sums(scratch, errors, kernel.x.array, self.backward, step, source.ddx.array, squared=True)
@@ -419,7 +419,7 @@ class SLayer(Layer):
         x, coeff = source.x.array, self.coeff.x.array
         sub, state_of_sums = self.sub, self.sum
         _, ki, kj = self._block(source, len(coeff))
-        self.interpreter.budget.compute(x.size)
+        self.count(x.size)
         sums = x[:, ::ki, ::kj].copy()
         for i in range(ki):
             for j in range(kj):
@@ -531,7 +531,7 @@ class ELayer(WithParameters, Idx3Module):
         """(==> layer fprop in out): out_i = half the sum of (in_j - weight_ij) squared, inputs ascending"""
         x, weight = source.x.array, self.weight.x.array
         difference = self.pieces(x) - weight[:, :, None]
-        self.interpreter.budget.compute(difference.size)
+        self.count(difference.size)
         sums = ordered_sum((difference * difference).transpose(1, 0, 2))
         out.fit((len(weight), *x.shape[1:]))
         out.x.array[...] = from_places(sums * _F(0.5), x)
@@ -549,7 +549,7 @@ class ELayer(WithParameters, Idx3Module):
         check_maps("e-layer", out, len(weight))
         check_shape("bprop", out.dx, out.x)
         errors = by_place(out.dx.array).T[:, None]  # unit, 1, place
-        self.interpreter.budget.compute(2 * weight.size * errors.shape[2])
+        self.count(2 * weight.size * errors.shape[2])
         difference = pieces - weight[:, :, None]
         source.dx.array[...] = self.gathered(difference * errors, x)
         gradient = self.weight.dx.array

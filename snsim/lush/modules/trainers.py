@@ -27,6 +27,8 @@ from snsim.lush.modules.roots import BBPROP, BPROP, FPROP, MODULE
 from snsim.lush.modules.states_and_params import PARAM, STATES, ClassState, DDparam, Param, State, state
 
 _F = np.float32
+_STEPS = 5  # that a presentation counts, without the products of its layers
+
 _SIZE, _SEEK, _NEXT = symbol("size"), symbol("seek"), symbol("next")
 _CLEAR, _UPDATE, _INFO, _TEST = symbol("clear"), symbol("update"), symbol("info"), symbol("test")
 _CLEAR_DX, _CLEAR_DDX = symbol("clear-dx"), symbol("clear-ddx")
@@ -76,7 +78,7 @@ class SupervisedGradient(EbTrainer):
 
     def _forward(self, source: Object) -> None:
         """Read the current pattern of a source, and run the machine on it."""
-        self.interpreter.step()
+        self.interpreter.step(_STEPS)
         self.send(source, FPROP, self.input, self.desired)
         self.send(self.machine, FPROP, self.input, self.output, self.desired, self.energy)
 
