@@ -17,12 +17,16 @@ import torch
 from torch import Tensor
 
 from snsim.errors import SnError, Source
+from snsim.glossary.names import explain, listing
 from snsim.language.forms import symbol
 from snsim.language.objects import send
 from snsim.language.procedures import CallError
 from snsim.lush import begin
 from snsim.lush.idx import Idx
-from snsim.lush.modules.built_in import CLASSES, Message, make, refused
+from snsim.lush.modules import built_in
+from snsim.lush.modules.built_in import CLASSES, NUMBER, Message, Slot, built_in_class, constructor, make, refused
+from snsim.lush.modules.states_and_params import State
+from snsim.lush.modules.states_and_params import state as state_kind
 from snsim.program import make_interpreter, new_shelves, read_program
 from snsim.runtime.host import scratch
 
@@ -697,6 +701,36 @@ def test_a_replaced_slot_is_used() -> None:
     hidden = sigmoid(torch.tensor(2.0, dtype=torch.float64))
     assert second == pytest.approx(hidden.item(), abs=1e-6)
     assert first == pytest.approx(sigmoid(hidden + 1).item(), abs=1e-6)
+
+
+def test_a_class_is_added_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As CONTRIBUTING.md says: one Python class. Lists, help and programs then know it."""
+    monkeypatch.setattr(CLASSES, "_entries", dict(CLASSES._entries))
+
+    @built_in_class("scaler")
+    class Scaler(CLASSES.get("idx3-module").python):  # type: ignore[misc]
+        """multiplies its input by a number"""
+
+        factor = Slot(NUMBER)
+
+        @constructor(NUMBER)
+        def make(self, factor: float) -> None:
+            """(new scaler factor): multiplies by factor"""
+            self.factor = factor
+
+        @built_in.message("fprop", state_kind(3), state_kind(3))
+        def fprop(self, source: State, out: State) -> None:
+            """(==> scaler fprop in out): sets out:x to factor in:x"""
+            out.fit(source.x.sizes)
+            out.x.array[...] = source.x.array * np.float32(self.factor)
+
+    assert "scaler" in listing("class") and "(new scaler factor): multiplies by factor" in explain("scaler")
+    text = """
+        (let ((s (new idx3-state 1 1 1)) (o (new idx3-state 1 1 1)) (m (new scaler 3)))
+          (:s:x 0 0 0 2) (==> m fprop s o) (setq :m:factor 5) (print (:o:x 0 0 0)) (==> m fprop s o)
+          (print (:o:x 0 0 0) (slots scaler)))
+        """
+    assert output_of(text) == "6\n10 (factor)\n"
 
 
 # Errors: the place, the sentence, the remedy

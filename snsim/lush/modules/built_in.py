@@ -230,9 +230,7 @@ class Message(BuiltInMethod):
         hint = conversion(argument, "number") if lisp != "number" and kind in (NUMBER, WHOLE) else ""
         owner = "" if receiver.kind is None or receiver.kind.name.name == self.name else f"{receiver.kind.name} "
         called = self.names[i] if i < len(self.names) and self.names[i][-1] != "." else f"argument {i + 1}"
-        return CallError(
-            f"{owner}{self.name}: {called} is {shown(argument)}, not {kind.title}", i, hint or kind.hint
-        )
+        return CallError(f"{owner}{self.name}: {called} is {shown(argument)}, not {kind.title}", i, hint or kind.hint)
 
 
 def shown(value: Form) -> str:
