@@ -658,7 +658,7 @@ def test_own_classes_take_part_everywhere() -> None:
         (defclass own-trainer supervised-gradient seen)
         (defmethod own-trainer own-trainer (machine param)
           (==> this supervised-gradient machine param) (print (classname (classof machine)) age) (setq seen 0))
-        (defmethod own-trainer train-online (source meter n eta &optional inertia kappa)
+        (defmethod own-trainer train-online (source meter n eta)
           (incr seen n) (==> this (supervised-gradient . train-online) source meter n eta) (print 'age age) seen)
         (let* ((p (new idx1-ddparam 0 10)) (layer (new doubled 2 2 1 1 (new half) p)) (out (new idx3-ddstate 1 1 1))
                (in (new idx3-ddstate 2 1 1)) (machine ()) (trainer ()) (source (new numbers)))

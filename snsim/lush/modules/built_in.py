@@ -200,7 +200,7 @@ class Message(BuiltInMethod):
         count = len(arguments)
         if not self.least <= count <= self.most:
             raise CallError(wrong_count(self.name, self.least, self.most, count), None, f"write {self.usage}")
-        values = []
+        values: list[Any] = []
         for kind, argument in zip(self.kinds, arguments):
             value = kind.read(argument)
             if value is _REFUSED:

@@ -19,10 +19,10 @@ from snsim.lush.modules.built_in import (
     Slot,
     built_in_class,
     constructor,
+    instance,
     message,
     shown,
 )
-from snsim.lush.modules.costs import DESIRED
 from snsim.lush.modules.roots import BBPROP, BPROP, FPROP, MODULE
 from snsim.lush.modules.states_and_params import PARAM, STATES, ClassState, DDparam, Param, State, state
 
@@ -36,6 +36,9 @@ _CLEAR_DELTAS, _CLEAR_DDELTAS = symbol("clear-deltas"), symbol("clear-ddeltas")
 _UPDATE_DELTAS, _UPDATE_DDELTAS = symbol("update-deltas"), symbol("update-ddeltas")
 _UPDATE_XAVERAGE, _COMPUTE_EPSILONS = symbol("update-xaverage"), symbol("compute-epsilons")
 _SALIENCIES, _TRAIN_ONLINE = symbol("saliencies"), symbol("train-online")
+
+
+IDX = instance("an idx", Idx, "make it with (int-matrix)")
 
 
 @built_in_class("eb-trainer")
@@ -53,9 +56,9 @@ class SupervisedGradient(EbTrainer):
     energy = Slot(state(0))
     age = Slot(NUMBER, initial=0.0)
     output = Slot(OBJECT)
-    desired = Slot(DESIRED)
+    desired = Slot(IDX)
 
-    @constructor(MODULE, PARAM, state(0), OBJECT, OBJECT, DESIRED)
+    @constructor(MODULE, PARAM, state(0), OBJECT, OBJECT, IDX)
     def make(
         self,
         machine: Object,
@@ -99,12 +102,15 @@ class SupervisedGradient(EbTrainer):
         return int(size)
 
     @message("train", OBJECT, OBJECT, NUMBER, NUMBER, NUMBER)
-    def train(self, source: Object, meter: Object, eta: float, inertia: float = 0, kappa: float = 0) -> Form:
+    def train(
+        self, source: Object, meter: Object, eta: float, inertia: float | None = None, kappa: float | None = None
+    ) -> Form:
         """(==> trainer train source meter eta [inertia [kappa]]): trains with every pattern once; the meter's info"""
         self.send(source, _SEEK, 0.0)
         self.send(meter, _CLEAR)
         count = float(self._count(source))
-        return self.send(self, _TRAIN_ONLINE, source, meter, count, eta, float(inertia), float(kappa))
+        more = [number for number in (inertia, kappa) if number is not None]  # those that the program gave
+        return self.send(self, _TRAIN_ONLINE, source, meter, count, eta, *more)
 
     @message("train-online", OBJECT, OBJECT, WHOLE, NUMBER, NUMBER, NUMBER)
     def train_online(
