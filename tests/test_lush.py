@@ -253,6 +253,12 @@ def test_print_shows_each_value_before_it_computes_the_next():
     assert printed(text) == "[f@ 11 ] [f@ 22 ]\n"
 
 
+def test_matrices_deep_in_a_literal_are_idx():
+    assert value("(let ((a '#[ ([f 1]) #[ [i 2] x #] #])) (list (indexp (car (a 0))) (indexp ((a 1) 0))))") == "(t t)"
+    deep = "'" + "#[ a " * 480 + "b" + " #]" * 480
+    assert printed(f"(print (idx-dim {deep}))") == "(2)\n"
+
+
 def test_a_storage_that_grows_keeps_all_its_windows():
     m = Idx.of(np.arange(4, dtype=np.float32))
     window = narrow(m, 0, 2, 1)

@@ -78,29 +78,30 @@ def _with_idx_for_matrices(procedure: Procedure) -> Procedure:
 
 
 def with_idx(form: Form) -> Form:
-    """Return a form that was read, with an idx in place of each matrix in it. Lists are changed in place."""
-    if isinstance(form, np.ndarray):
-        return _idx_of_literal(form)
-    work: list[Form] = [form]
+    """Return a form that was read, with an idx in place of each matrix in it. Lists and arrays are changed in place."""
+    whole = Pair(form)
+    work: list[Pair | np.ndarray] = [whole]
+
+    def replaced(part: Form) -> Form:
+        if isinstance(part, Pair) or (isinstance(part, np.ndarray) and part.dtype.kind == "O"):
+            work.append(part)
+        return Idx.of(part) if isinstance(part, np.ndarray) else part
+
     while work:
-        cell = work.pop()
+        part = work.pop()
+        if isinstance(part, np.ndarray):
+            elements = part.reshape(-1)
+            for i, element in enumerate(elements):
+                elements[i] = replaced(element)
+            continue
+        cell: Form = part
         while isinstance(cell, Pair):
-            if isinstance(cell.car, Pair):
-                work.append(cell.car)
-            elif isinstance(cell.car, np.ndarray):
-                cell.car = _idx_of_literal(cell.car)
+            if isinstance(cell.car, (Pair, np.ndarray)):
+                cell.car = replaced(cell.car)
             if isinstance(cell.cdr, np.ndarray):
-                cell.cdr = _idx_of_literal(cell.cdr)
+                cell.cdr = replaced(cell.cdr)
             cell = cell.cdr
-    return form
-
-
-def _idx_of_literal(array: np.ndarray) -> Idx:
-    if array.dtype.kind == "O":
-        flat = array.reshape(-1)
-        for i, element in enumerate(flat):
-            flat[i] = with_idx(element)
-    return Idx.of(array)
+    return whole.car
 
 
 def switching(libload: Libload, is_library: Callable[[str], bool]) -> Libload:
