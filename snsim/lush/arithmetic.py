@@ -127,6 +127,9 @@ class RationalTanh:
 
     def value(self, x: Floats) -> Floats:
         """Return f(x), of x's shape."""
+        x = np.asarray(x)
+        if not x.ndim:  # computing in place needs an array
+            return self.value(x.reshape(1)).reshape(())
         y, far = _rational(x, *self._coefficients)
         result = y - _ONE
         result *= self.height
@@ -138,6 +141,9 @@ class RationalTanh:
 
     def derivative(self, x: Floats) -> Floats:
         """Return f'(x), of x's shape; 0 from 13 on."""
+        x = np.asarray(x)
+        if not x.ndim:
+            return self.derivative(x.reshape(1)).reshape(())
         y, far = _rational(x, *self._coefficients)
         q = y - _ONE
         y += _ONE
