@@ -61,7 +61,7 @@ def machine(dtype: np.dtype | type | str) -> Machine:
     width, registers = (64, 32) if "+avx512f" in has else (32, 16) if "+avx" in has else (16, 16)
     if triple.startswith(("aarch64", "arm64")):
         registers = 32
-    return Machine(np.dtype(dtype), width // np.dtype(dtype).itemsize, registers)
+    return Machine(np.dtype(dtype), width // np.dtype(dtype).itemsize, registers, avx512="+avx512f" in has)
 
 
 def _target_machine() -> llvm.TargetMachine:
