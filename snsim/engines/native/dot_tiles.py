@@ -3,7 +3,8 @@
 The kernel reads a buffer of rows (im2col.py) and weights in the same order, [set][position, if unshared][target
 map][row of the window][vectors], and emits the sums of the target. A tile of positions and target maps stays in
 registers; each register holds the partial sums of one unit in its lanes. At the end a tree of shuffles adds up the
-lanes of each register.
+lanes of each register. With the patterns of a group as positions, long rows are taken in parts, so that the states of
+all patterns in a part stay in the cache; between the parts the registers are kept in memory.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from snsim.engines.native.vector_math import sums_of
 
 Buffer = DirectBuffer | WindowBuffer | PatchBuffer | PoolBuffer
 _LONG = 4  # vectors in a row that are written out; longer rows become a loop
+_PART = 4096  # bytes of a row that are read for all patterns of a group before the next part
+_TILES = 8  # whose sums are kept from part to part
 
 
 @dataclass(frozen=True)
@@ -95,63 +98,98 @@ class Tiles:
         return (place + self.first_target).by(s, self.targets).by(i, step * self.layout.columns).by(j, step).by(t, 1)
 
 
-def tile_size(machine: Machine, targets: int, positions: int) -> tuple[int, int]:
+def tile_size(machine: Machine, targets: int, positions: int, of_patterns: bool) -> tuple[int, int]:
     """Return the (target maps, positions) of a tile.
 
     Half of the registers hold sums, about as many maps as positions, so that each loaded weight and each loaded state
-    serves several products.
+    serves several products. With patterns as positions, all registers do but those for the states and a weight.
     """
     sums = machine.registers // 2
     side = 1
     while side * side < sums:
         side *= 2
     tile_targets = min(targets, sums if positions == 1 else side)
-    tile_positions = max(1, min(positions, sums // tile_targets))
-    return tile_targets, tile_positions
+    if of_patterns and positions > 1:
+        return min(targets, max(1, (machine.registers - 1 - positions) // positions)), positions
+    return tile_targets, max(1, min(positions, sums // tile_targets))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The vectors of rows from `first` on: `times` parts of `vectors`, one after the other."""
+
+    first: int
+    times: int
+    vectors: int
+
+
+def _parts_of_rows(tiles: Tiles) -> list[_Part]:
+    """Return one part, or the first, those between, and the last."""
+    whole, machine = tiles.layout.vectors, tiles.cells.block.machine
+    most = max(1, _PART // (machine.lanes * machine.dtype.itemsize))
+    if tiles.patterns is None or tiles.layout.kernel_rows > 1 or whole <= most:
+        return [_Part(0, 1, whole)]
+    size = -(-whole // -(-whole // most))
+    count = -(-whole // size)
+    between = [_Part(size, count - 2, size)] if count > 2 else []
+    return [_Part(0, 1, size), *between, _Part((count - 1) * size, 1, whole - (count - 1) * size)]
 
 
 def emit_sums(f: Function, tiles: Tiles, first: bool) -> None:
     """Emit the sums of the target: stored if this is the first link, else added."""
-    where = tiles.layout
-    tile_targets, tile_positions = tile_size(f.machine, tiles.targets, where.columns)
-    for t0, target_blocks, targets in blocks(tiles.targets, tile_targets):
+    where, lanes, block = tiles.layout, f.machine.lanes, tiles.cells.block
+    tile_targets, tile_positions = tile_size(f.machine, tiles.targets, where.columns, tiles.patterns is not None)
+    parts = _parts_of_rows(tiles)
+    at_once = tiles.targets if len(parts) == 1 else min(tiles.targets, _TILES * tile_targets)
+    kept = block.scratch(at_once * block.patterns * lanes) if len(parts) > 1 else Address(0)
+
+    def emit_tiles(s: Index, g: Index, t0: int, size: int, targets: int, part: _Part, counts: dict[str, Index]) -> None:
+        """Emit a part of the sums of `targets` target maps at a time, from t0 + g * size on."""
         for j0, position_blocks, positions in blocks(where.columns, tile_positions):
 
-            def tile(
-                s: Index,
-                tb: Index,
-                i: Index,
-                jb: Index,
-                t0: int = t0,
-                targets: int = targets,
-                j0: int = j0,
-                positions: int = positions,
-            ) -> None:
+            def tile(k: Index, tb: Index, i: Index, jb: Index, j0: int = j0, positions: int = positions) -> None:
                 window = tiles.window(tiles.buffer.x, s, i, j0, where).by(jb, positions * where.column_step)
-                weights = tiles.weights(s, i, j0, t0).by(tb, targets * tiles.unit)
+                weights = tiles.weights(s, i, j0, t0).by(g, size * tiles.unit).by(tb, targets * tiles.unit)
                 weights = weights.by(jb, positions * tiles.position_stride)
-                units = tiles.units(tiles.target.x, s, i, j0, t0).by(tb, targets)
+                units = tiles.units(tiles.target.x, s, i, j0, t0).by(g, size).by(tb, targets)
                 units = units.by(jb, positions * tiles.unit_step)
-                _emit_tile(f, tiles, window, weights, units, targets, positions, first)
+                window, weights = (at.by(k, part.vectors * lanes) + part.first * lanes for at in (window, weights))
+                all_patterns, count = block.patterns * lanes, targets * positions
+                place = (kept + t0 % at_once * all_patterns).by(tb, targets * all_patterns).by(i, count * lanes)
+                sums = [f.load(place + n * lanes) if part.first else f.zero for n in range(count)]
+                sums = _sums_of_tile(f, tiles, window, weights, targets, positions, part.vectors, sums)
+                if part is parts[-1]:
+                    return _put_tile(f, tiles, sums, units, targets, positions, first)
+                for n, value in enumerate(sums):
+                    f.store(value, place + n * lanes)
 
-            f.nest({"set": tiles.sets, "maps": target_blocks, "row": where.rows, "positions": position_blocks}, tile)
+            f.nest({"part": part.times, **counts, "row": where.rows, "positions": position_blocks}, tile)
+
+    for g0, groups, size in blocks(tiles.targets, at_once):
+
+        def group(s: Index, g: Index, g0: int = g0, size: int = size) -> None:
+            for part in parts:
+                for t0, target_blocks, targets in blocks(size, tile_targets):
+                    emit_tiles(s, g, g0 + t0, size, targets, part, {"maps": target_blocks})
+
+        f.nest({"set": tiles.sets, "group": groups}, group)
 
 
-def _emit_tile(
+def _sums_of_tile(
     f: Function,
     tiles: Tiles,
     window: Address,
     weights: Address,
-    units: Address,
     targets: int,
     positions: int,
-    first: bool,
-) -> None:
+    vectors: int,
+    sums: list[Value],
+) -> list[Value]:
+    """Emit the sums plus the products of `vectors` vectors of each row. They are numbered position * targets + map."""
     where, lanes = tiles.layout, f.machine.lanes
-    vectors = where.vectors
 
     def products(at_x: Address, at_w: Address, count: int, sums: list[Value]) -> list[Value]:
-        """Add the products of `count` vectors to the sums, which are numbered position * targets + map."""
+        """Add the products of `count` vectors to the sums."""
         sums = list(sums)
         for v in range(count):
             x = [f.load(at_x + p * where.column_step + v * lanes) for p in range(positions)]
@@ -169,8 +207,14 @@ def _emit_tile(
             return products(at_x, at_w, vectors, sums)
         return f.loop(vectors, lambda v, now: products(at_x.by(v, lanes), at_w.by(v, lanes), 1, now), sums, "vector")
 
-    start = [f.zero] * (targets * positions)
-    sums = f.loop(where.kernel_rows, row, start, "window")
+    return f.loop(where.kernel_rows, row, sums, "window")
+
+
+def _put_tile(
+    f: Function, tiles: Tiles, sums: list[Value], units: Address, targets: int, positions: int, first: bool
+) -> None:
+    """Emit the sums of the lanes of each register: stored if `first`, else added."""
+    lanes = f.machine.lanes
     if targets == tiles.unit_step:  # the units of the tile are neighbours
         for k in range(0, len(sums), lanes):
             _put(f, sums_of(f, sums[k : k + lanes]), 0, min(lanes, len(sums) - k), units + k, first)

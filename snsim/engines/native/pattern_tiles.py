@@ -145,6 +145,8 @@ def _emit_gradient_tile(
     row = tiles.weights(s, 0, 0, t0).by(tb, targets * tiles.unit).by(k, tiles.row).by(b, vectors * lanes) + v0 * lanes
     places = [row + (t * tiles.unit + v * lanes) for t in range(targets) for v in range(vectors)]
     start = [update.start(c, place) for c in channels for place in places]
+    for place in places:
+        f.prefetch(place)
     sums = f.loop(f.argument("patterns", "i64"), pattern, start, "pattern")
     for k, place in enumerate(places):
         gathered = {c: update.scaled(c, sums[n * len(places) + k]) for n, c in enumerate(channels)}
