@@ -46,11 +46,19 @@ class Tiles:
     first_target: int
     targets: int
     unshared: bool  # whether each position has its own weights
-    patterns: PatternGroup | None = None  # in place of the one position
+    patterns: PatternGroup | None = None  # in place of positions
+    position: Index = 0  # from which all addresses count
 
     def over(self, patterns: PatternGroup) -> Tiles:
-        """Return this link, of one position, with the patterns of a group as positions that share the weights."""
-        return replace(self, patterns=patterns, unshared=False)
+        """Return this link at its one `position`, with the patterns of a group as positions that share the weights."""
+        return replace(self, patterns=patterns)
+
+    @property
+    def x(self) -> Address:
+        return self.buffer.x.by(self.position, self._windows.column_step)
+
+    def back(self, channel: str) -> Address:
+        return self.buffer.back[channel].by(self.position, self._windows.column_step)
 
     @property
     def row(self) -> int:
@@ -65,11 +73,20 @@ class Tiles:
     @property
     def layout(self) -> WindowLayout:
         """Return the layout of the windows that are read; the backward buffer may have another one."""
-        layout = self.buffer.layout if isinstance(self.buffer, DirectBuffer) else self.buffer.x_layout
+        layout = self._windows
         if self.patterns is None:
             return layout
         (rows, columns), pitch = (self.patterns.rows, self.patterns.columns), self.cells.block.pitch
         return replace(layout, rows=rows, columns=columns, row_step=columns * pitch, column_step=pitch)
+
+    @property
+    def _windows(self) -> WindowLayout:
+        return self.buffer.layout if isinstance(self.buffer, DirectBuffer) else self.buffer.x_layout
+
+    @property
+    def positions(self) -> int:
+        """Return how many positions have weights of their own."""
+        return self._windows.positions if self.unshared else 1
 
     @property
     def unit_step(self) -> int:
@@ -78,24 +95,24 @@ class Tiles:
 
     @property
     def position_stride(self) -> int:
-        return self.unit * self.targets if self.unshared else 0
+        return self.unit * self.targets if self.unshared and self.patterns is None else 0
 
     @property
     def set_weights(self) -> int:
-        return self.unit * self.targets * (self.layout.positions if self.unshared else 1)
+        return self.unit * self.targets * self.positions
 
     def window(self, place: Address, s: Index, i: Index, j: Index, where: WindowLayout) -> Address:
         return place.by(s, self.set_stride).by(i, where.row_step).by(j, where.column_step)
 
     def weights(self, s: Index, i: Index, j: Index, t: Index) -> Address:
         step = self.position_stride
-        position = self.cells.value.by(s, self.set_weights).by(i, step * self.layout.columns).by(j, step)
-        return position.by(t, self.unit)
+        position = self.cells.value.by(s, self.set_weights).by(self.position, self.unit * self.targets)
+        return position.by(i, step * self.layout.columns).by(j, step).by(t, self.unit)
 
     def units(self, place: Address, s: Index, i: Index, j: Index, t: Index) -> Address:
         """Return the address of the unit at position (i, j) of target map t of set s, in memory from `place` on."""
-        step = self.unit_step
-        return (place + self.first_target).by(s, self.targets).by(i, step * self.layout.columns).by(j, step).by(t, 1)
+        step, first = self.unit_step, (place + self.first_target).by(self.position, self.target.maps)
+        return first.by(s, self.targets).by(i, step * self.layout.columns).by(j, step).by(t, 1)
 
 
 def tile_size(machine: Machine, targets: int, positions: int, of_patterns: bool) -> tuple[int, int]:
@@ -148,7 +165,7 @@ def emit_sums(f: Function, tiles: Tiles, first: bool) -> None:
         for j0, position_blocks, positions in blocks(where.columns, tile_positions):
 
             def tile(k: Index, tb: Index, i: Index, jb: Index, j0: int = j0, positions: int = positions) -> None:
-                window = tiles.window(tiles.buffer.x, s, i, j0, where).by(jb, positions * where.column_step)
+                window = tiles.window(tiles.x, s, i, j0, where).by(jb, positions * where.column_step)
                 weights = tiles.weights(s, i, j0, t0).by(g, size * tiles.unit).by(tb, targets * tiles.unit)
                 weights = weights.by(jb, positions * tiles.position_stride)
                 units = tiles.units(tiles.target.x, s, i, j0, t0).by(g, size).by(tb, targets)
@@ -195,7 +212,7 @@ def _sums_of_tile(
             x = [f.load(at_x + p * where.column_step + v * lanes) for p in range(positions)]
             for t in range(targets):
                 for p in range(positions):
-                    if p == 0 or tiles.unshared:
+                    if p == 0 or tiles.position_stride:
                         w = f.load(at_w + p * tiles.position_stride + t * tiles.unit + v * lanes)
                     k = p * targets + t
                     sums[k] = f.fma(w, x[p], sums[k])
