@@ -16,7 +16,7 @@ from snsim.engines.native.attention import AttentionKernel
 from snsim.engines.native.depthwise import DiagonalKernel
 from snsim.engines.native.dot_tiles import Tiles, emit_sums
 from snsim.engines.native.im2col import DirectBuffer, PatchBuffer, PoolBuffer, WindowBuffer, WindowGeometry
-from snsim.engines.native.kernel_protocol import ConnectionKernel, TransformKernel
+from snsim.engines.native.kernel_protocol import ConnectionKernel, Functions, TransformKernel
 from snsim.engines.native.layout import Block, IndexTables, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function
 from snsim.engines.native.map_lanes import MapLanesKernel
@@ -77,7 +77,7 @@ class TiledConnection:
         emit_errors(f, self.tiles, channels)
         self.tiles.buffer.col2im(f, channels, first)
 
-    # ---- All patterns of a group, whose number is the argument `patterns` --------------------------------------------
+    # ---- All patterns of a group -----------------------------------------------------------------------------------
 
     @property
     def serves_patterns(self) -> bool:
@@ -85,28 +85,32 @@ class TiledConnection:
         return serves_patterns(self.tiles)
 
     @property
-    def copies(self) -> bool:
-        """Return whether each pattern has a copy of the source, to be filled before and drained after."""
-        return not isinstance(self.tiles.buffer, DirectBuffer)
-
-    def emit_pattern_forward(self, f: Function, first: bool) -> None:
-        emit_pattern_sums(f, self.tiles, first)
-
-    def emit_pattern_errors(self, f: Function, channels: Sequence[str], first: bool) -> None:
-        emit_pattern_errors(f, self.tiles, channels, first)
-
-    @property
     def sums_patterns(self) -> bool:
         """Return whether the gradient is summed over all patterns before it reaches memory."""
         shared = not self.tiles.unshared and not isinstance(self.tiles.buffer, PoolBuffer)
         return self.serves_patterns or (shared and len(self.cells.index) > _MANY_SUMS)
 
-    def emit_pattern_update(self, f: Function, channels: Sequence[str], sink: GradientSums) -> None:
-        update = sink.begin_patterns(f, self.name)
-        if self.serves_patterns:
-            emit_pattern_gradient(f, self.tiles, channels, update)
-        else:
-            emit_gradient(f, self.tiles, channels, update, f.argument("patterns", "i64"))
+    def emit_group_forward(self, functions: Functions, first: bool) -> None:
+        if not isinstance(self.tiles.buffer, DirectBuffer):
+            self.tiles.buffer.fill(functions.of_pattern())
+        emit_pattern_sums(functions.of_group(), self.tiles, first)
+
+    def emit_group_backward(
+        self, functions: Functions, channels: Sequence[str], errors: bool, first: bool, sink: GradientSums
+    ) -> None:
+        if errors and not self.serves_patterns:
+            self.emit_errors(functions.of_pattern(), channels, first)
+        elif errors:
+            emit_pattern_errors(functions.of_group(), self.tiles, channels, first)
+            if not isinstance(self.tiles.buffer, DirectBuffer):
+                self.tiles.buffer.col2im(functions.of_pattern(), channels, first)
+        if self.name in sink.updated:
+            f = functions.of_group()
+            update = sink.begin_patterns(f, self.name)
+            if self.serves_patterns:
+                emit_pattern_gradient(f, self.tiles, channels, update)
+            else:
+                emit_gradient(f, self.tiles, channels, update, f.argument("patterns", "i64"))
 
 
 @dataclass(eq=False)
@@ -168,7 +172,15 @@ class SparseConnection:
     def cells(self) -> ParameterCells:
         return self.kernel.cells
 
+    @property
+    def serves_patterns(self) -> bool:
+        """Return whether each weight has one connection: its sum over patterns has the order of one by one."""
+        return self.kernel.single
+
+    sums_patterns = serves_patterns
+
     def emit_forward(self, f: Function, first: bool) -> None:
+        self.kernel.fill(f)
         self.kernel.emit_sums(f, first)
 
     def emit_backward(
@@ -176,7 +188,24 @@ class SparseConnection:
     ) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
         if errors or update is not None:
-            self.kernel.emit_back(f, channels, errors, first, update)
+            self.kernel.emit_back(f, channels, errors, update)
+        if errors:
+            self.kernel.drain(f, channels, first)
+
+    def emit_group_forward(self, functions: Functions, first: bool) -> None:
+        self.kernel.fill(functions.of_pattern())
+        f = functions.of_group()
+        self.kernel.emit_sums(f, first, f.argument("patterns", "i64"))
+
+    def emit_group_backward(
+        self, functions: Functions, channels: Sequence[str], errors: bool, first: bool, sink: GradientSums
+    ) -> None:
+        f = functions.of_group()
+        update = sink.begin_patterns(f, self.name) if self.name in sink.updated else None
+        if errors or update is not None:
+            self.kernel.emit_back(f, channels, errors, update, f.argument("patterns", "i64"))
+        if errors:
+            self.kernel.drain(functions.of_pattern(), channels, first)
 
 
 # ---- Order of maps ------------------------------------------------------------------------------------------------

@@ -28,6 +28,16 @@ class ConnectionKernel(Protocol):
         """Emit the errors of the source, if it wants `errors` (stored if `first`, else added), then the updates."""
 
 
+class Functions(Protocol):
+    """The functions of a link that are being written."""
+
+    def of_pattern(self) -> Function:
+        """Return the one that runs for the cells of each pattern of a group."""
+
+    def of_group(self) -> Function:
+        """Return the one that runs for all patterns of a group, whose number is its argument `patterns`."""
+
+
 class TransformKernel(Protocol):
     """A transfer that can emit its code: attention.py, normalization.py."""
 

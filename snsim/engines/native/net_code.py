@@ -105,6 +105,7 @@ class Parts:
         self.steps.append(Step(grouped, emit))
 
 
+_GROUPED = (TiledConnection, SparseConnection)  # have code for all patterns of a group
 _CELLS = 5 << 19  # bytes of the cells of a group; about half of them are read and written in a pass
 
 
@@ -262,10 +263,8 @@ class NetCode:
             name = layer.stage.name
             parts.begin(f"{name} forward", f"{name}: sums and states")
             for k, (source, link) in enumerate(layer.links):
-                if grouped and isinstance(link, TiledConnection) and link.serves_patterns:
-                    if link.copies:
-                        link.tiles.buffer.fill(parts.of_pattern())
-                    link.emit_pattern_forward(parts.of_group(), first=k == 0)
+                if grouped and isinstance(link, _GROUPED) and link.serves_patterns:
+                    link.emit_group_forward(parts, first=k == 0)
                     continue
                 f = parts.of_pattern()
                 f.comment(f"from {self.layers[source].name}")
@@ -300,11 +299,8 @@ class NetCode:
                     f"{link.name} back", f"from {name} back to {self.layers[source].name}, and the weights between"
                 )
                 first = source not in reached
-                if isinstance(sink, GradientSums) and isinstance(link, TiledConnection) and link.sums_patterns:
-                    if active[source]:
-                        self._emit_errors(parts, link, channels, first)
-                    if link.name in sink.updated:
-                        link.emit_pattern_update(parts.of_group(), channels, sink)
+                if isinstance(sink, GradientSums) and isinstance(link, _GROUPED) and link.sums_patterns:
+                    link.emit_group_backward(parts, channels, active[source], first, sink)
                 else:
                     link.emit_backward(parts.of_pattern(), channels, active[source], first, sink)
                 if active[source]:
@@ -320,15 +316,6 @@ class NetCode:
                     transformed.emit_backward(parts.of_pattern(), channels, wanted, first_errors)
                     reached.update(source for source, wants in zip(transfer.sources, wanted) if wants)
         return parts.steps
-
-    @staticmethod
-    def _emit_errors(parts: Parts, link: TiledConnection, channels: Sequence[str], first: bool) -> None:
-        if not link.serves_patterns:
-            link.emit_errors(parts.of_pattern(), channels, first)
-            return
-        link.emit_pattern_errors(parts.of_group(), channels, first)
-        if link.copies:
-            link.tiles.buffer.col2im(parts.of_pattern(), channels, first)
 
     def emit_spread(self, f: Function) -> None:
         for layer in self.stages:
