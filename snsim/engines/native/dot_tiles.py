@@ -131,25 +131,16 @@ def tile_size(machine: Machine, targets: int, positions: int, of_patterns: bool)
     return tile_targets, max(1, min(positions, sums // tile_targets))
 
 
-@dataclass(frozen=True)
-class _Part:
-    """The vectors of rows from `first` on: `times` parts of `vectors`, one after the other."""
-
-    first: int
-    times: int
-    vectors: int
-
-
-def _parts_of_rows(tiles: Tiles) -> list[_Part]:
-    """Return one part, or the first, those between, and the last."""
+def _parts_of_rows(tiles: Tiles) -> list[tuple[int, int, int]]:
+    """Return the whole row, or its first part, those between, and the last: (first vector, times, vectors of each)."""
     whole, machine = tiles.layout.vectors, tiles.cells.block.machine
     most = max(1, _PART // (machine.lanes * machine.dtype.itemsize))
     if tiles.patterns is None or tiles.layout.kernel_rows > 1 or whole <= most:
-        return [_Part(0, 1, whole)]
+        return [(0, 1, whole)]
     size = -(-whole // -(-whole // most))
     count = -(-whole // size)
-    between = [_Part(size, count - 2, size)] if count > 2 else []
-    return [_Part(0, 1, size), *between, _Part((count - 1) * size, 1, whole - (count - 1) * size)]
+    between = [(size, count - 2, size)] if count > 2 else []
+    return [(0, 1, size), *between, ((count - 1) * size, 1, whole - (count - 1) * size)]
 
 
 def emit_sums(f: Function, tiles: Tiles, first: bool) -> None:
@@ -160,8 +151,11 @@ def emit_sums(f: Function, tiles: Tiles, first: bool) -> None:
     at_once = tiles.targets if len(parts) == 1 else min(tiles.targets, _TILES * tile_targets)
     kept = block.scratch(at_once * block.patterns * lanes) if len(parts) > 1 else Address(0)
 
-    def emit_tiles(s: Index, g: Index, t0: int, size: int, targets: int, part: _Part, counts: dict[str, Index]) -> None:
-        """Emit a part of the sums of `targets` target maps at a time, from t0 + g * size on."""
+    def emit_tiles(
+        s: Index, g: Index, t0: int, size: int, target_blocks: int, targets: int, part: tuple[int, int, int]
+    ) -> None:
+        """Emit a part of the sums of `target_blocks` times `targets` target maps, from t0 + g * size on."""
+        start, times, vectors = part
         for j0, position_blocks, positions in blocks(where.columns, tile_positions):
 
             def tile(k: Index, tb: Index, i: Index, jb: Index, j0: int = j0, positions: int = positions) -> None:
@@ -170,24 +164,24 @@ def emit_sums(f: Function, tiles: Tiles, first: bool) -> None:
                 weights = weights.by(jb, positions * tiles.position_stride)
                 units = tiles.units(tiles.target.x, s, i, j0, t0).by(g, size).by(tb, targets)
                 units = units.by(jb, positions * tiles.unit_step)
-                window, weights = (at.by(k, part.vectors * lanes) + part.first * lanes for at in (window, weights))
+                window, weights = (at.by(k, vectors * lanes) + start * lanes for at in (window, weights))
                 all_patterns, count = block.patterns * lanes, targets * positions
                 place = (kept + t0 % at_once * all_patterns).by(tb, targets * all_patterns).by(i, count * lanes)
-                sums = [f.load(place + n * lanes) if part.first else f.zero for n in range(count)]
-                sums = _sums_of_tile(f, tiles, window, weights, targets, positions, part.vectors, sums)
+                sums = [f.load(place + n * lanes) if start else f.zero for n in range(count)]
+                sums = _sums_of_tile(f, tiles, window, weights, targets, positions, vectors, sums)
                 if part is parts[-1]:
                     return _put_tile(f, tiles, sums, units, targets, positions, first)
                 for n, value in enumerate(sums):
                     f.store(value, place + n * lanes)
 
-            f.nest({"part": part.times, **counts, "row": where.rows, "positions": position_blocks}, tile)
+            f.nest({"part": times, "maps": target_blocks, "row": where.rows, "positions": position_blocks}, tile)
 
     for g0, groups, size in blocks(tiles.targets, at_once):
 
         def group(s: Index, g: Index, g0: int = g0, size: int = size) -> None:
             for part in parts:
                 for t0, target_blocks, targets in blocks(size, tile_targets):
-                    emit_tiles(s, g, g0 + t0, size, targets, part, {"maps": target_blocks})
+                    emit_tiles(s, g, g0 + t0, size, target_blocks, targets, part)
 
         f.nest({"set": tiles.sets, "group": groups}, group)
 

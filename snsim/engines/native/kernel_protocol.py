@@ -14,7 +14,9 @@ from snsim.engines.native.update_rules import GradientSums, UpdateCode
 class ConnectionKernel(Protocol):
     """A link that can emit its code."""
 
-    name: str  # of the parameter with its weights
+    @property
+    def name(self) -> str:
+        """Return the name of the parameter with its weights."""
 
     @property
     def cells(self) -> ParameterCells: ...

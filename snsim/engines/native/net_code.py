@@ -29,7 +29,7 @@ from snsim.engines.native.elementwise import (
     emit_through_nlf,
     pattern_address,
 )
-from snsim.engines.native.kernel_choice import KernelBuilder, SparseConnection, TiledConnection, map_orders
+from snsim.engines.native.kernel_choice import KernelBuilder, TiledConnection, map_orders
 from snsim.engines.native.kernel_protocol import ConnectionKernel, TransformKernel
 from snsim.engines.native.layout import CELLS, POWER, Block, IndexTables, LayerCells, ParameterCells, layer_cells
 from snsim.engines.native.llvm_ir import Function, Index, Module, Value
@@ -105,7 +105,7 @@ class Parts:
         self.steps.append(Step(grouped, emit))
 
 
-_GROUPED = (TiledConnection, SparseConnection)  # have code for all patterns of a group
+_GROUPED = (TiledConnection, SparseKernel)  # have code for all patterns of a group
 _CELLS = 5 << 19  # bytes of the cells of a group; about half of them are read and written in a pass
 
 
@@ -197,8 +197,7 @@ class NetCode:
         index[:size] = np.arange(size)
         cells = self.cells[stage.bias] = ParameterCells(stage.bias, index, self.block)
         table = Table(np.full(stage.units, BORDER), np.arange(stage.units), stage.bias_index)
-        kernel = SparseKernel(self.layers[0], target, table, cells, 1.0, 1.0, self.block, self.tables, tuple(POWER))
-        return SparseConnection(kernel, stage.bias)
+        return SparseKernel(self.layers[0], target, table, cells, 1.0, 1.0, self.block, self.tables, tuple(POWER))
 
     # ---- Modules -------------------------------------------------------------------------------------------------
 

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from snsim.engines.native.im2col import At, each_vector, zero_fill
+from snsim.engines.native.kernel_protocol import Functions
 from snsim.engines.native.layout import POWER, Block, IndexTables, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import WeightUpdate
+from snsim.engines.native.update_rules import GradientSums, UpdateCode, WeightUpdate
 from snsim.network.wiring import BORDER, Table
 
 _TILE = 4  # patterns for which an entry of the table is read once
@@ -39,7 +40,7 @@ class SparseKernel:
         tables: IndexTables,
         channels: Sequence[str],
     ):
-        self.source, self.target, self.cells, self.scale = source, target, cells, scale
+        self.name, self.source, self.target, self.cells, self.scale = cells.name, source, target, cells, scale
         padded = block.machine.padded(source.units)
         self.x = block.cells.take_filled(np.append(np.zeros(padded), border_value * scale))
         self.back = {c: block.cells.take(padded + 1) for c in channels}
@@ -49,7 +50,8 @@ class SparseKernel:
         sources = cell[np.where(table.source == BORDER, source.units, table.source)[order]]
         place = np.zeros(int(cells.index.max(initial=0)) + 1, int)
         place[cells.index[cells.index >= 0]] = np.flatnonzero(cells.index >= 0)
-        self.single = len(np.unique(table.weight)) == len(table.weight)  # whether each weight has one connection
+        # Where each weight has one connection, its sum over the patterns has the order of one by one.
+        self.serves_patterns = self.sums_patterns = len(np.unique(table.weight)) == len(table.weight)
         counts = np.bincount(target.cell_of_unit[table.target], minlength=target.units)
         self.starts = tables.take(np.append(0, np.cumsum(counts)))
         self.sources = tables.take(sources)
@@ -84,8 +86,33 @@ class SparseKernel:
 
         f.loop(self.target.units, unit, name="unit")
 
-    def fill(self, f: Function) -> None:
-        """Emit the copy of the source of a pattern."""
+    def emit_forward(self, f: Function, first: bool) -> None:
+        self._fill(f)
+        self._emit_sums(f, first, 1)
+
+    def emit_backward(
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
+    ) -> None:
+        update = sink.begin(f, self.name) if self.name in sink.updated else None
+        self._emit_back(f, channels, errors, update, 1)
+        if errors:
+            self._drain(f, channels, first)
+
+    def emit_group_forward(self, functions: Functions, first: bool) -> None:
+        self._fill(functions.of_pattern())
+        f = functions.of_group()
+        self._emit_sums(f, first, f.argument("patterns", "i64"))
+
+    def emit_group_backward(
+        self, functions: Functions, channels: Sequence[str], errors: bool, first: bool, sink: GradientSums
+    ) -> None:
+        f = functions.of_group()
+        update = sink.begin_patterns(f, self.name) if self.name in sink.updated else None
+        self._emit_back(f, channels, errors, update, f.argument("patterns", "i64"))
+        if errors:
+            self._drain(functions.of_pattern(), channels, first)
+
+    def _fill(self, f: Function) -> None:
 
         def copied(at: At, n: int) -> None:
             value = f.load(at(self.source.x))
@@ -93,7 +120,7 @@ class SparseKernel:
 
         each_vector(f, self.source.units, copied)
 
-    def emit_sums(self, f: Function, first: bool, patterns: Index = 1) -> None:
+    def _emit_sums(self, f: Function, first: bool, patterns: Index) -> None:
         pitch = self.cells.block.pitch
 
         def unit(t: Value, move: At, size: int, start: Value, stop: Value) -> None:
@@ -109,10 +136,12 @@ class SparseKernel:
 
         self._each_target(f, patterns, unit)
 
-    def emit_back(
-        self, f: Function, channels: Sequence[str], errors: bool, update: WeightUpdate | None, patterns: Index = 1
+    def _emit_back(
+        self, f: Function, channels: Sequence[str], errors: bool, update: WeightUpdate | None, patterns: Index
     ) -> None:
         """Emit the errors of the source, if it wants `errors`, into `back`, and the update of the weights, if any."""
+        if not errors and update is None:
+            return
         lanes, pitch = f.machine.lanes, self.cells.block.pitch
         for c in channels if errors else ():
             place = self.back[c]
@@ -166,8 +195,7 @@ class SparseKernel:
 
             f.loop(self.cells.vectors, vector, name="vector")
 
-    def drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
-        """Emit the errors of the source of a pattern: stored if `first`, else added."""
+    def _drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
         for c in channels:
 
             def back(at: At, n: int, c: str = c) -> None:
