@@ -28,7 +28,13 @@ from snsim.runs.examples import FoundExamples, SourceFolder, data_folders, find_
 from snsim.runs.interrupts import Interrupts
 from snsim.runs.options import Options, Say, overridden, run_name
 from snsim.training.best_pass import BestPass
-from snsim.training.choose_engine import build_engine, build_engine_for_pass, build_engine_like, preferred_engines
+from snsim.training.choose_engine import (
+    build_engine,
+    build_engine_for_pass,
+    build_engine_like,
+    preferred_engines,
+    set_threads,
+)
 from snsim.training.initial import INITIALISERS
 from snsim.training.initial_files import starting_weights
 from snsim.training.loop import PassResult, Progress, PruningResult, Snapshot, training_events, without_fixed
@@ -271,11 +277,13 @@ def choose_engine(training: Training, options: Options, data: PreparedData, besi
         try:
             engine = build_engine(training, training.stages[0], name, options.dtype)
             engine.outputs(np.zeros((1, training.net.layers[0].units)))  # raises if the net cannot be compiled
+            set_threads(engine, options.threads)
             return engine, ""
         except SnError as error:
             instead = f"{error.faults[0].message}: the {other} engine runs instead"
     check_memory(training, names[-1], options.dtype, options.memory, PatternCounts.of(data), besides=besides)
     engine = build_engine(training, training.stages[0], names[-1], options.dtype, options.device, options.portable)
+    set_threads(engine, options.threads)
     return engine, instead
 
 
@@ -290,7 +298,9 @@ def engine_for_resume(
 ) -> Engine:
     """Return the engine for pass `number` of a run whose checkpoint is in memory. SnError as for `choose_engine`."""
     check_memory(training, name, dtype, options.memory, PatternCounts.of(data), resumed=True)
-    return build_engine_for_pass(training, number, name, dtype, options.device, portable)
+    engine = build_engine_for_pass(training, number, name, dtype, options.device, portable)
+    set_threads(engine, options.threads)
+    return engine
 
 
 def start_weights(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -255,6 +255,18 @@ class ProcessHost(ArrayHost):
         return Code(text, exported)
 
     def run(self, code: Code, name: str, *arguments: np.ndarray | Result | int | float) -> None:
+        block = self._block
+        if block is None or block[0] is not self.state or block[1] is not self.tables:
+            block = self._block = self.state, self.tables, _start(self.state), _start(self.tables)
+        self._call(code, name, block[2], block[3], arguments)
+
+    def run_on(self, block: np.ndarray, code: Code, name: str, *arguments: np.ndarray | Result | int | float) -> None:
+        """Call a function as `run` does, but on a copy of the block."""
+        self._call(code, name, _start(block), _start(self.tables), arguments)
+
+    def _call(
+        self, code: Code, name: str, block: int, tables: int, arguments: Sequence[np.ndarray | Result | int | float]
+    ) -> None:
         kinds: list[Any] = []
         values: list[int | float] = []
         for argument in arguments:
@@ -266,10 +278,7 @@ class ProcessHost(ArrayHost):
             else:
                 kinds.append(ctypes.c_int64 if isinstance(argument, int) else self._number)
                 values.append(argument)
-        block = self._block
-        if block is None or block[0] is not self.state or block[1] is not self.tables:
-            block = self._block = self.state, self.tables, _start(self.state), _start(self.tables)
-        code.function(name, tuple(kinds))(block[2], block[3], *values)
+        code.function(name, tuple(kinds))(block, tables, *values)
 
 
 def _start(array: np.ndarray) -> int:
