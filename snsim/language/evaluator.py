@@ -57,8 +57,8 @@ class Evaluator(Variables):
         last. `port`: where output goes (default: standard output). `presets`: values that replace those of `defvar`.
         `files`: what may be read (default: the folder of the first text that is run).
         """
-        super().__init__(functions)
         self.words = words if words is not None else Shelf("declarative word")
+        super().__init__(functions, self.words)
         self.port = port if port is not None else sys.stdout
         self.limits = limits
         self.presets = {fold(name): value for name, value in (presets or {}).items()}

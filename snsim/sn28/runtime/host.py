@@ -9,8 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from snsim.registry import Shelf
+
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
+    from snsim.network.net import Net
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,14 @@ class Host:
 def host_of(interpreter: Interpreter) -> Host:
     """Return the default host of a program; `interpreter.keep(host_of, host)` sets another."""
     return Host()
+
+
+def declared_nets(interpreter: Interpreter) -> Shelf[Net]:
+    """Return an empty shelf: the value of `interpreter.part(declared_nets)` for a program that declares no net.
+
+    `interpreter.keep(declared_nets, shelf)` sets the nets that a program declared.
+    """
+    return Shelf("net")
 
 
 @contextmanager
