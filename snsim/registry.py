@@ -291,16 +291,20 @@ def split_cell(name: str) -> tuple[str, str]:
     return stated, cell
 
 
+def nearest(name: str, names: list[str]) -> str | None:
+    """Return the name that is most like a misspelt one; None if there is none like it."""
+    import difflib  # which only a misspelt name needs
+
+    return next(iter(difflib.get_close_matches(name, names, n=1)), None) if name else None
+
+
 def suggest(name: str, names: list[str], plural: str, most: int = 40) -> str:
     """Return the hint for an unknown name: the nearest valid name, then all of them, at most `most`.
 
     A word of today, such as `epochs`, has the name that stands for it as its nearest.
     """
-    import difflib  # which only a misspelt name needs
-
-    today = name_for(name, names)
-    near = [today] if today else difflib.get_close_matches(name, names, n=1) if name else []
-    start = f'did you mean "{near[0]}"?  ' if near else ""
+    near = name_for(name, names) or nearest(name, names)
+    start = f'did you mean "{near}"?  ' if near else ""
     if not names:
         return f"{start}there are no {plural} yet"
     return f"{start}{plural}: {listed(names, len(names), most)}"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from snsim.registry import Shelf
@@ -48,5 +47,11 @@ def declared_nets(interpreter: Interpreter) -> Shelf[Net]:
 @contextmanager
 def scratch() -> Iterator[Host]:
     """Provide a host for a program that is only analysed: the files it writes are deleted at the end."""
+
+    def make_folder() -> Path:
+        from tempfile import TemporaryDirectory  # few texts write files
+
+        return Path(stack.enter_context(TemporaryDirectory(prefix="snsim-")))
+
     with ExitStack() as stack:
-        yield Host(output=lambda: Path(stack.enter_context(TemporaryDirectory(prefix="snsim-"))))
+        yield Host(output=make_folder)
