@@ -14,6 +14,7 @@ from snsim.data.examples import Examples, Split, digest
 from snsim.data.held_out import count_held_out, fold_of_each, held_out
 from snsim.data.patterns import from_matrices
 from snsim.data.pictures import resized
+from snsim.data.raw_cache import read_raw
 from snsim.data.reader_options import EXAMPLES, ReaderOptions, quoted
 from snsim.data.reader_shelf import MOST_BYTES, RawData, RawPart, ReadRequest
 from snsim.data.readers import READERS, recognise
@@ -75,7 +76,7 @@ def read_own(
     """
     folder = Path(os.path.commonpath([file.parent for file in files]))
     request = ReadRequest(tuple(files), options, folder, inside, span)
-    raw = READERS.get(reader, span).read(request)
+    raw = read_raw(reader, READERS.get(reader, span), request)
     _check_room(raw, request)
     return _prepared(reader, _in_class_order(raw, request), request, fold, origin_of(files))
 
