@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from snsim.engines.native import jit
 from snsim.engines.native.code_host import CodeHost, Result
-from snsim.engines.native.forward_mode import TangentCode, tangent_weights
 from snsim.engines.native.layout import ParameterCells, state_region
 from snsim.engines.native.net_code import NetCode
 from snsim.engines.native.threads import EVALUATED, Crew, equal_slices, parts_of_batch
@@ -29,6 +28,9 @@ from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRu
 from snsim.errors import fail
 from snsim.network.expressions import variable
 from snsim.operating_system import default_threads
+
+if TYPE_CHECKING:
+    from snsim.engines.native.forward_mode import TangentCode  # which only conjugate gradients need
 
 _CURVATURES = {"gauss-newton": "h", "full": "h-full"}
 _SUMS_ONLY = UpdateRule("none, sums only", (), (), ((("w", variable("g")),),))
@@ -463,6 +465,8 @@ class NativeEngine:
         return sums
 
     def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        from snsim.engines.native.forward_mode import TangentCode, tangent_weights
+
         x, units = self._inputs(inputs), self.plan.output_units
         flat = self._weights.flat(direction, "direction")
         if self._tangents is None:
