@@ -59,6 +59,7 @@ LAW: dict[str, set[str]] = {
     "network": {"errors", "text_table", "registry", "language"},
     "engines": {"operating_system", "errors", "registry", "optional_packages", "cache_folder", "network"},
     "training": {
+        "operating_system",
         "errors",
         "memory_limit",
         "registry",

@@ -318,8 +318,10 @@ def _run_pass(
     while begin < total:
         since = time.perf_counter()
         chunk = slice(begin, min(begin + constants.chunk * batch, total))
-        indices = chunk if order is None else order[chunk]  # a slice of the data is not copied
-        inputs = patterns.inputs[indices]
+        inputs, targets = patterns.inputs, constants.targets
+        if order is not None or chunk.stop - begin < total:
+            indices = chunk if order is None else order[chunk]  # a slice of the data is not copied
+            inputs, targets = inputs[indices], targets[indices]
         if shifts is not None and stage.shift is not None:
             inputs = _shifted(inputs, data.shape, shifts[chunk], stage.shift[1])
         if noise:
@@ -335,7 +337,7 @@ def _run_pass(
                 for layer, draw in noise_generators.items()
             }
         )
-        engine.learn(inputs, patterns.targets[indices], settings, gates, noises)
+        engine.learn(inputs, targets, settings, gates, noises)
         begin = chunk.stop
         if chunk.stop - chunk.start == constants.chunk * batch:  # not the rest of a pass
             constants.adapt_chunk(time.perf_counter() - since, total)
