@@ -183,11 +183,16 @@ def train(
 
 
 def training_events(
-    training: Training, data: PreparedData, engine: Engine, seed: int, start: Snapshot | None = None
+    training: Training,
+    data: PreparedData,
+    engine: Engine,
+    seed: int,
+    start: Snapshot | None = None,
+    every_pass: bool = True,
 ) -> Iterator[Progress | PassResult | PruningResult]:
     """Train as `train` does, and yield the progress inside a pass and the results of pruning too.
 
-    A snapshot is taken only when the caller asks for it.
+    A snapshot is taken only when the caller asks for it. Without `every_pass` only the last pass is scored and yielded.
     """
     generators = {name: stream_generator(seed, stream) for name, stream in _STREAMS.items()}
     scored = [
@@ -217,10 +222,11 @@ def training_events(
             constants = StageConstants(training, stage, data, engine)
         clock.start()
         yield from _run_pass(training, stage, constants, inside, number, data, engine, seed, generators)
-        done = _score_pass(training, constants, number, scored, engine, clock, generators)
-        yield done
-        if number < passes:
-            done.lazy_snapshot.expire()
+        if every_pass or number == passes:
+            done = _score_pass(training, constants, number, scored, engine, clock, generators)
+            yield done
+            if number < passes:
+                done.lazy_snapshot.expire()
 
 
 def _start_stage(
