@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     metavar="FILE.csv",
     help="Keep only the published figures of each run, in this file, and score only the last pass.",
 )
+@click.option("--finished", is_flag=True, help="Start no run: report only the runs that are finished.")
 @click.option(
     "--report",
     "page",
@@ -124,6 +125,7 @@ class ReproduceOptions:
     sort: str | None = None  # a figure of results.COLUMNS
     top: int | None = None
     figures: Path | None = None  # a file for the figures of all runs, in place of run folders
+    finished: bool = False  # start no run
 
 
 def reproduce_files(programs: Sequence[Program], options: Options, reproduction: ReproduceOptions, say: Say) -> int:
@@ -145,7 +147,7 @@ def reproduce_files(programs: Sequence[Program], options: Options, reproduction:
     try:
         with _progress(reproduction, len(tasks), kept) as progress:
             unfinished = [task for task in tasks if not progress.report_if_finished(task)]
-            if unfinished:
+            if unfinished and not reproduction.finished:
                 shared = _share_memory(
                     unfinished, reproduction, min(reproduction.jobs or usable_cores(), len(unfinished))
                 )
@@ -213,6 +215,7 @@ def read_options(
         _checked_figure(stated["sort"]),
         stated["top"],
         _csv_file(stated["figures"]),
+        stated["finished"],
     )
     return options, reproduction, sayer(reproduction.as_json, reproduction.quiet)
 

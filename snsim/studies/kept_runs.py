@@ -1,8 +1,9 @@
 """Keep the runs of a study: each in a run folder, or the figures of all of them in one CSV file.
 
 The CSV file has a line for each run: the first 12 digits of its identity, the training, the variables of its design,
-its seed and its figures. A line is written when its run finishes. If a kill cuts a line short, its run is repeated.
-Comments at the start of the file tell as JSON what made the figures. The column `made` counts them from 1.
+its seed and its figures, which are empty if it diverged. A line is written when its run finishes. If a kill cuts a line
+short, its run is repeated. Comments at the start of the file tell as JSON what made the figures. The column `made`
+counts them from 1.
 """
 
 from __future__ import annotations
@@ -162,11 +163,13 @@ class FiguresFile:
             raise self._damaged("it holds something that snsim did not write") from None
 
     def _take(self, row: Mapping[str, str]) -> None:
-        """Take the run of a line: for its task, or for none. Lines that lack a figure are left out."""
+        """Take the run of a line: for its task, or for none. Lines that lack some of the figures are left out."""
         if row["run"] not in self._tasks:
             self._columns += [name for name in row if name not in self._columns]
             self._others.append(row)
-        elif all(row.get(name) for name in self._columns if _is_figure(name)):
+            return
+        figures = [row.get(name) for name in self._columns if _is_figure(name)]
+        if all(figures) or all(text == "" for text in figures):
             settings = self._made[int(row["made"]) - 1]
             self._runs[row["run"]] = LastPass(_line_of(row, settings), settings)
 

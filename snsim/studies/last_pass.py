@@ -30,7 +30,7 @@ from snsim.runs.run import choose_engine, start_weights
 from snsim.studies.one_run import LastPass, Outcome
 from snsim.studies.plan import Task, identity_of, json_values
 from snsim.training.choose_engine import preferred_engines
-from snsim.training.loop import PassResult, training_events
+from snsim.training.loop import DivergedError, PassResult, training_events
 from snsim.training.prepare import PreparedData, prepare_data
 from snsim.training.spec import Training
 
@@ -52,7 +52,10 @@ class _Kept:
 
 
 def attempt_last_pass(task: Task) -> Outcome:
-    """Run the task, and return the figures of its last pass. Faults that a user can cause are in the outcome."""
+    """Run the task, and return the figures of its last pass, none if it diverged.
+
+    Other faults that a user can cause are in the outcome.
+    """
     try:
         return Outcome(task, last_pass=_run(task))
     except SnError as error:
@@ -97,8 +100,11 @@ def _run(task: Task) -> LastPass:
     engine.load_parameters(start_weights(training, task.seed, options, folder))
     engine.load_state({name: np.zeros_like(value) for name, value in engine.state().items()})
     steps = training_events(training, data, engine, task.seed, every_pass=False)
-    done = next(step for step in steps if isinstance(step, PassResult))
-    line = {**pass_line(done), "cpu_seconds": round(time.thread_time() - began, 2)}
+    try:
+        line = pass_line(next(step for step in steps if isinstance(step, PassResult)))
+    except DivergedError:
+        line = {"pass": training.passes, "train": {}, "test": {}}  # no figures
+    line = {**line, "cpu_seconds": round(time.thread_time() - began, 2)}
     return LastPass(line, _settings(training, options, found, data, engine))
 
 
