@@ -30,7 +30,7 @@ from snsim.errors import fail
 from snsim.optional_packages import needing
 from snsim.registry import split_cell
 from snsim.studies.results import Row, Study
-from snsim.studies.surface import Surface, fit_surface, inputs_of
+from snsim.studies.surface import fit_surface, inputs_of
 
 _DRAWS = 400  # simulated sets of means, for the Monte Carlo error of a posterior
 UNLIKELY = 0.05  # a p below it is remarked on
@@ -282,10 +282,10 @@ def _judge_surface(
         )
     spread = 1.4826 * np.median(np.abs(figures[finite] - published), 0) / 3
     counting = np.zeros(len(figures), bool)
-    surface: Surface | None = None
-    for _ in range(_ROUNDS):
+    window = figures
+    for number in range(_ROUNDS):
         inside = _is_inside(figures, published, spread)
-        if surface is not None and (inside == counting).all():
+        if number and (inside == counting).all():
             break
         counting = inside
         if counting.sum() < 2 * (inputs.basis().shape[1] + len(names)):
@@ -294,9 +294,10 @@ def _judge_surface(
                 f"over {inputs.basis().shape[1]} choices",
                 hint="run more cells near them: a second sample of the same trainings with narrower distributions",
             )
-        surface = fit_surface(inputs, judged, cells, _clipped(figures, published, spread), counting)
+        window = _clipped(figures, published, spread)
+        surface = fit_surface(inputs, judged[:0], cells, window, counting)
         spread = np.sqrt(np.diag(surface.covariance))
-    assert surface is not None
+    surface = fit_surface(inputs, judged, cells, window, counting)
     _check_covariance(study, names, surface.covariance)
     means = _Means(surface.mean, surface.leverage, surface.root, surface.covariance, surface.degrees)
     used = [study.rows[i] for i in judged]
@@ -412,8 +413,9 @@ def _simulate_posteriors(published: np.ndarray, means: _Means, weights: np.ndarr
     """Return posteriors for other means that other seeds could have given, (draws, rows)."""
     generator = np.random.default_rng(0)
     own = np.linalg.cholesky(means.covariance)
-    draws = generator.standard_normal((_DRAWS, means.root.shape[1], len(own)))
-    moved = means.mean + means.root @ draws @ own.T
+    rows, figures = means.mean.shape
+    draws = means.root @ generator.standard_normal((rows, _DRAWS * figures))
+    moved = means.mean + draws.reshape(rows, _DRAWS, figures).transpose(1, 0, 2) @ own.T
     return _normalised(weights, _predict(published, moved, means.leverage, means.covariance, means.degrees)[2])
 
 

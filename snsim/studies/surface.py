@@ -252,5 +252,5 @@ def _full_rank(first: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]
 
 def _root(error: np.ndarray) -> np.ndarray:
     """Return a square root of a covariance, which rounding may have made slightly indefinite."""
-    values, vectors = np.linalg.eigh((error + error.T) / 2)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+    jitter = 1e-9 * (1 + np.trace(error) / max(len(error), 1))
+    return np.asarray(np.linalg.cholesky((error + error.T) / 2 + jitter * np.eye(len(error))))
