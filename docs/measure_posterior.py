@@ -1,10 +1,11 @@
 """Judge the runs of nets/studies/posterior-1989.sn: write docs/results/data/posterior-1989.json and two pictures.
 
     snsim reproduce nets/studies/posterior-1989.sn --figures docs/results/data/posterior-1989.csv --jobs 1
+    snsim reproduce nets/lecun89.sn --seeds 60 --figures docs/results/data/as-it-stands-1989.csv --jobs 1
     python docs/measure_posterior.py
 
-The first command runs the cells that the CSV file lacks, in about 2 s each; it can be stopped and goes on. The second
-judges the runs that the file has, with rows without a run as well, and starts none.
+The first two run what the CSV files lack, about 2 s a run; they can be stopped and go on. The last judges the runs that
+the files have, and rows without a run as well, and starts none.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import io
 import json
 import statistics
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,8 +34,7 @@ from snsim.studies.results import Row, Study, Trial
 
 DOCS = Path(__file__).resolve().parent
 DATA = DOCS / "results" / "data"
-STUDY = DOCS.parent / "nets" / "studies" / "posterior-1989.sn"
-KEPT = DATA / "posterior-1989.csv"
+NETS = DOCS.parent / "nets"
 SN = (0.0005, 0.05)  # the rate and mu of nets/lecun89.sn
 NAMES = {  # of a variable and its values, as the page and the picture call them
     "method": ("curvature", {"lm": "running mean, without f'' (lm)", "newton": "running mean, |h|", "held": "held"}),
@@ -48,9 +48,10 @@ NAMES = {  # of a variable and its values, as the page and the picture call them
 
 
 def main() -> int:
-    study = study_of(KEPT)
+    study = study_of(NETS / "studies" / "posterior-1989.sn", DATA / "posterior-1989.csv")
     joint = judge_together(study)
-    errors = [figures["test-half-mse"] for row in study.rows for figures in row.figures().values() if figures]
+    every = [figures for row in study.rows for figures in row.figures().values()]
+    errors = [figures["test-half-mse"] for figures in every if "test-half-mse" in figures]
     assert joint.smoothing is not None
     weights = np.array([row.prior for row in joint.rows])
     likely = np.array([row.p >= 0.05 for row in joint.rows])
@@ -73,6 +74,7 @@ def main() -> int:
             "least-test-half-mse": f"{min(errors):.4f}",
             "median-test-half-mse": f"{statistics.median(errors):.4f}",
         },
+        "as-it-stands": as_it_stands(),
         **choices(joint),
         **numbers(joint),
     }
@@ -89,16 +91,28 @@ def main() -> int:
     return 0
 
 
-def study_of(kept: Path) -> Study:
-    """Return the study with the runs that the file has."""
-    (planned,) = plan.plan([read_program(STUDY, port=io.StringIO())], Options())
+def study_of(file: Path, kept: Path, seeds: Sequence[int] = ()) -> Study:
+    """Return the study of a file with the runs that a CSV file has."""
+    (planned,) = plan.plan([read_program(file, port=io.StringIO())], Options(), seeds=seeds)
     runs = FiguresFile(kept, [planned])
     rows = []
     for row in planned.rows:
         own = {Trial(task.seed): run for task in row.tasks if (run := runs.run_of(task)) is not None}
         training = row.training
         rows.append(Row(training.name, "", training.published, training.notes, True, own, {}, training.prior))
-    return Study(STUDY.stem, str(STUDY), "", tuple(rows))
+    return Study(file.stem, str(file), "", tuple(rows))
+
+
+def as_it_stands() -> dict[str, Any]:
+    """Return the figures of nets/lecun89.sn as it stands, and the p of the published ones."""
+    study = study_of(NETS / "lecun89.sn", DATA / "as-it-stands-1989.csv", range(1, 61))
+    (row,) = study.rows
+    figures = {
+        name: {"mean": summary.mean, "deviation": summary.deviation}
+        for name, summary in row.summaries().items()
+        if name in dict(row.published)
+    }
+    return {"runs": len(row.runs), "joint-p": f"{judge_together(study).rows[0].p:.2f}", **figures}
 
 
 def choices(joint: Joint) -> dict[str, Mapping[str, str]]:
