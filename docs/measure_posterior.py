@@ -77,6 +77,7 @@ def main() -> int:
         "as-it-stands": as_it_stands(),
         **choices(joint),
         **numbers(joint),
+        "rate-to-mu": ratio(joint),
     }
     values = {
         "command": "python docs/measure_posterior.py",
@@ -142,6 +143,18 @@ def numbers(joint: Joint) -> dict[str, Mapping[str, str]]:
         }
         for one in joint.quantiles
     }
+
+
+def ratio(joint: Joint) -> Mapping[str, str]:
+    """Return the quantiles 5 %, 50 % and 95 % of rate / mu, which counts where mu is larger than the curvature."""
+    values = np.array([float(row.settings["rate"]) / float(row.settings["mu"]) for row in joint.rows])
+    order = np.argsort(values)
+    found = {}
+    for which in ("prior", "posterior"):
+        shares = np.cumsum([getattr(joint.rows[i], which) for i in order])
+        for place, part in (("low", 0.05), ("middle", 0.5), ("high", 0.95)):
+            found[f"{which}-{place}"] = f"{values[order[np.searchsorted(shares, part * shares[-1])]]:.2g}"
+    return found
 
 
 def small(value: float) -> str:

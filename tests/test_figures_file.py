@@ -51,6 +51,7 @@ def test_figures_are_those_of_run_folders(study: None) -> None:
     assert page[0]["figures"]["test-error"]["mean"] == pytest.approx(ordinary[0]["figures"]["test-error"]["mean"])
 
 
+@pytest.mark.slow
 def test_a_file_that_was_cut_short_goes_on(study: None, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["reproduce", "study.sn", "--jobs", "1", "--figures", "f.csv"]
     assert main(command) == 0
@@ -58,6 +59,8 @@ def test_a_file_that_was_cut_short_goes_on(study: None, capsys: pytest.CaptureFi
     text = Path("f.csv").read_text()
     Path("f.csv").write_text(text[:-20])  # as a kill would leave it
     capsys.readouterr()
+    assert main([*command, "--finished"]) == 0
+    assert capsys.readouterr().out.startswith("5 runs; ")
     assert main(command) == 0
     assert capsys.readouterr().out.count("seed ") == 1
     seconds = {"cpu-seconds": ""}
@@ -65,7 +68,7 @@ def test_a_file_that_was_cut_short_goes_on(study: None, capsys: pytest.CaptureFi
     # a part of the study leaves the other runs in the file
     assert main([*command, "--only", "held"]) == 0
     assert {row["run"] for row in rows(Path("f.csv"))} == {row["run"] for row in whole}
-    assert main([*command, "--quiet"]) == 0
+    assert main([*command, "--finished"]) == 0
     assert {row["run"]: row["rate"] for row in rows(Path("f.csv"))} == {row["run"]: row["rate"] for row in whole}
 
 

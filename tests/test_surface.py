@@ -27,7 +27,7 @@ def settings(generator: np.random.Generator, cells: int) -> list[dict[str, str]]
     ]
 
 
-def true_mean(cell: dict[str, str]) -> np.ndarray:
+def true_mean(cell: dict[str, str]) -> Any:
     """Return a mean that is Y for the kind b at a rate of 0.001, and bends away from it."""
     away = math.log10(float(cell["rate"])) + 3
     return Y + np.array([2.0, 0.5, 0.3]) * away**2 + np.array([0.3, 0.2, -0.2]) * ("abc".index(cell["kind"]) - 1)

@@ -36,7 +36,7 @@ _DRAWS = 400  # simulated sets of means, for the Monte Carlo error of a posterio
 UNLIKELY = 0.05  # a p below it is remarked on
 MOST_VALUES = 12  # a variable with more values is summed up by its quantiles
 _QUANTILES = (0.05, 0.5, 0.95)
-_WINDOW = 6  # standard deviations of one run within which the surface follows the figures
+_WINDOW = 5  # standard deviations of one run within which the surface follows the figures
 _ROUNDS = 5  # of finding that window
 
 
