@@ -159,7 +159,9 @@ def ratio(joint: Joint) -> Mapping[str, str]:
 
 def small(value: float) -> str:
     """Return a probability with the digits that can be told apart."""
-    return f"{value:.2f}" if value >= 0.005 else f"{value:.0e}" if value else "0"
+    if value >= 0.0005:
+        return f"{value:.2f}" if value >= 0.01 else f"{value:.3f}"
+    return f"{value:.0e}" if value else "0"
 
 
 def draw(joint: Joint) -> None:
