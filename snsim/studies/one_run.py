@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from typing import Any
 
 from snsim import run_folder
 from snsim.data.progress import Progress
@@ -27,11 +29,20 @@ _WAIT = 0.2  # seconds between two checks of a run that another attempt holds
 
 
 @dataclass(frozen=True)
+class LastPass:
+    """The last pass of a run without a folder: its line as in passes.jsonl, and the settings of run.json."""
+
+    line: Mapping[str, Any]
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """The end of a task: its run folder has all passes, or `faults` say why not."""
+    """The end of a task: its run folder has all passes, or here is its last pass, or `faults` say why not."""
 
     task: Task
     faults: tuple[Fault, ...] = ()
+    last_pass: LastPass | None = None  # of a run without a folder
 
 
 def attempt(task: Task) -> Outcome:

@@ -294,16 +294,16 @@ def read_published(node: Node, faults: Faults) -> tuple[tuple[str, float], ...] 
 
 
 def read_prior(node: Node, faults: Faults) -> float:
-    """Read `(prior WEIGHT)`: a number above 0, beside the weights of the other trainings; 1 after a fault."""
+    """Read `(prior WEIGHT)`: a number from 0, beside the weights of the other trainings; 1 after a fault."""
     args = read_arguments(node, 1, 1, "(prior WEIGHT)", faults)
     weight = None if args is None else read_number(args[0], "the prior", faults)
     if args is None or weight is None:
         return 1.0
-    if weight <= 0:
+    if weight < 0:
         faults.add(
-            f"the prior must be above 0, not {weight:g}",
+            f"the prior must not be negative: {weight:g}",
             args[0].span,
-            "write a small weight such as 0.01, or remove the training",
+            "write 0 for a training that only helps to judge the others",
         )
         return 1.0
     return weight
