@@ -59,6 +59,7 @@ LAW: dict[str, set[str]] = {
     "network": {"errors", "text_table", "registry", "language"},
     "engines": {"operating_system", "errors", "registry", "optional_packages", "cache_folder", "network"},
     "training": {
+        "operating_system",
         "errors",
         "memory_limit",
         "registry",
@@ -71,7 +72,7 @@ LAW: dict[str, set[str]] = {
     },
     "learning": {"training"},  # the old path of training, for plug-ins
     "plugins": {"errors", "language", "data", "network", "engines", "training"},
-    "runtime": {"errors", "protected_files", "atomic_files", "registry", "input_files", "language", "data"},
+    "runtime": {"errors", "protected_files", "atomic_files", "registry", "input_files", "language", "data", "network"},
     "sn28": {
         "errors",
         "protected_files",
@@ -197,9 +198,11 @@ LAW: dict[str, set[str]] = {
         "escaping",
         "registry",
         "optional_packages",
+        "protected_files",
         "cache_folder",
         "language",
         "data",
+        "engines",
         "training",
         "program",
         "run_folder",

@@ -6,7 +6,6 @@ from functools import cache
 
 from snsim.glossary.clauses import clauses
 from snsim.language.procedures import Special
-from snsim.lush import LUSH
 from snsim.network.schemes import SCHEMES
 from snsim.program import lisp_functions, shelves
 
@@ -18,6 +17,8 @@ KINDS = (WORD, SPECIAL, SCHEME, CLAUSE, FUNCTION)
 @cache
 def heads() -> dict[str, str]:
     """Return the kind of each name that has a meaning at the head of a form."""
+    from snsim.lush import LUSH  # slow to import
+
     functions = [*lisp_functions(), *LUSH]
     by_kind = {
         WORD: [entry.name for entry in shelves().words],

@@ -18,7 +18,6 @@ from snsim.language.limits import AT_PROMPT, LimitError
 from snsim.language.procedures import CallError
 from snsim.language.reader import FormReader, UnfinishedFormError, read_forms
 from snsim.language.source_files import FileAccess, is_lush
-from snsim.lush import begin
 from snsim.program import Host, Program, Shelves, make_interpreter, new_shelves
 from snsim.prompt.prompt_word import PROMPT
 from snsim.registry import Entry, Shelf
@@ -108,6 +107,8 @@ class Session:
         """Evaluate the text of a file, which may include files near it. SnError with every fault."""
         interpreter = self.interpreter
         if is_lush(source):
+            from snsim.lush import begin  # slow to import
+
             begin(interpreter)
         before, interpreter.files = interpreter.files, FileAccess.beside(source)
         faults: list[Fault] = []
