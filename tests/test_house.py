@@ -196,6 +196,8 @@ LAW: dict[str, set[str]] = {
         "cache_folder",
         "language",
         "data",
+        "engines",
+        "operating_system",
         "training",
         "program",
         "run_folder",

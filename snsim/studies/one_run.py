@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 from snsim import run_folder
 from snsim.errors import Fault, SnError, fail
-from snsim.program import read_program
+from snsim.program import Program, read_program
 from snsim.runs.resume import resume
 from snsim.runs.run import RunFinished, run
 from snsim.studies.plan import Task, identity_of
+from snsim.training.spec import Training
 
 _WAIT = 0.2  # seconds between two checks of a run that another attempt holds
 
@@ -57,13 +58,18 @@ def _run_to_the_end(task: Task) -> None:
     else:
         program = read_program(task.file, presets=task.options.presets, port=io.StringIO())
         training = program.trainings.get(task.training)
-        identity = identity_of(program, training, task.seed, task.options, str(task.options.data_digest))
-        if identity != task.identity:
-            raise fail(
-                f"{task.file} has changed since the study started",
-                hint="start the study again; runs that are unchanged are reused",
-            )
+        check_identity(program, training, task)
         events = run(program, training, task.seed, task.options)
     for event in events:
         if isinstance(event, RunFinished) and not event.completed:
             raise KeyboardInterrupt
+
+
+def check_identity(program: Program, training: Training, task: Task) -> None:
+    """Raise SnError if the text of a task is no longer the one that the study was planned with."""
+    identity = identity_of(program, training, task.seed, task.options, str(task.options.data_digest))
+    if identity != task.identity:
+        raise fail(
+            f"{task.file} has changed since the study started",
+            hint="start the study again; runs that are unchanged are reused",
+        )

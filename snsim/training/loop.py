@@ -125,9 +125,13 @@ class Progress:
 
 
 class CpuClock:
-    """Measures the wall-clock time and the CPU time of a pass, and asks for the CPU time only where it matters."""
+    """Measures the wall-clock time and the CPU time of a pass, and asks for the CPU time only where it matters.
 
-    def __init__(self) -> None:
+    The CPU time is divided by `nets`, the number of nets that learn at the same time on this thread.
+    """
+
+    def __init__(self, nets: int = 1) -> None:
+        self._nets = nets
         self._began = 0.0
         self._cpu: float | None = None  # the CPU time of this thread at the start of the pass
         self._is_short = False  # the last pass was
@@ -146,7 +150,7 @@ class CpuClock:
         seconds = self.seconds()
         cpu = seconds if self._cpu is None else time.thread_time() - self._cpu
         self._is_short = seconds < _SHORT
-        return cpu
+        return cpu / self._nets
 
 
 def train(
@@ -196,7 +200,7 @@ def training_events(
         if patterns is not None
     ]
     constants: StageConstants | None = None
-    clock = CpuClock()
+    clock = CpuClock(getattr(engine, "nets_at_once", 1))
     passes = training.passes
     first = 1 if start is None else start.number + 1
     state: Mapping[str, np.ndarray] = {}  # of the update rule after the previous pass; empty before the first
@@ -338,7 +342,7 @@ def _run_pass(
         engine.learn(inputs, patterns.targets[indices], settings, gates, noises)
         begin = chunk.stop
         if chunk.stop - chunk.start == constants.chunk * batch:  # not the rest of a pass
-            constants.adapt_chunk(time.perf_counter() - since, total)
+            constants.adapt_chunk(time.perf_counter() - since)
         yield Progress(number, begin, total)
 
 

@@ -41,6 +41,7 @@ class StageConstants:
         self.batch = min(stage.batch or len(data.train), len(data.train))
         self._settings: Settings | None = None
         self._keeps_chunks = getattr(engine, "keeps_chunks", False)
+        self._most = getattr(engine, "most_patterns", max(_SMALL, len(data.train) // 2))  # of a call
         self.chunk = 1
 
     def start_pass(self) -> None:
@@ -68,9 +69,9 @@ class StageConstants:
             )
         return last
 
-    def adapt_chunk(self, seconds: float, total: int) -> None:
-        """Adapt the size of a chunk to the seconds that one took, of a pass of `total` patterns."""
-        if seconds < _MOMENT and 2 * self.chunk * self.batch <= max(_SMALL, total // 2):
+    def adapt_chunk(self, seconds: float) -> None:
+        """Adapt the size of a chunk to the seconds that one took."""
+        if seconds < _MOMENT and 2 * self.chunk * self.batch <= self._most:
             self.chunk *= 2
         elif seconds > 4 * _MOMENT and self.chunk > 1:
             self.chunk //= 2
