@@ -13,7 +13,7 @@ from snsim.data.catalog import DATA_SETS, find
 from snsim.data.fetch import Search
 from snsim.data.own_data import read_path
 from snsim.engines.plan import plan
-from snsim.errors import SnError, fail
+from snsim.errors import SnError, fail, passes_text
 from snsim.gallery import RUNS, find_named, is_path
 from snsim.input_files import is_folder
 from snsim.network.net import Net
@@ -373,7 +373,7 @@ class _Schedule:
     def __call__(self, number: int) -> Mapping[str, float | np.ndarray]:
         if not 1 <= number <= self.training.passes:
             raise fail(
-                f"there is no pass {number} in a training of {self.training.passes} passes",
+                f"there is no pass {number} in a training of {passes_text(self.training.passes)}",
                 hint=f"write a pass from 1 to {self.training.passes}",
             )
         stage, inside = stage_of_pass(self.training.stages, number)

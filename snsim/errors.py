@@ -21,6 +21,11 @@ HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # Unicode categories that ar
 _LAYOUT = "\n\t"  # control characters that only lay out lines of text
 
 
+def passes_text(number: int) -> str:
+    """Return a number of passes as a sentence says it: "1 pass", "23 passes"."""
+    return f"{number:,} {'pass' if number == 1 else 'passes'}"
+
+
 def is_hidden(character: str) -> bool:
     """Tell whether a character is a control or invisible character, half a surrogate pair or a line separator."""
     return unicodedata.category(character) in HIDDEN

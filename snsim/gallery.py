@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from snsim.errors import fail, for_line
+from snsim.errors import fail, for_line, passes_text
 from snsim.input_files import exists, is_file, is_folder, read_file
 from snsim.protected_files import SETTINGS
 from snsim.registry import suggest
@@ -70,7 +70,7 @@ class ShippedWeights:
     def summary(self) -> str:
         """One line of text: how the weights were trained, and their misses."""
         return (
-            f"{self.passes} passes over {self.data}, seed {self.seed}: {self.train_misses:,} of "
+            f"{passes_text(self.passes)} over {self.data}, seed {self.seed}: {self.train_misses:,} of "
             f"{self.train_patterns:,} train and {self.test_misses:,} of {self.test_patterns:,} test patterns missed"
         )
 

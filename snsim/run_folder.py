@@ -40,7 +40,7 @@ import numpy as np
 
 from snsim import atomic_files, json_reader, operating_system, run_schema
 from snsim.atomic_files import LockedError, write_all, write_atomically, write_new, write_together
-from snsim.errors import Fault, SnError, Source, fail
+from snsim.errors import Fault, SnError, Source, fail, passes_text
 from snsim.escaping import for_shell
 from snsim.input_files import is_file, is_folder
 from snsim.input_files import shown as shown_path
@@ -486,7 +486,7 @@ def open_run(path: str | PurePath) -> Run:
     if snapshot.number > settings["passes"]:
         raise _damaged(
             folder / CHECKPOINT,
-            f"it was written after pass {snapshot.number:,}, but {SETTINGS} says {settings['passes']:,} passes",
+            f"it was written after pass {snapshot.number:,}, but {SETTINGS} says {passes_text(settings['passes'])}",
             _restart_hint(folder, settings),
         )
     return Run(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from snsim.comparison.run_comparison import FigureDifference, RunComparison, WeightDifference
-from snsim.errors import for_line
+from snsim.errors import for_line, passes_text
 from snsim.reports.tables import NONE
 from snsim.text_table import aligned
 
@@ -21,7 +21,7 @@ _MOST_TELLING = ("test misses", "train misses", "test loss", "train loss")
 def run_comparison_text(made: RunComparison) -> str:
     """Return what differs in settings, texts, figures and weights, and a verdict."""
     one, other = map(for_line, made.names)
-    parts = [f"run {one}: {_passes(made.passes[0])}; run {other}: {_passes(made.passes[1])}"]
+    parts = [f"run {one}: {passes_text(made.passes[0])}; run {other}: {passes_text(made.passes[1])}"]
     if made.settings:
         rows = [("setting", one, other), *setting_rows(made)]
         parts.append(_table(rows, "lll"))
@@ -169,11 +169,13 @@ def _verdict(made: RunComparison) -> Iterator[str]:
     elif made.passes[0] != made.passes[1]:
         longer = for_line(made.names[0] if made.passes[0] > made.passes[1] else made.names[1])
         more = abs(made.passes[0] - made.passes[1])
-        same = f"the figures of the {_passes(made.common)} that both have are equal" if made.common else "one has none"
+        same = (
+            f"the figures of the {passes_text(made.common)} that both have are equal" if made.common else "one has none"
+        )
         yield f"DIFFERENT in length only: {same}; {longer} has {more:,} more"
     else:
         layers = [for_line(row.layer) for row in made.weights if row.relative is None or row.relative > made.tolerance]
-        yield f"DIFFERENT weights of {', '.join(layers)}, although the figures of {_passes(made.common)} are equal"
+        yield f"DIFFERENT weights of {', '.join(layers)}, although the figures of {passes_text(made.common)} are equal"
 
 
 def _reason(made: RunComparison) -> str:
@@ -193,7 +195,3 @@ def _reason(made: RunComparison) -> str:
 def _figure_words(row: FigureDifference) -> str:
     one, other = (_figure(row, value) for value in row.values)
     return f"{row.name} {one} and {other}"
-
-
-def _passes(number: int) -> str:
-    return f"{number:,} pass" if number == 1 else f"{number:,} passes"

@@ -253,12 +253,13 @@ class _TrainingReader:
 
     def _passes(self, stage: _Stage) -> int:
         passes = stage.presentations / self.size
+        whole = max(1, round(passes))
         if passes != int(passes):
+            replaced = "pass replaces" if whole == 1 else "passes replace"
             self.notes.append(
-                f"{stage.presentations:g} presentations of {self.size} patterns: {max(1, round(passes))} "
-                "whole passes replace them"
+                f"{stage.presentations:g} presentations of {self.size} patterns: {whole} whole {replaced} them"
             )
-        return max(1, round(passes))
+        return whole
 
 
 def _method(call: Call) -> tuple[str, bool]:

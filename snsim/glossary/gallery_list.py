@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from snsim.errors import passes_text
 from snsim.gallery import gallery_doc, gallery_folder, gallery_names, shipped_weights
 from snsim.program import Program, read_program
 from snsim.training.spec import Training
@@ -42,10 +43,9 @@ def gallery_text(entry: dict[str, Any]) -> list[str]:
     for training in entry["trainings"]:
         published = ", ".join(f"{name} {value:g}" for name, value in training["published"].items())
         head = "" if training["name"] == entry["name"] else f"{training['name']}: "
-        plural = "pass" if training["passes"] == 1 else "passes"
         data = f" over {training['data'][0]}" if training["data"] else ""
         lines.append(
-            f"{head}{training['weights']:,} weights; {training['passes']} {plural}{data}; "
+            f"{head}{training['weights']:,} weights; {passes_text(training['passes'])}{data}; "
             + (f"published: {published}" if published else "no published figures")
         )
     if entry["shipped"]:

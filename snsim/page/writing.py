@@ -11,7 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from snsim import __version__
-from snsim.errors import fail, for_line
+from snsim.errors import fail, for_line, passes_text
 from snsim.escaping import for_json
 from snsim.page.modules import join_modules
 from snsim.page.net_view import view_of
@@ -80,7 +80,7 @@ def _parts(subject: PageSubject, published: list[tuple[str, str]]) -> dict[str, 
     words = "Published" if data.comparable else "Published for other data"
     return {
         "title": for_line(training.name),
-        "lead": f"{layers}; {rule}, {passes:,} passes over {name}",
+        "lead": f"{layers}; {rule}, {passes_text(passes)} over {name}",
         "counts": {
             "units": f"{counts.units:,}",
             "connections": f"{counts.connections:,}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from snsim.errors import passes_text
 from snsim.network.clauses import Faults
 from snsim.training.spec import Stage, Value
 
@@ -37,7 +38,7 @@ def check_steps_fill(value: Value, passes: int, faults: Faults) -> None:
     if value.kind != "steps":
         return
     filled, open_end = sum(value.lengths), len(value.lengths) < len(value.numbers)
-    sentence = f"the steps fill {filled} passes, the training or stage has {passes}"
+    sentence = f"the steps fill {passes_text(filled)}, the training or stage has {passes}"
     if open_end and filled >= passes:
         faults.add(
             f"{sentence}: no pass is left for the last value, {value.numbers[-1]:g}",
@@ -47,7 +48,7 @@ def check_steps_fill(value: Value, passes: int, faults: Faults) -> None:
     elif not open_end and filled != passes:
         last = value.numbers[-1]
         more = f", or end with ({last:g}), which holds until the end" if filled < passes else ""
-        faults.add(sentence, value.span, f"state {filled} passes or change the steps{more}")
+        faults.add(sentence, value.span, f"state {passes_text(filled)} or change the steps{more}")
 
 
 def fit_value(value: Value, passes: int) -> Value:

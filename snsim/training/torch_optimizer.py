@@ -14,7 +14,7 @@ from snsim.engines.plan import plan
 from snsim.engines.protocol import Settings
 from snsim.engines.torch.backward import BackwardPass, curvature_kinds, threads
 from snsim.engines.torch.module import SnModule
-from snsim.errors import fail
+from snsim.errors import fail, passes_text
 from snsim.registry import suggest
 from snsim.training.conjugate_gradient import curvature_along, finish_step, next_direction
 from snsim.training.parameter_scopes import decays_of, rates_in_pass
@@ -83,7 +83,7 @@ class TrainingOptimizer(torch.optim.Optimizer):
         """
         if self.number >= self._training.passes:
             raise fail(
-                f"training {self._training.name} has {self._training.passes} passes, and this is the last one",
+                f"training {self._training.name} has {passes_text(self._training.passes)}, and this is the last one",
                 self._training.span,
                 hint="state more passes: (passes N)",
             )

@@ -861,8 +861,8 @@ class Judge:
         if total != wanted * self.patterns:
             self.differ(
                 "passes",
-                f"it makes {total:,} presentations, {_number(total / self.patterns)} passes of {self.patterns:,} "
-                f"patterns; the description {wanted * self.patterns:,}, {wanted} passes",
+                f"it makes {total:,} presentations, {_passes(total / self.patterns)} of {self.patterns:,} "
+                f"patterns; the description {wanted * self.patterns:,}, {_passes(wanted)}",
                 min(total, wanted * self.patterns),
                 notes=[
                     ""
@@ -1047,6 +1047,10 @@ def _worst_text(ours: np.ndarray, theirs: np.ndarray) -> str:
     k = int(distances.argmax())
     share = float((distances > 1e-4 * max(1e-12, float(np.abs(ours).max()))).mean())
     return f"{100 * share:.3g} % of them differ, unit {k} most: {theirs[k]:.5g} for {ours[k]:.5g}"
+
+
+def _passes(number: float) -> str:
+    return f"{_number(number)} {'pass' if number == 1 else 'passes'}"
 
 
 def _number(value: float) -> str:

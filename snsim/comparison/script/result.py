@@ -10,6 +10,7 @@ import numpy as np
 
 from snsim.comparison.script.distribution_fit import InitialFit
 from snsim.comparison.script.events import Place
+from snsim.errors import passes_text
 
 NO_SIDES: Mapping[str, tuple[np.ndarray, np.ndarray]] = MappingProxyType({})
 
@@ -118,9 +119,9 @@ class ScriptComparison:
                 return f"learns the same up to rounding: all {self.presentations:,} presentations"
             return f"learns the same up to rounding for {self.watched:,} presentations"
         if first.kind == "passes" and self.passes < self.wanted_passes:
-            return f"learns the same as far as it goes: {self.passes:.4g} of {self.wanted_passes} passes"
+            return f"learns the same as far as it goes: {self.passes:.4g} of {passes_text(self.wanted_passes)}"
         if first.kind == "passes":
-            return f"learns the same for {self.wanted_passes} passes, then goes on: it makes {self.passes:.4g}"
+            return f"learns the same for {passes_text(self.wanted_passes)}, then goes on: it makes {self.passes:.4g}"
         where = f" of layer {first.layer}" if first.layer else ""
         when = (
             "after the last presentation"

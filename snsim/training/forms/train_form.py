@@ -9,7 +9,7 @@ import numpy as np
 
 from snsim.data.catalog import DATA_SETS
 from snsim.engines.protocol import Cost
-from snsim.errors import Fault, SnError
+from snsim.errors import Fault, SnError, passes_text
 from snsim.language.forms import Node
 from snsim.network.clauses import DEFAULT, STATED, Clause, Plain, make_node, read_arguments, read_name, select_clauses
 from snsim.network.net import Net
@@ -638,7 +638,7 @@ def _summary(training: Training) -> str:
     data = " or ".join(training.data.names) or "its own examples"
     if training.data.own_data is not None:
         data = " and ".join(training.data.own_data.files)
-    return f"net {training.net.name} on {data}, {rules}, {training.passes} passes"
+    return f"net {training.net.name} on {data}, {rules}, {passes_text(training.passes)}"
 
 
 def _sort_faults(faults: list[Fault], call: Node) -> list[Fault]:
