@@ -1,4 +1,4 @@
-"""Run all benchmarks, write docs/results/data/speed.json, and the page docs/results/speed.md from it.
+"""Run all benchmarks, write docs/results/data/benchmarks.json, and the page docs/results/speed.md from it.
 
     python benchmarks/speed.py [--quick] [--only NAME ...] [--render]
 
@@ -27,7 +27,7 @@ from speed_page import page  # noqa: E402
 
 from snsim.operating_system import processor_name  # noqa: E402
 
-DATA = ROOT / "docs" / "results" / "data" / "speed.json"
+DATA = ROOT / "docs" / "results" / "data" / "benchmarks.json"
 PAGE = ROOT / "docs" / "results" / "speed.md"
 BENCHMARKS = {  # name: script, arguments
     "per_example": ("per_example.py", ()),
@@ -85,6 +85,7 @@ def main() -> None:
         kept = {made["name"]: made for made in known["benchmarks"]}
         kept |= {name: measure(name, asked.quick) for name in asked.only}
         known = {
+            "command": "python benchmarks/speed.py" + (" --quick" if asked.quick else ""),
             "processor": processor_name(),
             "cores": os.cpu_count(),
             "quick": asked.quick,

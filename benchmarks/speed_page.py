@@ -75,7 +75,7 @@ those that were set for the row.
 
     make bench
 
-It measures all of this in about a quarter of an hour, and writes this page from `docs/results/data/speed.json`.
+It measures all of this in about a quarter of an hour, and writes this page from `docs/results/data/benchmarks.json`.
 `make bench BENCH_ARGS=--quick` is a run of some minutes.
 """
 
@@ -114,10 +114,17 @@ def torch_ratios(rows: Iterable[Mapping[str, Any]]) -> list[float]:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows as a table of Markdown."""
-    lines = [HEAD, (":--", ":--", "--:", ":--", "--:", "--:", "--:", "--:", ":--")]
-    lines += [line_of(made) for made in rows if "failed" not in made]
+    """Return rows as a table of Markdown, with a column of notes where rows have different ones."""
+    measured = [made for made in rows if "failed" not in made]
+    ends = [(made["note"] or "-",) if has_column_of_notes(rows) else () for made in measured]
+    lines = [(*HEAD, *(("note",) if has_column_of_notes(rows) else ()))]
+    lines.append((":--", ":--", "--:", ":--", "--:", "--:", "--:", "--:", ":--", ":--")[: len(lines[0])])
+    lines += [(*line_of(made), *end) for made, end in zip(measured, ends)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def has_column_of_notes(rows: Sequence[Mapping[str, Any]]) -> bool:
+    return len({made["note"] for made in rows if "failed" not in made} - {""}) > 1
 
 
 def line_of(made: Mapping[str, Any]) -> tuple[str, ...]:
@@ -153,7 +160,7 @@ def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             lines.append(f"{name}: also {', '.join(others)}")
         for rival, why in made["absent"].items():
             groups.setdefault(f"{rival} could not run: {why}", []).append(name)
-        if made["note"]:
+        if made["note"] and not has_column_of_notes(rows):
             groups.setdefault(made["note"], []).append(name)
     for sentence, names in groups.items():
         which = "all rows" if len(names) == len(rows) and len(rows) > 1 else "; ".join(names)
