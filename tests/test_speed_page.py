@@ -17,7 +17,7 @@ DATA = ROOT / "docs" / "results" / "data" / "benchmarks.json"
 def test_the_page_is_written_from_its_data():
     written = (ROOT / "docs" / "results" / "speed.md").read_text(encoding="utf-8")
     assert speed_page.page(json.loads(DATA.read_text(encoding="utf-8"))) == written, (
-        "docs/results/speed.md is not that of docs/results/data/benchmarks.json: run  python benchmarks/speed.py --render"
+        "docs/results/speed.md is not that of its data file: run  python benchmarks/speed.py --render"
     )
 
 
