@@ -342,7 +342,7 @@ def _run_pass(
         engine.learn(inputs, patterns.targets[indices], settings, gates, noises)
         begin = chunk.stop
         if chunk.stop - chunk.start == constants.chunk * batch:  # not the rest of a pass
-            constants.adapt_chunk(time.perf_counter() - since)
+            constants.adapt_chunk(time.perf_counter() - since, total)
         yield Progress(number, begin, total)
 
 

@@ -54,7 +54,7 @@ class NetTogether:
     def __init__(self, group: NetsTogether, number: int):
         self._group, self._number = group, number
         self.dtype, self.rule = group.dtype, group.rule
-        self.most_patterns = group.most_patterns  # of a call
+        self.patterns_of_call = group.patterns_of_call
         self.updates = 0
         self.noted: _Noted | None = None
         self._last: tuple[Settings, tuple[Any, ...]] | None = None
@@ -155,11 +155,11 @@ class NetsTogether:
         rule: UpdateRule,
         dtype: np.dtype,
         count: int,
-        most_patterns: int,
+        patterns_of_call: int,
         device: str | None = None,
     ):
         self.plan, self.rule, self.dtype = plan, rule, np.dtype(dtype)
-        self.count, self.most_patterns = count, most_patterns
+        self.count, self.patterns_of_call = count, patterns_of_call
         self.single = TorchEngine(plan, cost, rule, dtype)
         if device is not None:
             self.single.move_to(device)
