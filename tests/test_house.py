@@ -203,6 +203,7 @@ LAW: dict[str, set[str]] = {
         "language",
         "data",
         "engines",
+        "operating_system",
         "training",
         "program",
         "run_folder",
