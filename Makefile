@@ -4,6 +4,7 @@
 # make fuzz SECONDS=60 SEED=1  mutated texts, run folders and data files; what fails is kept in .fuzz
 # make lint   style and types
 # make docs   the documentation, build/docs/index.html; a warning is an error, and no network is used
+# make results  write the figures of README and of docs/results from the data files of docs/results/data
 # make house  draw which room imports which, into docs/house.svg
 #
 # Set-up is done again only when pyproject.toml or constraints.txt has changed. Data are looked for in the folder
@@ -20,7 +21,7 @@ KEEP ?= .fuzz
 # Where no compiled modules are kept, each of the many commands that tests start compiles snsim anew: twice the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-all fuzz lint docs house clean
+.PHONY: run test test-all fuzz lint docs results house clean
 
 run: $(READY)
 	@$(BIN)/snsim run nets/lecun89.sn
@@ -43,6 +44,9 @@ lint: $(READY)
 docs: $(READY)
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet -b html docs build/docs
 	@echo "build/docs/index.html"
+
+results: $(READY)
+	@$(BIN)/python docs/render_results.py
 
 house: $(READY)
 	@$(BIN)/python docs/draw_house.py

@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from snsim.errors import fail
+from snsim.errors import SnError, fail
 from snsim.optional_packages import needing
 from snsim.registry import split_cell
+from snsim.studies.intervals import is_count, transformed
 from snsim.studies.results import Row, Study
 
 _DRAWS = 400  # simulated sets of means, for the Monte Carlo error of a posterior
@@ -129,18 +130,6 @@ class Joint:
         return max(row.p for row in self.rows) >= UNLIKELY
 
 
-def is_count(figure: str) -> bool:
-    """Return whether a figure counts patterns, or is a part of them in percent."""
-    return figure.endswith(("-misses", "-error", "-rejection"))
-
-
-def transformed(figure: str, value: float) -> float:
-    """Return the square root of a count, or the logarithm of an error (-inf for 0)."""
-    if is_count(figure):
-        return math.sqrt(value)
-    return math.log(value) if value > 0 else -math.inf
-
-
 def judge_together(study: Study, base: str | None = None) -> Joint:
     """Return the joint judgement of the rows of a study.
 
@@ -202,6 +191,21 @@ def judge_together(study: Study, base: str | None = None) -> Joint:
     )
     choices, quantiles = _marginals(settings, weights, posterior, simulated)
     return Joint(names, published, covariance, degrees, rows, choices, quantiles, points, left_out)
+
+
+def judge_own_figures(study: Study) -> dict[str, float]:
+    """Return, by row, how likely one new run of it is as far from its mean as the figures that the row itself states.
+
+    Only for the rows that state some, if the runs are enough to judge them.
+    """
+    found = {}
+    for row in study.rows:
+        try:
+            joint = judge_together(study, row.name)
+        except SnError:
+            continue
+        found.update({judged.name: judged.p for judged in joint.rows if judged.name == row.name})
+    return found
 
 
 def settings_of(name: str) -> dict[str, str]:
