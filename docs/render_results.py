@@ -106,7 +106,7 @@ def _of_row(row: Row, figure: str, form: str) -> str:
     if figure == "p" and "p" not in row.figures:
         return probability(row.p)
     if figure == "runs":
-        return "" if row.runs is None else f"{row.runs}"
+        return "" if row.runs is None else f"{row.runs:,}"
     if form == "published":
         return row.published[figure]
     if form == "difference":

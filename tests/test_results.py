@@ -31,7 +31,17 @@ FIGURE = re.compile(
 # Constants of a formula: 2.4/F, 2.4/sqrt(F), 1.7159 tanh(2x/3), 0.05 x.
 CONSTANT = re.compile(r"(?<![\w.])\d+\.\d+\s?(?:/F|/sqrt\(?F\)?|tanh\b|x\b)")
 # Not measured: a level that is asked for, the share of weights that a description cuts, and names.
-STATED = ("1 % error", "less than 1 %", "95 % of", "95 % is what", "95 % intervals", "60 % of the weights", "SN-2.8")
+STATED = (
+    "1 % error",
+    "less than 1 %",
+    "95 % of",
+    "95 % is what",
+    "95 % intervals",
+    "5 to 95 %",
+    "95 % region",
+    "60 % of the weights",
+    "SN-2.8",
+)
 
 
 def typed(text: str) -> list[str]:
