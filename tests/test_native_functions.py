@@ -18,7 +18,7 @@ pytest.importorskip("llvmlite", reason="the native engine needs llvmlite")
 
 from snsim.engines.native import jit
 from snsim.engines.native.layout import aligned_block
-from snsim.engines.native.llvm_ir import Module, Value
+from snsim.engines.native.llvm_ir import Index, Module, Value
 from snsim.engines.native.net_code import ATTRIBUTES
 from snsim.engines.native.target import Address, Machine, attributes, portable_machine
 from snsim.engines.native.vector_math import VectorOperations
@@ -38,7 +38,7 @@ def compiled(machine: Machine, name: str) -> Callable[[np.ndarray], np.ndarray]:
     module = Module(machine, "test")
     f = module.function("run", [("ptr", "state"), ("ptr", "made")], name, exported=True)
 
-    def body(i: Value, _: list[Value]) -> None:
+    def body(i: Index, _: list[Value]) -> None:
         result = VectorOperations(f).table()[name](f.load(Address(0).by(i, machine.lanes)))
         f.store(result, Address(0, base="%made").by(i, machine.lanes))
 
