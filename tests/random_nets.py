@@ -45,6 +45,7 @@ def random_text(seed: int) -> str:
     layers.append(_layer(draw, f"l{len(shapes)}", (outputs,)))
     connections.append(f"(connect l{len(shapes) - 1} l{len(shapes)} {_last(draw, _units(shapes[-1]), outputs)})")
     connections = _with_weight_norm(random.Random(-seed - 1), connections)
+    _add_twin(random.Random(-seed - 2), layers, connections)
     first = f"(layer l0 {_text(shapes[0])})"
     return "\n".join([*tables, "(net random", f"  {first}", *(f"  {c}" for c in [*layers, *connections])]) + ")"
 
@@ -56,6 +57,20 @@ def _with_weight_norm(draw: random.Random, connections: list[str]) -> list[str]:
         f"{clause[:-1]} (weight-norm))" if draw.random() < 0.2 and not any(word in clause for word in lacks) else clause
         for clause in connections
     ]
+
+
+def _add_twin(draw: random.Random, layers: list[str], connections: list[str]) -> None:
+    """To some nets a layer that is fed through the weights of another layer, perhaps into the weights of another."""
+    if draw.random() > 0.4:
+        return
+    source, target = draw.choice(connections).split()[1:3]
+    last = f"l{len(layers)}"
+    like = next(layer for layer in layers if layer.split()[1] == target)
+    layers.insert(-1, like.replace(f"(layer {target} ", "(layer twin ").replace("(bias map)", "(bias none)"))
+    connections.append(f"(connect {source} twin (weights-of {source} {target}))")
+    joined = any(connection.split()[1:3] == [target, last] for connection in connections)
+    scheme = f"(weights-of {target} {last})" if joined and draw.random() < 0.6 else "(full)"
+    connections.append(f"(connect twin {last} {scheme})")
 
 
 def _input_shape(draw: random.Random) -> tuple[int, ...]:

@@ -118,6 +118,8 @@ class Literal:
         }
         self.parts = {}
         for link in (link for stage in made.stages for link in stage.links if link.gain is not None):
+            if link.connection.weights_of is not None:
+                continue
             self.parts[link] = {name: torch.from_numpy(values[name].ravel()) for name in (link.slot, link.gain)}
             self.values[link.slot] = transform_oracles.normed(link, **self._named(link)).numpy()
 

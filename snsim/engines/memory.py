@@ -162,7 +162,8 @@ def torch_memory(work: Workload) -> MemoryNeed:
 
 def count_weights(net: Net) -> int:
     """Return how many numbers all parameters have, fixed ones included."""
-    return sum(c.wiring.weights + (c.wiring.owner_count if c.weight_norm else 0) for c in net.connections) + sum(
+    owners = [c for c in net.connections if c.weights_of is None]
+    return sum(c.wiring.weights + (c.wiring.owner_count if c.weight_norm else 0) for c in owners) + sum(
         prod(layer.bias_shape) for layer in net.layers if layer.bias != "none"
     )
 

@@ -6,6 +6,7 @@ input) in order of computation.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -26,7 +27,7 @@ class Link:
     """
 
     source: int  # number of the source layer
-    slot: str  # name of the parameter with its weights
+    slot: str  # name of the parameter with its weights; with `weights-of` other links have the same
     structure: Dense | Windows | Frames | None
     border_value: float
     scale: float
@@ -112,6 +113,12 @@ class Plan:
     def output_shape(self) -> tuple[int, ...]:
         return self.stages[-1].shape
 
+    @cached_property
+    def shared_slots(self) -> frozenset[str]:
+        """The names of the parameters that several links use (`weights-of`)."""
+        slots = Counter(link.slot for stage in self.stages for link in stage.links)
+        return frozenset(slot for slot, links in slots.items() if links > 1)
+
     @property
     def layer_names(self) -> tuple[str, ...]:
         """Return the names of the layers by number, the input's first."""
@@ -156,12 +163,12 @@ def _stage(net: Net, layer: Layer, number: dict[str, int]) -> LayerPlan:
     links = tuple(
         Link(
             number[c.source],
-            f"{net.attribute(c)}.weight",
+            net.weight_name(c),
             c.wiring.structure,
             c.border_value,
             c.scale,
             c,
-            f"{net.attribute(c)}.gain" if c.weight_norm else None,
+            net.gain_name(c),
         )
         for c in net.entering(layer.name)
     )

@@ -70,6 +70,8 @@ class NetWriter:
         self.modules: dict[str, str] = {}
         for stage in plan.stages:
             for link in stage.links:
+                if link.connection.weights_of is not None:
+                    continue
                 module = self.modules[link.connection.name] = self._attribute(link.connection.name)
                 self.names[link.slot] = f"{module}.weight"
                 if link.gain is not None:
@@ -77,6 +79,8 @@ class NetWriter:
             module = self.modules[stage.name] = self._attribute(stage.name)
             if stage.bias is not None:
                 self.names[stage.bias] = f"{module}.bias"
+        for link in (link for stage in plan.stages for link in stage.links if link.connection.weights_of is not None):
+            self.modules[link.connection.name] = self.modules[plan.net.owner_of(link.connection).name]
         self.modules[plan.layer_names[0]] = self._attribute(plan.layer_names[0])
         self._used: set[str] = set()  # names of the variables in the methods of the net
         self._locals = {0: self._local(identifier(plan.layer_names[0]))}
@@ -251,7 +255,8 @@ class NetWriter:
         made: list[str] = []
         for stage in self.plan.stages:
             for link in stage.links:
-                made += self._connection(link, stage)
+                if link.connection.weights_of is None:
+                    made += self._connection(link, stage)
             made.append(self._layer(stage))
         text = ["class Net(nn.Module):", f'    """{drawn}"""', "", "    def __init__(self):"]
         text += indented(["super().__init__()", *made, *self._training_attributes()], 8)
@@ -373,7 +378,8 @@ class NetWriter:
     def _curvature(self, full: bool, method: str) -> list[str]:
         """Return the method that computes h (or h-full): see docs/reference/export.md."""
         last = self._locals[len(self.plan.stages)]
-        gains = [link for stage in self.plan.stages for link in stage.links if link.gain is not None]
+        links = [link for stage in self.plan.stages for link in stage.links if link.connection.weights_of is None]
+        gains = [link for link in links if link.gain is not None]
         count = 0  # slopes of states; those of gains follow
         lines = [self._entry(), *self._drop(0)]
         states = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from snsim.network.clauses import (
     read_whole_number,
     select_clauses,
 )
-from snsim.network.connect_options import Statement, python_value
+from snsim.network.connect_options import Statement, WiredLayers, python_value
 from snsim.network.net import Connection, Layer, Net, Nlf, Transform
 from snsim.network.nlfs import NlfDefinition, declare_nlf, read_nlf
 from snsim.network.partial_net import (
@@ -177,7 +177,7 @@ class NetForm:
         if layers:
             layers = (self._make_input(layers[0], draft), *layers[1:])
         by_name = {layer.name: layer for layer in layers}
-        connections = tuple(self._build_connection(c, by_name) for c in draft.connections)
+        connections = self._build_connections(draft.connections, by_name)
         transforms = tuple(self._build_transform(t, by_name) for t in draft.transforms)
         net = Net(self.name, layers, connections, self._complete_clauses(draft), self.span, transforms)
         # If a clause could not be read, layers may only seem to lack connections: that check does not run then.
@@ -273,7 +273,21 @@ class NetForm:
 
     # ---- connections ---------------------------------------------------------------------------------------------
 
-    def _build_connection(self, draft: DraftConnection, layers: dict[str, Layer]) -> Connection:
+    def _build_connections(self, drafts: list[DraftConnection], layers: dict[str, Layer]) -> tuple[Connection, ...]:
+        """Return the connections in the order of the text; those that use the weights of another are built after it."""
+        built: dict[int, Connection] = {}
+        owned: dict[tuple[str, str], Connection] = {}
+        for uses_others in (False, True):
+            for k, draft in enumerate(drafts):
+                if (draft.scheme is not None and draft.scheme.head == "weights-of") == uses_others:
+                    built[k] = self._build_connection(draft, layers, owned)
+                    if not uses_others and draft.scheme is not None:
+                        owned[draft.source, draft.target] = built[k]
+        return tuple(built[k] for k in range(len(drafts)))
+
+    def _build_connection(
+        self, draft: DraftConnection, layers: dict[str, Layer], owned: Mapping[tuple[str, str], Connection]
+    ) -> Connection:
         """Return the connection. If its clause has faults, it has no wires, so that the net can still be checked."""
         options = {word: clause.node for word, clause in draft.options.items()}
         connection = Connection(draft.source, draft.target, "", {}, NOT_WIRED, span=draft.span)
@@ -281,6 +295,8 @@ class NetForm:
             return connection
         faults = Faults()
         statement = Statement(draft.scheme, options, self.shelves.tables, faults)
+        if draft.scheme.head == "weights-of":
+            return self._build_user(connection, draft, layers, owned, statement)
         scheme = SCHEMES.get(draft.scheme.head)
         scale = self._read_number(options.get("scale"), faults)
         fixed = self._read_number(options.get("fixed"), faults)
@@ -302,6 +318,37 @@ class NetForm:
                 draft.span,
                 scheme_arguments,
                 weight_norm,
+            )
+        self._report(faults, draft)
+        return connection
+
+    def _build_user(
+        self,
+        unwired: Connection,
+        draft: DraftConnection,
+        layers: dict[str, Layer],
+        owned: Mapping[tuple[str, str], Connection],
+        statement: Statement,
+    ) -> Connection:
+        """Return a connection that uses the scheme, the options and the weights of another."""
+        assert draft.scheme is not None
+        connection, faults = unwired, statement.faults
+        wired = {ends: WiredLayers(layers[ends[0]], layers[ends[1]], c.wiring) for ends, c in owned.items()}
+        with faults.gathered():
+            wiring = SCHEMES.get("weights-of")(
+                layers[draft.source], layers[draft.target], replace(statement, faults=Faults(), connections=wired)
+            )
+            ends = (draft.scheme.items[1].name, draft.scheme.items[2].name)
+            connection = replace(
+                owned[ends],
+                source=draft.source,
+                target=draft.target,
+                scheme="weights-of",
+                options={},
+                wiring=wiring,
+                span=draft.span,
+                arguments=ends,
+                weights_of=ends,
             )
         self._report(faults, draft)
         return connection

@@ -388,4 +388,11 @@ class NetDraft:
         if scheme is None:
             return {}
         reads = SCHEMES.get(scheme.head).reads
+        if scheme.head == "weights-of" and rest:
+            self._faults.add(
+                "(weights-of ...) is the scheme: it takes no other scheme and no option",
+                rest[0].span,
+                "remove this: the connection has the scheme and the options of the one that it names",
+            )
+            return {}
         return self._read_options(rest, reads, f"({scheme.head} ...)")

@@ -20,11 +20,12 @@ import numpy as np
 
 from snsim.errors import SnError
 from snsim.language.forms import Node
-from snsim.network.clauses import all_or_none, describe, read_arguments, read_whole_number
+from snsim.network.clauses import all_or_none, describe, read_arguments, read_name, read_whole_number
 from snsim.network.connect_options import Statement, check_windows, no_geometry_error
 from snsim.network.net import Layer
 from snsim.network.wiring import Dense, Frames, Table, Windows, Wiring, wire, wire_table
-from snsim.registry import Shelf
+from snsim.registry import Shelf, listed
+from snsim.text_table import shape_form
 
 WiringFunction = Callable[[Layer, Layer, Statement], Wiring]
 
@@ -126,6 +127,48 @@ def _windows(source: Layer, target: Layer, statement: Statement, sharing: str) -
         )
     statement.faults.raise_if_any()
     return wire(windows, windows.unread)
+
+
+@SCHEMES.register("weights-of")
+@scheme("(weights-of C D)", ())
+def weights_of(source: Layer, target: Layer, statement: Statement) -> Wiring:
+    """Use the scheme, its options and the weights of the connection C to D between layers of the same shapes."""
+    syntax = "(weights-of C D)"
+    args = read_arguments(statement.scheme, 2, 2, syntax, statement.faults)
+    ends = None if args is None else all_or_none([read_name(node, "a layer", statement.faults) for node in args])
+    if ends is None or args is None:
+        raise SnError(statement.faults.found)
+    owner = statement.connections.get((ends[0], ends[1]))
+    faults, span = statement.faults, statement.span
+    if ends == (source.name, target.name):
+        faults.add(
+            f"{source.name} to {target.name} cannot have the weights of itself",
+            span,
+            "name another connection, or write a scheme of its own such as (full)",
+        )
+    elif owner is None:
+        joined = [f"(weights-of {a} {b})" for a, b in statement.connections]
+        faults.add(
+            f"{ends[0]} is not connected to {ends[1]} by weights of its own",
+            span,
+            f"add (connect {ends[0]} {ends[1]} (full)), or write one of {listed(joined, len(joined)) or 'none'}",
+        )
+    else:
+        for layer, like in ((source, owner.source), (target, owner.target)):
+            if layer.shape != like.shape:
+                faults.add(
+                    f"the weights from {ends[0]} to {ends[1]} need layers of the same shape: {layer.name} is "
+                    f"{_shape_text(layer)}, {like.name} is {_shape_text(like)}",
+                    span,
+                    f"give {layer.name} the shape {shape_form(like.shape)}, or write a scheme of its own",
+                )
+    faults.raise_if_any()
+    assert owner is not None
+    return owner.wiring
+
+
+def _shape_text(layer: Layer) -> str:
+    return "x".join(map(str, layer.shape)) + (" units" if len(layer.shape) == 1 else "")
 
 
 @SCHEMES.register("tdnn")

@@ -86,6 +86,8 @@ def _drawing(connection: Connection, maps: np.ndarray) -> str:
 
 def connection_words(connection: Connection) -> str:
     """Return scheme and options as they are written in a description; defaults are left out."""
+    if connection.weights_of is not None:
+        return _clause(connection.scheme, *connection.weights_of)
     structure = connection.wiring.structure
     window = getattr(structure, "window", ())
     sizes = window if isinstance(window, tuple) else (window,)

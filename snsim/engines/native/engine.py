@@ -107,6 +107,11 @@ class NativeEngine:
         return self._net.cells[name].unpack(self._host.state, parameter.size, what).reshape(parameter.shape)
 
     @property
+    def _adds_links(self) -> bool:
+        """Whether links share weights (`weights-of`): then derivatives are added up before each update."""
+        return bool(self.plan.shared_slots)
+
+    @property
     def _learning(self) -> list[str]:
         return list(self._weights.places)
 
@@ -208,7 +213,7 @@ class NativeEngine:
             rate_kinds,
             tuple(sorted(self._constants.items())),
             zeros,
-            settings.batch > 1,
+            settings.batch > 1 or self._adds_links,
             1 < settings.batch <= self._net.block.patterns,
             settings.held_curvature is not None,
             *drawn,
@@ -285,7 +290,7 @@ class NativeEngine:
         parts = [self._in_cells(values, layer) for part in by_layer for layer, values in part]
         rows = np.concatenate(parts, axis=1) if parts else x[:0]  # which are not read
         compiled, numbers = self._code_and_numbers(settings, drawn)
-        if settings.batch == 1:
+        if settings.batch == 1 and not self._adds_links:
             self._host.run(compiled.code, "learn", x, d, len(x), rows, numbers, self._updates + 1)
             self._updates += len(x)
             return

@@ -62,7 +62,9 @@ class TangentCode:
 
     def __init__(self, net: NetCode):
         self._net = net
-        self._builder = KernelBuilder(net.block, net.tables, ())
+        shared = net.plan.shared_slots
+        self._builder = KernelBuilder(net.block, net.tables, (), shared)
+        self._through = KernelBuilder(net.block, net.tables, (), shared)
         self.weights: dict[str, ParameterCells] = {}
         self.directions: dict[str, ParameterCells] = {}
         shapes = [net.plan.input_shape, *(stage.shape for stage in net.plan.stages)]
@@ -80,7 +82,7 @@ class TangentCode:
             self.directions[link.slot] = along.cells
             links.append(along)
             if link.source:
-                through = self._builder.kernel(replace(link, border_value=0.0), self._cells[link.source], cells, False)
+                through = self._through.kernel(replace(link, border_value=0.0), self._cells[link.source], cells, False)
                 self.weights[link.slot] = through.cells
                 links.append(through)
         if stage.bias is None:

@@ -8,7 +8,7 @@ fewest estimated vector operations.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -186,11 +186,12 @@ def map_orders(plan: Plan) -> list[np.ndarray]:
     """Return the order in which each layer stores its maps.
 
     Target maps with the same sources are neighbours. Layers that are normalized or attended to, or are the result of
-    that, keep the order of their numbers.
+    that, and those whose connection shares its weights with another (`weights-of`), keep the order of their numbers.
     """
     shapes = [plan.input_shape, *(stage.shape for stage in plan.stages)]
     orders = [np.arange(shape[0] if len(shape) == 3 else 1) for shape in shapes]
     transfers = [(stage.layer, *transfer.sources) for stage in plan.stages for transfer in stage.transfers]
+    transfers += [(s.layer, link.source) for s in plan.stages for link in s.links if link.slot in plan.shared_slots]
     plain = {layer for layers in transfers for layer in layers}
     for stage in plan.stages:
         for link in stage.links:
@@ -226,6 +227,9 @@ class KernelBuilder:
     block: Block
     tables: IndexTables
     channels: Sequence[str]
+    shared_slots: frozenset[str] = frozenset()  # parameters of several links, which use the same cells
+    _shared: dict[str, ParameterCells] = field(default_factory=dict)
+    _normed: dict[str, WeightNormConnection] = field(default_factory=dict)
 
     @property
     def lanes(self) -> int:
@@ -233,10 +237,16 @@ class KernelBuilder:
 
     def connect(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> ConnectionKernel:
         """Return the kernel of a link, with its weight-norm. `errors`: whether the source may ever need errors."""
-        kernel = self.kernel(link, source, target, errors)
+        kernel = self.kernel(link, source, target, errors or link.slot in self.shared_slots)
         if link.gain is None:
             return kernel
-        return WeightNormConnection(kernel, link.gain, link.connection.wiring.owners(), self.block, self.channels)
+        if link.slot in self._normed:
+            return self._normed[link.slot].with_kernel(kernel)
+        owners = link.connection.wiring.owners()
+        connection = WeightNormConnection(kernel, link.gain, owners, self.block, self.channels)
+        if link.slot in self.shared_slots:
+            self._normed[link.slot] = connection
+        return connection
 
     def kernel(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> ConnectionKernel:
         """Return the kernel that computes with the effective weights."""
@@ -258,7 +268,15 @@ class KernelBuilder:
         return AttentionKernel(structure, sources, target, self.block, self.channels)
 
     def _parameter(self, link: Link, index: np.ndarray) -> ParameterCells:
-        return ParameterCells(link.slot, index.astype(np.int32, copy=False), self.block)
+        index = index.astype(np.int32, copy=False)
+        cells = self._shared.get(link.slot)
+        if cells is not None:
+            assert np.array_equal(cells.index, index.ravel()), "links that share weights have one layout"
+            return cells
+        cells = ParameterCells(link.slot, index, self.block)
+        if link.slot in self.shared_slots:
+            self._shared[link.slot] = cells
+        return cells
 
     def _in_rows(self, index: np.ndarray) -> np.ndarray:
         """Pad the last axis to whole vectors with -1."""

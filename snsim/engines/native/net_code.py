@@ -145,7 +145,7 @@ class NetCode:
             for (name, shape), order in zip(shapes, map_orders(plan))
         ]
         learns = self.active(frozenset(p.name for p in plan.parameters.values() if p.learns))
-        builder = KernelBuilder(self.block, self.tables, channels)
+        builder = KernelBuilder(self.block, self.tables, channels, plan.shared_slots)
         self.stages = [self._stage(stage, builder, learns) for stage in plan.stages]
         shared = sum(
             len(link.cells.index)
@@ -218,7 +218,7 @@ class NetCode:
         self._emit_evaluation(module, variant, bends)
         sink: UpdateCode | GradientSums = updates
         if variant.at_once:
-            sink = BatchUpdate(self.cells, updates, channels, self.factor)
+            sink = BatchUpdate(self.cells, updates, channels, self.factor, self.plan.shared_slots)
         elif variant.batched:
             sink = GradientSums(self.cells, updates.updated, channels)
         steps = [

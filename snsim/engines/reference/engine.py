@@ -121,8 +121,9 @@ class ReferenceEngine(WeightAccess):
             (link.slot, link.gain, WeightNorm(link.connection.wiring.owners(), plan.parameters[link.gain].size))
             for stage in plan.stages
             for link in stage.links
-            if link.gain is not None
+            if link.gain is not None and link.connection.weights_of is None
         ]
+        self._shared = plan.shared_slots
         self._prepare_layers()
         self._cost_slopes = (
             None if cost.de is None or cost.dde is None else compile_expressions([cost.de, cost.dde]).bind(NUMPY)
@@ -395,7 +396,8 @@ class ReferenceEngine(WeightAccess):
             weights[places[layer.bias]] = layer.by_bias(delta)
         for (source, slot, link), parts in zip(layer.links, saved):
             if slot in places:
-                weights[places[slot]] = for_weights(link, delta, parts)
+                for_link = for_weights(link, delta, parts)
+                weights[places[slot]] = for_link if slot not in self._shared else weights[places[slot]] + for_link
             if self._learns[source]:
                 back = for_sources(link, delta, parts)
                 into[source] = back if into[source] is None else into[source] + back

@@ -38,6 +38,8 @@ class Curvature:
         self._squared = {}
         for stage in plan.stages:
             for link in stage.links:
+                if link.connection.weights_of is not None:
+                    continue
                 copy = deepcopy(module.connection(link.slot))
                 copy.scale, copy.border_value, copy.gain = copy.scale**2, copy.border_value**2, None
                 self._squared[link.slot] = copy
@@ -71,11 +73,13 @@ class Curvature:
                 )
             for link in stage.links:
                 back, for_weights = self._through_connection(link.slot, states[link.source].detach(), h)
-                curvatures[link.slot] = for_weights
+                parts = {link.slot: for_weights}
                 if link.gain is not None:
                     g = self._at_sums(stage.layer, a.detach(), slope, gates) if kind == "full" else None
                     x = states[link.source].detach()
-                    curvatures[link.slot], curvatures[link.gain] = self._to_parameters(link, x, for_weights, g)
+                    parts[link.slot], parts[link.gain] = self._to_parameters(link, x, for_weights, g)
+                for name, part in parts.items():  # connections with the same weights add up
+                    curvatures[name] = curvatures[name] + part if name in curvatures else part
                 if link.source:
                     arrived[link.source] = back + arrived[link.source] if link.source in arrived else back
             for transfer in stage.transfers:

@@ -350,8 +350,9 @@ class SnModule(nn.Module):
         for stage in plan.stages:
             entering: list[tuple[tuple[int, ...], str]] = []
             for link in stage.links:
-                attribute = plan.net.attribute(link.connection)
-                self.add_module(attribute, _connection(link, plan, dtype))
+                attribute = link.slot.removesuffix(".weight")  # with `weights-of`, links call one module
+                if link.connection.weights_of is None:
+                    self.add_module(attribute, _connection(link, plan, dtype))
                 entering.append(((link.source,), attribute))
             for transfer in stage.transfers:
                 attribute = self._transforms[transfer.transform.name] = plan.net.attribute(transfer.transform)
