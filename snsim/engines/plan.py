@@ -16,7 +16,7 @@ import numpy as np
 
 from snsim.network.expressions import Expression
 from snsim.network.net import Connection, Layer, Net, Parameter, Transform
-from snsim.network.wiring import Attention, Dense, Frames, Normalization, Table, Windows
+from snsim.network.wiring import Attention, Dense, Frames, MaxPooling, Normalization, Table, Windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,18 +50,21 @@ class Link:
 
 @dataclass(frozen=True, eq=False)
 class Transfer:
-    """One transform to compute: add the result of `normalize` or `attend` to the sums of the target.
+    """One transform to compute: add the result of `normalize`, `attend` or `max-mask` to the sums of the target.
 
     It reads the states of the layers `sources`, in order, and has no weights.
     """
 
     sources: tuple[int, ...]
-    structure: Normalization | Attention
+    structure: Normalization | Attention | MaxPooling
     transform: Transform
 
     def __str__(self) -> str:
         layers = f"layer{'' if len(self.sources) == 1 else 's'} {' '.join(map(str, self.sources))}"
         s = self.structure
+        if isinstance(s, MaxPooling):
+            (rows, columns), step = s.window, s.step
+            return f"from {layers}: the largest of windows of {rows}x{columns}, step {step[0]} {step[1]}"
         if isinstance(s, Normalization):
             return f"from {layers}: each of {s.positions} positions normalized over {s.maps} maps"
         return f"from {layers}: attention over {s.positions} positions, {s.heads} heads of {s.size} maps"

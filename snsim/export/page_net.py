@@ -6,7 +6,7 @@ import keyword
 
 import numpy as np
 
-from snsim.engines.plan import LayerPlan, Link, Plan
+from snsim.engines.plan import LayerPlan, Link, Plan, Transfer
 from snsim.engines.torch.module import autograd_suffices
 from snsim.errors import fail
 from snsim.export import page_parts as parts
@@ -24,7 +24,7 @@ from snsim.export.page_names import (
 from snsim.export.torch_expressions import expression_lines
 from snsim.network.expressions import Expression
 from snsim.network.expressions import number_text as number_of
-from snsim.network.wiring import BORDER, Dense, Frames, Normalization, Windows
+from snsim.network.wiring import BORDER, Attention, Dense, Frames, MaxPooling, Normalization, Windows
 from snsim.training.spec import Training
 
 _MOST_TABLE = 100_000  # connections of an explicit table that a page may list
@@ -150,8 +150,11 @@ class NetWriter:
         structures = [t.structure for stage in self.plan.stages for t in stage.transfers]
         if any(isinstance(s, Normalization) for s in structures):
             used.append(parts.NORMALIZE.replace("{epsilon:g}", f"{Normalization.EPSILON:g}"))
-        if any(not isinstance(s, Normalization) for s in structures):
+        if any(isinstance(s, Attention) for s in structures):
             used.append(parts.ATTEND)
+        if any(isinstance(s, MaxPooling) for s in structures) and "curvature" in self._parts:
+            used.append(parts.POOLED)
+        structures = [s for s in structures if not isinstance(s, MaxPooling)]
         if structures and "curvature" in self._parts:
             used.append(parts.SQUARED)
             used += [parts.BENDS] if self._bends else []
@@ -308,9 +311,20 @@ class NetWriter:
         ]
         for transfer in stage.transfers:
             states = ", ".join(self._locals[source] for source in transfer.sources)
-            s = transfer.structure
-            terms.append(f"normalize({states})" if isinstance(s, Normalization) else f"attend({states}, {s.heads})")
+            terms.append(self._transform(transfer, states))
         return " + ".join(terms)
+
+    def _transform(self, transfer: Transfer, states: str) -> str:
+        """Return the call that computes a transform of states."""
+        s = transfer.structure
+        if isinstance(s, MaxPooling):
+            maps = f"{states}.reshape(-1, {', '.join(map(str, s.source))})"
+            return self._pooled(f"F.max_pool2d({maps}, {s.window}, {s.step})", s, transfer)
+        return f"normalize({states})" if isinstance(s, Normalization) else f"attend({states}, {s.heads})"
+
+    def _pooled(self, text: str, s: MaxPooling, transfer: Transfer) -> str:
+        shape = self.shapes[self.plan.layer_names.index(transfer.transform.target)]
+        return text if s.target == shape else f"{text}.reshape(-1, {', '.join(map(str, shape))})"
 
     def _fitted(self, text: str, link: Link, stage: LayerPlan) -> str:
         """Return sums in the shape of the layer."""
@@ -470,6 +484,10 @@ class NetWriter:
         for transfer in stage.transfers:
             sources = [self._locals[source] for source in transfer.sources]
             s = transfer.structure
+            if isinstance(s, MaxPooling):
+                maps = [f"{x}.reshape(-1, {', '.join(map(str, s.source))})" for x in (sources[0], f"{sources[0]}_q")]
+                terms.append(self._pooled(f"pooled({', '.join(maps)}, {s.window}, {s.step})", s, transfer))
+                continue
             f = "normalize" if isinstance(s, Normalization) else f"lambda q, k, v: attend(q, k, v, {s.heads})"
             states, squares = f"[{', '.join(sources)}]", f"[{', '.join(f'{source}_q' for source in sources)}]"
             terms.append(f"squared({f}, {states}, {squares})")

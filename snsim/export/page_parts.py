@@ -163,6 +163,12 @@ def attend(q, k, v, heads):
     weights = torch.softmax(q.transpose(2, 3) @ k / q.shape[2] ** 0.5, -1)
     return (v @ weights.transpose(2, 3)).reshape(shape)
 '''
+POOLED = '''
+def pooled(x, q, window, step):
+    """The values q at the largest x of each window; both are (patterns, maps, rows, columns)."""
+    largest, at = F.max_pool2d(x.detach(), window, step, return_indices=True)
+    return q.flatten(2).gather(2, at.flatten(2)).reshape(largest.shape)
+'''
 SQUARED = '''
 def squared(f, states, squares):
     """Sums of squares of a transform f: the slopes by each of its states, squared, times the squared states."""

@@ -26,6 +26,7 @@ from snsim.network.wiring import (
     Attention,
     Dense,
     Frames,
+    MaxPooling,
     Normalization,
     Structure,
     Table,
@@ -43,6 +44,7 @@ __all__ = [
     "Dense",
     "Frames",
     "Layer",
+    "MaxPooling",
     "Net",
     "Nlf",
     "Normalization",
@@ -155,7 +157,7 @@ class Connection:
 
 @dataclass(frozen=True, eq=False)
 class Transform:
-    """An input of a layer without weights: `normalize` (one source) or `attend` (queries, keys, values).
+    """An input of a layer without weights: `normalize` and `max-mask` (one source), `attend` (queries, keys, values).
 
     Its results are added to the weighted sums of the target. `structure` is None if the layers do not fit; that is a
     fault.
@@ -164,7 +166,7 @@ class Transform:
     word: str
     sources: tuple[str, ...]
     target: str
-    structure: Normalization | Attention | None
+    structure: Normalization | Attention | MaxPooling | None
     span: Span | None = None
 
     @property
@@ -231,9 +233,9 @@ def _range(values: np.ndarray) -> tuple[int, int]:
 class Counts:
     """Counts of units (input included), connections (with biases and border cells) and weights that learn (with gains).
 
-    A connection is a line with a weight: learned, shared or fixed. `normalize` and `attend` have no weights and count
-    no connections. They do not count in F of a unit either, because their results do not grow with the number of units
-    that they read.
+    A connection is a line with a weight: learned, shared or fixed. `normalize`, `attend` and `max-mask` have no weights
+    and count no connections. They do not count in F of a unit either, because their results do not grow with the number
+    of units that they read.
     """
 
     units: int

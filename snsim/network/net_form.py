@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ from snsim.network.schemes import SCHEMES
 from snsim.network.tables import declare_table, lisp_functions
 from snsim.network.transforms import SYNTAX as TRANSFORMS
 from snsim.network.transforms import DraftTransform, build_transform
-from snsim.network.wiring import Table, Wiring, wire_table
+from snsim.network.wiring import MaxPooling, Table, Windows, Wiring, wire_table
 from snsim.registry import Shelf
 
 __all__ = ["WORDS", "NetShelves", "NlfDefinition", "lisp_functions"]
@@ -177,8 +178,12 @@ class NetForm:
         if layers:
             layers = (self._make_input(layers[0], draft), *layers[1:])
         by_name = {layer.name: layer for layer in layers}
-        connections = self._build_connections(draft.connections, by_name)
-        transforms = tuple(self._build_transform(t, by_name) for t in draft.transforms)
+        built = self._build_connections(draft.connections, by_name)
+        connections = tuple(c for c in built if c.scheme != "max-mask")
+        transforms = (
+            *(_pooling(c) for c in built if c.scheme == "max-mask"),
+            *(self._build_transform(t, by_name) for t in draft.transforms),
+        )
         net = Net(self.name, layers, connections, self._complete_clauses(draft), self.span, transforms)
         # If a clause could not be read, layers may only seem to lack connections: that check does not run then.
         self.faults.found += check_net(net, skip=() if all_clauses_read else ("ends",))
@@ -301,11 +306,14 @@ class NetForm:
         scale = self._read_number(options.get("scale"), faults)
         fixed = self._read_number(options.get("fixed"), faults)
         weight_norm = statement.weight_norm()
+        average = draft.scheme.head == "average-mask"
         with faults.gathered():
             wiring = scheme(layers[draft.source], layers[draft.target], replace(statement, faults=Faults()))
             border = statement.border()
             stated = {word: _value(node) for word, node in options.items()}
             scheme_arguments = tuple(python_value(node) for node in draft.scheme.items[1:])
+            if average and isinstance(wiring.structure, Windows):
+                fixed, scale = 1.0, 1 / prod(wiring.structure.window)
             connection = Connection(
                 draft.source,
                 draft.target,
@@ -429,6 +437,15 @@ class NetForm:
                     node.span,
                     f"write ({what} {actual}) if that is what you want; layer by layer: {each}",
                 )
+
+
+def _pooling(connection: Connection) -> Transform:
+    """Return the transform of a connection with the scheme `max-mask`."""
+    windows = connection.wiring.structure
+    structure = None
+    if isinstance(windows, Windows):
+        structure = MaxPooling(windows.source, windows.target, windows.window, windows.step)
+    return Transform("max-mask", (connection.source,), connection.target, structure, connection.span)
 
 
 def _rank(clause: Clause) -> int:

@@ -102,7 +102,21 @@ def equal_mask(source: Layer, target: Layer, statement: Statement) -> Wiring:
     return _windows(source, target, statement, "pair")
 
 
-def _windows(source: Layer, target: Layer, statement: Statement, sharing: str) -> Wiring:
+@SCHEMES.register("average-mask")
+@scheme("(average-mask R C)", ("step", "border", "exact"))
+def average_mask(source: Layer, target: Layer, statement: Statement) -> Wiring:
+    """Average pooling: the mean of the RxC window in the same map; short for a fixed and scaled equal-mask."""
+    return _windows(source, target, statement, "pair", each_map=True)
+
+
+@SCHEMES.register("max-mask")
+@scheme("(max-mask R C)", ("step", "exact"))
+def max_mask(source: Layer, target: Layer, statement: Statement) -> Wiring:
+    """Max pooling: the largest state of the RxC window in the same map; no weights, and it counts no connections."""
+    return _windows(source, target, statement, "pair", each_map=True)
+
+
+def _windows(source: Layer, target: Layer, statement: Statement, sharing: str, each_map: bool = False) -> Wiring:
     name = statement.scheme.head
     for layer in (source, target):
         if layer.maps is None:
@@ -113,7 +127,15 @@ def _windows(source: Layer, target: Layer, statement: Statement, sharing: str) -
     statement.exact()
     if source.maps is None or target.maps is None:
         raise SnError(statement.faults.found)
-    maps = statement.maps(source.maps[0], target.maps[0], names)
+    sizes = source.maps[0], target.maps[0]
+    if each_map and sizes[0] != sizes[1]:
+        statement.faults.add(
+            f"({name} ...) joins map k to map k, and the numbers of maps differ: {sizes[0]} in {source.name}, "
+            f"{sizes[1]} in {target.name}",
+            statement.span,
+            f"give {target.name} {sizes[0]} map{'' if sizes[0] == 1 else 's'}, or use (equal-mask R C) with a table",
+        )
+    maps = np.eye(*sizes, dtype=bool) if each_map else statement.maps(*sizes, names)
     if window is None or maps is None or statement.faults.any:
         raise SnError(statement.faults.found)
     cells = border.cells, border.cells

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snsim.network.net import Attention, Connection, Frames, Net, Transform, Windows
+from snsim.network.net import Attention, Connection, Frames, MaxPooling, Net, Transform, Windows
 from snsim.network.schemes import SCHEMES
 
 MOST_DRAWN = 64  # maps on a side; a larger table is described, not drawn
@@ -99,6 +99,8 @@ def connection_words(connection: Connection) -> str:
         words += _window_options(connection, structure)
     elif isinstance(structure, Frames) and structure.step != 1 and reads_step:
         words.append(_clause("step", structure.step))
+    if connection.scheme == "average-mask":  # which implies the scale, the weights and the table
+        return " ".join(words)
     if connection.scale != 1.0:
         words.append(_clause("scale", connection.scale))
     if connection.fixed is not None:
@@ -115,6 +117,9 @@ def connection_words(connection: Connection) -> str:
 def transform_words(transform: Transform) -> str:
     """Return the word of a transform with its options, as it is written in a description."""
     structure = transform.structure
+    if isinstance(structure, MaxPooling):
+        step = [] if structure.step == (1, 1) else [_clause("step", *_once(structure.step))]
+        return " ".join([_clause(transform.word, *structure.window), *step])
     heads = [_clause("heads", structure.heads)] if isinstance(structure, Attention) else []
     return " ".join([_clause(transform.word), *heads])
 

@@ -20,6 +20,7 @@ from snsim.engines.native.kernel_protocol import ConnectionKernel, TransformKern
 from snsim.engines.native.layout import Block, IndexTables, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function
 from snsim.engines.native.map_lanes import MapLanesKernel
+from snsim.engines.native.max_pooling import MaxPoolingKernel
 from snsim.engines.native.normalization import NormalizationKernel
 from snsim.engines.native.packed_lanes import PackedLanesKernel, positions_in_vector
 from snsim.engines.native.pattern_tiles import (
@@ -34,7 +35,7 @@ from snsim.engines.native.unshared_backward import emit_unshared_backward
 from snsim.engines.native.update_rules import GradientSums, UpdateCode
 from snsim.engines.native.weight_norm import WeightNormConnection
 from snsim.engines.plan import Link, Plan, Transfer
-from snsim.network.wiring import Dense, Frames, Normalization, Windows
+from snsim.network.wiring import Dense, Frames, MaxPooling, Normalization, Windows
 
 _MANY_SUMS = 1 << 15  # weights whose sums would be read and written for every pattern of a batch
 _MOST_MAP_LANES = 160  # vectors of weights that MapLanes writes out
@@ -263,6 +264,8 @@ class KernelBuilder:
 
     def transfer(self, transfer: Transfer, sources: Sequence[LayerCells], target: LayerCells) -> TransformKernel:
         structure = transfer.structure
+        if isinstance(structure, MaxPooling):
+            return MaxPoolingKernel(structure, sources, target, self.block)
         if isinstance(structure, Normalization):
             return NormalizationKernel(structure, sources, target, self.block)
         return AttentionKernel(structure, sources, target, self.block, self.channels)

@@ -29,7 +29,7 @@ class ConnectionKernel(Protocol):
 
 
 class TransformKernel(Protocol):
-    """A transfer that can emit its code: attention.py, normalization.py."""
+    """A transfer that can emit its code: attention.py, max_pooling.py, normalization.py."""
 
     def emit_forward(self, f: Function, first: bool) -> None:
         """Emit the results into the sums of the target: stored if `first`, else added."""

@@ -23,6 +23,7 @@ Equal calls give equal bits.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
@@ -37,6 +38,7 @@ from snsim.engines.weight_norm import WeightNorm
 from snsim.errors import fail
 from snsim.network.expressions import compile_expressions
 from snsim.network.operations import NUMPY
+from snsim.network.wiring import MaxPooling
 
 CURVATURES = {"h": "gauss-newton", "h-full": "full"}  # variable of an update rule -> kind
 _CHUNK = 1 << 20  # about the most numbers in one array of a batched evaluation: stays in the processor's cache
@@ -60,6 +62,9 @@ class _LayerComputation:
         self.transfers: list[tuple[tuple[int, ...], TransformKernel]] = [
             (transfer.sources, transform_kernel(transfer.structure)) for transfer in stage.transfers
         ]
+        self.source_units = [
+            prod(t.structure.source) if isinstance(t.structure, MaxPooling) else stage.units for t in stage.transfers
+        ]
         self.f = compile_expressions([stage.f]).bind(NUMPY)
         self.f_df = compile_expressions([stage.f, stage.df]).bind(NUMPY)
         self.f_df_ddf = compile_expressions([stage.f, stage.df, stage.ddf]).bind(NUMPY)
@@ -74,8 +79,8 @@ class _LayerComputation:
         The second result has an entry for each link, then one for each transfer.
         """
         total, saved = self.weighted(states, values)
-        for sources, transfer in self.transfers:
-            a, transfer_saved = transfer.sums([states[source][..., : self.units] for source in sources])
+        for (sources, transfer), units in zip(self.transfers, self.source_units):
+            a, transfer_saved = transfer.sums([states[source][..., :units] for source in sources])
             total = total + a
             saved.append(transfer_saved)
         return total, saved
@@ -100,9 +105,11 @@ class _LayerComputation:
         sum_tangents: Any = 0
         for source, slot, link in self.links:
             sum_tangents = sum_tangents + link.sums(tangents[source], values[slot])[0]
-        for (sources, transfer), transfer_saved in zip(self.transfers, saved[len(self.links) :]):
+        for (sources, transfer), units, transfer_saved in zip(
+            self.transfers, self.source_units, saved[len(self.links) :]
+        ):
             sum_tangents = sum_tangents + transfer.tangent(
-                [tangents[source][..., : self.units] for source in sources], transfer_saved
+                [tangents[source][..., :units] for source in sources], transfer_saved
             )
         return sum_tangents
 
