@@ -68,7 +68,9 @@ class NativeEngine:
         self._constants = {name: float(value) for name, value in (options or {}).items()}
         self._weights = WeightShapes(plan.parameters, rule, self.dtype)  # checks values from callers
         self._host: CodeHost = jit.ProcessHost(jit.machine(self.dtype)) if host is None else host
-        self._net = NetCode(plan, cost, self._host.machine, self._host.groups)
+        # Links that share weights add to one sum. In groups of patterns, its terms would have another order than one
+        # pattern after the other, and so other bits than in a page.
+        self._net = NetCode(plan, cost, self._host.machine, self._host.groups and not plan.shared_slots)
         self._filled = 0
         self._updates = 0
         self._compiled: dict[object, CompiledCode] = {}

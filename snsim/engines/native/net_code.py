@@ -218,7 +218,7 @@ class NetCode:
         self._emit_evaluation(module, variant, bends)
         sink: UpdateCode | GradientSums = updates
         if variant.at_once:
-            sink = BatchUpdate(self.cells, updates, channels, self.factor, self.plan.shared_slots)
+            sink = BatchUpdate(self.cells, updates, channels, self.factor)
         elif variant.batched:
             sink = GradientSums(self.cells, updates.updated, channels)
         steps = [

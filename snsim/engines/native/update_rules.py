@@ -304,24 +304,16 @@ class BatchUpdate(GradientSums):
     """The sink for batches whose patterns are in memory at once.
 
     Parameters whose kernels sum over the patterns are updated there and then. The others are added up and updated by
-    `emit_updates`, and so are the `shared` ones, to which several links add. `factor` holds the factor of the sums in
-    every lane.
+    `emit_updates`. `factor` holds the factor of the sums in every lane.
     """
 
     def __init__(
-        self,
-        cells: Mapping[str, ParameterCells],
-        updates: UpdateCode,
-        channels: Sequence[str],
-        factor: Address,
-        shared: frozenset[str] = frozenset(),
+        self, cells: Mapping[str, ParameterCells], updates: UpdateCode, channels: Sequence[str], factor: Address
     ):
         super().__init__(cells, updates.updated, channels)
-        self._updates, self._factor, self._shared = updates, factor, shared
+        self._updates, self._factor = updates, factor
 
     def begin_patterns(self, f: Function, name: str) -> WeightUpdate:
-        if name in self._shared:
-            return super().begin_patterns(f, name)
         self._summed -= {name}
         update, factor = self._updates.begin(f, name), f.load(self._factor)
 
