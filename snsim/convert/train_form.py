@@ -13,7 +13,6 @@ import numpy as np
 from snsim.convert.layers import Layers
 from snsim.convert.nlf import number_text
 from snsim.convert.recorder import INITIAL, LEARNING, RATES, BuiltNet, Call, presentations
-from snsim.errors import passes_text
 from snsim.language.forms import Form, symbol
 from snsim.language.printer import exact_text, show
 
@@ -254,12 +253,13 @@ class _TrainingReader:
 
     def _passes(self, stage: _Stage) -> int:
         passes = stage.presentations / self.size
+        whole = max(1, round(passes))
         if passes != int(passes):
+            replaced = "pass replaces" if whole == 1 else "passes replace"
             self.notes.append(
-                f"{stage.presentations:g} presentations of {self.size} patterns: "
-                f"{passes_text(max(1, round(passes)))} in their place"
+                f"{stage.presentations:g} presentations of {self.size} patterns: {whole} whole {replaced} them"
             )
-        return max(1, round(passes))
+        return whole
 
 
 def _method(call: Call) -> tuple[str, bool]:
