@@ -45,6 +45,7 @@ def random_text(seed: int) -> str:
     layers.append(_layer(draw, f"l{len(shapes)}", (outputs,)))
     connections.append(f"(connect l{len(shapes) - 1} l{len(shapes)} {_last(draw, _units(shapes[-1]), outputs)})")
     connections = _with_weight_norm(random.Random(-seed - 1), connections)
+    connections = _with_distance(random.Random(-seed - 4), connections)
     _add_twin(random.Random(-seed - 2), layers, connections)
     _add_pooling(random.Random(-seed - 3), shapes, layers, connections)
     first = f"(layer l0 {_text(shapes[0])})"
@@ -56,6 +57,19 @@ def _with_weight_norm(draw: random.Random, connections: list[str]) -> list[str]:
     lacks = ("(one-to-one)", "(pairs", "(fixed")
     return [
         f"{clause[:-1]} (weight-norm))" if draw.random() < 0.2 and not any(word in clause for word in lacks) else clause
+        for clause in connections
+    ]
+
+
+def _with_distance(draw: random.Random, connections: list[str]) -> list[str]:
+    """The clauses, some of those that can have it with distance."""
+    lacks = ("(scale", "(weight-norm")
+    return [
+        f"{clause[:-1]} (distance))"
+        if draw.random() < 0.15
+        and any(word in clause for word in ("(full)", "(mask"))
+        and not any(word in clause for word in lacks)
+        else clause
         for clause in connections
     ]
 

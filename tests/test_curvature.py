@@ -447,7 +447,7 @@ HERE = Path(__file__).parent
 FILES = [
     *(
         HERE / "nets" / f"{name}.sn"
-        for name in ("joined", "windows", "nonlinear", "weight-norm", "weights-of", "pooling")
+        for name in ("joined", "windows", "nonlinear", "weight-norm", "weights-of", "pooling", "distance")
     ),
     HERE.parent / "nets" / "lecun89.sn",
 ]

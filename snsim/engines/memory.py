@@ -142,7 +142,7 @@ def torch_memory(work: Workload) -> MemoryNeed:
         structure, count = c.wiring.structure, c.wiring.connections
         if c.weight_norm:
             indices += 2 * c.wiring.weights * _INDEX
-        if structure is None:
+        if structure is None or c.distance:
             indices += count * (_TABLE + 2 * 3 * _INDEX)
             expanded += 2 * count
         elif isinstance(structure, Windows) and structure.sharing == "unit":

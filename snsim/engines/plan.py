@@ -33,6 +33,7 @@ class Link:
     scale: float
     connection: Connection
     gain: str | None = None  # name of the parameter with the lengths of its weight vectors, if it has weight-norm
+    distance: bool = False  # add (weight - state)^2 instead of products
 
     @property
     def table(self) -> Table:
@@ -45,7 +46,8 @@ class Link:
             text += f", border held at {self.border_value:g}"
         scale = "" if self.scale == 1 else f", times {self.scale:g}"
         gain = "" if self.gain is None else f" normalized by {self.gain}"
-        return f"from layer {self.source} with {self.slot}{gain}: {text}{scale}"
+        distance = ", squares of differences" if self.distance else ""
+        return f"from layer {self.source} with {self.slot}{gain}: {text}{scale}{distance}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +174,7 @@ def _stage(net: Net, layer: Layer, number: dict[str, int]) -> LayerPlan:
             c.scale,
             c,
             net.gain_name(c),
+            c.distance,
         )
         for c in net.entering(layer.name)
     )

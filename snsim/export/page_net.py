@@ -114,6 +114,7 @@ class NetWriter:
             nlf = self.plan.net.layer(stage.name).nlf
             stated = "nlf" if nlf is None else nlf.name.split()[0].strip("(")
             name = variable(identifier(stated))
+            name = name if name.strip("_") else "nlf"  # of an expression; a class renames what begins with two _
             while name in self._functions or {name, f"{name}_slope", f"{name}_slopes"} & self._used:
                 name += "_"
             self._function_of[key] = name
@@ -174,7 +175,7 @@ class NetWriter:
         texts = [base] if self._parts - {"curvature"} else []
         if self._parts & {"WINDOWS", "EQUAL", "LOCAL"}:
             self._parts.add("WINDOWS")
-        order = ("FULL", "ONE_TO_ONE", "TABLE", "FRAMES", "WINDOWS", "EQUAL", "LOCAL", "WRAPPED")
+        order = ("FULL", "ONE_TO_ONE", "TABLE", "DISTANCES", "FRAMES", "WINDOWS", "EQUAL", "LOCAL", "WRAPPED")
         texts += [getattr(parts, name) for name in order if name in self._parts]
         texts += [
             f"class {name}(Wrapped, {name.removeprefix('Wrapped')}):\n    pass\n"
@@ -193,7 +194,10 @@ class NetWriter:
         options += [f"scale={number_of(link.scale)}"] if link.scale != 1 else []
         after: list[str] = []
         shape = [str(n) for n in parameter.shape]
-        if isinstance(structure, Dense):
+        if link.distance:
+            kind, (_, arguments) = "Distances", self._table(link, stage, listed=True)
+            self._parts |= {"TABLE", "DISTANCES"}
+        elif isinstance(structure, Dense):
             kind, arguments = "Full", []
         elif isinstance(structure, Windows):
             kind = {"map": "Windows", "unit": "LocalWindows", "pair": "EqualWindows"}[structure.sharing]
@@ -221,12 +225,14 @@ class NetWriter:
             options.append(f"owners={numbers_text(link.connection.wiring.owners())}")
         return [f"{module} = {kind}({', '.join([*arguments, *shape, *options])})", *after]
 
-    def _table(self, link: Link, stage: LayerPlan) -> tuple[str, list[str]]:
+    def _table(self, link: Link, stage: LayerPlan, listed: bool = False) -> tuple[str, list[str]]:
         table = link.table
         units = self.plan.net.layers[link.source].units
         same = np.arange(len(table.source))
-        if units == stage.units == len(same) and all(
-            np.array_equal(part, same) for part in (table.source, table.target, table.weight)
+        if (
+            not listed
+            and units == stage.units == len(same)
+            and all(np.array_equal(part, same) for part in (table.source, table.target, table.weight))
         ):
             return "OneToOne", []
         if len(same) > _MOST_TABLE:
@@ -330,7 +336,7 @@ class NetWriter:
         """Return sums in the shape of the layer."""
         structure, shape = link.structure, self.shapes[stage.layer]
         natural: tuple[int, ...] = (stage.units,)
-        if isinstance(structure, (Windows, Frames)):
+        if not link.distance and isinstance(structure, (Windows, Frames)):
             natural = structure.target
         return text if natural == shape else f"{text}.reshape(-1, {', '.join(map(str, shape))})"
 
@@ -475,12 +481,18 @@ class NetWriter:
         """Return the lines that compute the twin of a layer; its slope is the k-th of those that were computed."""
         local, layer = self._locals[stage.layer], f"self.{self.modules[stage.name]}"
         lines, terms = [], []
+        after = []
         for link in stage.links:
             module = f"self.{self.modules[link.connection.name]}"
             fixed = self.plan.parameters[link.slot].fixed is not None
             v = f"{module}.weight ** 2" if fixed else f'v["{self.names[link.slot]}"]'
-            terms.append(self._fitted(f"{module}.squares({self._locals[link.source]}_q, {v})", link, stage))
-        after = []
+            x = self._locals[link.source]
+            if link.distance:
+                terms.append(self._fitted(f"{module}.twin({x}, {x}_q, {v})", link, stage))
+                bends = self._fitted(f"{module}.bends({x}_q, {v})", link, stage)
+                after.append(f"bent = bent + ((slopes[{k}] * slope).detach() * {bends}).sum()")
+                continue
+            terms.append(self._fitted(f"{module}.squares({x}_q, {v})", link, stage))
         for transfer in stage.transfers:
             sources = [self._locals[source] for source in transfer.sources]
             s = transfer.structure

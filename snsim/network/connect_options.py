@@ -123,6 +123,21 @@ class Statement:
             )
         return read_arguments(node, 0, 0, "(weight-norm)", self.faults) is not None
 
+    def distance(self) -> bool:
+        """Tell whether `(distance)` is stated: sums of (w - x)^2. It refuses `scale` and `weight-norm` beside it."""
+        node = self.options.get("distance")
+        if node is None:
+            return False
+        for word, why in (("scale", "measures x as it is"), ("weight-norm", "needs the weights as they are")):
+            if word in self.options:
+                self.faults.add(
+                    f"(distance) {why}, so it takes no ({word} ...)",
+                    self.options[word].span,
+                    "remove one of them",
+                    (("(distance) here", node.span),),
+                )
+        return read_arguments(node, 0, 0, "(distance)", self.faults) is not None
+
     def maps(self, sources: int, targets: int, names: tuple[str, str]) -> np.ndarray | None:
         """Return which source map feeds which target map, bool (sources, targets).
 

@@ -136,6 +136,7 @@ class Connection:
     span: Span | None = None
     arguments: tuple[object, ...] = ()  # of the scheme, as stated: (5.0, 5.0) for (mask 5 5)
     weight_norm: bool = False  # weights gain * v / |v|: the parameter is v, and there is one more, the gains
+    distance: bool = False  # sums of (weight - state)^2 instead of products
     weights_of: tuple[str, str] | None = None  # the layers of the connection whose weights it uses, with `weights-of`
 
     @property
@@ -469,6 +470,7 @@ class Net:
                     c.scale,
                     c.fixed,
                     *(["weight-norm"] if c.weight_norm else []),
+                    *(["distance"] if c.distance else []),
                     *([] if c.weights_of is None else ["weights-of", *c.weights_of]),
                 )
             ).encode()

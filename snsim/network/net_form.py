@@ -305,7 +305,7 @@ class NetForm:
         scheme = SCHEMES.get(draft.scheme.head)
         scale = self._read_number(options.get("scale"), faults)
         fixed = self._read_number(options.get("fixed"), faults)
-        weight_norm = statement.weight_norm()
+        weight_norm, distance = statement.weight_norm(), statement.distance()
         average = draft.scheme.head == "average-mask"
         with faults.gathered():
             wiring = scheme(layers[draft.source], layers[draft.target], replace(statement, faults=Faults()))
@@ -326,6 +326,7 @@ class NetForm:
                 draft.span,
                 scheme_arguments,
                 weight_norm,
+                distance,
             )
         self._report(faults, draft)
         return connection

@@ -107,6 +107,8 @@ def connection_words(connection: Connection) -> str:
         words.append(_clause("fixed", connection.fixed))
     if connection.weight_norm:
         words.append("(weight-norm)")
+    if connection.distance:
+        words.append("(distance)")
     if isinstance(structure, Windows) and _is_identity(structure.maps):
         words.append("(table one-to-one)")
     elif isinstance(structure, Windows) and not structure.maps.all():

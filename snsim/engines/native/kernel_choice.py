@@ -14,6 +14,7 @@ import numpy as np
 
 from snsim.engines.native.attention import AttentionKernel
 from snsim.engines.native.depthwise import DiagonalKernel
+from snsim.engines.native.distances import DistanceKernel
 from snsim.engines.native.dot_tiles import Tiles, emit_sums
 from snsim.engines.native.im2col import DirectBuffer, PatchBuffer, PoolBuffer, WindowBuffer, WindowGeometry
 from snsim.engines.native.kernel_protocol import ConnectionKernel, TransformKernel
@@ -252,6 +253,8 @@ class KernelBuilder:
     def kernel(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> ConnectionKernel:
         """Return the kernel that computes with the effective weights."""
         structure = link.structure
+        if link.distance:
+            return self._distances(link, source, target)
         if isinstance(structure, Dense):
             return self._dense(link, source, target)
         if isinstance(structure, Frames):
@@ -332,6 +335,13 @@ class KernelBuilder:
             ),
             link.slot,
         )
+
+    def _distances(self, link: Link, source: LayerCells, target: LayerCells) -> ConnectionKernel:
+        cells = self._parameter(link, self._in_rows(np.arange(int(np.prod(link.connection.wiring.weight_shape)))))
+        kernel = DistanceKernel(
+            source, target, link.table, cells, link.border_value, 1.0, self.block, self.tables, self.channels
+        )
+        return SparseConnection(kernel, link.slot)
 
     # ---- Windows over maps ---------------------------------------------------------------------------------------
 

@@ -54,7 +54,7 @@ class SparseKernel:
     def _index(self, f: Function, array: int, entry: Value) -> Value:
         return f.load_index("%tables", f.op("add", entry, Value(f, str(array), "i64"), "nsw"))
 
-    def _each_target(self, f: Function, body: Callable[[Value, Value, Value], None]) -> None:
+    def each_target(self, f: Function, body: Callable[[Value, Value, Value], None]) -> None:
         """Emit a loop of `body(target cell, first connection, one past the last)`."""
 
         def unit(t: Index, _: list[Value]) -> None:
@@ -75,13 +75,13 @@ class SparseKernel:
             def connection(k: Value, total: list[Value]) -> list[Value]:
                 x = f.load_scalar(self.x.by(self._index(f, self.sources, k), 1))
                 w = f.load_scalar(self.cells.value.by(self._index(f, self.weights, k), 1))
-                return [f.fma(w, x, total[0])]
+                return [self._term(f, x, w, total[0])]
 
             place = self.target.x.by(t, 1)
             begin = f.constant(0.0, f.machine.scalar) if first else f.load_scalar(place)
             f.store(f.while_loop(start, stop, connection, [begin])[0], place)
 
-        self._each_target(f, unit)
+        self.each_target(f, unit)
 
     def emit_back(
         self, f: Function, channels: Sequence[str], errors: bool, first: bool, update: WeightUpdate | None
@@ -99,15 +99,15 @@ class SparseKernel:
                 source, weight = self._index(f, self.sources, k), self._index(f, self.weights, k)
                 x, w = f.load_scalar(self.x.by(source, 1)), f.load_scalar(self.cells.value.by(weight, 1))
                 for c in channels:
-                    squared = POWER[c] == 2
+                    of_source, of_weight = self._slopes(f, c, d, x, w)
                     if errors:
-                        self._add(f, self.back[c].by(source, 1), d[c], w * w if squared else w)
+                        self._add(f, self.back[c].by(source, 1), *of_source)
                     if update is not None:
-                        self._add(f, self.sums[c].by(weight, 1), d[c], x * x if squared else x)
+                        self._add(f, self.sums[c].by(weight, 1), *of_weight)
 
             f.while_loop(start, stop, connection, [])
 
-        self._each_target(f, unit)
+        self.each_target(f, unit)
         if errors:
             self._drain(f, channels, first)
         if update is not None:
@@ -119,6 +119,21 @@ class SparseKernel:
                 update.emit(place, gathered, mask.truth(f, place), None)
 
             f.loop(self.cells.vectors, vector, name="vector")
+
+    def _term(self, f: Function, x: Value, w: Value, total: Value) -> Value:
+        """Emit a sum with the term of a connection added."""
+        return f.fma(w, x, total)
+
+    def _slopes(
+        self, f: Function, c: str, d: dict[str, Value], x: Value, w: Value
+    ) -> tuple[tuple[Value, Value], tuple[Value, Value]]:
+        """Emit what a connection adds to a channel of its source, and of its weight: two factors each."""
+        squared = POWER[c] == 2
+        return (d[c], w * w if squared else w), (d[c], x * x if squared else x)
+
+    def indices(self, f: Function, k: Value) -> tuple[Value, Value]:
+        """Emit the source cell and the weight cell of connection k."""
+        return self._index(f, self.sources, k), self._index(f, self.weights, k)
 
     def _add(self, f: Function, place: Address, a: Value, b: Value) -> None:
         f.store(f.fma(a, b, f.load_scalar(place)), place)
