@@ -59,6 +59,7 @@ class Contest:
         weights = {key: value.astype(dtype) for key, value in first_weights(made).items()}
         native = build(made, training.cost, rule, dtype, dict(rule.options))
         native.load_parameters(weights)
+        native.use_threads(1)
         settings = Settings({key: RATE for key in weights}, dict(rule.options), batch=BATCH, batch_mean=True)
         rival = Torch(by_hand, weights, training.cost.name == "mean-square", getattr(torch, dtype))
         self.count = count

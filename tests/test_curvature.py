@@ -28,6 +28,8 @@ from snsim.errors import Source
 from snsim.network.expressions import compile_expressions
 from snsim.network.wiring import BORDER
 from snsim.program import Program, read_program
+from snsim.runs.options import Options
+from snsim.runs.run import run_unrecorded
 from snsim.training.choose_engine import build_engine
 from snsim.training.loop import train
 from snsim.training.prepare import prepare_data
@@ -489,3 +491,27 @@ def test_gradients_and_tangents_of_every_engine(path: Path, name: str) -> None:
         engines[0].load_parameters({n: weights[n] + side * along[n] for n in weights})
         there.append(engines[0].outputs(x))
     np.testing.assert_allclose(moved, (there[0] - there[1]) / (2 * step), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rule", "options"), [("lm", "(gamma 0.05)"), ("newton", "(gamma 0.05)"), ("lm", "(curvature 40)")]
+)
+def test_a_cost_without_the_half_is_half_of_mu(rule: str, options: str) -> None:
+    """Both g and h double, so the step rate 2g / (mu + 2h) is that of mu/2. Powers of two keep every bit."""
+    program = read_program(
+        Source(
+            "t",
+            f"""(define-cost whole (x d) (** (- d x) 2))
+            (net n (layer input (16 16)) (layer hidden 8) (layer output 10)
+              (connect input hidden (full)) (connect hidden output (full)))
+            (train half (net n) (data digits) (ensemble 0 99) (passes 2) (epsilon 0.004)
+              (update {rule} (mu 0.05) {options}))
+            (train whole (like half) (cost whole) (update {rule} (mu 0.1) {options}))""",
+        )
+    )
+    first, second = (
+        list(run_unrecorded(program, program.trainings.get(name), 1, Options(engine="reference")))[-1]
+        for name in ("half", "whole")
+    )
+    assert first.train.half_mse == second.train.half_mse
+    assert second.train.loss == pytest.approx(2 * first.train.loss, rel=1e-12)

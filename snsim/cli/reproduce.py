@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from snsim.studies import plan
     from snsim.studies import results as figures
     from snsim.studies.joint import Joint
+    from snsim.studies.kept_runs import KeptRuns
     from snsim.studies.one_run import Outcome
 
 
@@ -64,6 +65,13 @@ if TYPE_CHECKING:
 )
 @click.option("--top", type=Whole(min=1), metavar="N", help="Show only the first N rows in the report.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs. [default: runs/reproduced]")
+@click.option(
+    "--figures",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv",
+    help="Keep only the published figures of each run, in this file, and score only the last pass.",
+)
+@click.option("--finished", is_flag=True, help="Start no run: report only the runs that are finished.")
 @click.option(
     "--report",
     "page",
@@ -116,6 +124,8 @@ class ReproduceOptions:
     joint: bool = False
     sort: str | None = None  # a figure of results.COLUMNS
     top: int | None = None
+    figures: Path | None = None  # a file for the figures of all runs, in place of run folders
+    finished: bool = False  # start no run
 
 
 def reproduce_files(programs: Sequence[Program], options: Options, reproduction: ReproduceOptions, say: Say) -> int:
@@ -124,30 +134,34 @@ def reproduce_files(programs: Sequence[Program], options: Options, reproduction:
     from snsim.studies import page as study_page
     from snsim.studies import results as figures
     from snsim.studies.joint import judge_together
+    from snsim.studies.kept_runs import FiguresFile, RunFolders
 
     studies = plan.plan(programs, options, reproduction.only, reproduction.seeds, say)
     _check_base(studies, reproduction.base)
     page = reproduction.report or options.out / _page_name(studies, reproduction)
     for file in (page, page.with_suffix(".json")):
         refuse_protected_file(file)
+    kept = RunFolders() if reproduction.figures is None else FiguresFile(reproduction.figures, studies)
     tasks = list({task.folder: task for study in studies for row in study.rows for task in row.tasks}.values())
     failures: dict[Path, str] = {}
     try:
-        with _progress(reproduction, len(tasks)) as progress:
+        with _progress(reproduction, len(tasks), kept) as progress:
             unfinished = [task for task in tasks if not progress.report_if_finished(task)]
-            if unfinished:
+            if unfinished and not reproduction.finished:
                 shared = _share_memory(
                     unfinished, reproduction, min(reproduction.jobs or usable_cores(), len(unfinished))
                 )
                 with _executor(reproduction, len(unfinished)) as executor:
-                    for outcome in executors.reproduce(shared, executor):
+                    for outcome in executors.reproduce(shared, executor, kept):
+                        kept.keep(outcome)
                         progress.report(outcome)
                         if outcome.faults:
                             failures[outcome.task.folder] = "; ".join(fault.message for fault in outcome.faults)
     except KeyboardInterrupt:
-        echo(f"interrupted; the runs are kept in {for_line(options.out)}; to resume:\n  {_own_command()}", err=True)
+        where = for_line(reproduction.figures or options.out)
+        echo(f"interrupted; the runs are kept in {where}; to resume:\n  {_own_command()}", err=True)
         return INTERRUPTED
-    with_runs = [_with_runs(study, failures, reproduction) for study in studies]
+    with_runs = [_with_runs(study, kept, failures, reproduction) for study in studies]
     joint: dict[str, Joint] = {}
     unjudged: list[Fault] = []
     for study in with_runs if reproduction.joint else ():
@@ -200,8 +214,20 @@ def read_options(
         stated["joint"],
         _checked_figure(stated["sort"]),
         stated["top"],
+        _csv_file(stated["figures"]),
+        stated["finished"],
     )
     return options, reproduction, sayer(reproduction.as_json, reproduction.quiet)
+
+
+def _csv_file(path: Path | None) -> Path | None:
+    """Return the file of --figures. WrongUseError if it does not end with .csv."""
+    if path is not None and path.suffix != ".csv":
+        raise WrongUseError(
+            f"--figures names a file of comma-separated values, FILE.csv, not {path}",
+            f"write --figures {for_shell([path.parent / ((path.stem or 'figures') + '.csv')])}",
+        )
+    return path
 
 
 def _checked_figure(name: str | None) -> str | None:
@@ -271,8 +297,8 @@ def _executor(reproduction: ReproduceOptions, tasks: int) -> Iterator[Executor]:
 class _Progress:
     """Prints a line for each run that ends, with the number of runs done and of all."""
 
-    def __init__(self, reproduction: ReproduceOptions, total: int):
-        self._options, self._total, self._done = reproduction, total, 0
+    def __init__(self, reproduction: ReproduceOptions, total: int, kept: KeptRuns):
+        self._options, self._total, self._kept, self._done = reproduction, total, kept, 0
         self._ran = 0  # runs that this command has done itself
         self._start_time = time.monotonic()
         self._told: set[str] = set()  # the faults that were printed
@@ -282,25 +308,26 @@ class _Progress:
 
         A damaged folder counts as not finished: the error comes when the run resumes, and does not stop other runs.
         """
-        from snsim.studies.one_run import Outcome, is_finished
+        from snsim.studies.one_run import Outcome
 
         try:
-            finished = is_finished(task)
+            finished = self._kept.run_of(task) is not None
         except SnError:
             return False
-        if finished:
+        if finished and self._options.figures is not None:
+            self._done += 1  # of thousands of runs, a line each would hide the new ones
+        elif finished:
             self.report(Outcome(task), "done before")
         return finished
 
     def report(self, outcome: Outcome, how: str = "") -> None:
         """Print the line of a run that has ended; `how` replaces its CPU time."""
-        from snsim import run_folder
         from snsim.studies import page as study_page
         from snsim.studies import results as figures
 
         self._done += 1
         self._ran += not how
-        task, run = outcome.task, None if outcome.faults else run_folder.open_run(outcome.task.folder)
+        task, run = outcome.task, None if outcome.faults else self._kept.run_of(outcome.task)
         scores = {} if run is None else figures.figures_of(run)
         if self._options.as_json:
             result = (
@@ -344,23 +371,25 @@ class _Progress:
 
 
 @contextmanager
-def _progress(reproduction: ReproduceOptions, total: int) -> Iterator[_Progress]:
+def _progress(reproduction: ReproduceOptions, total: int, kept: KeptRuns) -> Iterator[_Progress]:
     if not reproduction.quiet and not reproduction.as_json and is_terminal(sys.stdout):
         echo(paint(f"{total} runs", DIM, stream=sys.stdout))
-    yield _Progress(reproduction, total)
+    yield _Progress(reproduction, total, kept)
 
 
 # ---- The report --------------------------------------------------------------------------------------------------
 
 
-def _with_runs(study: plan.PlannedStudy, failures: dict[Path, str], reproduction: ReproduceOptions) -> figures.Study:
-    """Return a study with its runs as they are in their folders."""
-    from snsim import run_folder
+def _with_runs(
+    study: plan.PlannedStudy, kept: KeptRuns, failures: dict[Path, str], reproduction: ReproduceOptions
+) -> figures.Study:
+    """Return a study with its runs as they are kept."""
     from snsim.studies import results as figures
 
     rows = []
     for row in study.rows:
-        training, ended = row.training, [task for task in row.tasks if task.folder not in failures]
+        training = row.training
+        runs = {_trial(task): kept.run_of(task) for task in row.tasks if task.folder not in failures}
         rows.append(
             figures.Row(
                 training.name,
@@ -368,7 +397,7 @@ def _with_runs(study: plan.PlannedStudy, failures: dict[Path, str], reproduction
                 training.published,
                 training.notes,
                 not training.cost.softmax,
-                {_trial(task): run_folder.open_run(task.folder) for task in ended},
+                {trial: run for trial, run in runs.items() if run is not None},
                 {_trial(task): failures[task.folder] for task in row.tasks if task.folder in failures},
                 training.prior,
             )

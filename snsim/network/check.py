@@ -74,8 +74,9 @@ def require_forward_connections(net: Net) -> Iterator[Fault]:
 def require_single_connections(net: Net) -> Iterator[Fault]:
     """Require at most one connection between two layers."""
     seen: dict[tuple[str, str], Connection | Transform] = {}
-    pooled = [t for t in net.transforms if t.word == "max-mask"]
-    for c, source in [*((c, c.source) for c in net.connections), *((t, t.sources[0]) for t in pooled)]:
+    joined: list[tuple[Connection | Transform, str]] = [(c, c.source) for c in net.connections]
+    joined += [(t, t.sources[0]) for t in net.transforms if t.word == "max-mask"]
+    for c, source in joined:
         earlier = seen.setdefault((source, c.target), c)
         if earlier is not c:
             also = () if earlier.span is None else (("first here", earlier.span),)

@@ -122,6 +122,62 @@ def draw_heat_map(
     return figure
 
 
+@dataclass(frozen=True)
+class Share:
+    """The probability of a value of a variable before and after the runs, with the standard deviation of the latter."""
+
+    variable: str
+    value: str
+    prior: float
+    posterior: float
+    error: float
+
+
+def draw_shares(shares: Sequence[Share], look: FigureStyle) -> Figure:
+    """Return a bar for the posterior of each value, a line for its error and a tick at its prior, by variable."""
+    variables = list(dict.fromkeys(share.variable for share in shares))
+    figure = open_figure(look, 0.19 * len(shares) + 0.28 * len(variables) + 0.5, layout="constrained")
+    axes = figure.subplots()
+    places: list[float] = []
+    place = 0.0
+    for i, share in enumerate(shares):
+        place += 1 if not i or shares[i - 1].variable == share.variable else 1.8
+        places.append(place)
+        axes.barh(place, share.posterior, height=0.7, color=COLOURS["train"])
+        low = max(share.posterior - share.error, 0.0)
+        axes.plot([low, min(share.posterior + share.error, 1.0)], [place, place], color="black", linewidth=1)
+        axes.plot([share.prior, share.prior], [place - 0.45, place + 0.45], color=COLOURS["test"], linewidth=1.8)
+    axes.set_yticks(places, [f"{share.variable}: {share.value}" for share in shares])
+    axes.set_ylim(place + 0.8, 0.2)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("probability: posterior (bar, with its error) and prior (tick)")
+    simplify_axes(axes, look)
+    return figure
+
+
+def draw_cells(
+    names: tuple[str, str], points: np.ndarray, shares: np.ndarray, mark: tuple[float, float, str], look: FigureStyle
+) -> Figure:
+    """Return the cells of a design over two of its numbers, on logarithmic axes.
+
+    Every cell, `points` (cells, 2), is a gray dot, and the area of its blue disc is its posterior, `shares` (cells,).
+    A cross stands at the first two of `mark`, with the third as its label.
+    """
+    figure = open_figure(look, 0.62 * look.width, layout="constrained")
+    axes = figure.subplots()
+    axes.plot(points[:, 0], points[:, 1], ".", color="0.82", markersize=1.5)
+    area = 900 * shares / shares.sum()
+    axes.scatter(points[:, 0], points[:, 1], s=area * 12, color=COLOURS["train"], alpha=0.5, linewidths=0)
+    axes.plot(*mark[:2], "x", color=COLOURS["test"], markersize=9, markeredgewidth=2, label=mark[2])
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(names[0])
+    axes.set_ylabel(names[1])
+    axes.legend(fontsize=look.font_size - 1, frameon=False, loc="lower right")
+    simplify_axes(axes, look)
+    return figure
+
+
 def draw_pairs(
     names: Sequence[str],
     points: np.ndarray,

@@ -39,6 +39,7 @@ class Options:
     command: tuple[str, ...] = ()  # command line; recorded
     best: bool = False  # open a run with the weights of its best pass
     memory: int | None = None  # bytes a run may need; default: `memory_limit.default_limit()`
+    threads: int | None = None  # default: the cores; changes only the time, and is not recorded
     save_every: float = 1.0  # minimum seconds between checkpoints; 0: one after each pass
 
 

@@ -16,22 +16,23 @@ from multiprocessing.connection import Connection
 
 from snsim.errors import fail, tell_warnings
 from snsim.optional_packages import needing
-from snsim.studies.one_run import Outcome, attempt
+from snsim.studies.kept_runs import KeptRuns
+from snsim.studies.one_run import Outcome
 from snsim.studies.plan import Task
 
 
-def reproduce(tasks: Sequence[Task], executor: Executor) -> Iterator[Outcome]:
-    """Run the tasks, each once, the longest first, and yield their outcomes as they finish.
+def reproduce(tasks: Sequence[Task], executor: Executor, kept: KeptRuns) -> Iterator[Outcome]:
+    """Run the tasks, each once, in the order of `kept`, and yield their outcomes as they finish.
 
     Closing the iterator (or an interrupt) cancels the tasks that have not started. Raises SnError if the workers
     stopped.
     """
-    once = {task.folder: task for task in sorted(tasks, key=lambda task: -task.work)}
+    once = {task.folder: task for task in sorted(tasks, key=kept.order)}
     futures: list[Future[Outcome]] = []
     try:
         # The processes that start here ignore interrupts as well.
         with _ignoring_interrupts(), _worker_faults():
-            futures += [executor.submit(attempt, task) for task in once.values()]
+            futures += [executor.submit(kept.attempt, task) for task in once.values()]
         for future in as_completed(futures):
             with _worker_faults():
                 outcome = future.result()

@@ -9,13 +9,19 @@ spread in every row. The covariance S is pooled over the rows.
   Introduction to Multivariate Statistical Analysis", section 5.2). p is the probability of a T^2 as large.
 - The density of one new run is a multivariate t (Geisser 1964). It is the likelihood of the row, and with the prior of
   each row it gives the posterior over rows, and over the values of the variables of a `grid` or `sample`.
+
+Where most rows have a single run, as in a `sample`, the mean of a row comes from the runs of all rows, by a smooth
+surface over their settings (`surface`). Its variance h takes the place of 1/n. Figures that are farther from the
+published ones than `_WINDOW` standard deviations of one run are moved to that distance. So are those of a run that
+diverged. Only runs with all figures inside count for S. Rows without a run are judged as well. A row with the prior 0
+is not judged: it only adds its runs.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -24,11 +30,14 @@ from snsim.errors import fail
 from snsim.optional_packages import needing
 from snsim.registry import split_cell
 from snsim.studies.results import Row, Study
+from snsim.studies.surface import fit_surface, inputs_of
 
 _DRAWS = 400  # simulated sets of means, for the Monte Carlo error of a posterior
 UNLIKELY = 0.05  # a p below it is remarked on
 MOST_VALUES = 12  # a variable with more values is summed up by its quantiles
 _QUANTILES = (0.05, 0.5, 0.95)
+_WINDOW = 5  # standard deviations of one run within which the surface follows the figures
+_ROUNDS = 5  # of finding that window
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,26 @@ class Quantiles:
 
 
 @dataclass(frozen=True)
+class Smoothing:
+    """How the surface was found, and whether it predicts runs that it has not seen.
+
+    Attributes
+    ----------
+    runs, diverged : int
+        All runs, and those without figures among them.
+    counting : int
+        The runs whose figures are all near the published ones.
+    inside : float
+        Which part of these is inside the 95 % region that the other runs predict for it.
+    """
+
+    runs: int
+    diverged: int
+    counting: int
+    inside: float
+
+
+@dataclass(frozen=True)
 class Joint:
     """All rows of a study that have the published figures, judged together.
 
@@ -102,6 +131,8 @@ class Joint:
         The rows that lack a figure.
     effective : float
         How many rows carry the posterior: 1 / sum of its squares.
+    smoothing : Smoothing, optional
+        Where the means are those of a surface.
     """
 
     figures: tuple[str, ...]
@@ -113,6 +144,7 @@ class Joint:
     quantiles: tuple[Quantiles, ...]
     points: Mapping[str, np.ndarray]
     left_out: tuple[str, ...]
+    smoothing: Smoothing | None = None
 
     @property
     def effective(self) -> float:
@@ -165,6 +197,9 @@ def judge_together(study: Study, base: str | None = None) -> Joint:
     names = tuple(name for name, _ in stating.published)
     published = np.array([transformed(name, value) for name, value in stating.published])
     points = {row.name: _points(row, names) for row in study.rows}
+    single = sum(len(row.runs) == 1 for row in study.rows)
+    if 2 * single > sum(len(row.runs) > 0 for row in study.rows):
+        return _judge_surface(study, names, published, points)
     used = [row for row in study.rows if len(points[row.name])]
     left_out = tuple(row.name for row in study.rows if not len(points[row.name]))
     degrees = sum(len(points[row.name]) - 1 for row in used)
@@ -176,13 +211,42 @@ def judge_together(study: Study, base: str | None = None) -> Joint:
         )
     covariance: np.ndarray = np.sum([_scatter(points[row.name]) for row in used], axis=0) / degrees
     _check_covariance(study, names, covariance)
-    weights = np.array([row.prior for row in used])
-    weights = weights / weights.sum()
-    means = np.array([points[row.name].mean(0) for row in used])
     runs = np.array([len(points[row.name]) for row in used])
-    t_squared, p, densities = _predict(published, means, runs, covariance, degrees)
+    means = _Means(
+        np.array([points[row.name].mean(0) for row in used]), 1 / runs, np.diag(np.sqrt(1 / runs)), covariance, degrees
+    )
+    rows, choices, quantiles = _judge(study, used, runs, published, means)
+    return Joint(names, published, covariance, degrees, rows, choices, quantiles, points, left_out)
+
+
+@dataclass(frozen=True, eq=False)
+class _Means:
+    """The means of some rows with their errors: `mean` (rows, figures), `leverage` (rows,), `root` (rows, rows).
+
+    The covariance of the means is root root' times `covariance`, and the leverage is the diagonal of root root'.
+    """
+
+    mean: np.ndarray
+    leverage: np.ndarray
+    root: np.ndarray
+    covariance: np.ndarray
+    degrees: int
+
+
+def _judge(
+    study: Study, used: Sequence[Row], runs: np.ndarray, published: np.ndarray, means: _Means, are_drawn: bool = False
+) -> tuple[tuple[JointRow, ...], tuple[Choice, ...], tuple[Quantiles, ...]]:
+    """Return the judgement of some rows; `are_drawn` says that other cells could have been drawn."""
+    weights = np.array([row.prior for row in used])
+    if not weights.any():
+        raise fail(
+            f"{study.file}: all trainings that can be judged have the prior 0",
+            hint="give the trainings that may be the published one a (prior WEIGHT) above 0",
+        )
+    weights = weights / weights.sum()
+    t_squared, p, densities = _predict(published, means.mean, means.leverage, means.covariance, means.degrees)
     posterior = _normalised(weights, densities)
-    simulated = _simulate_posteriors(published, means, runs, covariance, degrees, weights)
+    simulated = _simulate_posteriors(published, means, weights)
     errors = simulated.std(0, ddof=1)
     settings = [settings_of(row.name) for row in used]
     rows = tuple(
@@ -190,7 +254,7 @@ def judge_together(study: Study, base: str | None = None) -> Joint:
             row.name,
             settings[i],
             int(runs[i]),
-            means[i],
+            means.mean[i],
             float(t_squared[i]),
             float(p[i]),
             float(densities[i]),
@@ -200,8 +264,79 @@ def judge_together(study: Study, base: str | None = None) -> Joint:
         )
         for i, row in enumerate(used)
     )
-    choices, quantiles = _marginals(settings, weights, posterior, simulated)
-    return Joint(names, published, covariance, degrees, rows, choices, quantiles, points, left_out)
+    return rows, *_marginals(settings, weights, posterior, simulated, are_drawn)
+
+
+def _judge_surface(
+    study: Study, names: tuple[str, ...], published: np.ndarray, points: Mapping[str, np.ndarray]
+) -> Joint:
+    """Return the judgement of rows with one run each, by the surface through all runs."""
+    cells, figures = _runs_of_cells(study, names)
+    inputs = inputs_of([settings_of(row.name) for row in study.rows], [split_cell(row.name)[0] for row in study.rows])
+    judged = np.array([i for i, row in enumerate(study.rows) if row.prior > 0], int)
+    finite = np.isfinite(figures).all(1)
+    if finite.sum() < 2 * (inputs.basis().shape[1] + len(names)):
+        raise fail(
+            f"{study.file}: {int(finite.sum())} runs are too few for a surface over {inputs.basis().shape[1]} choices",
+            hint="run more cells, or several seeds of each row with --seeds N",
+        )
+    spread = 1.4826 * np.median(np.abs(figures[finite] - published), 0) / 3
+    counting = np.zeros(len(figures), bool)
+    window = figures
+    for number in range(_ROUNDS):
+        inside = _is_inside(figures, published, spread)
+        if number and (inside == counting).all():
+            break
+        counting = inside
+        if counting.sum() < 2 * (inputs.basis().shape[1] + len(names)):
+            raise fail(
+                f"{study.file}: only {int(counting.sum())} runs are near the published figures, too few for a surface "
+                f"over {inputs.basis().shape[1]} choices",
+                hint="run more cells near them: a second sample of the same trainings with narrower distributions",
+            )
+        window = _clipped(figures, published, spread)
+        surface = fit_surface(inputs, judged[:0], cells, window, counting)
+        spread = np.sqrt(np.diag(surface.covariance))
+    surface = fit_surface(inputs, judged, cells, window, counting)
+    _check_covariance(study, names, surface.covariance)
+    means = _Means(surface.mean, surface.leverage, surface.root, surface.covariance, surface.degrees)
+    used = [study.rows[i] for i in judged]
+    runs = np.array([len(row.runs) for row in used])
+    rows, choices, quantiles = _judge(study, used, runs, published, means, are_drawn=True)
+    _, p, _ = _predict(
+        np.zeros(len(names)), surface.left_out, surface.left_out_leverage, means.covariance, means.degrees
+    )
+    smoothing = Smoothing(len(figures), int((~finite).sum()), int(counting.sum()), float((p[counting] >= 0.05).mean()))
+    left_out = tuple(row.name for row in study.rows if not row.runs)
+    return Joint(
+        names, published, means.covariance, means.degrees, rows, choices, quantiles, points, left_out, smoothing
+    )
+
+
+def _runs_of_cells(study: Study, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the row of each run, (runs,), and its transformed figures, (runs, figures); nan if it diverged.
+
+    Runs that have some figures but not all of them are left out.
+    """
+    cells: list[int] = []
+    figures: list[list[float]] = []
+    for i, row in enumerate(study.rows):
+        for own in row.figures().values():
+            known = [name in own for name in names]
+            if all(known) or not any(known):
+                cells.append(i)
+                figures.append([transformed(name, own[name]) if name in own else math.nan for name in names])
+    return np.array(cells, int), np.array(figures).reshape(len(cells), len(names))
+
+
+def _is_inside(figures: np.ndarray, published: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    return np.asarray(np.isfinite(figures).all(1) & (np.abs(figures - published) < _WINDOW * spread).all(1))
+
+
+def _clipped(figures: np.ndarray, published: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Return the figures, moved into the window; those of runs that diverged are at its upper edge."""
+    edge = _WINDOW * spread
+    return np.clip(np.where(np.isnan(figures), math.inf, figures), published - edge, published + edge)
 
 
 def settings_of(name: str) -> dict[str, str]:
@@ -242,19 +377,22 @@ def _check_covariance(study: Study, names: Sequence[str], covariance: np.ndarray
 
 
 def _predict(
-    published: np.ndarray, means: np.ndarray, runs: np.ndarray, covariance: np.ndarray, degrees: int
+    published: np.ndarray, means: np.ndarray, leverage: np.ndarray, covariance: np.ndarray, degrees: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return T^2, p and the logarithm of the density of one new run, each (..., rows); means (..., rows, figures)."""
+    """Return T^2, p and the logarithm of the density of one new run, each (..., rows).
+
+    `means` (..., rows, figures) have the variance `leverage` (rows,), in units of the variance of one run: 1/n.
+    """
     with needing("scipy", what="--joint", instead="leave --joint out"):
         from scipy import special, stats
     k, rest = len(published), degrees - len(published) + 1
     differences = published - means
     distance = np.einsum("...i,ij,...j->...", differences, np.linalg.inv(covariance), differences)
-    t_squared = runs / (runs + 1) * distance
+    t_squared = distance / (1 + leverage)
     p = stats.f.sf(t_squared * rest / (k * degrees), k, rest)
-    # The new run is m + a t with `rest` degrees of freedom and the shape S (n+1)/n degrees/rest.
+    # The new run is m + a t with `rest` degrees of freedom and the shape S (1 + h) degrees/rest.
     _, log_determinant = np.linalg.slogdet(covariance)
-    log_shape = log_determinant + k * np.log((runs + 1) / runs * degrees / rest)
+    log_shape = log_determinant + k * np.log((1 + leverage) * degrees / rest)
     densities = (
         special.gammaln((rest + k) / 2)
         - special.gammaln(rest / 2)
@@ -271,28 +409,30 @@ def _normalised(weights: np.ndarray, densities: np.ndarray) -> np.ndarray:
     return np.asarray(likelihoods / likelihoods.sum(-1, keepdims=True))
 
 
-def _simulate_posteriors(
-    published: np.ndarray,
-    means: np.ndarray,
-    runs: np.ndarray,
-    covariance: np.ndarray,
-    degrees: int,
-    weights: np.ndarray,
-) -> np.ndarray:
+def _simulate_posteriors(published: np.ndarray, means: _Means, weights: np.ndarray) -> np.ndarray:
     """Return posteriors for other means that other seeds could have given, (draws, rows)."""
     generator = np.random.default_rng(0)
-    root = np.linalg.cholesky(covariance)
-    moved = means + generator.standard_normal((_DRAWS, *means.shape)) @ root.T / np.sqrt(runs)[:, None]
-    return _normalised(weights, _predict(published, moved, runs, covariance, degrees)[2])
+    own = np.linalg.cholesky(means.covariance)
+    rows, figures = means.mean.shape
+    draws = means.root @ generator.standard_normal((rows, _DRAWS * figures))
+    moved = means.mean + draws.reshape(rows, _DRAWS, figures).transpose(1, 0, 2) @ own.T
+    return _normalised(weights, _predict(published, moved, means.leverage, means.covariance, means.degrees)[2])
 
 
 # ---- Variables of a design ---------------------------------------------------------------------------------------
 
 
 def _marginals(
-    settings: Sequence[Mapping[str, str]], prior: np.ndarray, posterior: np.ndarray, simulated: np.ndarray
+    settings: Sequence[Mapping[str, str]],
+    prior: np.ndarray,
+    posterior: np.ndarray,
+    simulated: np.ndarray,
+    are_drawn: bool,
 ) -> tuple[tuple[Choice, ...], tuple[Quantiles, ...]]:
-    """Return the sums over the rows for each value of each variable, and the quantiles of those with many values."""
+    """Return the sums over the rows for each value of each variable, and the quantiles of those with many values.
+
+    If the rows were drawn, the error of a sum has a second part: that of a mean over draws with weights.
+    """
     choices: list[Choice] = []
     quantiles: list[Quantiles] = []
     for variable in dict.fromkeys(name for row in settings for name in row):
@@ -309,16 +449,11 @@ def _marginals(
             continue
         for value in values:
             chosen = np.array([row.get(variable) == value for row in settings])
-            share = simulated[:, chosen].sum(1)
-            choices.append(
-                Choice(
-                    variable,
-                    value,
-                    float(prior[chosen].sum()),
-                    float(posterior[chosen].sum()),
-                    float(share.std(ddof=1)),
-                )
-            )
+            share = posterior[chosen].sum()
+            error = simulated[:, chosen].sum(1).std(ddof=1)
+            if are_drawn:
+                error = math.hypot(error, np.linalg.norm(posterior * (chosen - share)))
+            choices.append(Choice(variable, value, float(prior[chosen].sum()), float(share), float(error)))
     return tuple(choices), tuple(quantiles)
 
 
@@ -379,4 +514,5 @@ def joint_json(joint: Joint) -> dict[str, Any]:
             for one in joint.quantiles
         ],
         "left_out": list(joint.left_out),
+        **({} if joint.smoothing is None else {"smoothing": asdict(joint.smoothing)}),
     }

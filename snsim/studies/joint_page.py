@@ -16,6 +16,7 @@ from snsim.plots import design
 from snsim.registry import split_cell
 from snsim.reports.html_elements import figure
 from snsim.studies.joint import MOST_VALUES, Choice, Joint, JointRow, is_count, settings_of
+from snsim.studies.page import smoothing_sentences
 from snsim.studies.results import Study
 
 _MOST_ROWS = 40  # of the table
@@ -33,6 +34,7 @@ def joint_page(study: Study, joint: Joint, command: str, made: str) -> bytes:
         command=command,
         made=made,
         joint=joint,
+        smoothing="" if joint.smoothing is None else smoothing_sentences(joint.smoothing),
         rows=[_cells(joint, row) for row in ranked[:_MOST_ROWS]],
         hidden=max(0, len(ranked) - _MOST_ROWS),
         choices=[(one.variable, one.value, f"{one.prior:.3f}", _spread(one)) for one in joint.choices],

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from snsim.escaping import for_line, for_markdown, for_markdown_code
+from snsim.registry import listed
 from snsim.run_folder import Run
-from snsim.studies.joint import UNLIKELY, Joint, is_count, joint_json
+from snsim.studies.joint import UNLIKELY, Joint, Smoothing, is_count, joint_json
 from snsim.studies.results import COLUMNS, SPREAD, Column, Row, Study, Summary, differences, study_json, summaries_json
 
 _NONE = "-"
+_MOST_JOINT_ROWS = 40  # of the judgement of all figures together
 _READING_GUIDE = f"""\
 {SPREAD}. E is the cost of
 the training, the mean over the whole set. E and the misses are measured with the weights after the last pass. half-mse
@@ -232,10 +234,14 @@ carry the posterior."""
             _probability(row.prior),
             f"{_probability(row.posterior)} ± {_probability(row.posterior_error)}",
         )
-        for row in sorted(joint.rows, key=lambda row: -row.posterior)
+        for row in sorted(joint.rows, key=lambda row: -row.posterior)[:_MOST_JOINT_ROWS]
     ]
+    hidden = len(joint.rows) - len(rows)
     parts = [f"{'###' if several else '##'} All figures together", guide]
     parts += [_table(("training", "runs", "T²", "p", "likelihood", "prior", "posterior"), rows, "lrrrrrr")]
+    parts += (
+        [f"{hidden:,} more rows have a smaller posterior; the JSON file beside this page has them."] if hidden else []
+    )
     choices = [
         (
             for_markdown(choice.variable),
@@ -252,11 +258,23 @@ carry the posterior."""
     ]
     heads = [f"{which} {q} %" for which in ("prior", "posterior") for q in (5, 50, 95)]
     parts += [_table(("variable", *heads), quantiles, "lrrrrrr")] if quantiles else []
+    if joint.smoothing is not None:
+        parts += [smoothing_sentences(joint.smoothing)]
     if not joint.is_likely:
         parts += ["No row is likely to give the published figures: the posterior compares one bad row with another."]
     if joint.left_out:
-        parts += [f"Without all of these figures: {', '.join(map(for_markdown, joint.left_out))}."]
+        without = [for_markdown(name) for name in joint.left_out]
+        parts += [f"Without all of these figures: {listed(without, len(without))}."]
     return "\n\n".join(parts)
+
+
+def smoothing_sentences(smoothing: Smoothing) -> str:
+    """Return how the means of rows with one run each were found, in plain text."""
+    return f"""\
+Most rows have one run, so the mean of a row comes from the runs of all {smoothing.runs:,} by a smooth surface over
+their settings (a Gaussian process). {smoothing.counting:,} of them are near the published figures, and
+{smoothing.diverged:,} diverged. Each of those near was predicted from all others: {100 * smoothing.inside:.1f} % are
+inside their 95 % region."""
 
 
 def _probability(value: float) -> str:

@@ -188,9 +188,9 @@ def _row(
 def identity_of(program: Program, training: Training, seed: int, options: Options, data_digest: str) -> str:
     """Return the sha256 (hex) of everything that decides the numbers of a run, except versions and machine."""
     decisive = [
-        _json_values(clause.node) for clause in training.clauses if clause.word not in _WITHOUT_EFFECT | _BY_DIGEST
+        json_values(clause.node) for clause in training.clauses if clause.word not in _WITHOUT_EFFECT | _BY_DIGEST
     ]
-    definitions = [_json_values(node) for node in program.own_definitions]
+    definitions = [json_values(node) for node in program.own_definitions]
     initial = initial_file(program, training, options)
     description = {
         "net": training.net.digest,
@@ -210,10 +210,10 @@ def identity_of(program: Program, training: Training, seed: int, options: Option
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
 
 
-def _json_values(node: Node) -> Any:
+def json_values(node: Node) -> Any:
     """Return a form in values that JSON can write: symbols and texts differ, matrices are digests."""
     if node.is_list:
-        return [_json_values(item) for item in node.items]
+        return [json_values(item) for item in node.items]
     if isinstance(node.value, np.ndarray):
         return {
             "matrix": hashlib.sha256(np.ascontiguousarray(node.value).tobytes()).hexdigest(),

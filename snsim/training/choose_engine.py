@@ -51,8 +51,10 @@ def build_engine(
 
 
 def build_engine_like(training: Training, stage: Stage, engine: Engine) -> Engine:
-    """Build an engine for the rule of a stage that computes as another one does: name, type, device, portable."""
-    return build_engine(training, stage, engine.name, engine.dtype, device_of(engine), is_portable(engine))
+    """Build an engine for the rule of a stage that computes as another: name, type, device, portable, threads."""
+    built = build_engine(training, stage, engine.name, engine.dtype, device_of(engine), is_portable(engine))
+    set_threads(built, getattr(engine, "threads", None))
+    return built
 
 
 def build_engine_for_pass(
@@ -65,6 +67,20 @@ def build_engine_for_pass(
 ) -> Engine:
     """Build an engine as `build_engine` does, for the stage of a pass of the training (counted from 1)."""
     return build_engine(training, stage_of_pass(training.stages, number)[0], name, dtype, device, portable)
+
+
+def set_threads(engine: Engine, threads: int | None) -> None:
+    """Let an engine compute with this many threads; None: as many as it has by default.
+
+    SnError for more than one if the engine has no threads.
+    """
+    if hasattr(engine, "use_threads") and threads is not None:
+        engine.use_threads(threads)
+    elif threads is not None and threads > 1:
+        raise fail(
+            f"the {engine.name} engine computes on one thread, not on {threads}",
+            hint="leave --threads out, or use the native or the torch engine",
+        )
 
 
 def is_portable(engine: Engine) -> bool:

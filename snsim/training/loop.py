@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from snsim.engines.protocol import Engine
-from snsim.errors import fail
+from snsim.errors import Fault, SnError
 from snsim.network.net import Net
 from snsim.training import conjugate_gradient
 from snsim.training.choose_engine import build_engine_like
@@ -33,6 +33,10 @@ from snsim.training.stage_constants import StageConstants
 
 _SHORT = 1e-3  # seconds of a pass whose CPU time is not asked for
 _STREAMS = {"order": ORDER, "noise": NOISE, "curvature": CURVATURE}
+
+
+class DivergedError(SnError):
+    """Raised when the cost of the training patterns is not finite after a pass."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,11 +187,16 @@ def train(
 
 
 def training_events(
-    training: Training, data: PreparedData, engine: Engine, seed: int, start: Snapshot | None = None
+    training: Training,
+    data: PreparedData,
+    engine: Engine,
+    seed: int,
+    start: Snapshot | None = None,
+    every_pass: bool = True,
 ) -> Iterator[Progress | PassResult | PruningResult]:
     """Train as `train` does, and yield the progress inside a pass and the results of pruning too.
 
-    A snapshot is taken only when the caller asks for it.
+    A snapshot is taken only when the caller asks for it. Without `every_pass` only the last pass is scored and yielded.
     """
     generators = {name: stream_generator(seed, stream) for name, stream in _STREAMS.items()}
     scored = [
@@ -217,10 +226,11 @@ def training_events(
             constants = StageConstants(training, stage, data, engine)
         clock.start()
         yield from _run_pass(training, stage, constants, inside, number, data, engine, seed, generators)
-        done = _score_pass(training, constants, number, scored, engine, clock, generators)
-        yield done
-        if number < passes:
-            done.lazy_snapshot.expire()
+        if every_pass or number == passes:
+            done = _score_pass(training, constants, number, scored, engine, clock, generators)
+            yield done
+            if number < passes:
+                done.lazy_snapshot.expire()
 
 
 def _start_stage(
@@ -318,8 +328,10 @@ def _run_pass(
     while begin < total:
         since = time.perf_counter()
         chunk = slice(begin, min(begin + constants.chunk * batch, total))
-        indices = chunk if order is None else order[chunk]  # a slice of the data is not copied
-        inputs = patterns.inputs[indices]
+        inputs, targets = patterns.inputs, constants.targets
+        if order is not None or chunk.stop - begin < total:
+            indices = chunk if order is None else order[chunk]  # a slice of the data is not copied
+            inputs, targets = inputs[indices], targets[indices]
         if shifts is not None and stage.shift is not None:
             inputs = _shifted(inputs, data.shape, shifts[chunk], stage.shift[1])
         if noise:
@@ -335,7 +347,7 @@ def _run_pass(
                 for layer, draw in noise_generators.items()
             }
         )
-        engine.learn(inputs, patterns.targets[indices], settings, gates, noises)
+        engine.learn(inputs, targets, settings, gates, noises)
         begin = chunk.stop
         if chunk.stop - chunk.start == constants.chunk * batch:  # not the rest of a pass
             constants.adapt_chunk(time.perf_counter() - since, total)
@@ -408,10 +420,12 @@ def _score_pass(
     seconds = clock.seconds()
     on_train, *on_test = [scorer.score_engine(engine, inputs) for inputs, scorer in scored]
     if not math.isfinite(on_train.loss):
-        raise fail(
-            f"training {training.name} diverged in pass {number}: its cost is {on_train.loss}",
-            training.span,
-            hint="lower the learning rate; the weights of the previous pass are kept",
+        raise DivergedError(
+            Fault(
+                f"training {training.name} diverged in pass {number}: its cost is {on_train.loss}",
+                training.span,
+                hint="lower the learning rate; the weights of the previous pass are kept",
+            )
         )
     masks = constants.masks
     return PassResult(

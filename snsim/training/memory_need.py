@@ -17,6 +17,7 @@ from snsim.errors import Fault, SnError, fail
 from snsim.memory_limit import available, default_limit, size_text, whole_gigabytes
 from snsim.network.net import Net
 from snsim.network.wiring import Windows
+from snsim.operating_system import default_threads
 from snsim.training.choose_engine import constant_options, preferred_engines
 from snsim.training.prepare import PreparedData
 from snsim.training.spec import Stage, Training
@@ -177,6 +178,7 @@ def _work(training: Training, stage: Stage, number: int, together: int) -> Workl
         stage.batch != 1,
         stage.curvature_patterns is not None,
         together,
+        default_threads(),
     )
 
 

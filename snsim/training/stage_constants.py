@@ -26,6 +26,7 @@ class StageConstants:
     `masks` are those of the weights that remain; None if none was pruned. `batch` is the number of patterns in an
     update. `chunk` is the number of batches that one call of the engine learns: the loop adapts it, and it changes
     only the time. Engines of plug-ins start each pass with one batch, because what they learn may depend on it.
+    `targets` are those of the training patterns, in numbers of the engine.
     """
 
     def __init__(self, training: Training, stage: Stage, data: PreparedData, engine: Engine):
@@ -38,6 +39,7 @@ class StageConstants:
             parameters = parameters_with_remaining_lines(training.net, self.masks, training.fan_in)
         self._rates = RatesOfStage(stage, training.net, training.fan_in, parameters)
         self._decays = decays_of(stage, training.net)
+        self.targets = np.asarray(data.train.targets, engine.dtype)
         self.batch = min(stage.batch or len(data.train), len(data.train))
         self._settings: Settings | None = None
         self._keeps_chunks = getattr(engine, "keeps_chunks", False)

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snsim.engines.native.distances import DistanceKernel, DistanceTangent
+from snsim.engines.native.distances import DistanceConnection, DistanceTangent
 from snsim.engines.native.elementwise import Bias
 from snsim.engines.native.im2col import At, each_vector
-from snsim.engines.native.kernel_choice import KernelBuilder, SparseConnection, map_orders
+from snsim.engines.native.kernel_choice import KernelBuilder, map_orders
 from snsim.engines.native.kernel_protocol import ConnectionKernel
 from snsim.engines.native.layout import LayerCells, ParameterCells, layer_cells
 from snsim.engines.native.llvm_ir import Function
@@ -99,7 +99,7 @@ class TangentCode:
         return _LayerTangent(layer, cells, links, bias)
 
     def _distance(self, link: Link, connection: ConnectionKernel, cells: LayerCells) -> DistanceTangent:
-        assert isinstance(connection, SparseConnection) and isinstance(connection.kernel, DistanceKernel)
+        assert isinstance(connection, DistanceConnection)
         if link.slot not in self.directions:
             self.directions[link.slot] = ParameterCells(link.slot, connection.cells.index, self._net.block)
         moved = self._cells[link.source] if link.source else None
@@ -111,11 +111,8 @@ class TangentCode:
             stage.bias, self._net.cells[stage.bias].index, self._net.block
         )
         table = Table(np.full(stage.units, BORDER), np.arange(stage.units), stage.bias_index)
-        return SparseConnection(
-            SparseKernel(
-                self._net.layers[0], cells, table, cells_of_direction, 1.0, 1.0, self._net.block, self._net.tables, ()
-            ),
-            stage.bias,
+        return SparseKernel(
+            self._net.layers[0], cells, table, cells_of_direction, 1.0, 1.0, self._net.block, self._net.tables, ()
         )
 
     def module(self) -> str:

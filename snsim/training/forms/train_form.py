@@ -115,7 +115,8 @@ _AFTER_INITIAL = (
     (
         "prior",
         "(prior WEIGHT)",
-        "how likely this training is beside the others of its study, before any run: `snsim reproduce --joint`",
+        "how likely this training is beside the others of its study, before any run: `snsim reproduce --joint`; "
+        "0 for one whose runs only help to judge the others",
     ),
     ("note", '(note "TEXT" ...)', "remarks for the readers of the report, for example about the published figures"),
 )
