@@ -202,3 +202,18 @@ def interrupt_main_thread() -> None:
         import _thread
 
         _thread.interrupt_main()
+
+
+def allow_open_files(count: int) -> int:
+    """Let this process have so many files open, or as many as the system allows, and return how many it may have."""
+    try:
+        import resource
+    except ImportError:  # Windows sets no such limit
+        return count
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    if soft == unlimited or soft >= count:
+        return count
+    allowed = count if hard == unlimited else min(count, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed

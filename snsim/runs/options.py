@@ -23,6 +23,7 @@ class Options:
     engine: str | None = None  # default: the first of `default_engines` that can compute the net
     portable: bool = False  # the same bits on every processor
     device: str | None = None  # of PyTorch, for the torch engine, which it chooses; default: the processor
+    together: int | None = None  # nets that learn at the same time in the torch engine, which it chooses; recorded
     dtype: str = "float32"  # as SN's numbers and PyTorch's
     data: tuple[str, ...] = ()  # replaces the (data ...) clause: names in order of preference, or one absolute path
     fold: int | None = None  # of own data with (folds N): the one that is tested, from 1

@@ -177,6 +177,30 @@ def _run(
     read: ReadData,
 ) -> Generator[Event, None, None]:
     start_time = time.perf_counter()
+    prepared = prepare_run(program, training, options, say, download, read)
+    engine, instead = choose_engine(prepared.training, options, prepared.data)
+    yield from run_prepared(program, prepared, seed, options, engine, start_time, instead)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedRun:
+    """What the runs of a training with different seeds have in common: the training with its options, and its data."""
+
+    training: Training
+    source_folder: SourceFolder
+    found: FoundExamples
+    data: PreparedData
+
+
+def prepare_run(
+    program: Program,
+    training: Training,
+    options: Options,
+    say: Say = lambda sentence: None,
+    download: DownloadProgress | None = None,
+    read: ReadData = read_data,
+) -> PreparedRun:
+    """Find and prepare the data of a training. SnError if they are gone, do not fit, or are not those of the study."""
     training = overridden(training, options)
     source_folder = SourceFolder.of(program.sources)
     of_run = read(training, options, source_folder, say, download)
@@ -187,8 +211,21 @@ def _run(
             f"{found.examples.digest[:12]}, not {str(options.data_digest)[:12]}",
             hint="name the folder with the data that the study used: --data-dir FOLDER",
         )
-    engine, instead = choose_engine(training, options, data)
-    engine.load_parameters(start_weights(training, seed, options, source_folder))
+    return PreparedRun(training, source_folder, found, data)
+
+
+def run_prepared(
+    program: Program,
+    prepared: PreparedRun,
+    seed: int,
+    options: Options,
+    engine: Engine,
+    start_time: float,
+    instead: str = "",
+) -> Generator[Event, None, None]:
+    """Run a prepared training with one seed on an engine, as `run` does."""
+    training, found, data = prepared.training, prepared.found, prepared.data
+    engine.load_parameters(start_weights(training, seed, options, prepared.source_folder))
     settings = _settings(training, seed, options, found, data, engine)
     name = options.folder or run_name(training, seed)
     with run_folder.new_run(
@@ -420,6 +457,7 @@ def _settings(
             **({} if options.fold is None else {"fold": options.fold}),
         },
         **({} if options.device is None else {"device": options.device}),
+        **({} if options.together is None else {"together": options.together}),
         **({"portable": True} if options.portable else {}),
         "presets": dict(options.presets),
         "command": list(options.command),

@@ -17,7 +17,7 @@ from typing import Any
 from snsim import run_folder
 from snsim.data.progress import Progress
 from snsim.errors import Fault, SnError, fail
-from snsim.program import read_program
+from snsim.program import Program, read_program
 from snsim.runs.examples import SourceFolder
 from snsim.runs.options import Options, Say
 from snsim.runs.resume import resume
@@ -108,15 +108,19 @@ def _run_to_the_end(task: Task) -> None:
     else:
         program = read_program(task.file, presets=task.options.presets, port=io.StringIO())
         training = program.trainings.get(task.training)
-        identity, without_seed = (
-            identity_of(program, training, seed, task.options, str(task.options.data_digest)) for seed in (task.seed, 0)
-        )
-        if identity != task.identity:
-            raise fail(
-                f"{task.file} has changed since the study started",
-                hint="start the study again; runs that are unchanged are reused",
-            )
+        check_identity(program, training, task)
+        without_seed = identity_of(program, training, 0, task.options, str(task.options.data_digest))
         events = run(program, training, task.seed, task.options, read=_kept_data().of(task, without_seed))
     for event in events:
         if isinstance(event, RunFinished) and not event.completed:
             raise KeyboardInterrupt
+
+
+def check_identity(program: Program, training: Training, task: Task) -> None:
+    """Raise SnError if the text of a task is no longer the one that the study was planned with."""
+    identity = identity_of(program, training, task.seed, task.options, str(task.options.data_digest))
+    if identity != task.identity:
+        raise fail(
+            f"{task.file} has changed since the study started",
+            hint="start the study again; runs that are unchanged are reused",
+        )

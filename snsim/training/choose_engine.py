@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from snsim import engines
@@ -48,6 +50,41 @@ def build_engine(
             )
         engine.move_to(device)
     return engine
+
+
+def build_engines_together(
+    training: Training, dtype: np.dtype | type | str, count: int, device: str | None = None
+) -> Sequence[Engine]:
+    """Build engines for `count` nets of a training that learn at the same time, in all of its stages.
+
+    SnError if the training takes decisions that differ from net to net, or if there is no such device.
+    """
+    refuse_together(training)
+    rule = training.stages[0].rule
+    return engines.build_together(plan(training.net), training.cost, rule, np.dtype(dtype), count, device)
+
+
+def refuse_together(training: Training) -> None:
+    """Raise SnError, with the place of the clause, if nets of a training cannot learn at the same time."""
+    net, rules = training.net, {stage.rule for stage in training.stages}
+    curvature = any(rule.curvature is not None for rule in rules)
+    why: tuple[str, tuple[str, ...]] | None = None
+    if any(rule.conjugate for rule in rules):
+        why = "conjugate gradient makes a step of its own for each net", ("update", "stage", "repeat")
+    elif any(stage.prune is not None for stage in training.stages):
+        why = "pruning removes other weights from each net", ("stage", "repeat")
+    elif len(rules) > 1:
+        why = "its stages have different update rules", ("update", "stage", "repeat")
+    elif curvature and any(connection.weight_norm for connection in net.connections):
+        why = "its update needs second derivatives through weight-norm, net by net", ("update", "stage", "repeat")
+    elif curvature and net.transforms:
+        why = "its update needs second derivatives through a transform, pattern by pattern", ("update",)
+    if why is not None:
+        raise fail(
+            f"the nets of training {training.name} cannot learn at the same time: {why[0]}",
+            training.span_of(*why[1]) or training.span,
+            hint="leave --together out: each net then learns alone, and the native engine is the fastest for that",
+        )
 
 
 def build_engine_like(training: Training, stage: Stage, engine: Engine) -> Engine:
