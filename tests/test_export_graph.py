@@ -121,6 +121,16 @@ def test_a_pickled_module_is_read_in_another_process(tmp_path, monkeypatch):
     assert float(done.stdout) == net(x).item()
 
 
+def test_a_convolution_in_float64_is_refused_with_a_remedy(tmp_path, monkeypatch, capsys):
+    """ONNX Runtime has convolutions in float32 only."""
+    pytest.importorskip("onnxruntime")
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", str(NETS / "lecun89.sn"), "--to", "onnx", "--dtype", "float64"]) == 1
+    told = capsys.readouterr().err
+    assert "ONNX Runtime does not run the model in float64" in told and "--dtype float32" in told
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_missing_package_is_named_with_the_extra(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)

@@ -99,7 +99,16 @@ def export_onnx(subject: Subject, path: Path) -> Exported:
     content = model.SerializeToString()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no common class but Exception
+        if not type(error).__module__.startswith("onnxruntime"):
+            raise
+        raise fail(
+            f"ONNX Runtime does not run the model in {subject.dtype}: {str(error).splitlines()[0]}",
+            hint="write --to pt2 or --to object; ONNX Runtime has convolutions in float32 only, and a description takes "
+            "--dtype float32",
+        ) from None
     inputs = _shaped(subject)
     outputs = np.concatenate(
         [session.run(["outputs"], {"inputs": inputs[k : k + 1000]})[0] for k in range(0, len(inputs), 1000)]
