@@ -106,7 +106,7 @@ def export_onnx(subject: Subject, path: Path) -> Exported:
             raise
         raise fail(
             f"ONNX Runtime does not run the model in {subject.dtype}: {str(error).splitlines()[0]}",
-            hint="write --to pt2 or --to object; ONNX Runtime has convolutions in float32 only, and a description takes "
+            hint="write --to pt2 or --to object; ONNX Runtime has convolutions in float32 only: a description takes "
             "--dtype float32",
         ) from None
     inputs = _shaped(subject)
