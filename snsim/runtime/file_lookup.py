@@ -1,8 +1,8 @@
-"""Find the files that an SN-2.8 program reads and writes.
+"""Find the files that a program of SN-2.8 or of Lush reads and writes.
 
 A name is searched in this order: the run folder (files that this program wrote), the folder of the running text, the
-program's folder, the folder of `--data-dir`, the folder of the variable SNSIM_DATA and its `sn28` folder. In each
-folder the name is tried as written, then with the suffixes of the word. A program reads from no other folder, and
+program's folder, the folder of `--data-dir`, the folder of the variable SNSIM_DATA and its folders `sn28` and `mnist`.
+In each folder the name is tried as written, then with the suffixes of the word. A program reads from no other folder, and
 writes only into its run folder.
 """
 
@@ -270,6 +270,7 @@ class ProgramFiles:
                 yield folder
                 if origin == "SNSIM_DATA":
                     yield folder / "sn28"
+                    yield folder / "mnist"
         except SnError as error:
             raise CallError(error.faults[0].message, None, error.faults[0].hint) from None
 
