@@ -64,7 +64,7 @@ def cut(data, most: int | None = MOST):
 
 
 def prepared(path: Path, passes: int = 2, most: int | None = MOST):
-    """Yield the trainings of a file with their data; of the cells of a design only the first, there may be thousands."""
+    """Yield the trainings of a file with their data. A design may have thousands of cells: only the first count."""
     program = read_program(path)
     seen: Counter[str] = Counter()
     for training in program.own_trainings:
