@@ -4,6 +4,8 @@
 # make fuzz SECONDS=60 SEED=1  mutated texts, run folders and data files; what fails is kept in .fuzz
 # make lint   style and types
 # make docs   the documentation, build/docs/index.html; a warning is an error, and no network is used
+# make bench  all benchmarks, a quarter of an hour on a quiet machine, into docs/results/speed.md; a short run:
+#             make bench BENCH_ARGS=--quick
 # make house  draw which room imports which, into docs/house.svg
 #
 # Set-up is done again only when pyproject.toml or constraints.txt has changed. Data are looked for in the folder
@@ -16,11 +18,12 @@ READY := .venv/.ready
 SECONDS ?= 60
 SEED ?= 1
 KEEP ?= .fuzz
+BENCH_ARGS ?=
 
 # Where no compiled modules are kept, each of the many commands that tests start compiles snsim anew: twice the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-all fuzz lint docs house clean
+.PHONY: run test test-all fuzz lint docs bench house clean
 
 run: $(READY)
 	@$(BIN)/snsim run nets/lecun89.sn
@@ -43,6 +46,9 @@ lint: $(READY)
 docs: $(READY)
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet -b html docs build/docs
 	@echo "build/docs/index.html"
+
+bench: $(READY)
+	@$(BIN)/python benchmarks/speed.py $(BENCH_ARGS)
 
 house: $(READY)
 	@$(BIN)/python docs/draw_house.py

@@ -101,38 +101,51 @@ NETS = {
 
 
 class Torch:
-    """Eager PyTorch with one thread: loss.backward() and an SGD step after every pattern or batch."""
+    """PyTorch by hand: loss.backward() and an SGD step after every pattern or batch.
 
-    def __init__(self, net: str, weights: dict[str, np.ndarray], mean: bool, dtype: torch.dtype = torch.float32):
-        torch.set_num_threads(1)
-        self.forward, self.mean = NETS[net], mean
+    With `compiled`, `torch.compile` makes code of the forward pass with the cost, and of its gradient. PyTorch has the
+    number of threads that `torch.set_num_threads` was given.
+    """
+
+    def __init__(
+        self,
+        net: str,
+        weights: dict[str, np.ndarray],
+        mean: bool,
+        dtype: torch.dtype = torch.float32,
+        compiled: bool = False,
+    ):
         self.p = {name: torch.tensor(value, dtype=dtype, requires_grad=True) for name, value in weights.items()}
+        forward = NETS[net]
 
-    def learn(self, inputs: np.ndarray, targets: np.ndarray, rate: float) -> None:
-        optimizer = torch.optim.SGD(self.p.values(), lr=rate)
-        for x, d in zip(torch.from_numpy(inputs), torch.from_numpy(targets)):
-            square = (self.forward(self.p, x[None])[0] - d) ** 2
-            loss = square.mean() if self.mean else 0.5 * square.sum()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+        def cost(p: dict[str, torch.Tensor], x: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
+            square = (forward(p, x) - d) ** 2
+            return square.mean() if mean else 0.5 * square.sum(1).mean()
 
-    def learn_batches(self, inputs: np.ndarray, targets: np.ndarray, rate: float, batch: int) -> None:
+        self._forward, self._cost = forward, cost
+        if compiled:
+            self._forward, self._cost = (torch.compile(f, dynamic=False) for f in (forward, cost))
+        self._optimizer = torch.optim.SGD(self.p.values(), lr=0.0)
+
+    def learn(self, inputs: np.ndarray, targets: np.ndarray, rate: float, batch: int = 1) -> None:
         """Make one step after each batch, with the mean of the derivatives of its patterns."""
-        optimizer = torch.optim.SGD(self.p.values(), lr=rate)
+        self._optimizer.param_groups[0]["lr"] = rate
         for x, d in zip(torch.from_numpy(inputs).split(batch), torch.from_numpy(targets).split(batch)):
-            square = (self.forward(self.p, x) - d) ** 2
-            loss = square.mean() if self.mean else 0.5 * square.sum(1).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            self._optimizer.zero_grad()
+            self._cost(self.p, x, d).backward()
+            self._optimizer.step()
 
     def outputs(self, inputs: np.ndarray, batch: int) -> np.ndarray:
         with torch.no_grad():
-            return torch.cat([self.forward(self.p, x) for x in torch.from_numpy(inputs).split(batch)]).numpy()
+            return torch.cat([self._forward(self.p, x) for x in torch.from_numpy(inputs).split(batch)]).numpy()
 
     def parameters(self) -> dict[str, np.ndarray]:
         return {name: value.detach().numpy() for name, value in self.p.items()}
+
+
+def use_threads(threads: int) -> None:
+    """Let PyTorch and NumPy compute with this many threads; torch.compile makes code for them."""
+    torch.set_num_threads(threads)
 
 
 class NumPy:

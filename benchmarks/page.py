@@ -1,51 +1,61 @@
 """Measure how fast a net learns in a page: microseconds of CPU a presentation, one example at a time.
 
-    python benchmarks/page.py [NET ...] [--npm FOLDER]
+    python benchmarks/page.py [NET ...] [--json] [--quick] [--npm FOLDER]
 
-Nets are those of the gallery, lecun89 and lecun89-2022 by default, on the digits. Node and headless Chromium run the
-engine of the page, beside the native engine in this process. Chromium tells no CPU time: its figure is the least time
-by the clock of many rounds. It also learns in the page itself for some seconds, and the script prints how long a frame
-took to draw meanwhile. Chromium needs selenium and chromedriver. The load of the machine is printed first: other work
-makes clock times longer. With FOLDER, TensorFlow.js (CPU backend) and ConvNetJS train the net of 1989
-by plain gradient descent: the same layers, but every map of H2 sees all 12 maps of H1, not 8 of them. npm installs them
-into FOLDER if they are not there.
+Nets are those of the gallery, lecun89-2022 and lecun89 by default, on the digits. Node and headless Chromium run the
+engine of the page; the native engine in this process stands beside them, with and without --portable. Chromium tells no
+CPU time: its figure is the least time by the clock of many rounds. It also learns in the page itself for some seconds,
+and a note says how long a frame took to draw meanwhile. Chromium needs selenium and chromedriver. The limit is the time
+of the multiply-adds at the peak of this JavaScript engine: vectors of 16 bytes, a multiplication and an addition each.
+
+The rivals, TensorFlow.js (CPU backend) and ConvNetJS, train the net of 1989 by plain gradient descent: the same layers,
+but every map of H2 sees all 12 maps of H1, not 8 of them. npm installs them into FOLDER if they are not there.
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from snsim.engines.protocol import Settings
-from snsim.page.modules import join_modules
-from snsim.page.subject import subject_of_program
-from snsim.page.training_description import describe_training
-from snsim.page.writing import page_of
-from snsim.program import read_program
-from snsim.runs.examples import SourceFolder, find_examples
-from snsim.runs.options import Options, overridden
-from snsim.training.choose_engine import build_engine
-from snsim.training.initial import initial_weights
-from snsim.training.parameter_scopes import rates_in_pass
-from snsim.training.prepare import prepare_data
-from snsim.training.schedule import fit_stages, value_at
-from snsim.training.spec import Training
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-HERE = Path(__file__).parent
+from peak import flop_of  # noqa: E402
+from rows import Row, failed, parser, print_rows, row, why  # noqa: E402
+
+from snsim.engines.native.llvm_ir import Module  # noqa: E402
+from snsim.engines.native.target import Address, attributes, portable_machine  # noqa: E402
+from snsim.engines.native.wasm import module_bytes  # noqa: E402
+from snsim.engines.plan import plan  # noqa: E402
+from snsim.engines.protocol import Settings  # noqa: E402
+from snsim.page.modules import join_modules  # noqa: E402
+from snsim.page.subject import subject_of_program  # noqa: E402
+from snsim.page.training_description import describe_training  # noqa: E402
+from snsim.page.writing import page_of  # noqa: E402
+from snsim.program import read_program  # noqa: E402
+from snsim.runs.examples import SourceFolder, find_examples  # noqa: E402
+from snsim.runs.options import Options, overridden  # noqa: E402
+from snsim.training.choose_engine import build_engine  # noqa: E402
+from snsim.training.initial import initial_weights  # noqa: E402
+from snsim.training.parameter_scopes import rates_in_pass  # noqa: E402
+from snsim.training.prepare import prepare_data  # noqa: E402
+from snsim.training.schedule import fit_stages, value_at  # noqa: E402
+from snsim.training.spec import Training  # noqa: E402
+
 ENGINE = HERE.parent / "snsim" / "page" / "engine"
 PACKAGES = ("@tensorflow/tfjs", "convnetjs")
 ROUNDS, PRESENTATIONS = 12, 1000
+GOALS = {"lecun89-2022": 12.0}  # microseconds in Node
 CLOCK_ROUNDS, FEW = 500, 200  # where only the clock tells the time: rounds so short that other work interrupts few
 SECONDS_OF_FRAMES = 5
 
@@ -143,7 +153,7 @@ def chromium():
     """A driver of headless Chromium, None where there is none."""
     place, driver_place = shutil.which("chromium"), shutil.which("chromedriver")
     if place is None or driver_place is None or importlib.util.find_spec("selenium") is None:
-        print("Chromium is not measured: it needs chromium, chromedriver and selenium")
+        print("Chromium is not measured: it needs chromium, chromedriver and selenium", file=sys.stderr)
         yield None
         return
     from selenium import webdriver
@@ -159,42 +169,99 @@ def chromium():
         driver.quit()
 
 
-def node(script: str, *arguments: Path) -> float:
+def node(script: str, *arguments: Path | str) -> float:
     command = ["node", str(HERE / "page" / script), *map(str, arguments)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("nets", nargs="*", metavar="NET", default=["lecun89", "lecun89-2022"])
-    parser.add_argument("--npm", type=Path, metavar="FOLDER")
-    options = parser.parse_args()
-    slowest = 0.0
-    if hasattr(os, "getloadavg"):
-        print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    with chromium() as driver:
-        for name in options.nets:
-            training, data = prepared(name)
-            native, portable = (native_microseconds(training, data, how) for how in (False, True))
-            page = page_microseconds(training, data)
-            slowest = max(slowest, page)
-            ratio = f"{page / native:.1f} times native"
-            print(f"{name:14} native {native:6.1f}  portable {portable:6.1f}  Node {page:6.1f} us, {ratio}")
-            if driver is not None:
-                page = chromium_microseconds(driver, training, data)
-                middle, worst = frame_milliseconds(driver, name)
-                print(f"{name:14} Chromium {page:6.1f} us, {page / native:.1f} times native;", end=" ")
-                print(f"a frame takes {middle:.1f} ms (median), at most {worst:.1f}")
-    if options.npm is None:
-        return
-    folder = options.npm.resolve()
+def peak_of_node() -> float:
+    """Return the FLOP a second of Node: chains of multiplications and additions of vectors, all in registers."""
+    turns, chains, unrolled = 500_000, 10, 4
+    machine = portable_machine("float32")
+    module = Module(machine, "peak")
+    f = module.function("peak", [("ptr", "state"), ("i64", "turns")], "independent multiply-adds", exported=True)
+    a, b = f.load(Address(0)), f.load(Address(machine.lanes))
+    places = [Address((2 + k) * machine.lanes) for k in range(chains)]
+
+    def body(_, now):
+        for _ in range(unrolled):
+            now = [f.fma(x, a, b) for x in now]
+        return now
+
+    for place, value in zip(places, f.loop(f.argument("turns", "i64"), body, [f.load(place) for place in places])):
+        f.store(value, place)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "peak.wasm"
+        file.write_bytes(module_bytes(str(module) + attributes({}), ("peak",)))
+        seconds = node("peak.mjs", file, str(turns))
+    return 2.0 * turns * chains * unrolled * machine.lanes / seconds
+
+
+def rivals(folder: Path) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the microseconds of each rival, and why one could not run; npm installs them if they are missing."""
+    scripts = {"ConvNetJS": "convnetjs.mjs", "TensorFlow.js": "tfjs.mjs"}
     if not all((folder / "node_modules" / package).exists() for package in PACKAGES):
         folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["npm", "install", "--no-audit", "--no-fund", *PACKAGES], check=True, cwd=folder)
-    for script in ("tfjs.mjs", "convnetjs.mjs"):
-        theirs = node(script, folder)
-        times = f"{theirs / slowest:.0f} times the slowest net above in Node"
-        print(f"{script.removesuffix('.mjs'):14} {theirs:8.0f} us, {times}")
+        command = ["npm", "install", "--no-audit", "--no-fund", *PACKAGES]
+        try:
+            subprocess.run(command, check=True, cwd=folder, timeout=180, capture_output=True)
+        except (OSError, subprocess.SubprocessError) as error:
+            return {}, dict.fromkeys(scripts, f"npm could not install it: {why(error)}")
+    times: dict[str, float] = {}
+    absent: dict[str, str] = {}
+    for name, script in scripts.items():
+        try:
+            times[name] = node(script, folder)
+        except (OSError, subprocess.SubprocessError) as error:
+            absent[name] = why(error)
+    return times, absent
+
+
+def main() -> None:
+    options = parser(__doc__, ROUNDS)
+    options.add_argument("nets", nargs="*", metavar="NET", default=["lecun89-2022", "lecun89"])
+    options.add_argument("--npm", type=Path, metavar="FOLDER", default=HERE.parent / "build" / "npm")
+    asked = options.parse_args()
+    theirs, absent = ({}, {}) if asked.quick else rivals(asked.npm.resolve())
+    peak = peak_of_node()
+    made = []
+    with nullcontext() if asked.quick else chromium() as driver:
+        for name in asked.nets:
+            made += rows_of(name, driver, peak, theirs, absent)
+    print_rows(made, asked.json)
+
+
+def rows_of(name: str, driver, peak: float, theirs: dict[str, float], absent: dict[str, str]) -> list[Row]:
+    """Return the rows of a net: in Node, and in Chromium if there is one. Its rivals are nets of its size."""
+    training, data = prepared(name)
+    native, portable = (native_microseconds(training, data, how) for how in (False, True))
+    rule = training.stages[0].rule
+    limit = flop_of(plan(training.net), curvature=rule.curvature is not None) / peak * 1e6
+    page = page_microseconds(training, data)
+    what, note = f"learn in a page, {rule.name}", f"native {native:.1f} us, with --portable {portable:.1f} us"
+    goal = {"time": GOALS[name]} if name in GOALS else {}
+    made = [
+        row(
+            name,
+            f"{what}, Node",
+            page,
+            rivals=theirs,
+            absent=absent,
+            limit=limit,
+            goal=goal | {"faster": 1.5},
+            note=note,
+        )
+    ]
+    if driver is None:
+        return made
+    try:
+        seen = chromium_microseconds(driver, training, data)
+        middle, worst = frame_milliseconds(driver, name)
+        frames = f"by the clock; a frame takes {middle:.1f} ms (median), at most {worst:.1f}"
+        made.append(row(name, f"{what}, Chromium", seen, rivals=theirs, limit=limit, note=frames))
+    except Exception as error:  # of selenium, of many kinds
+        made.append(failed(name, f"{what}, Chromium", why(error)))
+    return made
 
 
 if __name__ == "__main__":

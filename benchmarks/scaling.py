@@ -1,19 +1,16 @@
-"""Measure how the time of a presentation grows with connections (10^3 to 10^7) and with maps. Print a Markdown table.
+"""Measure how the time of a presentation grows with connections (10^3 to 10^7) and with maps, one pattern at a time.
 
-    python benchmarks/scaling.py [--most CONNECTIONS] [--rounds N] > benchmarks/scaling.md
+    python benchmarks/scaling.py [--json] [--rounds N] [--quick] [--most CONNECTIONS]
 
-The table states the minimum work of a presentation. FLOP: 2 per connection forward, 2 for the error of its source
-unless that is the input, 2 for the gradient, and 2 for each weight's update. Bytes of weights: read in the forward
-pass, read and written in the backward pass, 4 bytes per number. The script measures two peak rates on the same core:
-multiply-adds in registers, and a sweep over as many bytes as the net's weights take. The slower one is the bound.
+All contenders run interleaved in one process, in float32 with plain gradient descent on one core; the least CPU time
+counts. Eager PyTorch runs beside dense nets and windows of shared weights. Windows with weights of their own and listed
+connections have no layer in PyTorch, so they have no rival.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +18,12 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
-from peak import MultiplyAdds, Sweep, cpu_time  # noqa: E402
+from by_hand import Torch, use_threads  # noqa: E402
+from peak import NetLimit, Peak, cpu_time  # noqa: E402
+from rows import Row, parser, print_rows, row  # noqa: E402
 
 from snsim.engines.native import build  # noqa: E402
-from snsim.engines.plan import Plan, plan  # noqa: E402
+from snsim.engines.plan import plan  # noqa: E402
 from snsim.engines.protocol import Settings  # noqa: E402
 from snsim.errors import Source  # noqa: E402
 from snsim.program import Program, read_program  # noqa: E402
@@ -50,73 +49,51 @@ LISTED = (
 )
 
 
-@dataclass(frozen=True)
-class Row:
-    what: str
-    made: Plan
-    micros: float
-    flop: float
-    bytes: float
-    flop_micros: float
-    bytes_micros: float
-
-    def __str__(self) -> str:
-        counts = self.made.net.counts
-        bound = "multiply-adds" if self.flop_micros >= self.bytes_micros else "memory"
-        least = max(self.flop_micros, self.bytes_micros)
-        return (
-            f"| {self.what} | {counts.connections:,} | {counts.weights:,} | {self.micros:,.2f} | "
-            f"{self.micros / counts.connections * 1e3:.3f} | {self.flop:,.0f} | {self.bytes:,.0f} | "
-            f"{self.flop_micros:,.2f} | {self.bytes_micros:,.2f} | {bound} | {self.micros / least:.1f} |"
-        )
-
-
-def flop_of(made: Plan) -> float:
-    total = 0.0
-    for stage in made.stages:
-        for link in stage.links:
-            connections = link.connection.wiring.connections
-            total += connections * (4 if link.source == 0 else 6) + 2 * made.parameters[link.slot].size
-    return total
+RATE = 0.001
 
 
 class Contest:
-    """A net and a sweep over as many bytes as its weights, measured alternately."""
+    """A net in snsim and in PyTorch, and its limit, measured alternately."""
 
-    def __init__(self, what: str, program: Program):
-        self.what = what
-        made = self.made = plan(program.nets.get("n"))
-        rule = program.updates.get("sgd").rule
-        self.engine = build(made, program.trainings.get("n").cost, rule, np.float32, dict(rule.options))
+    def __init__(self, name: str, program: Program, peak: Peak, by_hand: str | None):
+        self.name = name
+        made = plan(program.nets.get("n"))
+        training, rule = program.trainings.get("n"), program.updates.get("sgd").rule
+        engine = build(made, training.cost, rule, np.float32, dict(rule.options))
         rng = np.random.default_rng(1)
-        self.engine.load_parameters(
-            {p.name: rng.uniform(-1, 1, p.shape) / np.sqrt(p.fan_in.reshape(p.shape)) for p in made.parameters.values()}
-        )
-        self.count = int(np.clip(2_000_000 // made.net.counts.connections, 2, 1000))
-        self.x = rng.uniform(-1, 1, (self.count, made.input_units)).astype(np.float32)
-        self.d = np.where(rng.integers(0, 10, self.count)[:, None] == np.arange(10), 1, -1).astype(np.float32)
-        self.settings = Settings({p.name: 0.001 for p in made.parameters.values()}, dict(rule.options))
-        self.sweep = Sweep(made.net.counts.weights)
-        self.learn()
-        self.micros = self.bytes_micros = float("inf")
-
-    def learn(self) -> None:
-        self.engine.learn(self.x, self.d, self.settings)
+        weights = {
+            p.name: (rng.uniform(-1, 1, p.shape) / np.sqrt(p.fan_in.reshape(p.shape))).astype(np.float32)
+            for p in made.parameters.values()
+        }
+        engine.load_parameters(weights)
+        self.connections = made.net.counts.connections
+        self.count = int(np.clip(2_000_000 // self.connections, 2, 1000))
+        self.few = min(self.count, 5)
+        x = rng.uniform(-1, 1, (self.count, made.input_units)).astype(np.float32)
+        d = np.where(rng.integers(0, 10, self.count)[:, None] == np.arange(10), 1, -1).astype(np.float32)
+        settings = Settings(dict.fromkeys(weights, RATE), dict(rule.options))
+        self.learn = lambda: engine.learn(x, d, settings)
+        self.limit = NetLimit(made, peak)
+        rival = None if by_hand is None else Torch(by_hand, weights, training.cost.name == "mean-square")
+        self.learn_rival = None if rival is None else lambda: rival.learn(x[: self.few], d[: self.few], RATE)
+        self.micros = self.rival_micros = float("inf")
 
     def measure(self) -> None:
         self.micros = min(self.micros, cpu_time(self.learn) / self.count * 1e6)
-        self.bytes_micros = min(self.bytes_micros, cpu_time(self.sweep.run) / self.sweep.repeats * 1e6)
+        if self.learn_rival is not None:
+            self.rival_micros = min(self.rival_micros, cpu_time(self.learn_rival) / self.few * 1e6)
+        self.limit.measure()
 
-    def row(self, peak: float) -> Row:
-        flop = flop_of(self.made)
-        return Row(
-            self.what,
-            self.made,
+    def row(self) -> Row:
+        bound = "multiply-adds" if self.limit.flop_micros >= self.limit.bytes_micros else "memory"
+        per_connection = self.micros / self.connections * 1e3
+        return row(
+            self.name,
+            "learn, one at a time",
             self.micros,
-            flop,
-            12 * self.made.net.counts.weights,
-            flop / peak * 1e6,
-            self.bytes_micros,
+            rivals={} if self.learn_rival is None else {"PyTorch eager": self.rival_micros},
+            limit=self.limit.micros,
+            note=f"{self.connections:,} connections, {per_connection:.3f} ns each; the limit is that of {bound}",
         )
 
 
@@ -126,40 +103,28 @@ def program(net: str) -> Program:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--most", type=float, default=1e7, help="connections of the largest net")
-    parser.add_argument("--rounds", type=int, default=30)
-    asked = parser.parse_args()
-    multiply_adds = MultiplyAdds()
-    contests = list(_contests(asked.most))
-    seconds = []
-    for _ in range(asked.rounds):
-        seconds.append(cpu_time(multiply_adds.run))
+    options = parser(__doc__, 20)
+    options.add_argument("--most", type=float, default=1e7, help="connections of the largest net")
+    asked = options.parse_args()
+    use_threads(1)
+    peak = Peak()
+    contests = list(_contests(min(asked.most, 1e6) if asked.quick else asked.most, peak))
+    for _ in range(3 if asked.quick else asked.rounds):
+        peak.measure()
         for contest in contests:
             contest.measure()
-    peak = multiply_adds.flop / min(seconds)
-    print(
-        "# Time of a presentation against size\n\nWritten by `benchmarks/scaling.py` in float32 with sgd on one core. "
-        f"Times are the least CPU time of many chunks. The core does {peak / 1e9:.0f} GFLOP/s of multiply-adds. `over` "
-        "is the time divided by the greater of the two bounds.\n"
-    )
-    print(
-        "| net | connections | weights | us | ns per connection | FLOP | bytes | us for FLOP | us for bytes | "
-        "bound by | over |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---|---:|"
-    )
-    for contest in contests:
-        print(contest.row(peak))
+    print_rows([contest.row() for contest in contests], asked.json)
 
 
-def _contests(most: float) -> Iterator[Contest]:
-    sizes = [("dense {0}-{0}-10", DENSE, n) for n in (28, 95, 310, 995, 3157)]
-    sizes += [("windows, {0} maps", MAPS, n) for n in (1, 4, 12, 16, 24, 48, 64, 160)]
-    sizes += [("own windows, {0} maps", LOCAL, n) for n in (1, 4, 12, 48)]
-    sizes += [("listed, {0} units", LISTED, n) for n in (100, 1000, 5000)]
-    for what, text, n in sizes:
+def _contests(most: float, peak: Peak) -> Iterator[Contest]:
+    sizes = [("dense {0}-{0}-10", DENSE, n, "dense") for n in (28, 95, 310, 995, 3157)]
+    sizes += [("windows, {0} maps", MAPS, n, "windows") for n in (1, 4, 12, 24, 48, 64, 160)]
+    sizes += [("own windows, {0} maps", LOCAL, n, None) for n in (1, 4, 12, 48)]
+    sizes += [("listed, {0} units", LISTED, n, None) for n in (100, 1000, 5000)]
+    for name, text, n, by_hand in sizes:
         made = program(text.format(n))
         if made.nets.get("n").counts.connections <= most * 1.2:
-            yield Contest(what.format(n), made)
+            yield Contest(name.format(n), made, peak, by_hand)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ another processor the comparison differs.
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import os
@@ -35,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 from peak import cpu_time  # noqa: E402
+from rows import Row, parser, print_rows, row  # noqa: E402
 
 from snsim.errors import Source  # noqa: E402
 from snsim.language.evaluator import Evaluator  # noqa: E402
@@ -197,20 +197,16 @@ class Contender:
         self.rates.append(self.count / cpu_time(lambda: self.program.run(Source("<chunk>", self.call))))
 
     @property
-    def record(self) -> dict:
-        ours = float(np.median(self.rates)), max(self.rates)
-        times = [round(mine / original, 2) for mine, original in zip(ours, self.original)]
-        return {
-            "kernel": self.kernel,
-            "way": self.way,
-            "sums": self.order,
-            "median": round(ours[0]),
-            "original_median": self.original[0],
-            "times_median": times[0],
-            "best": round(ours[1]),
-            "original_best": self.original[1],
-            "times_best": times[1],
-        }
+    def row(self) -> Row:
+        """The time of a presentation, beside the least that was recorded of the original."""
+        return row(
+            self.kernel,
+            f"{self.way}, {self.order}",
+            1e6 / max(self.rates),
+            rivals={"SN-2.8 (recorded)": 1e6 / self.original[1]},
+            goal={"faster": 1.0},
+            note=f"sums by {self.program.part(Netspace).loops.name}",
+        )
 
 
 def program(kernel: str, fast: bool) -> Evaluator:
@@ -232,7 +228,7 @@ def program(kernel: str, fast: bool) -> Evaluator:
 def contenders(quick: bool) -> list[Contender]:
     made = []
     count = 20 if quick else 80
-    for order, fast in (("SN's", False), ("--fast", True)):
+    for order, fast in (("SN's order", False), ("--fast", True)):
         programs = {kernel: program(kernel, fast) for kernel in ("sn28ite", "sn28itenew")}
         for kernel, way, call, original in WAYS:
             made.append(
@@ -244,13 +240,10 @@ def contenders(quick: bool) -> list[Contender]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--json", action="store_true", help="one object per line")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--quick", action="store_true", help="few and short rounds")
-    parser.add_argument("--programs", nargs="*", metavar="NAME", help="CPU seconds of whole programs")
-    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout, for --programs")
-    asked = parser.parse_args()
+    options = parser(__doc__, 15)
+    options.add_argument("--programs", nargs="*", metavar="NAME", help="CPU seconds of whole programs")
+    options.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout, for --programs")
+    asked = options.parse_args()
     if asked.programs is not None:
         measure_programs(asked.programs, asked.against, asked.rounds, asked.json)
         return
@@ -258,18 +251,7 @@ def main() -> None:
     for _ in range(3 if asked.quick else asked.rounds):
         for contender in made:
             contender.measure()
-    if asked.json:
-        for contender in made:
-            print(json.dumps(contender.record))
-        return
-    computing = made[0].program.part(Netspace).loops.name
-    print(f"presentations per second, sums computed by: {computing}\n")
-    print(f"{'kernel':11} {'way':18} {'sums':7} {'median':>7} {'original':>9} {'best':>7} {'original':>9} {'times':>6}")
-    for r in (contender.record for contender in made):
-        print(
-            f"{r['kernel']:11} {r['way']:18} {r['sums']:7} {r['median']:7,} {r['original_median']:9,} "
-            f"{r['best']:7,} {r['original_best']:9,} {r['times_best']:6.2f}"
-        )
+    print_rows([contender.row for contender in made], asked.json)
 
 
 if __name__ == "__main__":

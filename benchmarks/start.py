@@ -1,19 +1,17 @@
 """Measure what a command costs before and beside the learning: its start, a pass over few patterns, and reading data.
 
-    python benchmarks/start.py [--rounds N] [--json]
+    python benchmarks/start.py [--rounds N] [--quick] [--json]
 
 Times are CPU times (user and system) in seconds. The commands run one after the other, N rounds of all of them, and the
-smallest time of each counts. Python itself, Python with NumPy, and XOR trained by plain Python and by NumPy stand
-beside them. `net of 1989` is the whole run of nets/lecun89-2022.sn, start to end; it needs its data (SNSIM_DATA).
+smallest time of each counts. XOR trained by plain Python and by NumPy stands beside the runs of XOR. The limit of a
+start is that of Python with NumPy. `net of 1989` is the whole run of nets/lecun89-2022.sn, start to end; its limit is
+learning alone in the engine. It needs its data (SNSIM_DATA).
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -25,15 +23,24 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
+
+from peak import Peak, cpu_time  # noqa: E402
+from per_example import Bench  # noqa: E402
+from rows import Row, failed, parser, print_rows, row  # noqa: E402
+
+from snsim.program import read_program  # noqa: E402
+
 PASSES = 4000
 PATTERNS, TARGETS = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)), (-1.0, 1.0, -1.0, 1.0)
 
+NET, PASS = "net of 1989, 23 passes, both sets scored", "a pass over the 4 patterns of XOR"
 GOALS = {  # seconds on an AMD EPYC with AVX-512
     "snsim check nets/xor.sn": 0.25,
     "snsim run nets/xor.sn": 0.30,
     f"snsim run nets/xor.sn, {PASSES:,} passes": 0.9,
-    "a pass over the 4 patterns of XOR": 50e-6,
-    "net of 1989, 23 passes, both sets scored": 1.4,
+    PASS: 50e-6,
+    NET: 1.4,
 }
 
 
@@ -59,8 +66,8 @@ def train_by_python(passes: int) -> float:
             delta = (y - target) * (1 - y * y)
             back = [delta * output[k] * (1 - h[k] * h[k]) for k in (0, 1)]
             output = [output[0] - delta * h[0] / 3, output[1] - delta * h[1] / 3, output[2] - delta / 3]
-            for row, d in zip(hidden, back):
-                row[0], row[1], row[2] = row[0] - d * a / 3, row[1] - d * b / 3, row[2] - d / 3
+            for v, d in zip(hidden, back):
+                v[0], v[1], v[2] = v[0] - d * a / 3, v[1] - d * b / 3, v[2] - d / 3
         loss = 0.0
         for (a, b), target in zip(PATTERNS, TARGETS):
             h = [math.tanh(row[0] * a + row[1] * b + row[2]) for row in hidden]
@@ -95,23 +102,49 @@ def cpu_of_call(action: Callable[[int], float]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args()
+    asked = parser(__doc__, 5).parse_args()
     with tempfile.TemporaryDirectory(prefix="start-") as folder:
-        rows = measured(options.rounds, Path(folder))
-    if options.json:
-        print(json.dumps({"machine": platform.processor() or platform.machine(), "rows": rows}))
-        return
-    print("| what | CPU time | goal |\n|---|---|---|")
-    for row in rows:
-        goal = "" if row["goal"] is None else _time(row["goal"])
-        print(f"| {row['what']} | {_time(row['seconds'])} | {goal} |")
+        times = measured(1 if asked.quick else asked.rounds, Path(folder))
+    print_rows(rows_of(times), asked.json)
 
 
-def measured(rounds: int, folder: Path) -> list[dict[str, object]]:
-    """Return the rows of the table: what was measured, its seconds, and the goal if there is one."""
+def rows_of(times: dict[str, float]) -> list[Row]:
+    """Return the rows of some measured times."""
+    start, many = times["Python with NumPy"], f"snsim run nets/xor.sn, {PASSES:,} passes"
+    limits = {what: start for what in times if what.startswith("snsim")}
+    rivals = {
+        many: {who: times[f"XOR by {who}"] + start for who in ("plain Python", "NumPy")},
+        PASS: {who: times[f"XOR by {who}"] / PASSES for who in ("plain Python", "NumPy")},
+    }
+    if NET in times:
+        limits[NET] = times.pop("learning alone")
+    made = [
+        row(
+            what,
+            "CPU time, start to end" if what != PASS else "CPU time",
+            seconds,
+            "s",
+            rivals=rivals.get(what),
+            limit=limits.get(what),
+            goal={"time": GOALS[what]} if what in GOALS else None,
+        )
+        for what, seconds in times.items()
+        if not what.startswith("XOR by")
+    ]
+    if NET not in times:
+        made.append(failed(NET, "CPU time, start to end", "its data are in no folder SNSIM_DATA"))
+    return made
+
+
+def learning_alone() -> float:
+    """Return the CPU seconds of 23 passes over 7,291 patterns in the engine, without data, scores and records."""
+    bench = Bench(read_program(ROOT / "nets" / "lecun89-2022.sn"), "lecun89-2022", Peak())
+    least = min(cpu_time(bench.native.learn) for _ in range(20))
+    return least / bench.native.presentations * 23 * 7291
+
+
+def measured(rounds: int, folder: Path) -> dict[str, float]:
+    """Return the least seconds of each command."""
     cache, out = folder / "cache", str(folder / "runs")
     cache.mkdir()
     snsim = [sys.executable, "-m", "snsim"]
@@ -127,8 +160,7 @@ def measured(rounds: int, folder: Path) -> list[dict[str, object]]:
         "the data set digits, read by Python": [sys.executable, "-c", load.format("digits")],
     }
     if os.environ.get("SNSIM_DATA"):
-        net = [*snsim, "run", "nets/lecun89-2022.sn", "--out", out, "--offline"]
-        commands["net of 1989, 23 passes, both sets scored"] = net
+        commands[NET] = [*snsim, "run", "nets/lecun89-2022.sn", "--out", out, "--offline"]
         commands["the data set mnist-1989, read by Python"] = [sys.executable, "-c", load.format("mnist-1989")]
     for command in commands.values():  # fills the caches
         cpu_of(command, cache)
@@ -136,17 +168,13 @@ def measured(rounds: int, folder: Path) -> list[dict[str, object]]:
     for _ in range(rounds):
         for what, command in commands.items():
             times[what] = min(times.get(what, math.inf), cpu_of(command, cache))
-        for what, action in (("plain Python", train_by_python), ("NumPy", train_by_numpy)):
-            what = f"XOR, {PASSES:,} passes, by {what}"
-            times[what] = min(times.get(what, math.inf), cpu_of_call(action))
+        for who, action in (("plain Python", train_by_python), ("NumPy", train_by_numpy)):
+            times[f"XOR by {who}"] = min(times.get(f"XOR by {who}", math.inf), cpu_of_call(action))
     many, few = times[f"snsim run nets/xor.sn, {PASSES:,} passes"], times["snsim run nets/xor.sn"]
-    times["a pass over the 4 patterns of XOR"] = (many - few) / (PASSES - 40)
-    return [{"what": what, "seconds": seconds, "goal": GOALS.get(what)} for what, seconds in times.items()]
-
-
-def _time(seconds: object) -> str:
-    assert isinstance(seconds, float)
-    return f"{seconds * 1e6:.0f} us" if seconds < 0.01 else f"{seconds:.2f} s"
+    times[PASS] = (many - few) / (PASSES - 40)
+    if NET in times:
+        times["learning alone"] = learning_alone()
+    return times
 
 
 if __name__ == "__main__":

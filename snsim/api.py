@@ -248,6 +248,7 @@ def run(
     out: str | Path | None = RUNS,
     presets: Mapping[str, float | str] | None = None,
     memory: int | None = None,
+    threads: int | None = None,
 ) -> TrainingRun:
     """Train what a `.sn` file declares: iterate over the passes, or call `.finish()` on the result.
 
@@ -279,6 +280,9 @@ def run(
         Values of variables, as `--set` on the command line.
     memory : int, optional
         The limit, in bytes, of the memory of the run. Default: half of the memory of this machine.
+    threads : int, optional
+        The threads for evaluation and large batches. Default: the cores of this process, or OMP_NUM_THREADS if that is
+        less. The native engine gives the same bits for any number of threads.
 
     Returns
     -------
@@ -312,6 +316,7 @@ def run(
         out=RUNS if out is None else Path(out),
         presets=dict(presets or {}),
         memory=memory,
+        threads=threads,
     )
     return TrainingRun(program, chosen, chosen.seeds[0] if seed is None else seed, options, out is not None)
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CAN_OPEN_FOLDERS = hasattr(os, "O_DIRECTORY")  # to flush and to lock them; Windows cannot
 CAN_MOVE_OPEN_FILES = CAN_OPEN_FOLDERS  # and remove them
 
+_GROUPS = Path("/sys/fs/cgroup")  # where Linux has the control group of a container
+
 _BINARY: int = getattr(os, "O_BINARY", 0)  # Windows changes line ends without it; POSIX has no such flag
 _READING = os.O_RDONLY | _BINARY
 for _flag in ("O_NONBLOCK", "O_NOCTTY"):  # a pipe is not waited for, and a terminal stays a file; Windows has neither
@@ -147,9 +149,27 @@ def limit_memory(most: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most if hard < 0 else min(most, hard), hard))
 
 
-def usable_cores() -> int:
-    """Return the number of cores that this process may use. On macOS and Windows these are all cores."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def usable_cores(groups: Path = _GROUPS) -> int:
+    """Return the number of cores that this process may use. On macOS and Windows these are all cores.
+
+    A container may have a share of them: the file cpu.max of its control group (version 2, cgroups(7)) has the
+    microseconds of all cores together in each period, or "max", and the length of the period.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        share, period = (int(number) for number in (groups / "cpu.max").read_text(encoding="ascii").split())
+        cores = min(cores, max(1, -(-share // max(1, period))))
+    return cores
+
+
+def default_threads() -> int:
+    """Return the number of threads to compute with: the cores of this process, or OMP_NUM_THREADS if that is less.
+
+    PyTorch and NumPy obey that variable too.
+    """
+    stated = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a number for each level of nesting
+    cores = usable_cores()
+    return max(1, min(cores, int(stated))) if stated.isascii() and stated.isdigit() else cores
 
 
 def processor_name() -> str:
@@ -182,3 +202,18 @@ def interrupt_main_thread() -> None:
         import _thread
 
         _thread.interrupt_main()
+
+
+def allow_open_files(count: int) -> int:
+    """Let this process have so many files open, or as many as the system allows, and return how many it may have."""
+    try:
+        import resource
+    except ImportError:  # Windows sets no such limit
+        return count
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    if soft == unlimited or soft >= count:
+        return count
+    allowed = count if hard == unlimited else min(count, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache, update_wrapper
 from pathlib import Path
@@ -29,12 +29,8 @@ from snsim.network.net import Net
 from snsim.network.net_form import NetShelves
 from snsim.network.nlfs import NlfDefinition
 from snsim.registry import Shelf, listed, split_cell, suggest
-from snsim.sn28 import SN28
-from snsim.sn28.graphics.saved_windows import save_pictures, show_while_running, windows
-from snsim.sn28.net.netspace import Netspace
-from snsim.sn28.net.use_net import declared_nets
 from snsim.sn28.runtime.host import Host as Host
-from snsim.sn28.runtime.host import host_of
+from snsim.sn28.runtime.host import declared_nets, host_of
 from snsim.sn28.runtime.host import scratch as scratch
 from snsim.sn28.runtime.random_numbers import RandomGenerator
 from snsim.sn28.runtime.unsupported import UNSUPPORTED
@@ -198,7 +194,7 @@ def read_program(
         interpreter = make_interpreter(own, place, port, limits, presets, files)
         before = set(interpreter.set_names())
         try:
-            with show_while_running(interpreter) if place.windows else nullcontext():
+            with _show_windows(interpreter) if place.windows else nullcontext():
                 interpreter.run(source)
             acted = interpreter.acted
             defined = tuple(name for name in interpreter.set_names() if name not in before)
@@ -242,18 +238,31 @@ def make_interpreter(
     """Return an interpreter that puts declarations on the shelves `own`; see `read_program` for the rest."""
     interpreter = Evaluator(own.functions, own.words, port, limits, presets, files)
     interpreter.absent = UNSUPPORTED
-    if host.kernel is not None:
-        interpreter.part(Netspace).prefer(host.kernel)
-    if host.fast:
-        interpreter.part(Netspace).reorder_sums()
+    if host.kernel is not None or host.fast:
+        from snsim.sn28.net.netspace import Netspace  # slow to import, like all that has words of SN-2.8
+
+        if host.kernel is not None:
+            interpreter.part(Netspace).prefer(host.kernel)
+        if host.fast:
+            interpreter.part(Netspace).reorder_sums()
     interpreter.keep(host_of, host)
     interpreter.keep(declared_nets, own.network.nets)
     return interpreter
 
 
+def _show_windows(interpreter: Evaluator) -> AbstractContextManager[None]:
+    from snsim.sn28.graphics.saved_windows import show_while_running
+
+    return show_while_running(interpreter)
+
+
 def _save_pictures(interpreter: Evaluator, place: Host) -> None:
     """Save the windows of an SN-2.8 program, if the user wants pictures. A program that failed may have some too."""
-    if place.pictures is not None and place.output is not None and windows(interpreter):
+    if place.pictures is None or place.output is None or interpreter.functions.lacks_rest:
+        return  # without the words of SN-2.8 there are no windows
+    from snsim.sn28.graphics.saved_windows import save_pictures, windows
+
+    if windows(interpreter):
         save_pictures(interpreter, place.output(), place.pictures)
 
 
@@ -269,13 +278,22 @@ def shelves() -> Shelves:
 
 @cache
 def lisp_functions() -> Shelf[Procedure]:
-    """Return the functions of the Lisp and those that networks and SN-2.8 add."""
-    functions = CORE.child()
-    for entry in SN28:
-        functions.add(entry.name, entry.value, entry.doc)
+    """Return the functions of the Lisp and those that networks and SN-2.8 add.
+
+    Those of SN-2.8 are imported when a name is asked for that is not among the others.
+    """
+    functions: Shelf[Procedure] = Shelf(CORE.kind, parent=CORE, plural=CORE.plural)
     for name, (body, _) in net_form.lisp_functions().items():
         function(name, shelf=functions, makes=True)(body)
+    functions.add_later(_add_words_of_sn28)
     return functions
+
+
+def _add_words_of_sn28(functions: Shelf[Procedure]) -> None:
+    from snsim.sn28.all_words import SN28
+
+    for entry in SN28:
+        functions.add(entry.name, entry.value, entry.doc)
 
 
 def _with_words(network: NetShelves, learning: TrainShelves) -> Shelves:

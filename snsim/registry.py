@@ -56,6 +56,7 @@ class Shelf(Generic[T]):
         self._plugin_type = plugin_type
         self._unusable: dict[str, str] = {}  # the name of a plug-in: why it cannot be used
         self._parent = parent
+        self._rest: Callable[[Shelf[T]], None] | None = None
         self._entries: dict[str, Entry[T]] = {}
         self._broken: set[str] = set()
         self._unknown = 0  # how many unknown names `suggest` has answered
@@ -143,13 +144,39 @@ class Shelf(Generic[T]):
     def _find(self, name: str) -> Entry[T] | None:
         """Return the entry with this name, here or on a parent, or None. Plug-ins are not loaded."""
         entry = self._entries.get(name)
-        return self._parent._find(name) if entry is None and self._parent is not None else entry
+        if entry is None and self._parent is not None:
+            entry = self._parent._find(name)
+        if entry is None and self._rest is not None:
+            self._add_rest()
+            entry = self._entries.get(name)
+        return entry
+
+    def add_later(self, rest: Callable[[Shelf[T]], None]) -> None:
+        """Add things that are slow to import: `rest` is called once, when a name is not found or all are listed."""
+        self._rest = rest
+
+    def _add_rest(self) -> None:
+        if self._rest is not None:
+            add, self._rest = self._rest, None
+            add(self)
+
+    @property
+    def lacks_rest(self) -> bool:
+        """Whether things that are slow to import are still missing, because nothing asked for them."""
+        return self._rest is not None
+
+    def present(self) -> Iterator[Entry[T]]:
+        """Yield the entries as `__iter__` does, without those that are slow to import and not there yet."""
+        if self._parent is not None:
+            yield from self._parent
+        yield from self._entries.values()
 
     def __contains__(self, name: str) -> bool:
         return self.entry(name) is not None or name in self._unusable
 
     def __iter__(self) -> Iterator[Entry[T]]:
         """Yield built-in entries first, then declared ones, each in the order in which they were added."""
+        self._add_rest()
         if self._plugins is not None:
             self._load_plugins(self._plugins)
         if self._parent is not None:
@@ -264,16 +291,20 @@ def split_cell(name: str) -> tuple[str, str]:
     return stated, cell
 
 
+def nearest(name: str, names: list[str]) -> str | None:
+    """Return the name that is most like a misspelt one; None if there is none like it."""
+    import difflib  # which only a misspelt name needs
+
+    return next(iter(difflib.get_close_matches(name, names, n=1)), None) if name else None
+
+
 def suggest(name: str, names: list[str], plural: str, most: int = 40) -> str:
     """Return the hint for an unknown name: the nearest valid name, then all of them, at most `most`.
 
     A word of today, such as `epochs`, has the name that stands for it as its nearest.
     """
-    import difflib  # which only a misspelt name needs
-
-    today = name_for(name, names)
-    near = [today] if today else difflib.get_close_matches(name, names, n=1) if name else []
-    start = f'did you mean "{near[0]}"?  ' if near else ""
+    near = name_for(name, names) or nearest(name, names)
+    start = f'did you mean "{near}"?  ' if near else ""
     if not names:
         return f"{start}there are no {plural} yet"
     return f"{start}{plural}: {listed(names, len(names), most)}"

@@ -87,6 +87,7 @@ SETTINGS = Fields(
     {
         "finished": nullable(_NAME),
         "device": _NAME,
+        "together": Whole(1),
         "portable": Truth(),
         "command": _SEVERAL,
         "platform": _NAME,

@@ -59,6 +59,7 @@ LAW: dict[str, set[str]] = {
     "network": {"errors", "text_table", "registry", "language"},
     "engines": {"operating_system", "errors", "registry", "optional_packages", "cache_folder", "network"},
     "training": {
+        "operating_system",
         "errors",
         "memory_limit",
         "registry",
@@ -198,6 +199,7 @@ LAW: dict[str, set[str]] = {
         "language",
         "data",
         "engines",
+        "operating_system",
         "training",
         "program",
         "run_folder",

@@ -32,7 +32,14 @@ TEXTS = {
     # 40 * 40 * 25 = 40,000 shared weights, whose gradient is summed over the patterns of a group.
     "wide": "(layer input (6 6)) (layer a (40 6 6)) (layer b (40 2 2)) (layer output 2) "
     "(connect input a (mask 1 1)) (connect a b (mask 5 5)) (connect b output (full))",
-    # Weights per position, listed connections, weight-norm, which take patterns one after the other.
+    # Weights per position, over one map and several, with errors for a local layer.
+    "local": "(layer input (8 8)) (layer a (3 6 6)) (layer b (2 3 3)) (layer output 2) (connect input a (local 3 3)) "
+    "(connect a b (local 4 4)) (connect b output (full))",
+    # Listed connections, one after the other, with a scale and with a source of two links.
+    "listed": "(layer input 9) (layer a 7) (layer b 5) (layer output 2) "
+    "(connect input a (pairs (0 1) (8 1) (3 1) (2 0) (4 6) (5 2) (1 3))) (connect a b (pairs (0 1) (3 1) (6 4)) "
+    "(scale 0.5)) (connect a output (full)) (connect b output (full))",
+    # Weights per position, listed connections, and weight-norm, which takes patterns one after the other.
     "mixed": "(layer input (6 6)) (layer a (2 4 4)) (layer b 5) (layer output 2) (connect input a (local 3 3)) "
     "(connect a b (full) (weight-norm)) (connect input b (pairs (0 1) (7 2) (30 4))) (connect b output (full))",
 }

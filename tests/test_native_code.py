@@ -1,5 +1,5 @@
-"""The code of the native engine: functions to some units in the last place, sums of lanes, a cache that is never
-trusted, a text that can be read."""
+"""The code of the native engine: functions at their edges, sums of lanes, a cache that is never trusted, a text that
+can be read."""
 
 from __future__ import annotations
 
@@ -55,28 +55,10 @@ def compiled(dtype: str, write) -> ctypes._CFuncPtr:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", ["exp", "log", "tanh", "sqrt"])
-def test_functions_within_8_units_in_the_last_place(dtype: str, name: str) -> None:
-    on = compiled(dtype, lambda f, x: VectorOperations(f).table()[name](x))
-    rng = np.random.default_rng(4)
-    most = {"float32": 87.0, "float64": 708.0}[dtype]
-    found = []
-    for k in range(50):
-        x = {
-            "exp": rng.uniform(-most, most, 4096),
-            "tanh": rng.choice((-1, 1), 4096) * np.exp(rng.uniform(-15, 3.2, 4096)),
-        }.get(name, np.exp(rng.uniform(-80, 80, 4096)) if k % 2 else rng.uniform(0.5, 2, 4096)).astype(dtype)
-        exact = getattr(np, name)(x.astype(np.longdouble))
-        found.append(np.abs(on(x).astype(np.longdouble) - exact) / np.spacing(np.abs(exact.astype(dtype))))
-    ulp = np.concatenate(found)
-    assert ulp.max() < 8 and ulp.mean() < 1
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_functions_at_the_edges(dtype: str) -> None:
     """Infinities, zeros, what is not a number, denormal numbers: as NumPy has them, where exp does not stop."""
-    tiny = float(np.finfo(dtype).smallest_subnormal) * 1000
-    x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, tiny, -tiny, 1.0, -1.0, 1e4, -1e4, 0.3], dtype)
+    tiny, large = float(np.finfo(dtype).smallest_subnormal) * 1000, float(np.finfo(dtype).max)
+    x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, tiny, -tiny, 1.0, -1.0, 1e4, -1e4, 0.3, large, -large], dtype)
     with np.errstate(all="ignore"):
         for name in ("log", "tanh", "sqrt"):
             np.testing.assert_allclose(

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from snsim.errors import SnError
 from snsim.program import read_program
 from snsim.run_folder import open_run
 from snsim.runs.options import Options
+from snsim.runs.run import read_data
+from snsim.studies import one_run
 from snsim.studies.plan import plan
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -375,6 +378,29 @@ def test_no_scheduler_at_the_address(address: str, monkeypatch: pytest.MonkeyPat
     with pytest.raises(SnError, match="there is no Dask scheduler at"), executors.cluster(address):
         pass
     assert len(made) == (address == "tcp://127.0.0.1:1")  # one that cannot be reached; none for what is no address
+
+
+def test_a_worker_reads_the_data_of_a_training_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, read = write_study(tmp_path), []
+    monkeypatch.setattr(one_run, "_kept_data", cache(one_run.KeptData))
+    monkeypatch.setattr(
+        one_run, "read_data", lambda training, *args: (read.append(training.name), read_data(training, *args))[1]
+    )
+    file = folder / "nets" / "studies" / "two.sn"
+
+    def attempt_all() -> None:
+        (study,) = plan([read_program(file)], Options(out=tmp_path / "runs"))
+        for row in study.rows:
+            for task in row.tasks:
+                assert not one_run.attempt(task).faults
+
+    attempt_all()
+    assert read == ["slow", "quick"]
+    text = file.read_text()
+    file.write_text(text.replace("(like pictures)", "(like pictures) (ensemble 0 99)", 1))  # other data, other runs
+    attempt_all()
+    assert read == ["slow", "quick", "slow"]
+    assert len(list((tmp_path / "runs").iterdir())) == 9
 
 
 def test_studies_of_the_gallery_are_without_faults() -> None:

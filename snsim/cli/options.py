@@ -63,6 +63,13 @@ portable_option = click.option(
     "--portable", is_flag=True, help="Compute the same bits on every processor (native engine, about 3 times slower)."
 )
 
+threads_option = click.option(
+    "--threads",
+    type=Whole(min=1),
+    metavar="N",
+    help="Threads for evaluation and large batches; the results are the same. [default: the cores, or OMP_NUM_THREADS]",
+)
+
 _OF_RUNS = (
     click.option("--passes", type=Whole(min=1), metavar="N", help="Passes over the training set; replaces (passes N)."),
     click.option("--seed", "seeds", type=Whole(min=0), metavar="N", multiple=True, help="Seed; repeat for several."),
@@ -79,6 +86,7 @@ _OF_RUNS = (
     click.option("--data-dir", type=click.Path(path_type=Path), help="Folder searched first for data."),
     click.option("--initial", type=click.Path(path_type=Path), help="Initial weights: an npz or safetensors file."),
     memory_option,
+    threads_option,
     click.option("--only", multiple=True, metavar="NAME", help="Run only this training; repeat for several."),
     click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...)."),
     click.option("--offline", is_flag=True, help="Never download data."),
@@ -113,15 +121,25 @@ def of_opened_run(command: Callable[..., Any]) -> Callable[..., Any]:
         "--best", is_flag=True, help="Use the weights of the best pass, of (keep best ...), not the last ones."
     )
     @memory_option
+    @threads_option
     @wraps(command)
     def with_options(
-        moved: Path | None, data_dir: Path | None, offline: bool, best: bool, memory: int | None, **others: Any
+        moved: Path | None,
+        data_dir: Path | None,
+        offline: bool,
+        best: bool,
+        memory: int | None,
+        threads: int | None,
+        **others: Any,
     ) -> Any:
         from snsim.runs.options import Options
 
         place = None if moved is None else Path(os.path.abspath(moved))
         return command(
-            options=Options(moved=place, data_dir=data_dir, online=not offline, best=best, memory=memory), **others
+            options=Options(
+                moved=place, data_dir=data_dir, online=not offline, best=best, memory=memory, threads=threads
+            ),
+            **others,
         )
 
     return with_options

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from snsim.cli.errors import WrongUseError
-from snsim.cli.options import Whole, memory_option
+from snsim.cli.options import Whole, memory_option, threads_option
 from snsim.cli.reading import trained_net
 from snsim.colour import echo
 from snsim.errors import Fault, SnError, fail
@@ -41,6 +41,7 @@ _TOP = 3
 @click.option("--as-is", is_flag=True, help="Use pictures of the input's size unchanged.")
 @click.option("--best", is_flag=True, help="Use the weights of the best pass, of (keep best ...), not the last ones.")
 @memory_option
+@threads_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table of comma-separated values.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def predict(
@@ -51,6 +52,7 @@ def predict(
     as_is: bool,
     best: bool,
     memory: int | None,
+    threads: int | None,
     as_csv: bool,
     as_json: bool,
 ) -> None:
@@ -69,7 +71,7 @@ def predict(
     from snsim.runs.options import Options
     from snsim.runs.predictor import Predictor
 
-    predictor = Predictor.of_named(trained_net(run), Options(memory=memory, best=best))
+    predictor = Predictor.of_named(trained_net(run), Options(memory=memory, threads=threads, best=best))
     read = _read(predictor, files, ink, as_is)
     outputs = [predictor.outputs(patterns.inputs) for patterns in read]
     if as_json:

@@ -51,6 +51,13 @@ if TYPE_CHECKING:
     help="Seeds 1 to N; replaces the seeds of the description.",
 )
 @click.option("--jobs", type=Whole(min=1), metavar="N", help="Number of parallel runs. [default: the number of cores]")
+@click.option(
+    "--together",
+    type=Whole(min=1, max=100_000),
+    metavar="N",
+    help="Let the nets of N seeds learn at the same time in the torch engine: for a GPU, with --device cuda.",
+)
+@click.option("--device", metavar="NAME", help="Device of PyTorch, such as cuda, for the torch engine. [default: cpu]")
 @click.option("--cluster", metavar="ADDRESS", help="Run on the workers of this Dask scheduler.")
 @click.option("--base", metavar="NAME", help="Report the differences of each row from this row, seed by seed.")
 @click.option(
@@ -95,6 +102,17 @@ def reproduce(files: Sequence[str], **options: Any) -> int:
             "the cluster decides how many runs are parallel: --cluster and --jobs cannot be combined",
             "leave out --jobs, or leave out --cluster to run on this machine",
         )
+    if options["together"] and (options["portable"] or options["engine"] not in (None, "torch")):
+        stated = "--portable" if options["portable"] else f"--engine {options['engine']}"
+        raise WrongUseError(
+            f"only the torch engine lets nets learn at the same time: --together and {stated} cannot be combined",
+            f"leave out {stated}, or leave out --together: each net then learns alone",
+        )
+    if options["together"] and options["figures"]:
+        raise WrongUseError(
+            "nets that learn at the same time keep run folders: --together and --figures cannot be combined",
+            "leave out --figures, or leave out --together: each net then learns alone",
+        )
     values = presets(options["settings"])
     run_options, reproduction, say = read_options(options, values)
     programs = [read_and_report(named_path(file, "net"), values) for file in dict.fromkeys(files)]
@@ -126,12 +144,13 @@ class ReproduceOptions:
     top: int | None = None
     figures: Path | None = None  # a file for the figures of all runs, in place of run folders
     finished: bool = False  # start no run
+    together: int | None = None
 
 
 def reproduce_files(programs: Sequence[Program], options: Options, reproduction: ReproduceOptions, say: Say) -> int:
     """Run what the files declare, write the report and print its name. Return exit code 1 if a run failed."""
-    from snsim.studies import executors, plan
     from snsim.studies import page as study_page
+    from snsim.studies import plan
     from snsim.studies import results as figures
     from snsim.studies.joint import judge_together
     from snsim.studies.kept_runs import FiguresFile, RunFolders
@@ -148,11 +167,10 @@ def reproduce_files(programs: Sequence[Program], options: Options, reproduction:
         with _progress(reproduction, len(tasks), kept) as progress:
             unfinished = [task for task in tasks if not progress.report_if_finished(task)]
             if unfinished and not reproduction.finished:
-                shared = _share_memory(
-                    unfinished, reproduction, min(reproduction.jobs or usable_cores(), len(unfinished))
-                )
-                with _executor(reproduction, len(unfinished)) as executor:
-                    for outcome in executors.reproduce(shared, executor, kept):
+                jobs = _jobs(reproduction, options, unfinished)
+                shared = _share_memory(unfinished, reproduction, jobs)
+                with _executor(reproduction, jobs) as executor:
+                    for outcome in _outcomes(shared, reproduction, executor, kept):
                         kept.keep(outcome)
                         progress.report(outcome)
                         if outcome.faults:
@@ -200,6 +218,8 @@ def read_options(
             f"write --report {for_shell([page.parent / ((page.stem or 'page') + '.md')])}",
         )
     options = options_from({**stated, "out": stated["out"] or Path("runs") / "reproduced"}, presets)
+    if stated["together"]:
+        options = replace(options, engine="torch", together=stated["together"])
     count = stated["count"]
     reproduction = ReproduceOptions(
         tuple(stated["only"]),
@@ -216,6 +236,7 @@ def read_options(
         stated["top"],
         _csv_file(stated["figures"]),
         stated["finished"],
+        stated["together"],
     )
     return options, reproduction, sayer(reproduction.as_json, reproduction.quiet)
 
@@ -249,6 +270,8 @@ def _row_options(stated: Mapping[str, Any]) -> tuple[str, ...]:
             ("--seed", "seeds"),
             ("--passes", "passes"),
             ("--engine", "engine"),
+            ("--device", "device"),
+            ("--together", "together"),
             ("--dtype", "dtype"),
             ("--data", "data"),
             ("--fold", "fold"),
@@ -280,8 +303,29 @@ def _share_memory(tasks: list[plan.Task], reproduction: ReproduceOptions, jobs: 
     ]
 
 
+def _jobs(reproduction: ReproduceOptions, options: Options, tasks: Sequence[plan.Task]) -> int:
+    """Return the number of workers: one a core or as many as there is work for; one for a device, if none is stated."""
+    count = len(tasks)
+    if reproduction.together is not None:
+        from snsim.studies.together import groups_of
+
+        count = len(groups_of(tasks, reproduction.together))
+    default = 1 if options.device not in (None, "cpu") else usable_cores()
+    return min(reproduction.jobs or default, count)
+
+
+def _outcomes(
+    tasks: list[plan.Task], reproduction: ReproduceOptions, executor: Executor, kept: KeptRuns
+) -> Iterator[Outcome]:
+    from snsim.studies import executors
+
+    if reproduction.together is None:
+        return executors.reproduce(tasks, executor, kept)
+    return executors.reproduce_together(tasks, reproduction.together, executor)
+
+
 @contextmanager
-def _executor(reproduction: ReproduceOptions, tasks: int) -> Iterator[Executor]:
+def _executor(reproduction: ReproduceOptions, jobs: int) -> Iterator[Executor]:
     from snsim.studies import executors
 
     if reproduction.cluster is not None:
@@ -290,7 +334,7 @@ def _executor(reproduction: ReproduceOptions, tasks: int) -> Iterator[Executor]:
     else:
         for name in ONE_THREAD:
             os.environ.setdefault(name, "1")  # the workers inherit it
-        with executors.processes(min(reproduction.jobs or usable_cores(), tasks)) as executor:
+        with executors.processes(jobs) as executor:
             yield executor
 
 

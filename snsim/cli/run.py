@@ -267,7 +267,19 @@ def options_from(stated: Mapping[str, Any], presets: Mapping[str, float | str]) 
     data = data_of_option(stated["data"], DATA_SETS)
     changed = {
         name: stated[name]
-        for name in ("engine", "device", "dtype", "data_dir", "fold", "initial", "passes", "out", "memory", "portable")
+        for name in (
+            "engine",
+            "device",
+            "dtype",
+            "data_dir",
+            "fold",
+            "initial",
+            "passes",
+            "out",
+            "memory",
+            "portable",
+            "threads",
+        )
         if stated.get(name) is not None
     }
     return Options(**changed, data=data, online=not stated["offline"], presets=presets, command=tuple(sys.argv[1:]))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from snsim.cli.errors import WrongUseError
-from snsim.cli.options import memory_option
+from snsim.cli.options import memory_option, threads_option
 from snsim.cli.reading import trained_net
 from snsim.colour import echo
 from snsim.errors import SnError
@@ -41,6 +41,7 @@ _OWN = ", the data of the run itself"
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder searched first for data.")
 @click.option("--offline", is_flag=True, help="Never download data.")
 @memory_option
+@threads_option
 @click.option("--misses", "show_misses", is_flag=True, help="Print which patterns are missed: label, answer, file.")
 @click.option("--csv", "as_csv", is_flag=True, help="A table of comma-separated values.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
@@ -52,6 +53,7 @@ def test(
     data_dir: Path | None,
     offline: bool,
     memory: int | None,
+    threads: int | None,
     show_misses: bool,
     as_csv: bool,
     as_json: bool,
@@ -76,7 +78,7 @@ def test(
 
     quiet = as_csv or as_json
     say = sayer(quiet, False)
-    options = Options(data_dir=data_dir, online=not offline, memory=memory, best=best)
+    options = Options(data_dir=data_dir, online=not offline, memory=memory, threads=threads, best=best)
     source = None if data is None else _source(data)
     scores = [score_named(trained_net(run, quiet), source, split, options, say) for run in runs]
     summary, why_none = None, ""

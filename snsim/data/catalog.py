@@ -115,7 +115,7 @@ def load(name: str, data_set: DataSet, fetcher: Fetcher) -> Examples:
     if version is not None and (found := fetcher.stored(data_set.files)) is not None:
         digests, places = found
         parsed = parsed_cache.read(parsed_cache.entry_key(name, version, digests))
-        if parsed is not None and (len(parsed.train), len(parsed.test)) == data_set.sizes:
+        if parsed is not None and (len(parsed.train), len(parsed.test or ())) == data_set.sizes:
             return _examples(name, data_set, parsed, places)
     contents: dict[str, bytes] = {}
     places = []
@@ -139,7 +139,7 @@ def load(name: str, data_set: DataSet, fetcher: Fetcher) -> Examples:
 
 def _examples(name: str, data_set: DataSet, parsed: parsed_cache.ParsedSet, places: Sequence[Path]) -> Examples:
     origin = origin_of(places) or "computed, from no file"
-    test = parsed.test if len(parsed.test) else None
+    test = parsed.test or None  # a part without patterns is none
     return Examples(name, parsed.train, test, origin, parsed.digest, data_set.classes, names=data_set.class_names)
 
 

@@ -16,7 +16,6 @@ from snsim.data.patterns import from_matrices
 from snsim.data.pictures import resized
 from snsim.data.reader_options import EXAMPLES, ReaderOptions, quoted
 from snsim.data.reader_shelf import MOST_BYTES, RawData, RawPart, ReadRequest
-from snsim.data.readers import READERS, recognise
 from snsim.data.record import DataRecord, InputScaling, fit_scaling
 from snsim.errors import Span, fail
 from snsim.input_files import shown
@@ -31,6 +30,8 @@ def read_path(path: Path, options: ReaderOptions | None = None, reader: str = ""
     `options` are those of a description whose reader is `reader`: those that a reader of another kind does not
     understand are dropped. Raises SnError for what no reader knows, and for damaged or unfit files.
     """
+    from snsim.data.readers import recognise  # here and below: slow to import, and few runs need the readers
+
     path = Path(os.path.abspath(path))
     name, files = recognise(path)
     return read_own(name, files, options_for(name, options or ReaderOptions(), reader), fold)
@@ -38,6 +39,8 @@ def read_path(path: Path, options: ReaderOptions | None = None, reader: str = ""
 
 def options_for(name: str, options: ReaderOptions, reader: str) -> ReaderOptions:
     """Return the options of a form of `reader` that hold for files of the reader `name`."""
+    from snsim.data.readers import READERS
+
     if name == reader:
         return options
     options = options.only(READERS.get(name).all_options)
@@ -73,9 +76,12 @@ def read_own(
     SnError
         For an unfit or damaged file, and for options that do not fit the data.
     """
+    from snsim.data.raw_cache import read_raw
+    from snsim.data.readers import READERS
+
     folder = Path(os.path.commonpath([file.parent for file in files]))
     request = ReadRequest(tuple(files), options, folder, inside, span)
-    raw = READERS.get(reader, span).read(request)
+    raw = read_raw(reader, READERS.get(reader, span), request)
     _check_room(raw, request)
     return _prepared(reader, _in_class_order(raw, request), request, fold, origin_of(files))
 

@@ -4,6 +4,7 @@ An entry is one file: a line `snsim arrays 1`, a line of JSON, then the arrays a
 
     {"digest": "...", "arrays": [["train", "inputs", "<f8", [7291, 16, 16]], ["train", "labels", "<i8", [7291]], ...]}
 
+An entry of own files also has "about", with the names of classes and columns, and "about_digest".
 Each array begins at a multiple of 64 bytes. `digest` is that of `examples.digest`, and it is checked when an entry is
 read: a damaged entry is read as if there was none, and written again. Nothing in an entry is executed.
 
@@ -20,7 +21,7 @@ import mmap
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +36,7 @@ from snsim.data.examples import Split, digest
 from snsim.errors import SnError
 
 MOST_BYTES = 1 << 29  # of all entries; the ones that were not used for the longest time are removed first
+SOURCES = ("catalog.py", "formats.py", "scaling.py")  # which read the data sets of the catalogue
 _MARK = b"snsim arrays 1\n"
 _MOST_OF_HEAD = 1 << 14  # bytes of the line of JSON
 _ALIGNMENT = 64
@@ -46,29 +48,31 @@ _STALE = 3600  # seconds after which a draft belongs to a writer that was killed
 
 @dataclass(frozen=True, eq=False)
 class ParsedSet:
-    """The two parts of a data set, and their digest."""
+    """The two parts of a data set, and their digest. `test` is None for files without a test part."""
 
     train: Split
-    test: Split
+    test: Split | None
     digest: str
+    about: Mapping[str, Any] | None = None  # what a reader of own files says besides
 
 
-def entry_key(name: str, version: str, digests: Sequence[str]) -> str:
+def entry_key(name: str, version: str, digests: Sequence[str], sources: tuple[str, ...] = SOURCES) -> str:
     """Return the key of an entry: a digest of everything on which the arrays depend.
 
-    `version` is that of the reader, `digests` are those of the files as they lie on the disk.
+    `version` is that of the reader, `digests` are those of the files as they lie on the disk, `sources` the modules
+    that read them.
     """
-    parts = ("1", __version__, _sources_digest(), name, version, *digests)
+    parts = ("1", __version__, _sources_digest(sources), name, version, *digests)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 @cache
-def _sources_digest() -> str:
+def _sources_digest(modules: tuple[str, ...]) -> str:
     """Return the digest of the modules that read data sets: a change of them makes all entries invalid."""
     total = hashlib.sha256()
-    for module in ("catalog.py", "formats.py", "scaling.py"):
+    for module in modules:
         with suppress(OSError):
-            total.update(Path(__file__).with_name(module).read_bytes())
+            total.update(Path(__file__).parent.joinpath(module).read_bytes())
     return total.hexdigest()
 
 
@@ -171,13 +175,16 @@ def _pieces(parsed: ParsedSet) -> list[memoryview] | None:
     arrays: list[np.ndarray] = []
     for part, split in (("train", parsed.train), ("test", parsed.test)):
         for role in _ROLES:
-            array = getattr(split, role)
+            array = getattr(split, role, None)
             if array is not None:
                 if array.dtype.str not in _TYPES or not array.size:
                     return None
                 described.append((part, role, array.dtype.str, list(array.shape)))
                 arrays.append(np.ascontiguousarray(array))
-    head = _MARK + json.dumps({"digest": parsed.digest, "arrays": described}).encode() + b"\n"
+    about = {} if parsed.about is None else {"about": parsed.about, "about_digest": _digest_of(parsed.about)}
+    head = _MARK + json.dumps({"digest": parsed.digest, "arrays": described, **about}).encode() + b"\n"
+    if len(head) > _MOST_OF_HEAD:
+        return None
     pieces, end = [memoryview(head)], len(head)
     for array in arrays:
         pieces.append(memoryview(bytes(-end % _ALIGNMENT)))
@@ -192,16 +199,24 @@ def _parsed(content: mmap.mmap, size: int) -> ParsedSet | None:
     if content[: len(_MARK)] != _MARK or head_end < 0:
         return None
     try:
-        splits = _arrays(json.loads(content[len(_MARK) : head_end]), content, head_end + 1, size)
+        head = json.loads(content[len(_MARK) : head_end])
+        splits = _arrays(head, content, head_end + 1, size)
+        about = head.get("about")
+        if about is not None and _digest_of(about) != head["about_digest"]:
+            return None
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     if splits is None:
         return None
     train, test, stated = splits
-    return ParsedSet(train, test, stated) if digest(train, test) == stated else None
+    return ParsedSet(train, test, stated, about) if digest(train, test) == stated else None
 
 
-def _arrays(head: Any, content: mmap.mmap, end: int, size: int) -> tuple[Split, Split, str] | None:
+def _digest_of(about: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def _arrays(head: Any, content: mmap.mmap, end: int, size: int) -> tuple[Split, Split | None, str] | None:
     """Return the two parts and the digest that the head states. None, or an exception, if the head is damaged."""
     parts: dict[str, dict[str, np.ndarray]] = {"train": {}, "test": {}}
     for part, role, kind, shape in head["arrays"]:
@@ -214,4 +229,5 @@ def _arrays(head: Any, content: mmap.mmap, end: int, size: int) -> tuple[Split, 
         parts[part][role] = np.frombuffer(content, kind, count, start).reshape(shape)
     if end != size:
         return None
-    return Split(**parts["train"]), Split(**parts["test"]), str(head["digest"])
+    test = Split(**parts["test"]) if parts["test"] else None
+    return Split(**parts["train"]), test, str(head["digest"])

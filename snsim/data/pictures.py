@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".pbm", ".ppm", ".tif", ".tiff"}
 FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF")  # Pillow's names; PPM includes PGM
 MOST_PIXELS = 50_000_000
-_MOST_FILE = 500_000_000  # bytes of one picture file
+MOST_FILE = 500_000_000  # bytes of one picture file
 _REMEDY = "save the picture again as PNG, or take it out of the folder"
 
 
@@ -36,7 +36,7 @@ def read_gray(
     bilinear with antialiasing. Raises SnError, naming the file, for a file in another format, a damaged one, or one
     with more than 50 million pixels by its header.
     """
-    content = read_file(path, _MOST_FILE, span, what="a picture")
+    content = read_file(path, MOST_FILE, span, what="a picture")
     with _damage(name, span), _opened(content) as image:
         columns, rows = image.size
         if rows * columns > MOST_PIXELS:

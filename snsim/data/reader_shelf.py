@@ -95,6 +95,22 @@ class ReadRequest:
         return self.options.spans.get(word, self.span)
 
 
+# What files hold, known without parsing them: their records, and the path of each pattern of the two parts, where each
+# pattern has a file of its own.
+Contents = tuple[tuple[FileRecord, ...], tuple["np.ndarray | None", "np.ndarray | None"]]
+
+
+def contents_of_files(request: ReadRequest, least: int) -> Contents | None:
+    """Return what the files hold, None if that is less than `least` bytes. SnError if one cannot be read."""
+    try:
+        size = sum(file.stat().st_size for file in request.files)
+    except OSError:  # which the reader will report
+        return None
+    if size < least:
+        return None
+    return tuple(file_record(file, request) for file in request.files), (None, None)
+
+
 @dataclass(frozen=True, eq=False)
 class DataReader:
     """One reader.
@@ -114,6 +130,9 @@ class DataReader:
         The options it understands beside those that all readers have.
     of_folder : bool
         The form names one folder.
+    contents : callable or None
+        From a request and a number of bytes to what the files hold, None if that is less; what the reader makes of it
+        is then kept in the cache. Without it nothing is.
     """
 
     read: Callable[[ReadRequest], RawData]
@@ -122,6 +141,7 @@ class DataReader:
     files: tuple[int, ...] = (1,)
     options: tuple[str, ...] = ()
     of_folder: bool = False
+    contents: Callable[[ReadRequest, int], Contents | None] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "__doc__", self.read.__doc__)
@@ -142,11 +162,12 @@ def add_reader(
     files: tuple[int, ...] = (1,),
     options: tuple[str, ...] = (),
     of_folder: bool = False,
+    contents: Callable[[ReadRequest, int], Contents | None] | None = contents_of_files,
 ) -> Callable[[Callable[[ReadRequest], RawData]], Callable[[ReadRequest], RawData]]:
     """Return a decorator that puts the reader of a function on the shelf."""
 
     def put(read: Callable[[ReadRequest], RawData]) -> Callable[[ReadRequest], RawData]:
-        reader = DataReader(read, recognise, syntax, files, options, of_folder)
+        reader = DataReader(read, recognise, syntax, files, options, of_folder, contents)
         READERS.add(name, reader, (read.__doc__ or "").strip().split("\n")[0])
         return read
 

@@ -5,7 +5,7 @@ Each engine is imported only when it is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
 from importlib import import_module
 from types import MappingProxyType, ModuleType
@@ -53,6 +53,7 @@ def needing_memory(memory: MemoryEstimate, make_portable: Maker | None = None) -
     return lambda make: EngineKind(make, memory, make_portable)
 
 
+PATTERNS_TOGETHER = 256  # that each of several nets notes before all of them learn, see `build_together`
 ENGINES: Shelf[Maker] = Shelf("engine", plugins="snsim.engines", plugin_type=Callable)  # type: ignore[arg-type]
 
 
@@ -99,6 +100,19 @@ def _torch(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants:
 def _wasm(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
     """WebAssembly, as a page runs it, every update rule: the same bits as the native engine with --portable."""
     return _build_wasm(plan, cost, rule, dtype, constants)
+
+
+def build_together(
+    plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, count: int, device: str | None
+) -> Sequence[Engine]:
+    """Return engines for `count` nets that learn at the same time by PyTorch, with all weights 0.
+
+    `learn` of one only notes its patterns. All of them learn when the weights or outputs of one are asked for.
+    SnError if torch is not installed, or for an unknown device.
+    """
+    with needing("torch", what="--together", instead="leave --together out: each net learns alone"):
+        from snsim.engines.torch.together import NetsTogether
+    return NetsTogether(plan, cost, rule, dtype, count, PATTERNS_TOGETHER, device).nets
 
 
 def native_package() -> ModuleType:

@@ -22,6 +22,7 @@ _INDEX, _TABLE = 8, 24  # bytes of an index, and of a connection in an explicit 
 _VECTOR = 16  # numbers in the widest vector of the native engine
 _GROUP = 4, 64  # the least and the most patterns in memory at once
 _GROUP_BYTES = 5 << 19  # that the cells of these patterns take, unless weights take more
+_COPIES = 1 << 26  # bytes of the copies of the block for further threads, unless the block has more
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ class Workload:
 
     `bytes_a_number` is 4 or 8. `constants` are those of `engines.build`. `batched`: an update follows several patterns.
     `holds_curvature`: the curvature is estimated before a pass and kept. `together`: the largest number of patterns
-    evaluated at once, 1 if it is not known.
+    evaluated at once, 1 if it is not known. `threads`: those of the native engine.
     """
 
     net: Net
@@ -40,6 +41,7 @@ class Workload:
     batched: bool = False
     holds_curvature: bool = False
     together: int = 1
+    threads: int = 1
 
     @property
     def weights(self) -> int:
@@ -72,7 +74,7 @@ def native_memory(work: Workload) -> MemoryNeed:
     """Estimate the memory of the native engine.
 
     It keeps one block of numbers: weights with their states and sums, and for each pattern of a group layers and copies
-    for windows.
+    for windows. Each further thread has a copy of the block.
     """
     b, n, rule = work.bytes_a_number, work.weights, work.rule
     kept = fold_rule(rule, work.constants).keys() - {"w"} if rule.assignments else set(rule.states)
@@ -93,6 +95,7 @@ def native_memory(work: Workload) -> MemoryNeed:
         + 3 * _INDEX * work.units
         + min(most, max(least, _GROUP_BYTES, 2 * b * _served(work.net)))
     )
+    resident += min((work.threads - 1) * resident, max(_COPIES, resident))
     resident += sum(c.wiring.connections * (_TABLE + 8) for c in work.net.connections if c.wiring.structure is None)
     largest = max((c.wiring.weights for c in work.net.connections), default=0)
     return MemoryNeed(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import Any, TextIO, TypeVar
 
 import numpy as np
@@ -29,7 +28,7 @@ from snsim.language.procedures import CallError, Function, Procedure, conversion
 from snsim.language.source_files import FileAccess
 from snsim.language.source_stream import SourceStream
 from snsim.language.variables import UNSET, Variables
-from snsim.registry import Shelf, suggest
+from snsim.registry import Shelf, nearest, suggest
 
 Part = TypeVar("Part")
 
@@ -57,8 +56,8 @@ class Evaluator(Variables):
         last. `port`: where output goes (default: standard output). `presets`: values that replace those of `defvar`.
         `files`: what may be read (default: the folder of the first text that is run).
         """
-        super().__init__(functions)
         self.words = words if words is not None else Shelf("declarative word")
+        super().__init__(functions, self.words)
         self.port = port if port is not None else sys.stdout
         self.limits = limits
         self.presets = {fold(name): value for name, value in (presets or {}).items()}
@@ -562,8 +561,8 @@ class Evaluator(Variables):
         self._hints += 1
         seeks = self._hints <= _HINTS and len(self._values) <= _NEIGHBOURS
         known = self.set_names() if seeks else []
-        near = get_close_matches(name.name, known, n=1)
-        return f"did you mean {near[0]}?" if near else f"set it first: (setq {name.name} ...)"
+        near = nearest(name.name, known)
+        return f"did you mean {near}?" if near else f"set it first: (setq {name.name} ...)"
 
     def usage(self, head: Form) -> str:
         """Return the hint for a wrong call: how a call of this function is written, from its help line."""
@@ -582,8 +581,8 @@ class Evaluator(Variables):
         if value.name in self.absent:
             return self.absent[value.name]
         known = [*self.function_names(), *self.functions.names(), *self.words.names()]
-        near = get_close_matches(value.name, known, n=1)
-        return f'did you mean "{near[0]}"?' if near else f"define it: (de {value.name} (...) ...)"
+        near = nearest(value.name, known)
+        return f'did you mean "{near}"?' if near else f"define it: (de {value.name} (...) ...)"
 
 
 _NOWHERE = Span(Source("<computed>", ""), 0, 0)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
 from snsim.language.procedures import CallError, Function
+from snsim.registry import nearest
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -83,12 +83,12 @@ class Object:
 
     def _check(self, slot: Symbol) -> None:
         if slot not in self.slots:
-            near = get_close_matches(slot.name, [name.name for name in self.slots], n=1)
+            near = nearest(slot.name, [name.name for name in self.slots])
             known = ", ".join(name.name for name in self.slots) or "none"
             raise CallError(
                 f"an object of class {self.kind and self.kind.name} has no slot {slot}",
                 None,
-                f"did you mean {near[0]}?" if near else f"its slots are {known}",
+                f"did you mean {near}?" if near else f"its slots are {known}",
             )
 
     def __str__(self) -> str:
@@ -111,11 +111,11 @@ def send(
     match = None if cls is None else cls.method(selector)
     if cls is None or match is None:
         known = [] if cls is None else sorted({name.name for owner in cls.ancestry() for name in owner.methods})
-        near = get_close_matches(selector.name, known, n=1)
+        near = nearest(selector.name, known)
         raise CallError(
             f"class {cls and cls.name} has no method {selector}",
             1,
-            f"did you mean {near[0]}?" if near else f"its methods are {', '.join(known) or 'none'}",
+            f"did you mean {near}?" if near else f"its methods are {', '.join(known) or 'none'}",
         )
     method, owner = match
     bound = [*method.parameters.bind(selector.name, arguments), (THIS, receiver)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from difflib import get_close_matches
 from pathlib import Path
 
 from snsim.errors import Source, Span, fail
 from snsim.escaping import for_shell
 from snsim.input_files import PathError, foreign_format, open_file, resolve, shown, unreadable
 from snsim.language.limits import DEFAULT, Limits, exceeds_source
+from snsim.registry import nearest
 
 
 def read_source(path: str | Path, limits: Limits = DEFAULT, span: Span | None = None) -> Source:
@@ -91,8 +91,8 @@ def _nearest_file(name: str) -> str:
     except (OSError, ValueError):
         return f"folder {shown(folder)} does not exist either"
     listed = shown(", ".join(beside[:10]) + (" ..." if beside[10:] else ""))
-    near = get_close_matches(Path(name).name, beside[:_NEIGHBOURS], n=1)
-    start = f"did you mean {shown(near[0])}?  " if near else ""
+    near = nearest(Path(name).name, beside[:_NEIGHBOURS])
+    start = f"did you mean {shown(near)}?  " if near else ""
     return f"{start}in {shown(folder)}: {listed}" if beside else f"name another file: {shown(folder)} has no .sn file"
 
 

@@ -6,6 +6,7 @@ See docs/reference/sn28.md, section 1.2.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -57,10 +58,11 @@ class Variables:
     """The bindings of each symbol, the global one first. Built-in functions are below all bindings.
 
     `version` holds one number, which changes when translations of parts of the program become invalid. `inlined` are
-    the names that translations take for their built-in meanings.
+    the names that translations take for their built-in meanings. Names of `words` are no functions, so that
+    they need no search.
     """
 
-    def __init__(self, functions: Shelf[Procedure]):
+    def __init__(self, functions: Shelf[Procedure], words: Shelf[Any] | None = None):
         self.version = [0]
         self.inlined: set[Symbol] = set()
         self._values = _Bindings(self.inlined, self.version)  # the global binding of a symbol, then the inner ones
@@ -68,7 +70,18 @@ class Variables:
         self._values[OBJECT.name] = [OBJECT]
         self._locked: set[Symbol] = {symbol(name) for name in LOCKED}  # only inner variables can have these names
         self._fixed = _FixedNames(self.version, {TRUE, *self._locked})
-        self._built_in: dict[Symbol, Procedure] = {symbol(entry.name): entry.value for entry in functions}
+        self._functions, self._words = functions, words
+        self._built_in: dict[Symbol, Procedure] = {symbol(entry.name): entry.value for entry in functions.present()}
+        self._is_complete = not functions.lacks_rest
+
+    def _find_built_in(self, name: Symbol) -> Procedure | None:
+        """Return a built-in function, or None; the functions that are slow to import come with the first other name."""
+        function = self._built_in.get(name)
+        if function is None and not self._is_complete and (self._words is None or name.name not in self._words):
+            self._built_in.update({symbol(entry.name): entry.value for entry in self._functions})
+            self._is_complete = True
+            function = self._built_in.get(name)
+        return function
 
     def bind(self, variable: Symbol, value: Form) -> list[Form]:
         """Add an inner binding, which `unbind` removes. Return all bindings of the variable, the new one last."""
@@ -102,11 +115,11 @@ class Variables:
             for value in reversed(bindings):
                 if isinstance(value, (Procedure, np.ndarray)):
                     return value
-        return self._built_in.get(name)
+        return self._find_built_in(name)
 
     def is_set(self, name: Symbol) -> bool:
         bindings = self._values.get(name)
-        return (bindings is not None and bindings[-1] is not UNSET) or name in self._built_in
+        return (bindings is not None and bindings[-1] is not UNSET) or self._find_built_in(name) is not None
 
     def set_names(self) -> list[str]:
         """Return the names of all variables that the program set."""
@@ -120,7 +133,7 @@ class Variables:
         """Return the value of a variable, () if it is unset."""
         name = symbol(name) if isinstance(name, str) else name
         bindings = self._values.get(name)
-        return bindings[-1] if bindings is not None and bindings[-1] is not UNSET else self._built_in.get(name)
+        return bindings[-1] if bindings is not None and bindings[-1] is not UNSET else self._find_built_in(name)
 
     def assign(self, name: Symbol, value: Form) -> None:
         """Set the current binding of a symbol: the innermost, or the global one if there is no other."""

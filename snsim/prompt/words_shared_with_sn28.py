@@ -20,7 +20,7 @@ from snsim.language.source_files import read_source
 from snsim.prompt.current_training import CurrentTraining
 from snsim.prompt.prompt_word import PROMPT, name_of, prompt_word, typed_path
 from snsim.prompt.session import session_of
-from snsim.sn28 import SN28
+from snsim.sn28.all_words import SN28
 from snsim.sn28.libload import SUFFIXES
 from snsim.sn28.net.netspace import Netspace
 

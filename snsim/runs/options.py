@@ -23,6 +23,7 @@ class Options:
     engine: str | None = None  # default: the first of `default_engines` that can compute the net
     portable: bool = False  # the same bits on every processor
     device: str | None = None  # of PyTorch, for the torch engine, which it chooses; default: the processor
+    together: int | None = None  # nets that learn at the same time in the torch engine, which it chooses; recorded
     dtype: str = "float32"  # as SN's numbers and PyTorch's
     data: tuple[str, ...] = ()  # replaces the (data ...) clause: names in order of preference, or one absolute path
     fold: int | None = None  # of own data with (folds N): the one that is tested, from 1
@@ -39,6 +40,7 @@ class Options:
     command: tuple[str, ...] = ()  # command line; recorded
     best: bool = False  # open a run with the weights of its best pass
     memory: int | None = None  # bytes a run may need; default: `memory_limit.default_limit()`
+    threads: int | None = None  # default: the cores; changes only the time, and is not recorded
     save_every: float = 1.0  # minimum seconds between checkpoints; 0: one after each pass
 
 

@@ -27,7 +27,7 @@ from snsim.program import read_program
 from snsim.registry import listed
 from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options, overridden
-from snsim.training.choose_engine import build_engine
+from snsim.training.choose_engine import build_engine, set_threads
 from snsim.training.forward_all import compute_outputs
 from snsim.training.initial_files import load_initial
 from snsim.training.memory_need import PatternCounts, check_memory
@@ -73,6 +73,8 @@ class Predictor:
         The run or the net of the gallery.
     pass_number : int
         The pass after which the weights were taken.
+    threads : int or None
+        The threads that compute; None: as many as there are cores.
     """
 
     training: Training
@@ -83,6 +85,7 @@ class Predictor:
     memory: int | None = None
     name: str = ""
     pass_number: int = 0
+    threads: int | None = None
 
     @classmethod
     def of_named(cls, named: Named, options: Options = Options()) -> Predictor:
@@ -116,6 +119,7 @@ class Predictor:
             options.memory,
             named.word,
             shipped.passes,
+            options.threads,
         )
 
     @classmethod
@@ -137,6 +141,7 @@ class Predictor:
             run.options.memory,
             run.name,
             run.pass_number,
+            run.options.threads,
         )
 
     @property
@@ -154,6 +159,7 @@ class Predictor:
                 engine = build_engine(self.training, stage, name, self.dtype)
                 engine.load_parameters(self.weights)
                 engine.outputs(np.zeros((1, self.training.net.layers[0].units)))  # raises if it cannot be compiled
+                set_threads(engine, self.threads)
                 return engine
             except SnError:
                 if name == "reference":

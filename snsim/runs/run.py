@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -28,7 +28,13 @@ from snsim.runs.examples import FoundExamples, SourceFolder, data_folders, find_
 from snsim.runs.interrupts import Interrupts
 from snsim.runs.options import Options, Say, overridden, run_name
 from snsim.training.best_pass import BestPass
-from snsim.training.choose_engine import build_engine, build_engine_for_pass, build_engine_like, preferred_engines
+from snsim.training.choose_engine import (
+    build_engine,
+    build_engine_for_pass,
+    build_engine_like,
+    preferred_engines,
+    set_threads,
+)
 from snsim.training.initial import INITIALISERS
 from snsim.training.initial_files import starting_weights
 from snsim.training.loop import PassResult, Progress, PruningResult, Snapshot, training_events, without_fixed
@@ -104,6 +110,25 @@ class RunFinished:
 Event = RunStarted | Progress | PruningResult | PassFinished | RunFinished
 
 
+@dataclass(frozen=True)
+class RunData:
+    """The data of a run: as they were found, and as the engine takes them."""
+
+    found: FoundExamples
+    prepared: PreparedData
+
+
+def read_data(
+    training: Training, options: Options, source_folder: SourceFolder, say: Say, download: DownloadProgress | None
+) -> RunData:
+    """Find, read and prepare the data of a training with the data of the options in it. SnError if they do not fit."""
+    found = find_examples(training, options, source_folder, say, download)
+    return RunData(found, prepare_data(training, found.examples, options.dtype))
+
+
+ReadData = Callable[[Training, Options, SourceFolder, Say, "DownloadProgress | None"], RunData]
+
+
 def run(
     program: Program,
     training: Training,
@@ -111,12 +136,14 @@ def run(
     options: Options = Options(),
     say: Say = lambda sentence: None,
     download: DownloadProgress | None = None,
+    read: ReadData = read_data,
 ) -> Generator[Event, None, None]:
     """Run a training of the program with one seed, and yield what happens.
 
-    SnError for data, weights or sizes that do not fit; RunBusyError if the run folder that the options name exists.
+    `read` provides the data. SnError for data, weights or sizes that do not fit; RunBusyError if the run folder that
+    the options name exists.
     """
-    return _run(program, training, seed, options, say, download)
+    return _run(program, training, seed, options, say, download, read)
 
 
 def run_unrecorded(
@@ -141,21 +168,64 @@ def run_unrecorded(
 
 
 def _run(
-    program: Program, training: Training, seed: int, options: Options, say: Say, download: DownloadProgress | None
+    program: Program,
+    training: Training,
+    seed: int,
+    options: Options,
+    say: Say,
+    download: DownloadProgress | None,
+    read: ReadData,
 ) -> Generator[Event, None, None]:
     start_time = time.perf_counter()
+    prepared = prepare_run(program, training, options, say, download, read)
+    engine, instead = choose_engine(prepared.training, options, prepared.data)
+    yield from run_prepared(program, prepared, seed, options, engine, start_time, instead)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedRun:
+    """What the runs of a training with different seeds have in common: the training with its options, and its data."""
+
+    training: Training
+    source_folder: SourceFolder
+    found: FoundExamples
+    data: PreparedData
+
+
+def prepare_run(
+    program: Program,
+    training: Training,
+    options: Options,
+    say: Say = lambda sentence: None,
+    download: DownloadProgress | None = None,
+    read: ReadData = read_data,
+) -> PreparedRun:
+    """Find and prepare the data of a training. SnError if they are gone, do not fit, or are not those of the study."""
     training = overridden(training, options)
     source_folder = SourceFolder.of(program.sources)
-    found = find_examples(training, options, source_folder, say, download)
+    of_run = read(training, options, source_folder, say, download)
+    found, data = of_run.found, of_run.prepared
     if options.data_digest not in (None, found.examples.digest):
         raise fail(
             f"the data {found.examples.name} ({found.examples.origin}) are not those of the study: their digest is "
             f"{found.examples.digest[:12]}, not {str(options.data_digest)[:12]}",
             hint="name the folder with the data that the study used: --data-dir FOLDER",
         )
-    data = prepare_data(training, found.examples, options.dtype)
-    engine, instead = choose_engine(training, options, data)
-    engine.load_parameters(start_weights(training, seed, options, source_folder))
+    return PreparedRun(training, source_folder, found, data)
+
+
+def run_prepared(
+    program: Program,
+    prepared: PreparedRun,
+    seed: int,
+    options: Options,
+    engine: Engine,
+    start_time: float,
+    instead: str = "",
+) -> Generator[Event, None, None]:
+    """Run a prepared training with one seed on an engine, as `run` does."""
+    training, found, data = prepared.training, prepared.found, prepared.data
+    engine.load_parameters(start_weights(training, seed, options, prepared.source_folder))
     settings = _settings(training, seed, options, found, data, engine)
     name = options.folder or run_name(training, seed)
     with run_folder.new_run(
@@ -271,11 +341,13 @@ def choose_engine(training: Training, options: Options, data: PreparedData, besi
         try:
             engine = build_engine(training, training.stages[0], name, options.dtype)
             engine.outputs(np.zeros((1, training.net.layers[0].units)))  # raises if the net cannot be compiled
+            set_threads(engine, options.threads)
             return engine, ""
         except SnError as error:
             instead = f"{error.faults[0].message}: the {other} engine runs instead"
     check_memory(training, names[-1], options.dtype, options.memory, PatternCounts.of(data), besides=besides)
     engine = build_engine(training, training.stages[0], names[-1], options.dtype, options.device, options.portable)
+    set_threads(engine, options.threads)
     return engine, instead
 
 
@@ -290,7 +362,9 @@ def engine_for_resume(
 ) -> Engine:
     """Return the engine for pass `number` of a run whose checkpoint is in memory. SnError as for `choose_engine`."""
     check_memory(training, name, dtype, options.memory, PatternCounts.of(data), resumed=True)
-    return build_engine_for_pass(training, number, name, dtype, options.device, portable)
+    engine = build_engine_for_pass(training, number, name, dtype, options.device, portable)
+    set_threads(engine, options.threads)
+    return engine
 
 
 def start_weights(
@@ -383,6 +457,7 @@ def _settings(
             **({} if options.fold is None else {"fold": options.fold}),
         },
         **({} if options.device is None else {"device": options.device}),
+        **({} if options.together is None else {"together": options.together}),
         **({"portable": True} if options.portable else {}),
         "presets": dict(options.presets),
         "command": list(options.command),

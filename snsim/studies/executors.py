@@ -8,17 +8,22 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from typing import TypeVar
 
 from snsim.errors import fail, tell_warnings
 from snsim.optional_packages import needing
 from snsim.studies.kept_runs import KeptRuns
 from snsim.studies.one_run import Outcome
 from snsim.studies.plan import Task
+from snsim.studies.together import attempt_together, groups_of
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def reproduce(tasks: Sequence[Task], executor: Executor, kept: KeptRuns) -> Iterator[Outcome]:
@@ -28,15 +33,28 @@ def reproduce(tasks: Sequence[Task], executor: Executor, kept: KeptRuns) -> Iter
     stopped.
     """
     once = {task.folder: task for task in sorted(tasks, key=kept.order)}
-    futures: list[Future[Outcome]] = []
+    yield from _results([(kept.attempt, task) for task in once.values()], executor)
+
+
+def reproduce_together(tasks: Sequence[Task], together: int, executor: Executor) -> Iterator[Outcome]:
+    """Run the tasks as `reproduce` does, but at most `together` of those that differ in their seed at the same time."""
+    once = {task.folder: task for task in tasks}
+    calls = [(attempt_together, group) for group in groups_of(list(once.values()), together)]
+    for outcomes in _results(calls, executor):
+        yield from outcomes
+
+
+def _results(calls: Sequence[tuple[Callable[[T], R], T]], executor: Executor) -> Iterator[R]:
+    """Yield the results of some calls as they finish."""
+    futures: list[Future[R]] = []
     try:
         # The processes that start here ignore interrupts as well.
         with _ignoring_interrupts(), _worker_faults():
-            futures += [executor.submit(kept.attempt, task) for task in once.values()]
+            futures += [executor.submit(act, argument) for act, argument in calls]
         for future in as_completed(futures):
             with _worker_faults():
-                outcome = future.result()
-            yield outcome
+                result = future.result()
+            yield result
     finally:
         for future in futures:
             future.cancel()

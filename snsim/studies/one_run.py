@@ -10,15 +10,20 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 from snsim import run_folder
+from snsim.data.progress import Progress
 from snsim.errors import Fault, SnError, fail
-from snsim.program import read_program
+from snsim.program import Program, read_program
+from snsim.runs.examples import SourceFolder
+from snsim.runs.options import Options, Say
 from snsim.runs.resume import resume
-from snsim.runs.run import RunFinished, run
+from snsim.runs.run import ReadData, RunData, RunFinished, read_data, run
 from snsim.studies.plan import Task, identity_of
+from snsim.training.spec import Training
 
 _WAIT = 0.2  # seconds between two checks of a run that another attempt holds
 
@@ -61,6 +66,41 @@ def is_finished(task: Task) -> bool:
     return task.folder.exists() and run_folder.open_run(task.folder).is_finished
 
 
+class KeptData:
+    """The data of the last task, so that tasks of one training with several seeds read them once in a process.
+
+    The data of a file that changes while a study runs stay those of its first task, which the study has checked.
+    """
+
+    def __init__(self) -> None:
+        self._task: Task | None = None
+        self._data: RunData | None = None
+
+    def of(self, task: Task, identity: str) -> ReadData:
+        """Return the function that provides the data of a task, whose identity with any seed is stated."""
+        return partial(self._read, replace(task, seed=0, identity=identity, options=replace(task.options, folder=None)))
+
+    def _read(
+        self,
+        task: Task,
+        training: Training,
+        options: Options,
+        source_folder: SourceFolder,
+        say: Say,
+        download: Progress | None,
+    ) -> RunData:
+        if self._data is None or task != self._task:
+            self._data = None  # two data sets may be too large together
+            self._task, self._data = task, read_data(training, options, source_folder, say, download)
+        return self._data
+
+
+@cache
+def _kept_data() -> KeptData:
+    """Return the data that this process keeps between its tasks."""
+    return KeptData()
+
+
 def _run_to_the_end(task: Task) -> None:
     """Run the task from its last checkpoint to the end. Raises RunBusyError if another attempt holds its folder."""
     if task.folder.exists():
@@ -68,13 +108,19 @@ def _run_to_the_end(task: Task) -> None:
     else:
         program = read_program(task.file, presets=task.options.presets, port=io.StringIO())
         training = program.trainings.get(task.training)
-        identity = identity_of(program, training, task.seed, task.options, str(task.options.data_digest))
-        if identity != task.identity:
-            raise fail(
-                f"{task.file} has changed since the study started",
-                hint="start the study again; runs that are unchanged are reused",
-            )
-        events = run(program, training, task.seed, task.options)
+        check_identity(program, training, task)
+        without_seed = identity_of(program, training, 0, task.options, str(task.options.data_digest))
+        events = run(program, training, task.seed, task.options, read=_kept_data().of(task, without_seed))
     for event in events:
         if isinstance(event, RunFinished) and not event.completed:
             raise KeyboardInterrupt
+
+
+def check_identity(program: Program, training: Training, task: Task) -> None:
+    """Raise SnError if the text of a task is no longer the one that the study was planned with."""
+    identity = identity_of(program, training, task.seed, task.options, str(task.options.data_digest))
+    if identity != task.identity:
+        raise fail(
+            f"{task.file} has changed since the study started",
+            hint="start the study again; runs that are unchanged are reused",
+        )

@@ -205,6 +205,10 @@ def identity_of(program: Program, training: Training, seed: int, options: Option
     }
     if options.portable:
         description["portable"] = True
+    if options.device is not None:
+        description["device"] = options.device
+    if options.together is not None:
+        description["together"] = True
     if training.initial_scopes and options.initial is None:
         description["initial_scopes"] = [[s.kind, s.source, s.layer] for s in training.initial_scopes]
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()

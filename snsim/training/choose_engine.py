@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from snsim import engines
@@ -50,9 +52,46 @@ def build_engine(
     return engine
 
 
+def build_engines_together(
+    training: Training, dtype: np.dtype | type | str, count: int, device: str | None = None
+) -> Sequence[Engine]:
+    """Build engines for `count` nets of a training that learn at the same time, in all of its stages.
+
+    SnError if the training takes decisions that differ from net to net, or if there is no such device.
+    """
+    refuse_together(training)
+    rule = training.stages[0].rule
+    return engines.build_together(plan(training.net), training.cost, rule, np.dtype(dtype), count, device)
+
+
+def refuse_together(training: Training) -> None:
+    """Raise SnError, with the place of the clause, if nets of a training cannot learn at the same time."""
+    net, rules = training.net, {stage.rule for stage in training.stages}
+    curvature = any(rule.curvature is not None for rule in rules)
+    why: tuple[str, tuple[str, ...]] | None = None
+    if any(rule.conjugate for rule in rules):
+        why = "conjugate gradient makes a step of its own for each net", ("update", "stage", "repeat")
+    elif any(stage.prune is not None for stage in training.stages):
+        why = "pruning removes other weights from each net", ("stage", "repeat")
+    elif len(rules) > 1:
+        why = "its stages have different update rules", ("update", "stage", "repeat")
+    elif curvature and any(connection.weight_norm for connection in net.connections):
+        why = "its update needs second derivatives through weight-norm, net by net", ("update", "stage", "repeat")
+    elif curvature and net.transforms:
+        why = "its update needs second derivatives through a transform, pattern by pattern", ("update",)
+    if why is not None:
+        raise fail(
+            f"the nets of training {training.name} cannot learn at the same time: {why[0]}",
+            training.span_of(*why[1]) or training.span,
+            hint="leave --together out: each net then learns alone, and the native engine is the fastest for that",
+        )
+
+
 def build_engine_like(training: Training, stage: Stage, engine: Engine) -> Engine:
-    """Build an engine for the rule of a stage that computes as another one does: name, type, device, portable."""
-    return build_engine(training, stage, engine.name, engine.dtype, device_of(engine), is_portable(engine))
+    """Build an engine for the rule of a stage that computes as another: name, type, device, portable, threads."""
+    built = build_engine(training, stage, engine.name, engine.dtype, device_of(engine), is_portable(engine))
+    set_threads(built, getattr(engine, "threads", None))
+    return built
 
 
 def build_engine_for_pass(
@@ -65,6 +104,20 @@ def build_engine_for_pass(
 ) -> Engine:
     """Build an engine as `build_engine` does, for the stage of a pass of the training (counted from 1)."""
     return build_engine(training, stage_of_pass(training.stages, number)[0], name, dtype, device, portable)
+
+
+def set_threads(engine: Engine, threads: int | None) -> None:
+    """Let an engine compute with this many threads; None: as many as it has by default.
+
+    SnError for more than one if the engine has no threads.
+    """
+    if hasattr(engine, "use_threads") and threads is not None:
+        engine.use_threads(threads)
+    elif threads is not None and threads > 1:
+        raise fail(
+            f"the {engine.name} engine computes on one thread, not on {threads}",
+            hint="leave --threads out, or use the native or the torch engine",
+        )
 
 
 def is_portable(engine: Engine) -> bool:

@@ -129,9 +129,13 @@ class Progress:
 
 
 class CpuClock:
-    """Measures the wall-clock time and the CPU time of a pass, and asks for the CPU time only where it matters."""
+    """Measures the wall-clock time and the CPU time of a pass, and asks for the CPU time only where it matters.
 
-    def __init__(self) -> None:
+    The CPU time is divided by `nets`, the number of nets that learn at the same time on this thread.
+    """
+
+    def __init__(self, nets: int = 1) -> None:
+        self._nets = nets
         self._began = 0.0
         self._cpu: float | None = None  # the CPU time of this thread at the start of the pass
         self._is_short = False  # the last pass was
@@ -150,7 +154,7 @@ class CpuClock:
         seconds = self.seconds()
         cpu = seconds if self._cpu is None else time.thread_time() - self._cpu
         self._is_short = seconds < _SHORT
-        return cpu
+        return cpu / self._nets
 
 
 def train(
@@ -205,7 +209,7 @@ def training_events(
         if patterns is not None
     ]
     constants: StageConstants | None = None
-    clock = CpuClock()
+    clock = CpuClock(getattr(engine, "nets_at_once", 1))
     passes = training.passes
     first = 1 if start is None else start.number + 1
     state: Mapping[str, np.ndarray] = {}  # of the update rule after the previous pass; empty before the first
@@ -328,8 +332,10 @@ def _run_pass(
     while begin < total:
         since = time.perf_counter()
         chunk = slice(begin, min(begin + constants.chunk * batch, total))
-        indices = chunk if order is None else order[chunk]  # a slice of the data is not copied
-        inputs = patterns.inputs[indices]
+        inputs, targets = patterns.inputs, constants.targets
+        if order is not None or chunk.stop - begin < total:
+            indices = chunk if order is None else order[chunk]  # a slice of the data is not copied
+            inputs, targets = inputs[indices], targets[indices]
         if shifts is not None and stage.shift is not None:
             inputs = _shifted(inputs, data.shape, shifts[chunk], stage.shift[1])
         if noise:
@@ -345,7 +351,7 @@ def _run_pass(
                 for layer, draw in noise_generators.items()
             }
         )
-        engine.learn(inputs, patterns.targets[indices], settings, gates, noises)
+        engine.learn(inputs, targets, settings, gates, noises)
         begin = chunk.stop
         if chunk.stop - chunk.start == constants.chunk * batch:  # not the rest of a pass
             constants.adapt_chunk(time.perf_counter() - since, total)

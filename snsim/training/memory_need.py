@@ -17,6 +17,7 @@ from snsim.errors import Fault, SnError, fail
 from snsim.memory_limit import available, default_limit, size_text, whole_gigabytes
 from snsim.network.net import Net
 from snsim.network.wiring import Windows
+from snsim.operating_system import default_threads
 from snsim.training.choose_engine import constant_options, preferred_engines
 from snsim.training.prepare import PreparedData
 from snsim.training.spec import Stage, Training
@@ -139,6 +140,21 @@ def check_memory(
     raise SnError(_memory_fault(training, engine, dtype, need, allowed, patterns, besides))
 
 
+def check_memory_together(
+    training: Training, dtype: np.dtype | type | str, limit: int | None, data: PreparedData, count: int
+) -> None:
+    """Raise SnError if `count` nets that learn at the same time need more memory than the limit, as `check_memory`.
+
+    On a device, most of it is that of the device; the estimate is the same.
+    """
+    counts, stage = training.net.counts, training.stages[0]
+    of_weights = counts.weights * (4 + len(stage.rule.states))  # weights, gradient, curvature, and a copy
+    units = training.net.layers[0].units + training.net.layers[-1].units
+    of_patterns = 8 * counts.units * min(stage.batch or 1, len(data.train)) + 2 * engines.PATTERNS_TOGETHER * units
+    besides = (count - 1) * (of_weights + of_patterns) * np.dtype(dtype).itemsize
+    check_memory(training, "torch", dtype, limit, PatternCounts.of(data), besides=besides)
+
+
 def _memory_fault(
     training: Training,
     engine: str,
@@ -177,6 +193,7 @@ def _work(training: Training, stage: Stage, number: int, together: int) -> Workl
         stage.batch != 1,
         stage.curvature_patterns is not None,
         together,
+        default_threads(),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from snsim.engines.protocol import Cost, Engine
 from snsim.network.operations import NUMPY
-from snsim.training.criteria import CRITERIA, right_by_max
+from snsim.training.criteria import CRITERIA, right_by_max, right_by_quadrant
 from snsim.training.forward_all import compute_outputs
 from snsim.training.rejection import MaxComparison, least_rejection, least_rejection_of
 
@@ -80,6 +80,9 @@ class Scorer:
         self._by_max = None
         if self._criterion.right is right_by_max and 1 < units <= _MOST_COLUMNS and len(self._d):
             self._by_max = MaxComparison(self._d)
+        self._signs = None  # of the targets, where the criterion asks for no more and each target has one
+        if self._criterion.right is right_by_quadrant and self._d.all():
+            self._signs = np.sign(self._d)
         self._rejects = name == "max" and units > 1 and len(self._d) > 0
         self._each = self._criterion.each if units <= _MOST_OUTPUTS else None
 
@@ -95,6 +98,8 @@ class Scorer:
             if self._by_max is not None:
                 wrong, margins = self._by_max.compare(x)
                 rejected = least_rejection_of(margins, wrong, REJECTION_ERROR).percent
+            elif self._signs is not None:
+                wrong = np.logical_or.reduce(x * self._signs <= 0, axis=1)
             else:
                 wrong = ~self._criterion.right(x, d, *self._numbers)
                 if self._rejects:

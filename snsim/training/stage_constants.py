@@ -25,7 +25,9 @@ class StageConstants:
 
     `masks` are those of the weights that remain; None if none was pruned. `batch` is the number of patterns in an
     update. `chunk` is the number of batches that one call of the engine learns: the loop adapts it, and it changes
-    only the time. Engines of plug-ins start each pass with one batch, because what they learn may depend on it.
+    only the time. Engines of plug-ins start each pass with one batch, because what they learn may depend on it. Nets
+    that learn at the same time state their patterns in a call, `patterns_of_call`, so that all have the same.
+    `targets` are those of the training patterns, in numbers of the engine.
     """
 
     def __init__(self, training: Training, stage: Stage, data: PreparedData, engine: Engine):
@@ -38,10 +40,12 @@ class StageConstants:
             parameters = parameters_with_remaining_lines(training.net, self.masks, training.fan_in)
         self._rates = RatesOfStage(stage, training.net, training.fan_in, parameters)
         self._decays = decays_of(stage, training.net)
+        self.targets = np.asarray(data.train.targets, engine.dtype)
         self.batch = min(stage.batch or len(data.train), len(data.train))
         self._settings: Settings | None = None
         self._keeps_chunks = getattr(engine, "keeps_chunks", False)
-        self.chunk = 1
+        self._patterns_of_call: int | None = getattr(engine, "patterns_of_call", None)
+        self.chunk = max(1, (self._patterns_of_call or 1) // self.batch)
 
     def start_pass(self) -> None:
         """Begin a pass with one batch in a call, as engines of plug-ins may depend on it; not so for our own."""
@@ -70,6 +74,8 @@ class StageConstants:
 
     def adapt_chunk(self, seconds: float, total: int) -> None:
         """Adapt the size of a chunk to the seconds that one took, of a pass of `total` patterns."""
+        if self._patterns_of_call is not None:
+            return
         if seconds < _MOMENT and 2 * self.chunk * self.batch <= max(_SMALL, total // 2):
             self.chunk *= 2
         elif seconds > 4 * _MOMENT and self.chunk > 1:

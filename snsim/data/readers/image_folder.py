@@ -10,14 +10,24 @@ from pathlib import Path
 
 import numpy as np
 
-from snsim.data.pictures import SUFFIXES, read_gray, shown_in
+from snsim.data.pictures import MOST_FILE, SUFFIXES, read_gray, shown_in
 from snsim.data.reader_options import PICTURE_OPTIONS, ReaderOptions
-from snsim.data.reader_shelf import MOST_BYTES, RawData, RawPart, ReadRequest, add_reader, class_order, name_in
+from snsim.data.reader_shelf import (
+    MOST_BYTES,
+    Contents,
+    RawData,
+    RawPart,
+    ReadRequest,
+    add_reader,
+    class_order,
+    name_in,
+)
 from snsim.data.record import FileRecord
 from snsim.errors import SnError, fail
-from snsim.input_files import resolve, shown
+from snsim.input_files import read_file, resolve, shown
 
 _MOST_FILES = 1_000_000
+_FEW = 300  # pictures that are read in a moment, whatever their size
 _LAYOUT = "put the pictures of each class in a folder of its name: FOLDER/CLASS/PICTURE.png"
 
 
@@ -29,7 +39,30 @@ def _recognise(path: Path, start: bytes) -> tuple[Path, ...] | None:
     return (path,) if any(_is_picture(file) for folder in classes for file in folder.iterdir()) else None
 
 
-@add_reader("images", '(images "FOLDER" option ...)', _recognise, (1,), PICTURE_OPTIONS, of_folder=True)
+def _contents(request: ReadRequest, least: int) -> Contents | None:
+    """Return what the folder holds, as `read_image_folder` records it; None for few pictures. SnError as there."""
+    folder = request.files[0]
+    listings = [_list_pictures(part, folder, request) for part in _part_folders(folder) or [folder]]
+    files = [file for listing in listings for _, file in listing.files]
+    if len(files) < _FEW and sum(file.stat().st_size for file in files) < least:
+        return None
+    digest = hashlib.sha256()
+    for file in files:
+        _add_to(digest, file, folder, read_file(file, MOST_FILE, request.span, what="a picture"))
+    record = FileRecord(name_in(folder, request.folder), digest.hexdigest(), len(files))
+    paths = [paths_of(listing.files) for listing in listings]
+    return (record,), (paths[0], paths[1] if len(paths) > 1 else None)
+
+
+@add_reader(
+    "images",
+    '(images "FOLDER" option ...)',
+    _recognise,
+    (1,),
+    PICTURE_OPTIONS,
+    of_folder=True,
+    contents=_contents,
+)
 def read_image_folder(request: ReadRequest) -> RawData:
     """Read a folder of pictures for each class in gray: PNG, JPEG, BMP, PGM or TIFF.
 
@@ -149,6 +182,12 @@ def _check_inside(path: Path, folder: Path, request: ReadRequest) -> None:
         )
 
 
+def _add_to(digest: hashlib._Hash, path: Path, folder: Path, content: bytes) -> None:
+    """Add the name and the bytes of a picture to the digest of its folder."""
+    digest.update(f"{path.relative_to(folder).as_posix()}\n{len(content)}\n".encode("utf-8", "surrogateescape"))
+    digest.update(content)
+
+
 def _read_pictures(
     listing: _Listing, size: tuple[int, int] | None, folder: Path, request: ReadRequest, digest: hashlib._Hash
 ) -> tuple[np.ndarray, tuple[int, int]]:
@@ -158,8 +197,7 @@ def _read_pictures(
     for number, (_, path) in enumerate(listing.files):
         name = shown_in(path, folder)
         picture, content = read_gray(path, name, scaled, request.span)
-        digest.update(f"{path.relative_to(folder).as_posix()}\n{len(content)}\n".encode("utf-8", "surrogateescape"))
-        digest.update(content)
+        _add_to(digest, path, folder, content)
         rows, columns = picture.shape
         if size is None:
             size = (rows, columns)

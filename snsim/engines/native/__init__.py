@@ -8,6 +8,7 @@ asm_text    the same as assembly
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,9 +17,11 @@ from snsim.engines.native.engine import NativeEngine
 from snsim.engines.native.net_code import NetCode
 from snsim.engines.native.target import portable_machine
 from snsim.engines.native.update_rules import CodeVariant
-from snsim.engines.native.wasm import ModuleHost
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import Cost, UpdateRule
+
+if TYPE_CHECKING:
+    from snsim.engines.native.wasm import ModuleHost
 
 
 def build(
@@ -49,6 +52,8 @@ def module_engine(
 
     The host has the block and the tables to copy into a page; the code of the engine is the bytes of modules.
     """
+    from snsim.engines.native.wasm import ModuleHost
+
     host = ModuleHost(portable_machine(dtype))
     return NativeEngine(plan, cost, rule, dtype, options, host), host
 

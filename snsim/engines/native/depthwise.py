@@ -12,14 +12,14 @@ from snsim.engines.native.im2col import DirectBuffer, PoolBuffer
 from snsim.engines.native.layout import POWER, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import WeightUpdate
+from snsim.engines.native.update_rules import GradientSums, UpdateCode, WeightUpdate
 
 
 class DiagonalKernel:
     """One link: lane m of a position of the source feeds lane m of the same position of the target."""
 
     def __init__(self, buffer: DirectBuffer | PoolBuffer, cells: ParameterCells, target: LayerCells):
-        self.buffer, self.cells, self.target = buffer, cells, target
+        self.name, self.buffer, self.cells, self.target = cells.name, buffer, cells, target
         single = isinstance(buffer, DirectBuffer)
         self.positions = 1 if single else target.positions
         self.width = target.units if single else target.maps
@@ -40,7 +40,9 @@ class DiagonalKernel:
     def _unit(self, place: Address, p: Index, v: Index) -> Address:
         return place.by(p, self.target.maps).by(v, self.lanes)
 
-    def emit_sums(self, f: Function, first: bool) -> None:
+    def emit_forward(self, f: Function, first: bool) -> None:
+        self.buffer.fill(f)
+
         def vector(v: Index, count: int) -> None:
             w = f.load(self.cells.value.by(v, self.lanes))
 
@@ -53,7 +55,16 @@ class DiagonalKernel:
 
         self._each_vector(f, vector)
 
-    def emit_back(
+    def emit_backward(
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
+    ) -> None:
+        update = sink.begin(f, self.name) if self.name in sink.updated else None
+        if errors or update is not None:
+            self._emit_back(f, channels, errors, first, update)
+        if errors:
+            self.buffer.col2im(f, channels, first)
+
+    def _emit_back(
         self, f: Function, channels: Sequence[str], errors: bool, first: bool, update: WeightUpdate | None
     ) -> None:
         """Emit the errors of the source, then the update of the weights, vector by vector."""

@@ -12,21 +12,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from snsim.engines.native import jit
 from snsim.engines.native.code_host import CodeHost, Result
-from snsim.engines.native.forward_mode import TangentCode, tangent_weights
 from snsim.engines.native.layout import ParameterCells, state_region
 from snsim.engines.native.net_code import NetCode
+from snsim.engines.native.threads import EVALUATED, Crew, equal_slices, parts_of_batch
 from snsim.engines.native.update_rules import CodeVariant, UpdateCode
 from snsim.engines.parameter_state import WeightShapes, check_gates, check_patterns
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
 from snsim.errors import fail
 from snsim.network.expressions import variable
+from snsim.operating_system import default_threads
+
+if TYPE_CHECKING:
+    from snsim.engines.native.forward_mode import TangentCode  # which only conjugate gradients need
 
 _CURVATURES = {"gauss-newton": "h", "full": "h-full"}
 _SUMS_ONLY = UpdateRule("none, sums only", (), (), ((("w", variable("g")),),))
@@ -75,11 +79,25 @@ class NativeEngine:
         self.portable = self._host.machine.strict
         self._tangents: TangentCode | None = None  # made on first use
         self._last: tuple[Settings, GatedAndNoisy, CompiledCode, np.ndarray] | None = None
+        self._crew: Crew | None = None  # of a host in this process
+        if isinstance(self._host, jit.ProcessHost):
+            values = [slice(c.value.offset, c.value.offset + len(c.index)) for c in self._net.cells.values()]
+            self._crew = Crew(self._host, values, default_threads())
         self._host.set_tables(self._net.tables.joined())
         self._grow()
         for name, parameter in plan.parameters.items():
             if parameter.fixed is not None:
                 self._pack(self._net.cells[name], np.full(parameter.size, parameter.fixed, self.dtype))
+
+    @property
+    def threads(self) -> int:
+        """The threads for evaluation and large batches. The results have the same bits for any number of them."""
+        return 1 if self._crew is None else self._crew.threads
+
+    def use_threads(self, threads: int) -> None:
+        """Use this many threads; WebAssembly has one."""
+        if self._crew is not None:
+            self._crew.threads = threads
 
     # ---- The block -----------------------------------------------------------------------------------------------
 
@@ -289,7 +307,7 @@ class NativeEngine:
             self._host.run(compiled.code, "learn", x, d, len(x), rows, numbers, self._updates + 1)
             self._updates += len(x)
             return
-        if settings.batch <= _PIECE and self._net.block.patterns > 1:
+        if settings.batch <= _PIECE and self._net.block.patterns > 1 and len(self._parts(settings.batch)) == 1:
             self._learn_batches(compiled, x, d, rows, numbers, settings)
             return
         for start in range(0, len(x), settings.batch):
@@ -333,7 +351,11 @@ class NativeEngine:
 
         After an interrupt, the sums are cleared.
         """
+        parts = self._parts(len(x))
         try:
+            if len(parts) > 1:
+                self._gather_parts(compiled, x, d, gates, parts)
+                return
             for start in range(0, len(x), _PIECE):
                 piece = slice(start, start + _PIECE)
                 patterns = x[piece]
@@ -341,6 +363,45 @@ class NativeEngine:
         except BaseException:
             self._clear_sums(compiled)
             raise
+
+    def _parts(self, patterns: int) -> list[slice]:
+        """Return the parts of a batch that threads add up; a portable engine adds as a page does, in one part."""
+        if self._crew is None or self.portable:
+            return [slice(0, patterns)]
+        counts = self.plan.net.counts
+        return parts_of_batch(patterns, counts.connections, counts.weights, self._net.block.patterns)
+
+    def _gather_parts(
+        self, compiled: CompiledCode, x: np.ndarray, d: np.ndarray, gates: np.ndarray, parts: list[slice]
+    ) -> None:
+        """Add up the derivatives of each part from 0, and the sums of the parts in their order."""
+        assert self._crew is not None
+        regions = [cells.regions() for cells in (self._net.cells[name] for name in self._learning)]
+        lengths = [len(self._net.cells[name].index) for name in self._learning]
+        places = [
+            slice(region[f"sum {channel}"], region[f"sum {channel}"] + length)
+            for region, length in zip(regions, lengths)
+            for channel in compiled.channels
+            if f"sum {channel}" in region
+        ]
+        totals = [np.empty(place.stop - place.start, self.dtype) for place in places]
+
+        def add(part: int, block: np.ndarray) -> None:
+            for total, place in zip(totals, places):
+                if part == 0:
+                    total[:] = block[place]
+                else:
+                    total += block[place]
+                block[place] = 0
+
+        try:
+            calls = [(x[part], d[part], part.stop - part.start, gates[part]) for part in parts]
+            self._crew.run(compiled.code, "gather", calls, add)
+        except BaseException:
+            self._crew.forget_copies()
+            raise
+        for total, place in zip(totals, places):
+            self._host.state[place] = total
 
     def _clear_sums(self, compiled: CompiledCode) -> None:
         for name in self._learning:
@@ -367,8 +428,15 @@ class NativeEngine:
     def _evaluate(self, function: str, inputs: np.ndarray, width: int) -> np.ndarray:
         x = self._inputs(inputs)
         rows = np.empty((len(x), width), self.dtype)
-        if len(x):
-            self._host.run(self._evaluation_code().code, function, x, Result(rows), len(x))
+        if not len(x):
+            return rows
+        code, crew = self._evaluation_code().code, self._crew
+        worth = 1 if crew is None else min(crew.threads, len(x) * self.plan.net.counts.connections // EVALUATED)
+        if crew is None or worth < 2:
+            self._host.run(code, function, x, Result(rows), len(x))
+        else:
+            pieces = equal_slices(len(x), worth, self._net.block.patterns)
+            crew.run(code, function, [(x[p], Result(rows[p]), p.stop - p.start) for p in pieces])
         return rows
 
     def curvature(self, inputs: np.ndarray, targets: np.ndarray, kind: str) -> dict[str, np.ndarray]:
@@ -397,6 +465,8 @@ class NativeEngine:
         return sums
 
     def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        from snsim.engines.native.forward_mode import TangentCode, tangent_weights
+
         x, units = self._inputs(inputs), self.plan.output_units
         flat = self._weights.flat(direction, "direction")
         if self._tangents is None:

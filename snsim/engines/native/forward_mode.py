@@ -16,7 +16,7 @@ import numpy as np
 
 from snsim.engines.native.elementwise import Bias
 from snsim.engines.native.im2col import At, each_vector
-from snsim.engines.native.kernel_choice import KernelBuilder, SparseConnection, map_orders
+from snsim.engines.native.kernel_choice import KernelBuilder, map_orders
 from snsim.engines.native.kernel_protocol import ConnectionKernel
 from snsim.engines.native.layout import LayerCells, ParameterCells, layer_cells
 from snsim.engines.native.llvm_ir import Function
@@ -98,11 +98,8 @@ class TangentCode:
             stage.bias, self._net.cells[stage.bias].index, self._net.block
         )
         table = Table(np.full(stage.units, BORDER), np.arange(stage.units), stage.bias_index)
-        return SparseConnection(
-            SparseKernel(
-                self._net.layers[0], cells, table, cells_of_direction, 1.0, 1.0, self._net.block, self._net.tables, ()
-            ),
-            stage.bias,
+        return SparseKernel(
+            self._net.layers[0], cells, table, cells_of_direction, 1.0, 1.0, self._net.block, self._net.tables, ()
         )
 
     def module(self) -> str:

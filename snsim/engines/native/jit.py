@@ -14,7 +14,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def machine(dtype: np.dtype | type | str) -> Machine:
     width, registers = (64, 32) if "+avx512f" in has else (32, 16) if "+avx" in has else (16, 16)
     if triple.startswith(("aarch64", "arm64")):
         registers = 32
-    return Machine(np.dtype(dtype), width // np.dtype(dtype).itemsize, registers)
+    return Machine(np.dtype(dtype), width // np.dtype(dtype).itemsize, registers, avx512="+avx512f" in has)
 
 
 def _target_machine() -> llvm.TargetMachine:
@@ -207,6 +207,7 @@ class Code:
 
     def __init__(self, text: str, exported: tuple[str, ...]):
         self._functions: dict[tuple[str, tuple[Any, ...]], Callable[..., None]] = {}
+        self.called: dict[str, Callable[..., None]] = {}  # those that a host has called, by name
         try:
             self._link(text, exported)
         except RuntimeError as error:  # all that llvmlite raises
@@ -255,24 +256,43 @@ class ProcessHost(ArrayHost):
         return Code(text, exported)
 
     def run(self, code: Code, name: str, *arguments: np.ndarray | Result | int | float) -> None:
-        kinds: list[Any] = []
-        values: list[int | float] = []
-        for argument in arguments:
-            if isinstance(argument, Result):
-                argument = argument.array
-            if isinstance(argument, np.ndarray):
-                kinds.append(ctypes.c_void_p)
-                values.append(_start(argument))
-            else:
-                kinds.append(ctypes.c_int64 if isinstance(argument, int) else self._number)
-                values.append(argument)
         block = self._block
         if block is None or block[0] is not self.state or block[1] is not self.tables:
             block = self._block = self.state, self.tables, _start(self.state), _start(self.tables)
-        code.function(name, tuple(kinds))(block[2], block[3], *values)
+        self._call(code, name, block[2], block[3], arguments)
+
+    def run_on(self, block: np.ndarray, code: Code, name: str, *arguments: np.ndarray | Result | int | float) -> None:
+        """Call a function as `run` does, but on a copy of the block."""
+        self._call(code, name, _start(block), _start(self.tables), arguments)
+
+    def _call(
+        self, code: Code, name: str, block: int, tables: int, arguments: Sequence[np.ndarray | Result | int | float]
+    ) -> None:
+        function = code.called.get(name)
+        if function is None:
+            function = code.called[name] = code.function(name, tuple(self._kind(argument) for argument in arguments))
+        function(block, tables, *[_as_number(argument) for argument in arguments])
+
+    def _kind(self, argument: np.ndarray | Result | int | float) -> Any:
+        """Return the type of ctypes for an argument, which is the same in every call of a function."""
+        if isinstance(argument, (np.ndarray, Result)):
+            return ctypes.c_void_p
+        return ctypes.c_int64 if isinstance(argument, int) else self._number
+
+
+def _as_number(argument: np.ndarray | Result | int | float) -> int | float:
+    """Return an argument as ctypes takes it: for an array its address."""
+    if isinstance(argument, np.ndarray):
+        return _start(argument)
+    return _start(argument.array) if isinstance(argument, Result) else argument
 
 
 def _start(array: np.ndarray) -> int:
-    """Return the address of the first number of an array."""
-    address: int = array.__array_interface__["data"][0]
-    return address
+    """Return the address of the first number of an array; 0 for an empty one."""
+    if not array.size:
+        return 0
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array.data))  # faster than the array's own way
+    except (TypeError, ValueError, BufferError):  # it cannot be written to
+        address: int = array.__array_interface__["data"][0]
+        return address

@@ -16,7 +16,7 @@ from snsim.engines.native.attention import AttentionKernel
 from snsim.engines.native.depthwise import DiagonalKernel
 from snsim.engines.native.dot_tiles import Tiles, emit_sums
 from snsim.engines.native.im2col import DirectBuffer, PatchBuffer, PoolBuffer, WindowBuffer, WindowGeometry
-from snsim.engines.native.kernel_protocol import ConnectionKernel, TransformKernel
+from snsim.engines.native.kernel_protocol import ConnectionKernel, Functions, TransformKernel
 from snsim.engines.native.layout import Block, IndexTables, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function
 from snsim.engines.native.map_lanes import MapLanesKernel
@@ -45,11 +45,14 @@ class TiledConnection:
     """dot_tiles.py, with shared_backward.py or unshared_backward.py for the backward pass."""
 
     tiles: Tiles
-    name: str
 
     @property
     def cells(self) -> ParameterCells:
         return self.tiles.cells
+
+    @property
+    def name(self) -> str:
+        return self.cells.name
 
     def emit_forward(self, f: Function, first: bool) -> None:
         self.tiles.buffer.fill(f)
@@ -77,7 +80,7 @@ class TiledConnection:
         emit_errors(f, self.tiles, channels)
         self.tiles.buffer.col2im(f, channels, first)
 
-    # ---- All patterns of a group, whose number is the argument `patterns` --------------------------------------------
+    # ---- All patterns of a group -----------------------------------------------------------------------------------
 
     @property
     def serves_patterns(self) -> bool:
@@ -85,98 +88,32 @@ class TiledConnection:
         return serves_patterns(self.tiles)
 
     @property
-    def copies(self) -> bool:
-        """Return whether each pattern has a copy of the source, to be filled before and drained after."""
-        return not isinstance(self.tiles.buffer, DirectBuffer)
-
-    def emit_pattern_forward(self, f: Function, first: bool) -> None:
-        emit_pattern_sums(f, self.tiles, first)
-
-    def emit_pattern_errors(self, f: Function, channels: Sequence[str], first: bool) -> None:
-        emit_pattern_errors(f, self.tiles, channels, first)
-
-    @property
     def sums_patterns(self) -> bool:
         """Return whether the gradient is summed over all patterns before it reaches memory."""
         shared = not self.tiles.unshared and not isinstance(self.tiles.buffer, PoolBuffer)
         return self.serves_patterns or (shared and len(self.cells.index) > _MANY_SUMS)
 
-    def emit_pattern_update(self, f: Function, channels: Sequence[str], sink: GradientSums) -> None:
-        update = sink.begin_patterns(f, self.name)
-        if self.serves_patterns:
-            emit_pattern_gradient(f, self.tiles, channels, update)
-        else:
-            emit_gradient(f, self.tiles, channels, update, f.argument("patterns", "i64"))
+    def emit_group_forward(self, functions: Functions, first: bool) -> None:
+        if not isinstance(self.tiles.buffer, DirectBuffer):
+            self.tiles.buffer.fill(functions.of_pattern())
+        emit_pattern_sums(functions.of_group(), self.tiles, first)
 
-
-@dataclass(eq=False)
-class MapLanesConnection:
-    """map_lanes.py or packed_lanes.py, for sources that need no errors."""
-
-    kernel: MapLanesKernel
-    name: str
-
-    @property
-    def cells(self) -> ParameterCells:
-        return self.kernel.cells
-
-    def emit_forward(self, f: Function, first: bool) -> None:
-        self.kernel.buffer.fill(f)
-        self.kernel.emit_sums(f, first)
-
-    def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
+    def emit_group_backward(
+        self, functions: Functions, channels: Sequence[str], errors: bool, first: bool, sink: GradientSums
     ) -> None:
-        assert not errors, "used where the source needs no errors"
+        if errors and not self.serves_patterns:
+            self.emit_errors(functions.of_pattern(), channels, first)
+        elif errors:
+            emit_pattern_errors(functions.of_group(), self.tiles, channels, first)
+            if not isinstance(self.tiles.buffer, DirectBuffer):
+                self.tiles.buffer.col2im(functions.of_pattern(), channels, first)
         if self.name in sink.updated:
-            self.kernel.emit_gradient(f, channels, sink.begin(f, self.name))
-
-
-@dataclass(eq=False)
-class DiagonalConnection:
-    """depthwise.py."""
-
-    kernel: DiagonalKernel
-    name: str
-
-    @property
-    def cells(self) -> ParameterCells:
-        return self.kernel.cells
-
-    def emit_forward(self, f: Function, first: bool) -> None:
-        self.kernel.buffer.fill(f)
-        self.kernel.emit_sums(f, first)
-
-    def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
-    ) -> None:
-        update = sink.begin(f, self.name) if self.name in sink.updated else None
-        if errors or update is not None:
-            self.kernel.emit_back(f, channels, errors, first, update)
-        if errors:
-            self.kernel.buffer.col2im(f, channels, first)
-
-
-@dataclass(eq=False)
-class SparseConnection:
-    """sparse.py."""
-
-    kernel: SparseKernel
-    name: str
-
-    @property
-    def cells(self) -> ParameterCells:
-        return self.kernel.cells
-
-    def emit_forward(self, f: Function, first: bool) -> None:
-        self.kernel.emit_sums(f, first)
-
-    def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
-    ) -> None:
-        update = sink.begin(f, self.name) if self.name in sink.updated else None
-        if errors or update is not None:
-            self.kernel.emit_back(f, channels, errors, first, update)
+            f = functions.of_group()
+            update = sink.begin_patterns(f, self.name)
+            if self.serves_patterns:
+                emit_pattern_gradient(f, self.tiles, channels, update)
+            else:
+                emit_gradient(f, self.tiles, channels, update, f.argument("patterns", "i64"))
 
 
 # ---- Order of maps ------------------------------------------------------------------------------------------------
@@ -275,7 +212,7 @@ class KernelBuilder:
             plain = WindowGeometry(1, 1, (1, 1), (1, 1), (0, 0), False, 0.0, link.scale)
             buffer = WindowBuffer(flat_source, plain, [range(source.units)], self.block, self.channels)
         cells = self._parameter(link, self._in_rows(index))
-        return TiledConnection(Tiles(buffer, cells, flat_target, 1, 0, 0, target.units, unshared=True), link.slot)
+        return TiledConnection(Tiles(buffer, cells, flat_target, 1, 0, 0, target.units, unshared=True))
 
     def _frames(self, link: Link, structure: Frames, source: LayerCells, target: LayerCells) -> ConnectionKernel:
         views = [
@@ -290,7 +227,7 @@ class KernelBuilder:
         outputs = structure.target[1]
         index = np.arange(structure.window * traits * outputs).reshape(-1, outputs).T
         cells = self._parameter(link, self._in_rows(index))
-        return TiledConnection(Tiles(window, cells, views[1], 1, 0, 0, outputs, unshared=False), link.slot)
+        return TiledConnection(Tiles(window, cells, views[1], 1, 0, 0, outputs, unshared=False))
 
     def _listed(self, link: Link, source: LayerCells, target: LayerCells) -> ConnectionKernel:
         table = link.table
@@ -302,14 +239,11 @@ class KernelBuilder:
         )
         if one_to_one and (source.unit_of_cell == target.unit_of_cell).all():
             cells = self._parameter(link, self._in_rows(source.unit_of_cell))
-            return DiagonalConnection(DiagonalKernel(DirectBuffer(source, self.block), cells, target), link.slot)
+            return DiagonalKernel(DirectBuffer(source, self.block), cells, target)
         weights = np.arange(int(np.prod(link.connection.wiring.weight_shape)))
         cells = self._parameter(link, self._in_rows(weights if link.gain is None else _by_owner(link, weights)))
-        return SparseConnection(
-            SparseKernel(
-                source, target, table, cells, link.border_value, link.scale, self.block, self.tables, self.channels
-            ),
-            link.slot,
+        return SparseKernel(
+            source, target, table, cells, link.border_value, link.scale, self.block, self.tables, self.channels
         )
 
     # ---- Windows over maps ---------------------------------------------------------------------------------------
@@ -328,9 +262,9 @@ class KernelBuilder:
         pairs = _pair_numbers(s)[np.ix_(target.map_order, source.map_order)]
         if _is_identity(s.maps) and (source.map_order == target.map_order).all() and link.gain is None:
             cells = self._parameter(link, self._in_rows(np.diag(pairs)))
-            return DiagonalConnection(DiagonalKernel(pool, cells, target), link.slot)
+            return DiagonalKernel(pool, cells, target)
         cells = self._parameter(link, self._in_rows(pairs))
-        return TiledConnection(Tiles(pool, cells, target, 1, 0, 0, target.maps, unshared=False), link.slot)
+        return TiledConnection(Tiles(pool, cells, target, 1, 0, 0, target.maps, unshared=False))
 
     def _windows(
         self, link: Link, s: Windows, source: LayerCells, target: LayerCells, errors: bool
@@ -353,12 +287,9 @@ class KernelBuilder:
             index = self._window_index(s, source, target, [range(source.maps)], unshared)
             index = np.moveaxis(index[0, 0], 0, -1).reshape(-1, target.maps)  # cell of the window, target map
             cells = self._parameter(link, self._in_rows(index))
-            kernel = (
-                MapLanesKernel(window, cells, target)
-                if packed == 1
-                else PackedLanesKernel(window, cells, target, packed)
-            )
-            return MapLanesConnection(kernel, link.slot)
+            if packed == 1:
+                return MapLanesKernel(window, cells, target)
+            return PackedLanesKernel(window, cells, target, packed)
         window = WindowBuffer(source, geometry, best.sets, self.block, self.channels)
         index = self._window_index(s, source, target, best.sets, unshared)
         buffer: WindowBuffer | PatchBuffer = window
@@ -370,7 +301,7 @@ class KernelBuilder:
         stride = buffer.stride if isinstance(buffer, PatchBuffer) else window.stride
         cells = self._parameter(link, self._in_rows(index))
         sets = len(best.sets)
-        return TiledConnection(Tiles(buffer, cells, target, sets, stride, 0, target.maps // sets, unshared), link.slot)
+        return TiledConnection(Tiles(buffer, cells, target, sets, stride, 0, target.maps // sets, unshared))
 
     def _groupings(self, s: Windows, source: LayerCells, target: LayerCells) -> list[list[tuple[int, ...]]]:
         """Return the possible ways to copy the source maps.

@@ -14,7 +14,9 @@ from snsim.engines.native.update_rules import GradientSums, UpdateCode
 class ConnectionKernel(Protocol):
     """A link that can emit its code."""
 
-    name: str  # of the parameter with its weights
+    @property
+    def name(self) -> str:
+        """Return the name of the parameter with its weights."""
 
     @property
     def cells(self) -> ParameterCells: ...
@@ -26,6 +28,16 @@ class ConnectionKernel(Protocol):
         self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
     ) -> None:
         """Emit the errors of the source, if it wants `errors` (stored if `first`, else added), then the updates."""
+
+
+class Functions(Protocol):
+    """The functions of a link that are being written."""
+
+    def of_pattern(self) -> Function:
+        """Return the one that runs for the cells of each pattern of a group."""
+
+    def of_group(self) -> Function:
+        """Return the one that runs for all patterns of a group, whose number is its argument `patterns`."""
 
 
 class TransformKernel(Protocol):

@@ -55,6 +55,7 @@ class Block(Region):
         self.patterns = 1
         self.pitch = 0  # from the cells of a pattern to those of the next
         self.start = Address(0)  # of the cells of the first pattern
+        self._scratch, self._scratch_size = Address(0), 0
 
     def place_cells(self, patterns: int) -> None:
         """Give the cells of a pattern their places in the block, once for each of `patterns` patterns.
@@ -67,6 +68,12 @@ class Block(Region):
         for place, numbers in self.cells.fills:
             self.fills += [(self.start + (p * self.pitch + place.offset), numbers) for p in range(patterns)]
         self.cells = self
+
+    def scratch(self, count: int) -> Address:
+        """Return a range for `count` numbers that last as long as one kernel runs; kernels share it."""
+        if count > self._scratch_size:
+            self._scratch, self._scratch_size = self.take(count), count
+        return self._scratch
 
     def offset(self, place: Address) -> int:
         """Return the offset of an address in the block; that of a cell is its offset in the first pattern."""

@@ -261,6 +261,11 @@ class Function:
             f"load {m.vector}, ptr {self.pointer(place)}, align {self._align(place, m.lanes)}", m.vector
         )
 
+    def prefetch(self, place: Address) -> None:
+        """Emit the request to bring the cache line of an address near, to be read and written soon."""
+        self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self._lines.append(f"  call void @llvm.prefetch.p0(ptr {self.pointer(place)}, i32 1, i32 3, i32 1)")
+
     def load_scalar(self, place: Address) -> Value:
         m = self.machine
         return self.instruction(f"load {m.scalar}, ptr {self.pointer(place)}, align {m.dtype.itemsize}", m.scalar, "s")

@@ -13,7 +13,7 @@ from snsim.engines.native.im2col import WindowBuffer
 from snsim.engines.native.layout import POWER, LayerCells, ParameterCells, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import WeightUpdate
+from snsim.engines.native.update_rules import GradientSums, UpdateCode, WeightUpdate
 
 _POSITIONS = 8
 
@@ -22,7 +22,7 @@ class MapLanesKernel:
     """One link. Weights in lanes beyond the last target map are 0 and stay 0."""
 
     def __init__(self, buffer: WindowBuffer, cells: ParameterCells, target: LayerCells):
-        self.buffer, self.cells, self.target = buffer, cells, target
+        self.name, self.buffer, self.cells, self.target = cells.name, buffer, cells, target
         self.lanes = cells.block.machine.lanes
         self.vectors = cells.block.machine.padded(target.maps) // self.lanes
         width = buffer.geometry.window[1] * buffer.depth
@@ -31,6 +31,17 @@ class MapLanesKernel:
 
     def _weight(self, cell: int, v: int) -> Address:
         return self.cells.value + (cell * self.vectors + v) * self.lanes
+
+    def emit_forward(self, f: Function, first: bool) -> None:
+        self.buffer.fill(f)
+        self.emit_sums(f, first)
+
+    def emit_backward(
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
+    ) -> None:
+        assert not errors, "used where the source needs no errors"
+        if self.name in sink.updated:
+            self.emit_gradient(f, channels, sink.begin(f, self.name))
 
     def emit_sums(self, f: Function, first: bool) -> None:
         where, maps = self.buffer.x_layout, self.target.maps

@@ -29,7 +29,7 @@ from snsim.engines.native.elementwise import (
     emit_through_nlf,
     pattern_address,
 )
-from snsim.engines.native.kernel_choice import KernelBuilder, SparseConnection, TiledConnection, map_orders
+from snsim.engines.native.kernel_choice import KernelBuilder, TiledConnection, map_orders
 from snsim.engines.native.kernel_protocol import ConnectionKernel, TransformKernel
 from snsim.engines.native.layout import CELLS, POWER, Block, IndexTables, LayerCells, ParameterCells, layer_cells
 from snsim.engines.native.llvm_ir import Function, Index, Module, Value
@@ -105,6 +105,7 @@ class Parts:
         self.steps.append(Step(grouped, emit))
 
 
+_GROUPED = (TiledConnection, SparseKernel)  # have code for all patterns of a group
 _CELLS = 5 << 19  # bytes of the cells of a group; about half of them are read and written in a pass
 
 
@@ -196,8 +197,7 @@ class NetCode:
         index[:size] = np.arange(size)
         cells = self.cells[stage.bias] = ParameterCells(stage.bias, index, self.block)
         table = Table(np.full(stage.units, BORDER), np.arange(stage.units), stage.bias_index)
-        kernel = SparseKernel(self.layers[0], target, table, cells, 1.0, 1.0, self.block, self.tables, tuple(POWER))
-        return SparseConnection(kernel, stage.bias)
+        return SparseKernel(self.layers[0], target, table, cells, 1.0, 1.0, self.block, self.tables, tuple(POWER))
 
     # ---- Modules -------------------------------------------------------------------------------------------------
 
@@ -262,10 +262,8 @@ class NetCode:
             name = layer.stage.name
             parts.begin(f"{name} forward", f"{name}: sums and states")
             for k, (source, link) in enumerate(layer.links):
-                if grouped and isinstance(link, TiledConnection) and link.serves_patterns:
-                    if link.copies:
-                        link.tiles.buffer.fill(parts.of_pattern())
-                    link.emit_pattern_forward(parts.of_group(), first=k == 0)
+                if grouped and isinstance(link, _GROUPED) and link.serves_patterns:
+                    link.emit_group_forward(parts, first=k == 0)
                     continue
                 f = parts.of_pattern()
                 f.comment(f"from {self.layers[source].name}")
@@ -300,11 +298,8 @@ class NetCode:
                     f"{link.name} back", f"from {name} back to {self.layers[source].name}, and the weights between"
                 )
                 first = source not in reached
-                if isinstance(sink, GradientSums) and isinstance(link, TiledConnection) and link.sums_patterns:
-                    if active[source]:
-                        self._emit_errors(parts, link, channels, first)
-                    if link.name in sink.updated:
-                        link.emit_pattern_update(parts.of_group(), channels, sink)
+                if isinstance(sink, GradientSums) and isinstance(link, _GROUPED) and link.sums_patterns:
+                    link.emit_group_backward(parts, channels, active[source], first, sink)
                 else:
                     link.emit_backward(parts.of_pattern(), channels, active[source], first, sink)
                 if active[source]:
@@ -320,15 +315,6 @@ class NetCode:
                     transformed.emit_backward(parts.of_pattern(), channels, wanted, first_errors)
                     reached.update(source for source, wants in zip(transfer.sources, wanted) if wants)
         return parts.steps
-
-    @staticmethod
-    def _emit_errors(parts: Parts, link: TiledConnection, channels: Sequence[str], first: bool) -> None:
-        if not link.serves_patterns:
-            link.emit_errors(parts.of_pattern(), channels, first)
-            return
-        link.emit_pattern_errors(parts.of_group(), channels, first)
-        if link.copies:
-            link.tiles.buffer.col2im(parts.of_pattern(), channels, first)
 
     def emit_spread(self, f: Function) -> None:
         for layer in self.stages:

@@ -1,15 +1,17 @@
-"""Weights that serve all patterns of a group: dense layers, and windows with one position (layout: dot_tiles.py).
+"""Weights that serve one position of every pattern: dense layers, local windows, windows with one position.
 
-A tile of patterns stays in registers, so that each loaded weight serves several patterns: in the sums (dot_tiles.py,
-with the patterns as positions), in the errors of the source, and in the gradient, which is summed over all patterns of
-the group before it reaches memory. Every sum has the same order for any number of patterns in a group.
+The layout is that of dot_tiles.py. A tile of patterns stays in registers, so that each loaded weight serves several
+patterns: in the sums (dot_tiles.py, with the patterns as positions), in the errors of the source, and in the gradient,
+which is summed over all patterns of the group before it reaches memory. Every sum has the same order for any number of
+patterns in a group.
 
 The patterns of a group are rounded up to whole tiles. What is computed for a pattern too many is never read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from snsim.engines.native.dot_tiles import PatternGroup, Tiles, emit_sums
 from snsim.engines.native.im2col import DirectBuffer, PoolBuffer
@@ -24,7 +26,12 @@ _TARGETS = 128  # units whose errors are summed in registers: their weights in a
 
 def serves_patterns(tiles: Tiles) -> bool:
     """Return whether each weight serves one position of every pattern."""
-    return tiles.layout.rows == tiles.layout.columns == 1 and not isinstance(tiles.buffer, PoolBuffer)
+    one = tiles.unshared or tiles.layout.rows == tiles.layout.columns == 1
+    return one and not isinstance(tiles.buffer, PoolBuffer)
+
+
+def _each_position(f: Function, tiles: Tiles, emit: Callable[[Tiles], None]) -> None:
+    f.loop(tiles.positions, lambda n, _: emit(replace(tiles, position=n)), name="position")
 
 
 def _groups(f: Function, tiles: Tiles) -> tuple[Index, int]:
@@ -36,7 +43,8 @@ def _groups(f: Function, tiles: Tiles) -> tuple[Index, int]:
 
 def emit_pattern_sums(f: Function, tiles: Tiles, first: bool) -> None:
     """Emit the sums of the target for all patterns: stored if this is the first link, else added."""
-    emit_sums(f, tiles.over(PatternGroup(*_groups(f, tiles))), first)
+    group = PatternGroup(*_groups(f, tiles))
+    _each_position(f, tiles, lambda at: emit_sums(f, at.over(group), first))
 
 
 def _vectors_of_tile(f: Function, tiles: Tiles, channels: Sequence[str]) -> int:
@@ -47,6 +55,10 @@ def _vectors_of_tile(f: Function, tiles: Tiles, channels: Sequence[str]) -> int:
 
 def emit_pattern_errors(f: Function, tiles: Tiles, channels: Sequence[str], first: bool) -> None:
     """Emit the errors that all patterns send into `buffer.back`: stored or, in a layer that has errors, added."""
+    _each_position(f, tiles, lambda at: _emit_errors(f, at, channels, first))
+
+
+def _emit_errors(f: Function, tiles: Tiles, channels: Sequence[str], first: bool) -> None:
     lanes, where, pitch = f.machine.lanes, tiles.buffer.layout, tiles.cells.block.pitch
     groups, size = _groups(f, tiles)
     store = first or not isinstance(tiles.buffer, DirectBuffer)
@@ -70,11 +82,7 @@ def emit_pattern_errors(f: Function, tiles: Tiles, channels: Sequence[str], firs
             return totals
 
         places = [
-            tiles.buffer.back[c]
-            .by(s, tiles.set_stride)
-            .by(k, where.pitch)
-            .by(b, vectors * lanes)
-            .by(group, size * pitch)
+            tiles.back(c).by(s, tiles.set_stride).by(k, where.pitch).by(b, vectors * lanes).by(group, size * pitch)
             + (p * pitch + (v0 + v) * lanes)
             for c in channels
             for p in range(size)
@@ -99,6 +107,10 @@ def emit_pattern_errors(f: Function, tiles: Tiles, channels: Sequence[str], firs
 
 def emit_pattern_gradient(f: Function, tiles: Tiles, channels: Sequence[str], update: WeightUpdate) -> None:
     """Emit for every weight the sum over the patterns of error times state, and pass it to the update."""
+    _each_position(f, tiles, lambda at: _emit_gradient(f, at, channels, update))
+
+
+def _emit_gradient(f: Function, tiles: Tiles, channels: Sequence[str], update: WeightUpdate) -> None:
     where = tiles.layout
     masks = tiles.cells.masks(where.vectors)
     chunks = even_chunks(masks, _vectors_of_tile(f, tiles, channels))
@@ -130,7 +142,7 @@ def _emit_gradient_tile(
 
     def pattern(p: Index, sums: list[Value]) -> list[Value]:
         """Return the sums, numbered (channel * targets + target) * vectors + vector."""
-        row = tiles.buffer.x.by(s, tiles.set_stride).by(k, tiles.layout.pitch).by(b, vectors * lanes).by(p, pitch)
+        row = tiles.x.by(s, tiles.set_stride).by(k, tiles.layout.pitch).by(b, vectors * lanes).by(p, pitch)
         x = {1: [f.load(row + (v0 + v) * lanes) for v in range(vectors)]}
         x[2] = [value * value for value in x[1]] if squares else []
         totals = []
@@ -145,6 +157,8 @@ def _emit_gradient_tile(
     row = tiles.weights(s, 0, 0, t0).by(tb, targets * tiles.unit).by(k, tiles.row).by(b, vectors * lanes) + v0 * lanes
     places = [row + (t * tiles.unit + v * lanes) for t in range(targets) for v in range(vectors)]
     start = [update.start(c, place) for c in channels for place in places]
+    for place in places:
+        f.prefetch(place)
     sums = f.loop(f.argument("patterns", "i64"), pattern, start, "pattern")
     for k, place in enumerate(places):
         gathered = {c: update.scaled(c, sums[n * len(places) + k]) for n, c in enumerate(channels)}

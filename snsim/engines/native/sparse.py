@@ -1,7 +1,8 @@
 """The kernel for any connections: scalar loops over the explicit table. Slow (a few nanoseconds each), always right.
 
 The table is three arrays of int32: for each target cell where its connections begin, and for each connection the source
-cell and the weight. Border cells are cells behind the copy of the source layer.
+cell and the weight. Border cells are cells behind the copy of the source layer. With `patterns` in memory, an entry of
+the table is read once for several of them.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from snsim.engines.native.im2col import At, each_vector, zero_fill
+from snsim.engines.native.kernel_protocol import Functions
 from snsim.engines.native.layout import POWER, Block, IndexTables, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import WeightUpdate
+from snsim.engines.native.update_rules import GradientSums, UpdateCode, WeightUpdate
 from snsim.network.wiring import BORDER, Table
+
+_TILE = 4  # patterns for which an entry of the table is read once
 
 
 class SparseKernel:
@@ -36,7 +40,7 @@ class SparseKernel:
         tables: IndexTables,
         channels: Sequence[str],
     ):
-        self.source, self.target, self.cells, self.scale = source, target, cells, scale
+        self.name, self.source, self.target, self.cells, self.scale = cells.name, source, target, cells, scale
         padded = block.machine.padded(source.units)
         self.x = block.cells.take_filled(np.append(np.zeros(padded), border_value * scale))
         self.back = {c: block.cells.take(padded + 1) for c in channels}
@@ -46,6 +50,8 @@ class SparseKernel:
         sources = cell[np.where(table.source == BORDER, source.units, table.source)[order]]
         place = np.zeros(int(cells.index.max(initial=0)) + 1, int)
         place[cells.index[cells.index >= 0]] = np.flatnonzero(cells.index >= 0)
+        # Where each weight has one connection, its sum over the patterns has the order of one by one.
+        self.serves_patterns = self.sums_patterns = len(np.unique(table.weight)) == len(table.weight)
         counts = np.bincount(target.cell_of_unit[table.target], minlength=target.units)
         self.starts = tables.take(np.append(0, np.cumsum(counts)))
         self.sources = tables.take(sources)
@@ -54,74 +60,140 @@ class SparseKernel:
     def _index(self, f: Function, array: int, entry: Value) -> Value:
         return f.load_index("%tables", f.op("add", entry, Value(f, str(array), "i64"), "nsw"))
 
-    def _each_target(self, f: Function, body: Callable[[Value, Value, Value], None]) -> None:
-        """Emit a loop of `body(target cell, first connection, one past the last)`."""
+    def _each_target(self, f: Function, patterns: Index, body: Callable[[Value, At, int, Value, Value], None]) -> None:
+        """Emit loops over target cells and tiles of patterns.
+
+        It is `body(target cell, move, patterns of the tile, first connection, one past the last)`; `move` moves an
+        address to the first of these patterns.
+        """
+        pitch, one = self.cells.block.pitch, f.integer(1)
 
         def unit(t: Index, _: list[Value]) -> None:
-            t = t if isinstance(t, Value) else Value(f, str(t), "i64")
-            following = f.op("add", t, Value(f, "1", "i64"), "nsw")
-            body(t, self._index(f, self.starts, t), self._index(f, self.starts, following))
+            t = t if isinstance(t, Value) else f.integer(t)
+            start, stop = self._index(f, self.starts, t), self._index(f, self.starts, f.op("add", t, one, "nsw"))
+            if isinstance(patterns, int):
+                return body(t, lambda place: place, patterns, start, stop)
+            whole = f.op("udiv", patterns, f.integer(_TILE))
+            for size, first, last in (
+                (_TILE, f.integer(0), whole),
+                (1, f.op("mul", whole, f.integer(_TILE)), patterns),
+            ):
+
+                def tile(p: Value, _: list[Value], size: int = size) -> None:
+                    body(t, lambda place: place.by(p, size * pitch), size, start, stop)
+
+                f.while_loop(first, last, tile, [])
 
         f.loop(self.target.units, unit, name="unit")
 
-    def emit_sums(self, f: Function, first: bool) -> None:
+    def emit_forward(self, f: Function, first: bool) -> None:
+        self._fill(f)
+        self._emit_sums(f, first, 1)
+
+    def emit_backward(
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
+    ) -> None:
+        update = sink.begin(f, self.name) if self.name in sink.updated else None
+        self._emit_back(f, channels, errors, update, 1)
+        if errors:
+            self._drain(f, channels, first)
+
+    def emit_group_forward(self, functions: Functions, first: bool) -> None:
+        self._fill(functions.of_pattern())
+        f = functions.of_group()
+        self._emit_sums(f, first, f.argument("patterns", "i64"))
+
+    def emit_group_backward(
+        self, functions: Functions, channels: Sequence[str], errors: bool, first: bool, sink: GradientSums
+    ) -> None:
+        f = functions.of_group()
+        update = sink.begin_patterns(f, self.name) if self.name in sink.updated else None
+        self._emit_back(f, channels, errors, update, f.argument("patterns", "i64"))
+        if errors:
+            self._drain(functions.of_pattern(), channels, first)
+
+    def _fill(self, f: Function) -> None:
+
         def copied(at: At, n: int) -> None:
             value = f.load(at(self.source.x))
             f.store(value if self.scale == 1.0 else value * self.scale, at(self.x))
 
         each_vector(f, self.source.units, copied)
 
-        def unit(t: Value, start: Value, stop: Value) -> None:
-            def connection(k: Value, total: list[Value]) -> list[Value]:
-                x = f.load_scalar(self.x.by(self._index(f, self.sources, k), 1))
+    def _emit_sums(self, f: Function, first: bool, patterns: Index) -> None:
+        pitch = self.cells.block.pitch
+
+        def unit(t: Value, move: At, size: int, start: Value, stop: Value) -> None:
+            def connection(k: Value, totals: list[Value]) -> list[Value]:
+                x = move(self.x.by(self._index(f, self.sources, k), 1))
                 w = f.load_scalar(self.cells.value.by(self._index(f, self.weights, k), 1))
-                return [f.fma(w, x, total[0])]
+                return [f.fma(w, f.load_scalar(x + p * pitch), total) for p, total in enumerate(totals)]
 
-            place = self.target.x.by(t, 1)
-            begin = f.constant(0.0, f.machine.scalar) if first else f.load_scalar(place)
-            f.store(f.while_loop(start, stop, connection, [begin])[0], place)
+            places = [move(self.target.x.by(t, 1)) + p * pitch for p in range(size)]
+            begin = [f.constant(0.0, f.machine.scalar) if first else f.load_scalar(place) for place in places]
+            for place, total in zip(places, f.while_loop(start, stop, connection, begin)):
+                f.store(total, place)
 
-        self._each_target(f, unit)
+        self._each_target(f, patterns, unit)
 
-    def emit_back(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, update: WeightUpdate | None
+    def _emit_back(
+        self, f: Function, channels: Sequence[str], errors: bool, update: WeightUpdate | None, patterns: Index
     ) -> None:
-        for c in channels:
-            if errors:
-                zero_fill(f, self.back[c], self.source.units + f.machine.lanes)
-            if update is not None:
-                zero_fill(f, self.sums[c], len(self.cells.index))
+        """Emit the errors of the source, if it wants `errors`, into `back`, and the update of the weights, if any."""
+        if not errors and update is None:
+            return
+        lanes, pitch = f.machine.lanes, self.cells.block.pitch
+        for c in channels if errors else ():
+            place = self.back[c]
 
-        def unit(t: Value, start: Value, stop: Value) -> None:
-            d = {c: f.load_scalar(self.target.delta[c].by(t, 1)) for c in channels}
+            def cleared(p: Index, _: list[Value], place: Address = place) -> None:
+                zero_fill(f, place.by(p, pitch), self.source.units + lanes)
+
+            f.loop(patterns, cleared, name="pattern")
+        if update is not None:
+            for c in channels:
+
+                def begin(v: Index, _: list[Value], c: str = c) -> None:
+                    so_far = update.sum_so_far and update.sum_so_far(c, self.cells.value.by(v, lanes))
+                    f.store(so_far or f.zero, self.sums[c].by(v, lanes))
+
+                f.loop(self.cells.vectors, begin, name="vector")
+
+        def unit(t: Value, move: At, size: int, start: Value, stop: Value) -> None:
+            d = {
+                c: [f.load_scalar(move(self.target.delta[c].by(t, 1)) + p * pitch) for p in range(size)]
+                for c in channels
+            }
 
             def connection(k: Value, _: list[Value]) -> None:
                 source, weight = self._index(f, self.sources, k), self._index(f, self.weights, k)
-                x, w = f.load_scalar(self.x.by(source, 1)), f.load_scalar(self.cells.value.by(weight, 1))
+                x, w = move(self.x.by(source, 1)), f.load_scalar(self.cells.value.by(weight, 1))
                 for c in channels:
                     squared = POWER[c] == 2
                     if errors:
-                        self._add(f, self.back[c].by(source, 1), d[c], w * w if squared else w)
+                        factor, back = w * w if squared else w, move(self.back[c].by(source, 1))
+                        for p, error in enumerate(d[c]):
+                            f.store(f.fma(error, factor, f.load_scalar(back + p * pitch)), back + p * pitch)
                     if update is not None:
-                        self._add(f, self.sums[c].by(weight, 1), d[c], x * x if squared else x)
+                        place = self.sums[c].by(weight, 1)
+                        total = f.load_scalar(place)
+                        for p, error in enumerate(d[c]):
+                            state = f.load_scalar(x + p * pitch)
+                            total = f.fma(error, state * state if squared else state, total)
+                        f.store(total, place)
 
             f.while_loop(start, stop, connection, [])
 
-        self._each_target(f, unit)
-        if errors:
-            self._drain(f, channels, first)
+        self._each_target(f, patterns, unit)
         if update is not None:
             mask = self.cells.masks(1)[0]
 
             def vector(v: Index, _: list[Value]) -> None:
-                place = self.cells.value.by(v, f.machine.lanes)
-                gathered = {c: update.scaled(c, f.load(self.sums[c].by(v, f.machine.lanes))) for c in channels}
+                place = self.cells.value.by(v, lanes)
+                gathered = {c: update.scaled(c, f.load(self.sums[c].by(v, lanes))) for c in channels}
                 update.emit(place, gathered, mask.truth(f, place), None)
 
             f.loop(self.cells.vectors, vector, name="vector")
-
-    def _add(self, f: Function, place: Address, a: Value, b: Value) -> None:
-        f.store(f.fma(a, b, f.load_scalar(place)), place)
 
     def _drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
         for c in channels:

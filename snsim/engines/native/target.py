@@ -16,17 +16,23 @@ class Machine:
     """The processor: `lanes` numbers of `dtype` in a vector, and its number of vector registers.
 
     With `strict`, the code rounds every operation as IEEE 754 says: no fused multiply-add, no division by an estimated
-    reciprocal. Its results are then the same bits on every processor.
+    reciprocal. Its results are then the same bits on every processor. `avx512`: the processor has these instructions.
     """
 
     dtype: np.dtype
     lanes: int
     registers: int
     strict: bool = False
+    avx512: bool = False
 
     @property
     def scalar(self) -> str:
         return "float" if self.dtype == np.float32 else "double"
+
+    @property
+    def has_avx512(self) -> bool:
+        """Return whether instructions of AVX-512 work on whole vectors."""
+        return self.avx512 and self.lanes * self.dtype.itemsize == 64
 
     @property
     def suffix(self) -> str:

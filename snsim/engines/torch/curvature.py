@@ -112,10 +112,12 @@ class Curvature:
     def _through_connection(self, slot: str, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sum of (scale w)^2 h for each source unit, and of scale^2 h x^2 for each weight (flat)."""
         squared, weight = self._squared[slot], self._module.connection(slot).effective_weight().detach()
-        q, v = (x * x).requires_grad_(), (weight * weight).requires_grad_()
-        with torch.enable_grad():
-            total = torch.func.functional_call(squared, {"weight": v}, (q,))
-        back, for_weights = torch.autograd.grad(total, (q, v), h)
+
+        def sums(q: Tensor, v: Tensor) -> Tensor:
+            total: Tensor = torch.func.functional_call(squared, {"weight": v}, (q,))
+            return total
+
+        back, for_weights = torch.func.vjp(sums, x * x, weight * weight)[1](h)
         return back, for_weights.reshape(-1)
 
     def _to_parameters(self, link: Link, x: Tensor, h: Tensor, g: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -41,6 +41,11 @@ class TorchEngine(WeightAccess):
         self.device = torch.device("cpu")
         self._backward = BackwardPass(plan, cost, self.module)
         self._kinds = curvature_kinds(rule)
+        self.threads: int | None = None  # as many as PyTorch has
+
+    def use_threads(self, threads: int) -> None:
+        """Use this many threads of PyTorch. Its sums may have other last bits for another number of threads."""
+        self.threads = threads
 
     def move_to(self, device: str) -> None:
         """Compute states, gradients and curvature on a device of PyTorch, such as "cuda"; the update stays on the CPU.
@@ -92,7 +97,7 @@ class TorchEngine(WeightAccess):
         )
         env = self._weights.environment(settings)
         kinds = [] if settings.held_curvature is not None else self._kinds
-        with np.errstate(all="ignore"), threads(1 if settings.batch == 1 else None):
+        with np.errstate(all="ignore"), threads(1 if settings.batch == 1 else self.threads):
             for start in range(0, len(x), settings.batch):
                 batch = slice(start, start + settings.batch)
                 of_batch = [{layer: values[batch] for layer, values in drawn.items()} for drawn in (gate, noise)]
@@ -110,7 +115,7 @@ class TorchEngine(WeightAccess):
     def _evaluate(self, inputs: np.ndarray) -> list[np.ndarray]:
         """Return the states of every layer, (patterns, units)."""
         x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype)).to(self.device)
-        with torch.no_grad():
+        with torch.no_grad(), threads(self.threads):
             chunks = [self.module._states(piece) for piece in x.split(TOGETHER)]
         return [torch.cat(layer).cpu().numpy() for layer in zip(*chunks)]
 
@@ -122,13 +127,15 @@ class TorchEngine(WeightAccess):
             raise fail(
                 "the curvature is a mean over patterns, and no pattern was given", hint="pass at least one pattern"
             )
-        return self._weights.shaped(self._backward.mean_curvature(x, d, kind))
+        with threads(self.threads):
+            return self._weights.shaped(self._backward.mean_curvature(x, d, kind))
 
     def gradient(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
         x, d = self._patterns(inputs, targets)
         total = np.zeros_like(self._weights.w)
-        for start in range(0, len(x), TOGETHER):
-            total += self._backward(x[start : start + TOGETHER], d[start : start + TOGETHER], ())[0]
+        with threads(self.threads):
+            for start in range(0, len(x), TOGETHER):
+                total += self._backward(x[start : start + TOGETHER], d[start : start + TOGETHER], ())[0]
         return self._weights.shaped(total)
 
     def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ they have in a `Net` and in a weight file (see `snsim.network.attribute_names`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -446,12 +446,18 @@ class SnModule(nn.Module):
         return self._states_and_sums(x, gates or {}, {}, False)[0]
 
     def _states_and_sums(
-        self, x: Tensor, gates: Mapping[int, Tensor], noises: Mapping[int, Tensor], with_sums: bool = True
+        self,
+        x: Tensor,
+        gates: Mapping[int, Tensor],
+        noises: Mapping[int, Tensor],
+        with_sums: bool = True,
+        shifts: Sequence[Tensor] = (),
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Return the states of every layer, and the sums (with bias and noise) of every layer but the input.
 
         Each connection and each layer is called as a module, so that hooks fire. The sums are detached; without
-        `with_sums` there are none.
+        `with_sums` there are none. `shifts` are added to the states of every layer but the input: the derivatives by
+        them are those by the states, where torch.func has no other way to ask for them.
         """
         states, all_sums = [x], []
         for layer, entering in self._order:
@@ -459,7 +465,8 @@ class SnModule(nn.Module):
             inputs = [getattr(self, name)(*(states[source] for source in sources)) for sources, name in entering]
             sums, noise = sum(inputs[1:], inputs[0]), noises.get(number)
             state = part(sums) if noise is None else part(sums, noise)
-            states.append(state * gates[number] if number in gates else state)
+            state = state * gates[number] if number in gates else state
+            states.append(state + shifts[number - 1] if shifts else state)
             if with_sums:
                 with torch.no_grad():
                     all_sums.append(part.biased(sums, noise))

@@ -29,7 +29,7 @@ _DIGITS = 4  # significant digits of a drawn number: its name in a report is the
 _TRIES = 1_000  # draws without a new cell before the cells count as exhausted
 
 Cell = tuple[Form, ...]  # one value for each variable
-Draw = Callable[[np.random.Generator], Form]
+Draw = Callable[["np.random.Generator"], Form]  # a name in quotes: numpy.random is slow to import
 
 
 @dataclass(frozen=True)

@@ -18,25 +18,17 @@ from snsim.language.procedures import CallError
 from snsim.network.expressions import evaluate
 from snsim.network.net import BORDER, Connection, Net, Nlf, Table
 from snsim.network.operations import NUMPY
-from snsim.registry import Shelf
 from snsim.sn28.net.connections import alloc_net
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import VAL, Netspace
 from snsim.sn28.net.nlf import NonLinearity, Values
 from snsim.sn28.net.nlf_words import FAMILIES, FunctionTriple, default_functions
+from snsim.sn28.runtime.host import declared_nets
 from snsim.sn28.runtime.lisp_definitions import code
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
     from snsim.network.expressions import Expression
-
-
-def declared_nets(interpreter: Interpreter) -> Shelf[Net]:
-    """Return an empty shelf: the value of `interpreter.part(declared_nets)` for a program that declares no net.
-
-    `interpreter.keep(declared_nets, shelf)` sets the nets that a program declared.
-    """
-    return Shelf("net")
 
 
 class ExpressionNonLinearity(NonLinearity):

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+
+from snsim.registry import Shelf
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
+    from snsim.network.net import Net
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,22 @@ def host_of(interpreter: Interpreter) -> Host:
     return Host()
 
 
+def declared_nets(interpreter: Interpreter) -> Shelf[Net]:
+    """Return an empty shelf: the value of `interpreter.part(declared_nets)` for a program that declares no net.
+
+    `interpreter.keep(declared_nets, shelf)` sets the nets that a program declared.
+    """
+    return Shelf("net")
+
+
 @contextmanager
 def scratch() -> Iterator[Host]:
     """Provide a host for a program that is only analysed: the files it writes are deleted at the end."""
+
+    def make_folder() -> Path:
+        from tempfile import TemporaryDirectory  # few texts write files
+
+        return Path(stack.enter_context(TemporaryDirectory(prefix="snsim-")))
+
     with ExitStack() as stack:
-        yield Host(output=lambda: Path(stack.enter_context(TemporaryDirectory(prefix="snsim-"))))
+        yield Host(output=make_folder)

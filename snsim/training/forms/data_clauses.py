@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from snsim.data.readers import READERS
 from snsim.language.forms import Node
 from snsim.network.clauses import (
     Faults,
@@ -43,15 +42,8 @@ def read_data(node: Node, sets: Shelf[Any], net: Net | None, faults: Faults) -> 
             return _read_examples(literal, net, faults)
         elif literal.head == "patterns" and not any(item.head for item in literal.items[1:]):
             return _read_patterns(literal, faults)
-        elif literal.head in READERS:
-            own_data = read_reader(literal, READERS.get(literal.head), faults)
-            return None if own_data is None else DataChoice(own_data=own_data, span=node.span)
         else:
-            faults.add(
-                f"data are names, (examples M M) or the form of a reader, not {describe(literal)}",
-                literal.span,
-                f"readers: examples, {', '.join(READERS.names())}",
-            )
+            return _read_own_data(literal, node, faults)
         return None
     before, names = len(faults.found), dict[str, None]()
     for item in args:
@@ -64,6 +56,21 @@ def read_data(node: Node, sets: Shelf[Any], net: Net | None, faults: Faults) -> 
         if name not in sets:
             faults.add(f'unknown {sets.kind} "{name}"', item.span, partial(sets.suggest, name))
     return DataChoice(names=tuple(names), span=node.span) if len(faults.found) == before else None
+
+
+def _read_own_data(literal: Node, node: Node, faults: Faults) -> DataChoice | None:
+    """Read the form of a reader in the clause `node`."""
+    from snsim.data.readers import READERS  # slow to import, and most descriptions name a data set
+
+    if literal.head in READERS:
+        own_data = read_reader(literal, READERS.get(literal.head), faults)
+        return None if own_data is None else DataChoice(own_data=own_data, span=node.span)
+    faults.add(
+        f"data are names, (examples M M) or the form of a reader, not {describe(literal)}",
+        literal.span,
+        f"readers: examples, {', '.join(READERS.names())}",
+    )
+    return None
 
 
 def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snsim.data.reader_options import (
     COMMON_OPTIONS,
@@ -18,7 +18,6 @@ from snsim.data.reader_options import (
     ReaderOptions,
     field_name,
 )
-from snsim.data.reader_shelf import DataReader
 from snsim.errors import Span
 from snsim.language.forms import Node
 from snsim.network.clauses import (
@@ -31,6 +30,9 @@ from snsim.network.clauses import (
     read_whole_number,
 )
 from snsim.registry import Shelf, suggest
+
+if TYPE_CHECKING:
+    from snsim.data.reader_shelf import DataReader
 
 _MOST_SIDE = 10_000  # rows or columns of a scaled picture
 _MOST_FOLDS = 10_000

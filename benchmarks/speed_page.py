@@ -1,0 +1,186 @@
+"""Write the page docs/results/speed.md from the rows of all benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rows import goal_text, is_met, ratio_text, time_text
+
+TITLES = {
+    "per_example": "One example at a time",
+    "per_example, 2 threads": "One example at a time, PyTorch with two threads",
+    "batch": "Batches of 64",
+    "batch, 2 threads": "Batches of 64, two threads",
+    "seeds": "Many seeds",
+    "start": "Start, and whole runs",
+    "scaling": "Time against size",
+    "page": "In a page",
+    "sn28": "Programs of SN-2.8",
+}
+EXPLAINED = {
+    "per_example": "Microseconds for each presentation: forward pass, backward pass, update of all weights.",
+    "per_example, 2 threads": "The same by the clock. snsim learns one example at a time on one core, and the limit is "
+    "that of one core.",
+    "batch": "Microseconds for each pattern, in float32 if not stated otherwise.",
+    "batch, 2 threads": "The same by the clock. The limit is that of both threads.",
+    "seeds": "Several seeds of one training, each learning one example at a time: the native engine on one core, one "
+    "seed after the other, beside the torch engine with all seeds at once (`--together`).",
+    "start": "CPU time of commands. The limit is Python with NumPy; for the net of 1989 it is learning alone.",
+    "scaling": "Microseconds for each presentation, from 10^3 to 10^7 connections. Windows with weights of their own "
+    "and listed connections have no layer in PyTorch.",
+    "page": "Microseconds for each presentation in WebAssembly. The limit is that of the JavaScript engine.",
+    "sn28": "Microseconds for each presentation of the net of 1989 by programs of 1991. The original's times were "
+    "recorded on one core of a Xeon of 2.5 GHz.",
+}
+HEAD = ("net or command", "what", "time", "fastest rival", "its time", "faster", "limit", "time / limit", "goal")
+
+
+def page(data: Mapping[str, Any]) -> str:
+    """Return the page: question, answer, a table for each benchmark, how sure, command."""
+    benchmarks = data["benchmarks"]
+    parts = [
+        "# Speed\n",
+        "How fast does snsim learn, beside PyTorch and beside what the processor allows?\n",
+        answer(benchmarks) + "\n",
+        f"Measured on one or two cores of: {data['processor']}."
+        + (" This was a short run (`--quick`): its figures are rough." if data.get("quick") else "")
+        + "\n",
+    ]
+    for made in benchmarks:
+        parts += [f"## {TITLES[made['name']]}\n", EXPLAINED[made["name"]] + "\n", table(made["rows"])]
+        parts += [f"- {line}" for line in notes(made["rows"])]
+        parts += ["" if parts[-1].startswith("- ") else None, f"    {made['command']}\n"]
+    parts += ["## Goals that are missed\n", missed(benchmarks), HOW_SURE]
+    return "\n".join(part for part in parts if part is not None)
+
+
+HOW_SURE = """## How sure
+
+All contenders of a table run in turn in one process, many rounds of all of them, and the least time of each counts. So
+a ratio holds on a busy machine too; a time is that of this processor. One thread is measured by CPU time, two by the
+clock. Times of learning differ by some 3 % from run to run, those of commands by 5 %. Before anything is timed, the
+contenders must compute the same weights: within 1e-4 after ten presentations, within 2e-4 after two batches.
+
+The limit of a net is the greater of two times. One is that of its multiply-adds, at the rate that this processor
+reaches with numbers in registers alone. 2 FLOP for each connection forward, 2 for the gradient, 2 for the error of its
+source unless that is the input, 2 for the update of each weight; `lm` does the backward part twice. The other is that
+of reading all weights once forward, and reading and writing them once backward. Both are measured in the same rounds.
+
+PyTorch is the same net by hand (`benchmarks/by_hand.py`), eager and with `torch.compile`, with `torch.optim.SGD`.
+A row is to be 1.1 times faster than PyTorch, and 1.5 times wherever that is at most 0.85 of the limit. Other goals are
+those that were set for the row.
+
+## Command
+
+    make bench
+
+It measures all of this in about a quarter of an hour, and writes this page from `docs/results/data/benchmarks.json`.
+`make bench BENCH_ARGS=--quick` is a run of some minutes.
+"""
+
+
+def answer(benchmarks: Iterable[Mapping[str, Any]]) -> str:
+    """Return the answer in a sentence or two."""
+    by_name = {made["name"]: [r for r in made["rows"] if "failed" not in r] for made in benchmarks}
+    sentences = []
+    alone = torch_ratios(by_name.get("per_example", []))
+    if alone:
+        sentences.append(
+            f"One example at a time, snsim learns {ratio_text(min(alone))} to {ratio_text(max(alone))} times as fast "
+            "as PyTorch on one core."
+        )
+    in_batches = [r for r in by_name.get("batch", []) if "float64" not in r["what"]]
+    for what, verb in (("learn", "learns"), ("evaluate", "evaluates")):
+        ratios = torch_ratios([r for r in in_batches if r["what"].startswith(what)])
+        if ratios:
+            sentences.append(
+                f"In batches of 64, it {verb} {ratio_text(min(ratios))} to {ratio_text(max(ratios))} times as fast."
+            )
+    judged = [r for rows in by_name.values() for r in rows if r["goal"] and is_met(r) is not None]
+    met = sum(is_met(r) is True for r in judged)
+    sentences.append(f"{met} of {len(judged)} rows with a goal reach it.")
+    return " ".join(sentences)
+
+
+def torch_ratios(rows: Iterable[Mapping[str, Any]]) -> list[float]:
+    """Return, for each row with PyTorch among its rivals, the time of the fastest PyTorch divided by that of snsim."""
+    ratios = []
+    for made in rows:
+        times = [time for rival, time in made["rivals"].items() if rival.startswith("PyTorch")]
+        if times:
+            ratios.append(min(times) / made["time"])
+    return ratios
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as a table of Markdown, with a column of notes where rows have different ones."""
+    measured = [made for made in rows if "failed" not in made]
+    ends = [(made["note"] or "-",) if has_column_of_notes(rows) else () for made in measured]
+    lines = [(*HEAD, *(("note",) if has_column_of_notes(rows) else ()))]
+    lines.append((":--", ":--", "--:", ":--", "--:", "--:", "--:", "--:", ":--", ":--")[: len(lines[0])])
+    lines += [(*line_of(made), *end) for made, end in zip(measured, ends)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def has_column_of_notes(rows: Sequence[Mapping[str, Any]]) -> bool:
+    return len({made["note"] for made in rows if "failed" not in made} - {""}) > 1
+
+
+def line_of(made: Mapping[str, Any]) -> tuple[str, ...]:
+    unit, rival = made["unit"], made["rival"]
+    return (
+        made["name"],
+        made["what"],
+        time_text(made["time"], unit),
+        "-" if rival is None else rival,
+        "-" if rival is None else time_text(made["rivals"][rival], unit),
+        ratio_text(made["faster"]),
+        "-" if made["limit"] is None else time_text(made["limit"], unit),
+        ratio_text(made["over_limit"]),
+        goal_text(dict(made)),
+    )
+
+
+def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what the table does not show: other rivals, rivals that could not run, rows that failed, and notes."""
+    lines: list[str] = []
+    groups: dict[str, list[str]] = {}
+    for made in rows:
+        name = f"{made['name']}, {made['what']}"
+        if "failed" in made:
+            lines.append(f"{name}: not measured: {made['failed']}")
+            continue
+        others = [
+            f"{rival} {time_text(time, made['unit'])}"
+            for rival, time in made["rivals"].items()
+            if rival != made["rival"]
+        ]
+        if others:
+            lines.append(f"{name}: also {', '.join(others)}")
+        for rival, why in made["absent"].items():
+            groups.setdefault(f"{rival} could not run: {why}", []).append(name)
+        if made["note"] and not has_column_of_notes(rows):
+            groups.setdefault(made["note"], []).append(name)
+    for sentence, names in groups.items():
+        which = "all rows" if len(names) == len(rows) and len(rows) > 1 else "; ".join(names)
+        lines.append(f"{which}: {sentence}")
+    return lines
+
+
+def missed(benchmarks: Iterable[Mapping[str, Any]]) -> str:
+    """Return the list of the rows that miss a goal, with the figures, or a sentence that there is none."""
+    lines = []
+    for made in benchmarks:
+        for line in made["rows"]:
+            if "failed" not in line and line["goal"] and is_met(line) is False:
+                figures = [f"{time_text(line['time'], line['unit'])}"]
+                figures += [f"{ratio_text(line['over_limit'])} times the limit"] if line["over_limit"] else []
+                figures += [f"{ratio_text(line['faster'])} times as fast as the rival"] if line["faster"] else []
+                lines.append(f"- {line['name']}, {line['what']}: {', '.join(figures)}. Goal: {goal_text(dict(line))}.")
+                lines += [f"  - tried: {sentence}" for sentence in TRIED.get((line["name"], line["what"]), ())]
+    return ("\n".join(lines) if lines else "There is none.") + "\n"
+
+
+# What was tried for a row that misses its goal, by name and what.
+TRIED: Mapping[tuple[str, str], Sequence[str]] = {}

@@ -1,0 +1,145 @@
+"""Threads for evaluation and large batches: each computes parts of the work on a copy of the engine's block.
+
+The parts follow from the net and the number of patterns alone, and their results are added in the order of the parts.
+So the number of threads changes the time and no bit of the result.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from snsim.engines.native.jit import ProcessHost
+from snsim.engines.native.layout import aligned_block
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+EVALUATED = 1 << 25  # connections times patterns that are worth a thread: about 0.5 ms
+_SUMMED = 1 << 24  # of a part of a batch: about 1 ms
+_USES = 512  # of each weight in a part of a batch, beside which adding its sums takes little time
+_MOST_PARTS = 64  # of a batch
+_COPIES = 1 << 26  # bytes that all copies of a block may take, if the block is not larger
+
+
+def parts_of_batch(patterns: int, connections: int, weights: int, group: int) -> list[slice]:
+    """Return the parts into which a batch is divided, a power of 2 of them: [all of it] for a small batch.
+
+    Each part but the last has a whole number of groups of `group` patterns.
+    """
+    least = max(-(-_SUMMED // max(1, connections)), -(-_USES * weights // max(1, connections)), group)
+    most = min(patterns // least, _MOST_PARTS)
+    return equal_slices(patterns, 1 << max(0, most.bit_length() - 1), group)
+
+
+def equal_slices(patterns: int, count: int, group: int) -> list[slice]:
+    """Return up to `count` slices of patterns, each but the last of the same whole number of groups."""
+    size = -(-patterns // (count * group)) * group
+    return [slice(start, min(start + size, patterns)) for start in range(0, patterns, max(1, size))]
+
+
+class Turns:
+    """Lets threads act in the order of their parts."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._next = 0
+        self._has_failed = False
+
+    def take(self, part: int, act: Callable[[], None]) -> None:
+        """Call `act` once all parts before this one have had their turn. RuntimeError if one of them failed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._next == part or self._has_failed)
+            if self._has_failed:
+                raise RuntimeError("another part of this work failed")
+            act()
+            self._next += 1
+            self._changed.notify_all()
+
+    def fail(self) -> None:
+        """Note that a part will never have its turn."""
+        with self._changed:
+            self._has_failed = True
+            self._changed.notify_all()
+
+
+class Crew:
+    """The threads of one engine. `threads` may be changed at any time.
+
+    `values` are the ranges of the block with the weights, which every copy of the block must have.
+    """
+
+    def __init__(self, host: ProcessHost, values: Sequence[slice], threads: int):
+        self.threads = threads
+        self._host, self._values = host, values
+        self._blocks: list[np.ndarray] = []
+        self._pool: ThreadPoolExecutor | None = None
+        self._size = 0
+
+    def run(
+        self,
+        code: Any,
+        name: str,
+        calls: Sequence[Sequence[Any]],
+        then: Callable[[int, np.ndarray], None] | None = None,
+    ) -> None:
+        """Call a compiled function with the arguments of each call, on as many threads as there are.
+
+        `then(k, block)` is called after call k, in the order of the calls, with the block on which it ran.
+        """
+        from concurrent.futures import wait  # few trainings need it, and it takes milliseconds
+
+        blocks = [self._host.state, *self._copies(min(self.threads, len(calls)) - 1)]
+        numbers, lock, turns = iter(range(len(calls))), threading.Lock(), Turns()
+
+        def take_number() -> int | None:
+            with lock:
+                return next(numbers, None)
+
+        def work(block: np.ndarray) -> None:
+            try:
+                while (k := take_number()) is not None:
+                    self._host.run_on(block, code, name, *calls[k])
+                    if then is not None:
+                        turns.take(k, partial(then, k, block))
+            except BaseException:
+                turns.fail()
+                raise
+
+        others = [self._workers(len(blocks) - 1).submit(work, block) for block in blocks[1:]]
+        try:
+            work(blocks[0])
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
+
+    def forget_copies(self) -> None:
+        """Drop the copies, which hold unfinished sums after a failure."""
+        self._blocks.clear()
+
+    def _workers(self, count: int) -> ThreadPoolExecutor:
+        from concurrent.futures import ThreadPoolExecutor
+
+        if self._pool is None or count > self._size:
+            self._pool, self._size = ThreadPoolExecutor(count, "snsim"), count
+        return self._pool
+
+    def _copies(self, count: int) -> list[np.ndarray]:
+        """Return up to `count` copies of the block with the weights of now, as many as memory allows."""
+        state = self._host.state
+        count = max(0, min(count, max(_COPIES, state.nbytes) // max(1, state.nbytes)))
+        if any(len(block) != len(state) for block in self._blocks):  # it has grown
+            self._blocks.clear()
+        for block in self._blocks[:count]:
+            for values in self._values:
+                block[values] = state[values]
+        while len(self._blocks) < count:
+            block = aligned_block(len(state), state.dtype)
+            block[:] = state
+            self._blocks.append(block)
+        return self._blocks[:count]
