@@ -6,6 +6,7 @@
 # make docs   the documentation, build/docs/index.html; a warning is an error, and no network is used
 # make bench  all benchmarks, a quarter of an hour on a quiet machine, into docs/results/speed.md; a short run:
 #             make bench BENCH_ARGS=--quick
+# make results  write the figures of README and of docs/results from the data files of docs/results/data
 # make house  draw which room imports which, into docs/house.svg
 #
 # Set-up is done again only when pyproject.toml or constraints.txt has changed. Data are looked for in the folder
@@ -23,7 +24,7 @@ BENCH_ARGS ?=
 # Where no compiled modules are kept, each of the many commands that tests start compiles snsim anew: twice the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-all fuzz lint docs bench house clean
+.PHONY: run test test-all fuzz lint docs bench results house clean
 
 run: $(READY)
 	@$(BIN)/snsim run nets/lecun89.sn
@@ -49,6 +50,9 @@ docs: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python benchmarks/speed.py $(BENCH_ARGS)
+
+results: $(READY)
+	@$(BIN)/python docs/render_results.py
 
 house: $(READY)
 	@$(BIN)/python docs/draw_house.py

@@ -97,7 +97,7 @@ from snsim.errors import Source
 from snsim.language.limits import Limits
 from snsim.program import make_interpreter, new_shelves
 from snsim.sn28.net.numpy_sums import sum_loops
-from snsim.sn28.runtime.host import scratch
+from snsim.runtime.host import scratch
 name, text = sys.argv[1], sys.stdin.read()
 sum_loops()
 port = io.StringIO()

@@ -15,7 +15,9 @@ training/   learning: initial.py, criteria.py, forms/prelude.sn (costs, update r
 data/       catalog.py (data sets), readers/ (a user's own files)
 engines/    the ways to compute a net: native/, reference/, torch/
 language/   SN's Lisp; builtins/ has its functions
+runtime/    files, random numbers and settings of a program, for the words of SN-2.8 and of Lush
 sn28/       the words of SN-2.8, by subject
+lush/       the words of Lush: idx objects, the modules of gblearn2
 plots/      one file for each picture; registry.py lists them
 cli/        one file for each command; main.py lists them
 """

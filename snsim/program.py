@@ -23,17 +23,17 @@ from snsim.language.includes import include
 from snsim.language.interpreter import Word
 from snsim.language.limits import Limits
 from snsim.language.procedures import Procedure, function
-from snsim.language.source_files import FileAccess, read_source
+from snsim.language.source_files import FileAccess, is_lush, read_source
 from snsim.network import net_form
 from snsim.network.net import Net
 from snsim.network.net_form import NetShelves
 from snsim.network.nlfs import NlfDefinition
 from snsim.registry import Shelf, listed, split_cell, suggest
-from snsim.sn28.runtime.host import Host as Host
-from snsim.sn28.runtime.host import declared_nets, host_of
-from snsim.sn28.runtime.host import scratch as scratch
-from snsim.sn28.runtime.random_numbers import RandomGenerator
-from snsim.sn28.runtime.unsupported import UNSUPPORTED
+from snsim.runtime.host import Host as Host
+from snsim.runtime.host import declared_nets, host_of
+from snsim.runtime.host import scratch as scratch
+from snsim.runtime.random_numbers import RandomGenerator
+from snsim.runtime.unsupported import UNSUPPORTED
 from snsim.training.forms import words as train_words
 from snsim.training.forms.costs import CostDefinition
 from snsim.training.forms.update_rules import UpdateDefinition
@@ -192,6 +192,10 @@ def read_program(
     files = None if texts is None else FileAccess.beside(source, texts)
     with scratch() if around is None else nullcontext(around) as place:
         interpreter = make_interpreter(own, place, port, limits, presets, files)
+        if is_lush(source):
+            from snsim.lush.dialect import begin  # slow to import, as it has the words of Lush
+
+            begin(interpreter)
         before = set(interpreter.set_names())
         try:
             with _show_windows(interpreter) if place.windows else nullcontext():
@@ -290,10 +294,16 @@ def lisp_functions() -> Shelf[Procedure]:
 
 
 def _add_words_of_sn28(functions: Shelf[Procedure]) -> None:
+    from snsim.lush.dialect import switching
+    from snsim.sn28 import libload
     from snsim.sn28.all_words import SN28
 
     for entry in SN28:
-        functions.add(entry.name, entry.value, entry.doc)
+        if entry.name != "libload":
+            functions.add(entry.name, entry.value, entry.doc)
+    load_library = switching(libload.libload, libload.is_library)
+    load_library.__doc__ = f"{libload.libload.__doc__}; that of a library of Lush changes the program to Lush"
+    function("libload", interpreter=True, shelf=functions)(load_library)
 
 
 def _with_words(network: NetShelves, learning: TrainShelves) -> Shelves:

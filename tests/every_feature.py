@@ -22,6 +22,11 @@ _NETS = """
   (layer input (2 8 8)) (layer h1 (5 6 6)) (layer h2 (3 3 3)) (layer output 4 (bias unit))
   (connect input h1 (mask 3 3)) (connect h1 h2 (mask 2 2) (step 2)) (connect h2 output (full)))
 (net dense (layer input (8 8)) (layer h1 11) (layer output 4) (connect input h1 (full)) (connect h1 output (full)))
+(net shared (default (nlf sn-tanh) (bias map))
+  (layer input (2 8 8)) (layer (h1 t1) (5 6 6)) (layer (h2 t2) (5 3 3)) (layer output 4 (bias unit))
+  (connect input h1 (mask 3 3)) (connect input t1 (weights-of input h1))
+  (connect h1 h2 (max-mask 2 2) (step 2)) (connect t1 t2 (average-mask 2 2) (step 2))
+  (connect h2 output (full)) (connect t2 output (weights-of h2 output)))
 (net softmax (like dense) (layer output (nlf linear)))
 """
 _OWN = "(define-update counted () (seen) (setq seen (+ seen 1)) (setq w (- w (/ (* rate g) n))))"
@@ -53,6 +58,11 @@ _TRAININGS = {
         "(stage (passes 1) (update sgd (alpha 0.5)) (epsilon 0.02))"
         "(stage (passes 2) (update lm (mu 0.1)) (epsilon (linear 0.01 0.001)) (order shuffled))"
         "(stage (passes 1) (update sgd (alpha 0)) (epsilon 0.01) (theta 0.1))",
+    ),
+    "shared": (
+        "shared",
+        "(epsi-sqrt 0.02) (stage (passes 1) (update lm)) (stage (passes 1) (update sgd (alpha 0.5)) (batch 7 mean))"
+        "(stage (prune 0.1 connections) (passes 1) (batch 1))",
     ),
     "pruning": (
         "dense",

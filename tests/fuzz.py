@@ -29,9 +29,9 @@ from tiny_run import make_runs
 
 from snsim.language.procedures import Primitive
 from snsim.program import lisp_functions
+from snsim.runtime.settings import FUNCTIONS, UNSET
+from snsim.runtime.settings import NUMBERS as NUMBERS_OF_THE_LIBRARY
 from snsim.sn28.net.kernels import KERNELS as KERNEL_TABLE
-from snsim.sn28.runtime.settings import FUNCTIONS, UNSET
-from snsim.sn28.runtime.settings import NUMBERS as NUMBERS_OF_THE_LIBRARY
 
 ROOT = Path(__file__).resolve().parents[1]
 MAX = 60_000  # bytes of a text that is mutated

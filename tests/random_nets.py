@@ -45,6 +45,9 @@ def random_text(seed: int) -> str:
     layers.append(_layer(draw, f"l{len(shapes)}", (outputs,)))
     connections.append(f"(connect l{len(shapes) - 1} l{len(shapes)} {_last(draw, _units(shapes[-1]), outputs)})")
     connections = _with_weight_norm(random.Random(-seed - 1), connections)
+    connections = _with_distance(random.Random(-seed - 4), connections)
+    _add_twin(random.Random(-seed - 2), layers, connections)
+    _add_pooling(random.Random(-seed - 3), shapes, layers, connections)
     first = f"(layer l0 {_text(shapes[0])})"
     return "\n".join([*tables, "(net random", f"  {first}", *(f"  {c}" for c in [*layers, *connections])]) + ")"
 
@@ -56,6 +59,51 @@ def _with_weight_norm(draw: random.Random, connections: list[str]) -> list[str]:
         f"{clause[:-1]} (weight-norm))" if draw.random() < 0.2 and not any(word in clause for word in lacks) else clause
         for clause in connections
     ]
+
+
+def _with_distance(draw: random.Random, connections: list[str]) -> list[str]:
+    """The clauses, some of those that can have it with distance."""
+    lacks = ("(scale", "(weight-norm")
+    return [
+        f"{clause[:-1]} (distance))"
+        if draw.random() < 0.15
+        and any(word in clause for word in ("(full)", "(mask"))
+        and not any(word in clause for word in lacks)
+        else clause
+        for clause in connections
+    ]
+
+
+def _add_twin(draw: random.Random, layers: list[str], connections: list[str]) -> None:
+    """To some nets a layer that is fed through the weights of another layer, perhaps into the weights of another."""
+    if draw.random() > 0.4:
+        return
+    source, target = draw.choice(connections).split()[1:3]
+    last = f"l{len(layers)}"
+    like = next(layer for layer in layers if layer.split()[1] == target)
+    layers.insert(-1, like.replace(f"(layer {target} ", "(layer twin ").replace("(bias map)", "(bias none)"))
+    connections.append(f"(connect {source} twin (weights-of {source} {target}))")
+    joined = any(connection.split()[1:3] == [target, last] for connection in connections)
+    scheme = f"(weights-of {target} {last})" if joined and draw.random() < 0.6 else "(full)"
+    connections.append(f"(connect twin {last} {scheme})")
+
+
+def _add_pooling(draw: random.Random, shapes: list[tuple[int, ...]], layers: list[str], connections: list[str]) -> None:
+    """To some nets a layer of the largest or the mean states of windows, which feeds the output."""
+    # Units with equal sums but for rounding would have different winners in different engines.
+    alike = {c.split()[2] for c in connections if "equal-mask" in c or "(fixed" in c}
+    fitting = [k for k, shape in enumerate(shapes) if len(shape) > 1 and f"l{k}" not in alike]
+    if not fitting or draw.random() > 0.5:
+        return
+    number = draw.choice(fitting)
+    *maps, rows, columns = shapes[number]
+    window, step = [draw.randint(1, min(5, n)) for n in (rows, columns)], [draw.randint(1, 3) for _ in range(2)]
+    shape = (*maps, *((n - w) // s + 1 for n, w, s in zip((rows, columns), window, step)))
+    layers.insert(-1, _layer(draw, "pooled", shape))
+    word = draw.choice(("max-mask", "max-mask", "average-mask"))
+    windows = f"({word} {window[0]} {window[1]}) (step {step[0]} {step[1]})"
+    connections.append(f"(connect l{number} pooled {windows})")
+    connections.append(f"(connect pooled {layers[-1].split()[1]} (full))")
 
 
 def _input_shape(draw: random.Random) -> tuple[int, ...]:

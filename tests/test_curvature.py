@@ -447,7 +447,10 @@ def test_a_batch_steps_by_its_gradient_over_its_curvature(engine: str, rule: str
 
 HERE = Path(__file__).parent
 FILES = [
-    *(HERE / "nets" / f"{name}.sn" for name in ("joined", "windows", "nonlinear", "weight-norm")),
+    *(
+        HERE / "nets" / f"{name}.sn"
+        for name in ("joined", "windows", "nonlinear", "weight-norm", "weights-of", "pooling", "distance")
+    ),
     HERE.parent / "nets" / "lecun89.sn",
 ]
 

@@ -118,6 +118,8 @@ class Literal:
         }
         self.parts = {}
         for link in (link for stage in made.stages for link in stage.links if link.gain is not None):
+            if link.connection.weights_of is not None:
+                continue
             self.parts[link] = {name: torch.from_numpy(values[name].ravel()) for name in (link.slot, link.gain)}
             self.values[link.slot] = transform_oracles.normed(link, **self._named(link)).numpy()
 
@@ -129,7 +131,8 @@ class Literal:
             for link in stage.links:
                 for source, target, weight in zip(link.table.source, link.table.target, link.table.weight):
                     state = link.border_value if source == BORDER else states[link.source][source]
-                    a[target] += link.scale * self.values[link.slot][weight] * state
+                    w = self.values[link.slot][weight]
+                    a[target] += (w - state) ** 2 if link.distance else link.scale * w * state
             for transfer in stage.transfers:
                 a += transform_oracles.of_pattern(transfer, states)
             if stage.bias is not None:
@@ -155,6 +158,14 @@ class Literal:
                 for source, target, weight in zip(link.table.source, link.table.target, link.table.weight):
                     w = link.scale * self.values[link.slot][weight]
                     state = link.border_value if source == BORDER else states[link.source][source]
+                    if link.distance:
+                        apart, bend = self.values[link.slot][weight] - state, 2 * g_unit[target] if full else 0
+                        g[link.slot][weight] += 2 * apart * g_unit[target]
+                        h[link.slot][weight] += 4 * apart**2 * h_unit[target] + bend
+                        if source != BORDER:
+                            y[link.source][source] -= 2 * apart * g_unit[target]
+                            s[link.source][source] += 4 * apart**2 * h_unit[target] + bend
+                        continue
                     g[link.slot][weight] += link.scale * g_unit[target] * state
                     h[link.slot][weight] += link.scale**2 * h_unit[target] * state**2
                     if source != BORDER:
@@ -213,6 +224,11 @@ def plain_outputs(made: Plan, values: dict[str, torch.Tensor], x: torch.Tensor) 
                 (source, torch.from_numpy(np.array(link.table.target))), w, accumulate=True
             )
             border = torch.full((len(x), 1), link.border_value, dtype=x.dtype)
+            if link.distance:
+                target = torch.from_numpy(np.array(link.table.target))
+                squares = (w - torch.cat([states[link.source], border], 1)[:, source]) ** 2
+                a = a.index_add(1, target, squares)
+                continue
             a = a + link.scale * (torch.cat([states[link.source], border], 1) @ matrix)
         for transfer in stage.transfers:
             a = a + transform_oracles.results(transfer, *(states[k] for k in transfer.sources))

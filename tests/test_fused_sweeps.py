@@ -13,10 +13,10 @@ from snsim.errors import SnError, Source
 from snsim.language.forms import symbol
 from snsim.language.printer import show
 from snsim.program import Host, make_interpreter, new_shelves
+from snsim.runtime.random_numbers import RandomGenerator
 from snsim.sn28.learning import fused_sweeps
 from snsim.sn28.learning.fused_sweeps import FusedSweeps
 from snsim.sn28.net.netspace import Netspace
-from snsim.sn28.runtime.random_numbers import RandomGenerator
 
 pytest.importorskip("llvmlite")
 

@@ -229,7 +229,7 @@ def test_a_scheme_is_added_in_one_place(tmp_path: Path) -> None:
         assert "4 of 8 pairs of maps are connected" in drawn
         assert [line.split()[1:] for line in drawn.strip().split("\n")[-4:]] == [["x", "-"], ["-", "x"]] * 2
         assert proposed("(net n (connect a b (com") == ["comb"] and heads()["comb"] == "scheme"
-        assert "(comb K)" in hover(file.read_text(), "comb") and "(comb|" in str(grammar())
+        assert "(comb K)" in hover(file.read_text(), "comb") and "comb|" in str(grammar())
         file.write_text(MAPS.replace("CONNECT", "(comb 2) (fixed 1)"))
         assert '(comb ...) has no option "fixed"' in snsim("check", file)[2]
     is_unknown("scheme", "comb")

@@ -14,7 +14,7 @@ from snsim.errors import SnError, Source, Span
 from snsim.language.equality import equal
 from snsim.language.forms import NIL, Pair, make_list, symbol
 from snsim.language.limits import Limits
-from snsim.language.literals import read_number, read_scope, read_string, read_symbol
+from snsim.language.literals import read_code, read_number, read_scope, read_string, read_symbol
 from snsim.language.printer import number_text, show
 from snsim.language.reader import FormReader, read_forms, read_tokens
 from snsim.language.source_files import read_source
@@ -100,7 +100,10 @@ def test_what_is_read(text, expected):
         ("[i 1.5]", 1, 1, "1.5 is not a whole number"),
         ("{a", 1, 1, "no matching }"),
         ("^Pf", 1, 1, "CIRCUMFLEX ACCENT"),
-        ("#{ c #}", 1, 1, "NUMBER SIGN"),
+        ("#{ c", 1, 1, "NUMBER SIGN"),
+        ("(f #{ c #})", 1, 4, "C code has no meaning in a program of SN"),
+        (":(a) :b", 1, 4, "the name of a slot must follow"),
+        ("(b :(a))", 1, 7, "the name of a slot must follow"),
         (": a", 1, 1, "COLON"),
         ("(a\N{ZERO WIDTH SPACE}b)", 1, 2, "contains an invisible character: ZERO WIDTH SPACE"),
         ("\x1a", 1, 1, "control character 26"),
@@ -256,17 +259,19 @@ def test_any_text_gives_forms_or_a_fault_with_its_place(text):
 
 # ---- The same by Lark's own lexer and a reader of a few lines, which takes one token after the other ----------------
 
-ATOMS = {"NUMBER": read_number, "STRING": read_string, "SCOPE": read_scope, "SYMBOL": read_symbol}
+ATOMS = {"NUMBER": read_number, "STRING": read_string, "SCOPE": read_scope, "SYMBOL": read_symbol, "CODE": read_code}
 SIGNS = {"QUOTE": "quote", "BACKQUOTE": "backquote", "COMMA": "unquote", "SPLICE": "unquote-splice", "TILDE": "null"}
 BLANKS = st.sampled_from([" ", "\n", "\t ", " ; a comment (\n", "\n#? help\n", " #! shell !# "])
 NUMBERS = st.sampled_from(["1", "-2.5", "+.5", "1e3", "0x1A", "1e999", "-0", "007."])
-SINGLE = NUMBERS | st.sampled_from(["a", "A_b", "x|Y z|", ":o:s", '"s\\n"', "()", "1+", "[f 1 2]", "[i@ 3]"])
+SINGLE = NUMBERS | st.sampled_from(
+    ["a", "A_b", "x|Y z|", ":o:s", "#{ int x[3]; # } #}", '"s\\n"', "()", "1+", "[f 1 2]", "[i@ 3]"]
+)
 
 
 @st.composite
 def texts(draw, depth=0):
     """One form without a fault, with blanks and comments in it."""
-    kind = draw(st.sampled_from(["single", "list", "list", "matrix", "array", "dot", "sign"]))
+    kind = draw(st.sampled_from(["single", "list", "list", "scope", "matrix", "array", "dot", "sign"]))
     if kind == "single" or depth == 4:
         return draw(SINGLE)
     if kind == "matrix":
@@ -280,6 +285,8 @@ def texts(draw, depth=0):
     if kind == "array":
         before, after = draw(st.sampled_from([("[a ", "]"), ("#[", "#]")]))
         return before + "".join(part for part in parts if not part.startswith("[")) + "x " + after
+    if kind == "scope":
+        return f":({''.join(parts)}):s:t"
     end = f". {draw(texts(depth + 1))}" if kind == "dot" else ""
     return f"({''.join(parts)}{end})"
 
@@ -325,6 +332,17 @@ def slowly(source, tokens):
         if form is not NIL:
             form.span = span
         return form, span
+    if token.type == "SCOPE_OPEN":
+        form = NIL
+        for element, at in reversed(parts):
+            form = Pair(element, form, at)
+        inside = Span(source, span.start + 1, span.end)
+        if form is not NIL:
+            form.span = inside
+        slots = tokens.pop(0)
+        scope = read_scope(slots.value)
+        span = Span(source, span.start, slots.end_pos)
+        return Pair(scope.car, Pair(form, scope.cdr, inside), Span(source, span.start, span.start + 1), span), span
     if token.type in ("ARRAY", "HASH"):
         array = np.empty(len(parts), object)
         array[:] = [element for element, _ in parts]
@@ -337,7 +355,7 @@ def slowly(source, tokens):
 @settings(max_examples=300)
 @given(texts())
 def test_runs_of_atoms_lists_and_matrices_are_read_as_one_by_one(text):
-    source = Source("t.sn", text)
+    source = Source("t.lsh", text)
     tokens = list(lark_parser().lex(text))
     assert [(kind, span.start, span.end) for kind, span in read_tokens(source)] == [
         (token.type, token.start_pos, token.end_pos) for token in tokens
@@ -346,7 +364,7 @@ def test_runs_of_atoms_lists_and_matrices_are_read_as_one_by_one(text):
     assert tokens == []
 
 
-@given(st.text(st.sampled_from(list("()[]'`,@~:|\"\\;#!?.ab_A10-+ex \n\0^{\xa0")) | st.characters()))
+@given(st.text(st.sampled_from(list("()[]'`,@~:|\"\\;#!?.ab_A10-+ex \n\0^{}\xa0")) | st.characters()))
 def test_tokens_are_those_of_the_grammar(text):
     expected = []
     try:

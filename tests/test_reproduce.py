@@ -152,6 +152,21 @@ def test_the_command_of_a_row_repeats_it(undisturbed: Path) -> None:
     assert lines[0]["figures"]["test-loss"] == again[0]["runs"][2]["figures"]["test-loss"]
 
 
+def test_a_report_of_data_alone(undisturbed: Path) -> None:
+    """--report FILE.json: no page; curves and intervals are those of the runs."""
+    reproduce(undisturbed, "nets/studies/two.sn", *SLOWLY, "--report", "data/two.json")
+    assert [file.name for file in (undisturbed / "data").iterdir()] == ["two.json"]
+    row = json.loads((undisturbed / "data" / "two.json").read_text())["studies"][0]["rows"][0]
+    runs = [open_run(undisturbed / run["folder"]) for run in row["runs"]]
+    for number, mean in enumerate(row["curves"]["test-misses"]):
+        assert mean == pytest.approx(np.mean([run.passes[number]["test"]["misses"] for run in runs]))
+    assert len(row["curves"]["train-half-mse"]) == len(runs[0].passes)
+    roots = np.sqrt([run.passes[-1]["test"]["misses"] for run in runs])
+    low, high = row["figures"]["test-misses"]["interval"]  # of a fourth run: t with 2 degrees of freedom is 4.303
+    half = 4.302653 * np.std(roots, ddof=1) * np.sqrt(1 + 1 / 3)
+    assert [low, high] == pytest.approx([max(np.mean(roots) - half, 0) ** 2, (np.mean(roots) + half) ** 2], rel=1e-5)
+
+
 def test_differences_are_between_runs_of_one_seed(undisturbed: Path) -> None:
     reproduce(undisturbed, "nets/studies/two.sn", *SLOWLY, "--base", "slow", "--report", "base.md")
     slow, quick = json.loads((undisturbed / "base.json").read_text())["studies"][0]["rows"]

@@ -12,7 +12,7 @@ from sn28_programs import fault, printed
 
 from snsim.errors import SnError
 from snsim.language.limits import Limits
-from snsim.sn28.runtime.matrix_files import encode_matrix, format_matrix, parse_matrix
+from snsim.runtime.matrix_files import encode_matrix, format_matrix, parse_matrix
 
 TYPES = [np.float32, np.float64, np.int32, np.uint8, np.int16, np.int8]
 

@@ -643,7 +643,7 @@ def test_a_declared_net_computes_what_its_engine_computes():
     training = program.trainings.get("lecun89")
     engine = ReferenceEngine(plan(net), training.cost, training.stages[0].rule, np.float64)
     interpreter = Evaluator(program.functions, program.words, io.StringIO())
-    from snsim.sn28.runtime.host import declared_nets
+    from snsim.runtime.host import declared_nets
 
     interpreter.keep(declared_nets, program.nets)
     interpreter.run(Source("<test>", "(use-net 'lecun89) (seed 1) (forget-inv 2.4)"))

@@ -8,7 +8,7 @@ from sn28_programs import fault, printed
 from snsim.errors import Source
 from snsim.language.limits import Limits
 from snsim.program import lisp_functions, read_program
-from snsim.sn28.runtime.unsupported import UNSUPPORTED
+from snsim.runtime.unsupported import UNSUPPORTED
 
 READER = [
     # stray parentheses between forms, on the same line too

@@ -10,7 +10,7 @@ from sn28_programs import fault, printed
 
 from snsim.errors import Source
 from snsim.program import read_program
-from snsim.sn28.runtime.random_numbers import RandomGenerator
+from snsim.runtime.random_numbers import RandomGenerator
 
 # What the original printed: (rand) after (seed n), (gauss) and (rand -1 1) after (seed 0)
 RANDS = {

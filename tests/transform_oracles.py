@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from snsim.engines.plan import Link, Transfer
-from snsim.network.wiring import Frames, Normalization, Windows
+from snsim.network.wiring import Frames, MaxPooling, Normalization, Windows
 
 
 def results(transfer: Transfer, *sources: Tensor) -> Tensor:
@@ -18,6 +18,8 @@ def results(transfer: Transfer, *sources: Tensor) -> Tensor:
     if isinstance(s, Normalization):
         by_position = sources[0].reshape(-1, s.maps, s.positions).transpose(1, 2)
         return functional.layer_norm(by_position, (s.maps,), eps=1e-5).transpose(1, 2).flatten(1)
+    if isinstance(s, MaxPooling):
+        return functional.max_pool2d(sources[0].reshape(-1, *s.source), s.window, s.step).flatten(1)
     q, k, v = (x.reshape(-1, s.heads, s.maps // s.heads, s.positions).transpose(2, 3) for x in sources)
     return functional.scaled_dot_product_attention(q, k, v).transpose(2, 3).flatten(1)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from markdown import block, cell, code, plain, table, toctree
+from results_data import pairs
 
 from snsim.cli.main import COMMANDS, main
 from snsim.gallery import gallery_doc, gallery_file, gallery_folder, gallery_names, shipped_weights
@@ -170,7 +171,7 @@ def _studies(digests: set[str]) -> str:
             continue
         pages[page] = pages.get(page, 0) + 1
         if pages[page] <= MOST_ROWS:
-            figures = _pairs(heads, cells)
+            figures = pairs(heads, cells)
             rows.append(
                 [
                     f"[{training.name}](../results/{page}.md)",
@@ -186,17 +187,6 @@ def _studies(digests: set[str]) -> str:
     ]
     heads = ["row of a study", "runs", "train misses, published", "ours", "test misses, published", "ours", "command"]
     return "### In the studies\n\n" + table(heads, rows, "lrrrrrl") + "\n" + "\n".join(more)
-
-
-def _pairs(heads: list[str], cells: list[str]) -> dict[str, tuple[str, str]]:
-    """Return the published figure and ours by the name of the figure."""
-    pairs = {}
-    for place, head in enumerate(heads):
-        if head.endswith(", published"):
-            pairs[head.removesuffix(", published")] = (cells[place], cells[place + 1])
-        elif head not in ("ours", "training", "runs", "command"):
-            pairs.setdefault(head, ("", cells[place]))
-    return pairs
 
 
 def _live(name: str) -> bool:

@@ -15,7 +15,7 @@ from snsim.errors import Fault, SnError, fail
 from snsim.escaping import for_line, for_shell, for_stream
 from snsim.formatter.format import formatted
 from snsim.input_files import is_folder, unwritable
-from snsim.language.source_files import read_input, read_source
+from snsim.language.source_files import SUFFIXES, read_input, read_source
 from snsim.protected_files import write_output
 
 
@@ -37,8 +37,8 @@ def fmt(files: Sequence[str], check: bool, diff: bool) -> int:
 def format_files(names: Sequence[str], check: bool, show: bool) -> int:
     """Format files in place, print the names of those that change, and return the exit code.
 
-    A folder stands for the .sn files in it. With `check` nothing is written, and the exit code is 1 if a file would
-    change; with `show` the differences are printed.
+    A folder stands for the .sn and .lsh files in it. With `check` nothing is written, and the exit code is 1 if a file
+    would change; with `show` the differences are printed.
     """
     changed = 0
     faults: list[Fault] = []
@@ -90,9 +90,9 @@ def _files(names: Sequence[str]) -> list[Path]:
     for name in names:
         path = Path(name)
         if is_folder(path):
-            inside = sorted(path.rglob("*.sn"))
+            inside = sorted(file for suffix in SUFFIXES for file in path.rglob(f"*{suffix}"))
             if not inside:
-                raise fail(f"there is no .sn file in {path}", hint="name a file, or a folder with .sn files")
+                raise fail(f"there is no .sn or .lsh file in {path}", hint="name a file, or a folder with such files")
             paths += inside
         else:
             paths.append(path)

@@ -117,7 +117,7 @@ class OrderedGroup(click.Group):
             raise WrongUseError(
                 f'there is no command "{args[0]}"',
                 f"write snsim run {for_shell(args[:1])}"
-                if args[0].endswith(".sn")
+                if args[0].endswith((".sn", ".lsh"))
                 else suggest(args[0], list(COMMANDS), "commands"),
                 ctx,
             )

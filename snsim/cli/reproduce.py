@@ -84,7 +84,7 @@ if TYPE_CHECKING:
     "page",
     type=click.Path(path_type=Path),
     metavar="FILE.md",
-    help="File of the report; a JSON file is written beside it. [default: in the folder of --out]",
+    help="File of the report, with a JSON file beside it; FILE.json: only that. [default: in the folder of --out]",
 )
 def reproduce(files: Sequence[str], **options: Any) -> int:
     """Run every training of each FILE with all its seeds, and write a report.
@@ -195,7 +195,7 @@ def reproduce_files(programs: Sequence[Program], options: Options, reproduction:
         joint,
     )
     _write(page, report)
-    joint_pages = _write_joint_pages(page, report)
+    joint_pages = _write_joint_pages(page, report) if page.suffix == ".md" else []
     _print_end(page, joint_pages, report, failures, reproduction)
     if unjudged:
         raise SnError(unjudged)
@@ -212,9 +212,9 @@ def read_options(
     from snsim.cli.run import options_from, sayer
 
     page = stated["page"]
-    if page is not None and page.suffix != ".md":
+    if page is not None and page.suffix not in (".md", ".json"):
         raise WrongUseError(
-            f"--report names a Markdown file, FILE.md, not {page}",
+            f"--report names a Markdown file, FILE.md, or a JSON file, FILE.json, not {page}",
             f"write --report {for_shell([page.parent / ((page.stem or 'page') + '.md')])}",
         )
     options = options_from({**stated, "out": stated["out"] or Path("runs") / "reproduced"}, presets)
@@ -461,7 +461,8 @@ def _write(page: Path, report: study_page.Report) -> None:
 
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
-        write_output(page, study_page.as_markdown(report).encode())
+        if page.suffix == ".md":
+            write_output(page, study_page.as_markdown(report).encode())
         text = json.dumps(study_page.as_json(report), indent=1, ensure_ascii=False)
         write_output(page.with_suffix(".json"), text.encode(errors="backslashreplace") + b"\n")
     except OSError as error:
@@ -507,9 +508,10 @@ def _print_end(
         return
     ended = "1 run" if len(report.runs) == 1 else f"{len(report.runs)} runs"
     ended += f", {len(failures)} failed" if failures else ""
+    also = "" if page.suffix == ".json" else f", and the same as JSON {for_line(page.with_suffix('.json').name)}"
     echo(
         paint(
-            f"{ended}; the report is {for_line(page)}, and the same as JSON {for_line(page.with_suffix('.json').name)}",
+            f"{ended}; the report is {for_line(page)}{also}",
             RED if failures else GREEN,
             stream=sys.stdout,
         )

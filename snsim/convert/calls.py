@@ -20,9 +20,9 @@ from snsim.language.builtins import CORE
 from snsim.language.literals import symbol_text
 from snsim.network.net import Connection, Layer, Net
 from snsim.network.wiring import Frames, Table, Windows
+from snsim.runtime.settings import FUNCTIONS, NUMBERS, UNSET
 from snsim.sn28.all_words import SN28
 from snsim.sn28.net.use_net import missing_features
-from snsim.sn28.runtime.settings import FUNCTIONS, NUMBERS, UNSET
 
 _LOOP = 3  # from this many maps on a loop is written
 _KINDS = {"map": "mask", "unit": "local", "pair": "equal-mask"}

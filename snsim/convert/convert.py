@@ -23,7 +23,7 @@ from snsim.language.limits import LimitError, Limits
 from snsim.language.procedures import CallError
 from snsim.network.net import Net
 from snsim.program import Host, Program, make_interpreter, new_shelves, read_program
-from snsim.sn28.runtime.host import scratch
+from snsim.runtime.host import scratch
 
 CONVERTING = Limits(
     steps=10_000_000,

@@ -9,9 +9,9 @@ from snsim.language.printer import show
 from snsim.language.procedures import Function
 from snsim.network.expressions import Expression
 from snsim.network.net import Nlf
+from snsim.runtime.settings import DEFAULT_SLOPE
 from snsim.sn28.net import nlf
 from snsim.sn28.net.nlf_words import FAMILIES
-from snsim.sn28.runtime.settings import DEFAULT_SLOPE
 
 _SN_CALLS = {  # of declared ones without numbers
     "linear": "(nlf-lin 1 1)",

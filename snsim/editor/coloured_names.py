@@ -17,7 +17,9 @@ KINDS = (WORD, SPECIAL, SCHEME, CLAUSE, FUNCTION)
 @cache
 def heads() -> dict[str, str]:
     """Return the kind of each name that has a meaning at the head of a form."""
-    functions = list(lisp_functions())
+    from snsim.lush import LUSH  # slow to import
+
+    functions = [*lisp_functions(), *LUSH]
     by_kind = {
         WORD: [entry.name for entry in shelves().words],
         SPECIAL: [entry.name for entry in functions if isinstance(entry.value, Special)],

@@ -14,6 +14,7 @@ from snsim.glossary import names
 from snsim.glossary.clauses import clauses
 from snsim.input_files import is_file, is_folder
 from snsim.language.forms import fold
+from snsim.language.source_files import is_lush
 
 _REST = re.compile(r"[^\s()\[\]{}\"'`,;~^|]*")
 _INCLUDED = re.compile(r'\(\s*include\s+"([^"\n]*)$', re.IGNORECASE)
@@ -176,6 +177,14 @@ def _heads(cursor: Cursor, known: list[Definition]) -> Iterator[Proposal]:
         return
     yield from _defined(known, "function", "macro")
     yield from _of_kind("word")
+    yield from _functions(cursor.source)
+
+
+def _functions(source: Source) -> Iterator[Proposal]:
+    """Yield the functions of the Lisp; in a program of Lush, Lush's words and classes first."""
+    if is_lush(source):
+        yield from _of_kind("lush")
+        yield from _of_kind("class")
     yield from _of_kind("function")
 
 
@@ -183,7 +192,7 @@ def _arguments(cursor: Cursor, known: list[Definition]) -> Iterator[Proposal]:
     inner = cursor.inner
     if not cursor.is_declared:
         yield from _defined(known, "function", "macro", "variable", "net", "training", "table")
-        yield from _of_kind("function")
+        yield from _functions(cursor.source)
         return
     if inner == "table":
         yield Proposal("full", "table", "all maps to all")

@@ -23,11 +23,11 @@ _END = r"(?![^\s()\[\]{}\"'`,;:~^|])"
 
 
 class SnLexer(RegexLexer):  # type: ignore[misc]  # Pygments has no types
-    """The lexer of `.sn` files: SN's Lisp with the declarative words."""
+    """The lexer of `.sn` files, SN's Lisp with the declarative words, and of `.lsh` files, programs of Lush."""
 
     name = "SN"
     aliases = ["sn", "snsim"]
-    filenames = ["*.sn"]
+    filenames = ["*.sn", "*.lsh"]
     mimetypes = ["text/x-sn"]
 
     def _head(self, match: re.Match[str]) -> Iterator[tuple[int, _TokenType, str]]:
@@ -43,12 +43,14 @@ class SnLexer(RegexLexer):  # type: ignore[misc]  # Pygments has no types
             (r";[^\n]*", Comment.Single),
             (r"#\?[^\n]*", Comment.Single),
             (r"#!(?:[^!]|!(?!#))*!#", Comment.Hashbang),
+            (r"#\{(?:[^#]|#(?!\}))*#\}", Comment.Special),  # C code
             (r'"(?:[^"\\]|\\[\s\S])*"?', String),
             (r"[+-]?(?:0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)" + _END, Number),
             (r"'" + _SYMBOL, String.Symbol),
             (r"['`~^]|,@?", Operator),
             (r"(\()(\s*)(?=" + _SYMBOL + ")", bygroups(Punctuation, Text), "head"),
             (r"#?\[[A-Za-z@]*|#?\]|[()]", Punctuation),
+            (r":(?=\()", Operator),
             (r"(?::" + _SYMBOL + ")+", Name.Variable.Global),
             (_SYMBOL, Name.Variable),
             (r".", Text),

@@ -66,11 +66,12 @@ def grammar() -> dict[str, object]:
     return {
         "name": "SN",
         "scopeName": "source.sn",
-        "fileTypes": ["sn"],
+        "fileTypes": ["sn", "lsh"],
         "patterns": [
             {"match": r";.*$", "name": "comment.line.semicolon.sn"},
             {"match": r"#\?.*$", "name": "comment.line.help.sn"},
             {"begin": r"#!", "end": r"!#", "name": "comment.block.sn"},
+            {"begin": r"#\{", "end": r"#\}", "name": "comment.block.code.sn"},
             {
                 "begin": '"',
                 "end": '"',
@@ -105,7 +106,12 @@ def _package() -> dict[str, object]:
         "activationEvents": ["onLanguage:sn"],
         "contributes": {
             "languages": [
-                {"id": "sn", "aliases": ["SN"], "extensions": [".sn"], "configuration": "./language-configuration.json"}
+                {
+                    "id": "sn",
+                    "aliases": ["SN"],
+                    "extensions": [".sn", ".lsh"],
+                    "configuration": "./language-configuration.json",
+                }
             ],
             "grammars": [{"language": "sn", "scopeName": "source.sn", "path": "./syntaxes/sn.tmLanguage.json"}],
             "configuration": {

@@ -145,7 +145,7 @@ def torch_memory(work: Workload) -> MemoryNeed:
         structure, count = c.wiring.structure, c.wiring.connections
         if c.weight_norm:
             indices += 2 * c.wiring.weights * _INDEX
-        if structure is None:
+        if structure is None or c.distance:
             indices += count * (_TABLE + 2 * 3 * _INDEX)
             expanded += 2 * count
         elif isinstance(structure, Windows) and structure.sharing == "unit":
@@ -165,7 +165,8 @@ def torch_memory(work: Workload) -> MemoryNeed:
 
 def count_weights(net: Net) -> int:
     """Return how many numbers all parameters have, fixed ones included."""
-    return sum(c.wiring.weights + (c.wiring.owner_count if c.weight_norm else 0) for c in net.connections) + sum(
+    owners = [c for c in net.connections if c.weights_of is None]
+    return sum(c.wiring.weights + (c.wiring.owner_count if c.weight_norm else 0) for c in owners) + sum(
         prod(layer.bias_shape) for layer in net.layers if layer.bias != "none"
     )
 

@@ -6,6 +6,7 @@ input) in order of computation.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -15,7 +16,7 @@ import numpy as np
 
 from snsim.network.expressions import Expression
 from snsim.network.net import Connection, Layer, Net, Parameter, Transform
-from snsim.network.wiring import Attention, Dense, Frames, Normalization, Table, Windows
+from snsim.network.wiring import Attention, Dense, Frames, MaxPooling, Normalization, Table, Windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +27,13 @@ class Link:
     """
 
     source: int  # number of the source layer
-    slot: str  # name of the parameter with its weights
+    slot: str  # name of the parameter with its weights; with `weights-of` other links have the same
     structure: Dense | Windows | Frames | None
     border_value: float
     scale: float
     connection: Connection
     gain: str | None = None  # name of the parameter with the lengths of its weight vectors, if it has weight-norm
+    distance: bool = False  # add (weight - state)^2 instead of products
 
     @property
     def table(self) -> Table:
@@ -44,23 +46,27 @@ class Link:
             text += f", border held at {self.border_value:g}"
         scale = "" if self.scale == 1 else f", times {self.scale:g}"
         gain = "" if self.gain is None else f" normalized by {self.gain}"
-        return f"from layer {self.source} with {self.slot}{gain}: {text}{scale}"
+        distance = ", squares of differences" if self.distance else ""
+        return f"from layer {self.source} with {self.slot}{gain}: {text}{scale}{distance}"
 
 
 @dataclass(frozen=True, eq=False)
 class Transfer:
-    """One transform to compute: add the result of `normalize` or `attend` to the sums of the target.
+    """One transform to compute: add the result of `normalize`, `attend` or `max-mask` to the sums of the target.
 
     It reads the states of the layers `sources`, in order, and has no weights.
     """
 
     sources: tuple[int, ...]
-    structure: Normalization | Attention
+    structure: Normalization | Attention | MaxPooling
     transform: Transform
 
     def __str__(self) -> str:
         layers = f"layer{'' if len(self.sources) == 1 else 's'} {' '.join(map(str, self.sources))}"
         s = self.structure
+        if isinstance(s, MaxPooling):
+            (rows, columns), step = s.window, s.step
+            return f"from {layers}: the largest of windows of {rows}x{columns}, step {step[0]} {step[1]}"
         if isinstance(s, Normalization):
             return f"from {layers}: each of {s.positions} positions normalized over {s.maps} maps"
         return f"from {layers}: attention over {s.positions} positions, {s.heads} heads of {s.size} maps"
@@ -112,6 +118,12 @@ class Plan:
     def output_shape(self) -> tuple[int, ...]:
         return self.stages[-1].shape
 
+    @cached_property
+    def shared_slots(self) -> frozenset[str]:
+        """The names of the parameters that several links use (`weights-of`)."""
+        slots = Counter(link.slot for stage in self.stages for link in stage.links)
+        return frozenset(slot for slot, links in slots.items() if links > 1)
+
     @property
     def layer_names(self) -> tuple[str, ...]:
         """Return the names of the layers by number, the input's first."""
@@ -156,12 +168,13 @@ def _stage(net: Net, layer: Layer, number: dict[str, int]) -> LayerPlan:
     links = tuple(
         Link(
             number[c.source],
-            f"{net.attribute(c)}.weight",
+            net.weight_name(c),
             c.wiring.structure,
             c.border_value,
             c.scale,
             c,
-            f"{net.attribute(c)}.gain" if c.weight_norm else None,
+            net.gain_name(c),
+            c.distance,
         )
         for c in net.entering(layer.name)
     )

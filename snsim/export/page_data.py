@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from snsim.errors import fail
 from snsim.export.page_net import NetWriter
 from snsim.network.net import Net, Parameter
 from snsim.training.initial import CURVATURE, GATES, NOISE, ORDER, THETA, layer_generator, stream_generator
@@ -135,11 +136,19 @@ def _in_shape(parameter: Parameter, values: np.ndarray) -> np.ndarray:
 
 def _connections_by_unit(net: Net, counting: str, writer: NetWriter) -> dict[str, np.ndarray]:
     """Return for each parameter the unit and the weight of every connection, and the unit that uses a weight last."""
+    for c in net.connections:
+        if c.weights_of is not None:
+            raise fail(
+                f"a page of PyTorch counts the lines that pruning leaves for each parameter, but {c.name} uses the "
+                f"weights of {' '.join(c.weights_of)}",
+                c.span,
+                hint="state the rates by (epsilon ...), which does not count lines, or write --to pt2",
+            )
     arrays: dict[str, np.ndarray] = {}
     for layer in net.layers[1:]:
         always = np.zeros(layer.units)
         for connection in net.entering(layer.name):
-            slot = f"{net.attribute(connection)}.weight"
+            slot = net.weight_name(connection)
             table = connection.table
             if slot not in writer.names or not any(p.name == slot and p.learns for p in net.parameters_of(layer.name)):
                 always += np.bincount(table.target, minlength=layer.units)

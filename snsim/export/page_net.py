@@ -6,7 +6,7 @@ import keyword
 
 import numpy as np
 
-from snsim.engines.plan import LayerPlan, Link, Plan
+from snsim.engines.plan import LayerPlan, Link, Plan, Transfer
 from snsim.engines.torch.module import autograd_suffices
 from snsim.errors import fail
 from snsim.export import page_parts as parts
@@ -24,7 +24,7 @@ from snsim.export.page_names import (
 from snsim.export.torch_expressions import expression_lines
 from snsim.network.expressions import Expression
 from snsim.network.expressions import number_text as number_of
-from snsim.network.wiring import BORDER, Dense, Frames, Normalization, Windows
+from snsim.network.wiring import BORDER, Attention, Dense, Frames, MaxPooling, Normalization, Windows
 from snsim.training.spec import Training
 
 _MOST_TABLE = 100_000  # connections of an explicit table that a page may list
@@ -70,6 +70,8 @@ class NetWriter:
         self.modules: dict[str, str] = {}
         for stage in plan.stages:
             for link in stage.links:
+                if link.connection.weights_of is not None:
+                    continue
                 module = self.modules[link.connection.name] = self._attribute(link.connection.name)
                 self.names[link.slot] = f"{module}.weight"
                 if link.gain is not None:
@@ -77,6 +79,8 @@ class NetWriter:
             module = self.modules[stage.name] = self._attribute(stage.name)
             if stage.bias is not None:
                 self.names[stage.bias] = f"{module}.bias"
+        for link in (link for stage in plan.stages for link in stage.links if link.connection.weights_of is not None):
+            self.modules[link.connection.name] = self.modules[plan.net.owner_of(link.connection).name]
         self.modules[plan.layer_names[0]] = self._attribute(plan.layer_names[0])
         self._used: set[str] = set()  # names of the variables in the methods of the net
         self._locals = {0: self._local(identifier(plan.layer_names[0]))}
@@ -110,6 +114,7 @@ class NetWriter:
             nlf = self.plan.net.layer(stage.name).nlf
             stated = "nlf" if nlf is None else nlf.name.split()[0].strip("(")
             name = variable(identifier(stated))
+            name = name if name.strip("_") else "nlf"  # of an expression; a class renames what begins with two _
             while name in self._functions or {name, f"{name}_slope", f"{name}_slopes"} & self._used:
                 name += "_"
             self._function_of[key] = name
@@ -146,8 +151,11 @@ class NetWriter:
         structures = [t.structure for stage in self.plan.stages for t in stage.transfers]
         if any(isinstance(s, Normalization) for s in structures):
             used.append(parts.NORMALIZE.replace("{epsilon:g}", f"{Normalization.EPSILON:g}"))
-        if any(not isinstance(s, Normalization) for s in structures):
+        if any(isinstance(s, Attention) for s in structures):
             used.append(parts.ATTEND)
+        if any(isinstance(s, MaxPooling) for s in structures) and "curvature" in self._parts:
+            used.append(parts.POOLED)
+        structures = [s for s in structures if not isinstance(s, MaxPooling)]
         if structures and "curvature" in self._parts:
             used.append(parts.SQUARED)
             used += [parts.BENDS] if self._bends else []
@@ -167,7 +175,7 @@ class NetWriter:
         texts = [base] if self._parts - {"curvature"} else []
         if self._parts & {"WINDOWS", "EQUAL", "LOCAL"}:
             self._parts.add("WINDOWS")
-        order = ("FULL", "ONE_TO_ONE", "TABLE", "FRAMES", "WINDOWS", "EQUAL", "LOCAL", "WRAPPED")
+        order = ("FULL", "ONE_TO_ONE", "TABLE", "DISTANCES", "FRAMES", "WINDOWS", "EQUAL", "LOCAL", "WRAPPED")
         texts += [getattr(parts, name) for name in order if name in self._parts]
         texts += [
             f"class {name}(Wrapped, {name.removeprefix('Wrapped')}):\n    pass\n"
@@ -186,7 +194,10 @@ class NetWriter:
         options += [f"scale={number_of(link.scale)}"] if link.scale != 1 else []
         after: list[str] = []
         shape = [str(n) for n in parameter.shape]
-        if isinstance(structure, Dense):
+        if link.distance:
+            kind, (_, arguments) = "Distances", self._table(link, stage, listed=True)
+            self._parts |= {"TABLE", "DISTANCES"}
+        elif isinstance(structure, Dense):
             kind, arguments = "Full", []
         elif isinstance(structure, Windows):
             kind = {"map": "Windows", "unit": "LocalWindows", "pair": "EqualWindows"}[structure.sharing]
@@ -214,12 +225,14 @@ class NetWriter:
             options.append(f"owners={numbers_text(link.connection.wiring.owners())}")
         return [f"{module} = {kind}({', '.join([*arguments, *shape, *options])})", *after]
 
-    def _table(self, link: Link, stage: LayerPlan) -> tuple[str, list[str]]:
+    def _table(self, link: Link, stage: LayerPlan, listed: bool = False) -> tuple[str, list[str]]:
         table = link.table
         units = self.plan.net.layers[link.source].units
         same = np.arange(len(table.source))
-        if units == stage.units == len(same) and all(
-            np.array_equal(part, same) for part in (table.source, table.target, table.weight)
+        if (
+            not listed
+            and units == stage.units == len(same)
+            and all(np.array_equal(part, same) for part in (table.source, table.target, table.weight))
         ):
             return "OneToOne", []
         if len(same) > _MOST_TABLE:
@@ -251,7 +264,8 @@ class NetWriter:
         made: list[str] = []
         for stage in self.plan.stages:
             for link in stage.links:
-                made += self._connection(link, stage)
+                if link.connection.weights_of is None:
+                    made += self._connection(link, stage)
             made.append(self._layer(stage))
         text = ["class Net(nn.Module):", f'    """{drawn}"""', "", "    def __init__(self):"]
         text += indented(["super().__init__()", *made, *self._training_attributes()], 8)
@@ -303,15 +317,26 @@ class NetWriter:
         ]
         for transfer in stage.transfers:
             states = ", ".join(self._locals[source] for source in transfer.sources)
-            s = transfer.structure
-            terms.append(f"normalize({states})" if isinstance(s, Normalization) else f"attend({states}, {s.heads})")
+            terms.append(self._transform(transfer, states))
         return " + ".join(terms)
+
+    def _transform(self, transfer: Transfer, states: str) -> str:
+        """Return the call that computes a transform of states."""
+        s = transfer.structure
+        if isinstance(s, MaxPooling):
+            maps = f"{states}.reshape(-1, {', '.join(map(str, s.source))})"
+            return self._pooled(f"F.max_pool2d({maps}, {s.window}, {s.step})", s, transfer)
+        return f"normalize({states})" if isinstance(s, Normalization) else f"attend({states}, {s.heads})"
+
+    def _pooled(self, text: str, s: MaxPooling, transfer: Transfer) -> str:
+        shape = self.shapes[self.plan.layer_names.index(transfer.transform.target)]
+        return text if s.target == shape else f"{text}.reshape(-1, {', '.join(map(str, shape))})"
 
     def _fitted(self, text: str, link: Link, stage: LayerPlan) -> str:
         """Return sums in the shape of the layer."""
         structure, shape = link.structure, self.shapes[stage.layer]
         natural: tuple[int, ...] = (stage.units,)
-        if isinstance(structure, (Windows, Frames)):
+        if not link.distance and isinstance(structure, (Windows, Frames)):
             natural = structure.target
         return text if natural == shape else f"{text}.reshape(-1, {', '.join(map(str, shape))})"
 
@@ -373,7 +398,8 @@ class NetWriter:
     def _curvature(self, full: bool, method: str) -> list[str]:
         """Return the method that computes h (or h-full): see docs/reference/export.md."""
         last = self._locals[len(self.plan.stages)]
-        gains = [link for stage in self.plan.stages for link in stage.links if link.gain is not None]
+        links = [link for stage in self.plan.stages for link in stage.links if link.connection.weights_of is None]
+        gains = [link for link in links if link.gain is not None]
         count = 0  # slopes of states; those of gains follow
         lines = [self._entry(), *self._drop(0)]
         states = []
@@ -455,15 +481,25 @@ class NetWriter:
         """Return the lines that compute the twin of a layer; its slope is the k-th of those that were computed."""
         local, layer = self._locals[stage.layer], f"self.{self.modules[stage.name]}"
         lines, terms = [], []
+        after = []
         for link in stage.links:
             module = f"self.{self.modules[link.connection.name]}"
             fixed = self.plan.parameters[link.slot].fixed is not None
             v = f"{module}.weight ** 2" if fixed else f'v["{self.names[link.slot]}"]'
-            terms.append(self._fitted(f"{module}.squares({self._locals[link.source]}_q, {v})", link, stage))
-        after = []
+            x = self._locals[link.source]
+            if link.distance:
+                terms.append(self._fitted(f"{module}.twin({x}, {x}_q, {v})", link, stage))
+                bends = self._fitted(f"{module}.bends({x}_q, {v})", link, stage)
+                after.append(f"bent = bent + ((slopes[{k}] * slope).detach() * {bends}).sum()")
+                continue
+            terms.append(self._fitted(f"{module}.squares({x}_q, {v})", link, stage))
         for transfer in stage.transfers:
             sources = [self._locals[source] for source in transfer.sources]
             s = transfer.structure
+            if isinstance(s, MaxPooling):
+                maps = [f"{x}.reshape(-1, {', '.join(map(str, s.source))})" for x in (sources[0], f"{sources[0]}_q")]
+                terms.append(self._pooled(f"pooled({', '.join(maps)}, {s.window}, {s.step})", s, transfer))
+                continue
             f = "normalize" if isinstance(s, Normalization) else f"lambda q, k, v: attend(q, k, v, {s.heads})"
             states, squares = f"[{', '.join(sources)}]", f"[{', '.join(f'{source}_q' for source in sources)}]"
             terms.append(f"squared({f}, {states}, {squares})")

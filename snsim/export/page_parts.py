@@ -86,6 +86,29 @@ class Table(Connection):
         products = x[:, self.source] * weight.flatten()[self.number]
         return products.new_zeros(len(x), self.units).index_add(1, self.target, products)
 '''
+DISTANCES = '''
+class Distances(Table):
+    """Sums of (weight - x) ** 2 over the connections."""
+
+    def pairs(self, x, weight, border):
+        return F.pad(x.flatten(1), (0, 1), value=border)[:, self.source], weight.flatten()[self.number]
+
+    def summed(self, values):
+        return values.new_zeros(len(values), self.units).index_add(1, self.target, values)
+
+    def sums(self, x, weight, border):
+        x, weight = self.pairs(x, weight, border)
+        return self.summed((weight - x) ** 2)
+
+    def twin(self, x, q, v):
+        """Sums whose slopes by q and v are the slopes squared of (weight - x) ** 2 by x and weight."""
+        x, weight = self.pairs(x.detach(), self.weight.detach(), self.border)
+        return self.summed(4 * (weight - x) ** 2 * sum(self.pairs(q, v, 0.0)))
+
+    def bends(self, q, v):
+        """Sums whose slopes by q and v are the second derivatives of (weight - x) ** 2."""
+        return self.summed(2 * sum(self.pairs(q, v, 0.0)))
+'''
 FRAMES = '''
 class Frames(Connection):
     """A time-delay layer: each frame reads `len(weight)` frames of the source, all of their traits."""
@@ -162,6 +185,12 @@ def attend(q, k, v, heads):
     q, k, v = (x.reshape(len(x), heads, shape[1] // heads, -1) for x in (q, k, v))
     weights = torch.softmax(q.transpose(2, 3) @ k / q.shape[2] ** 0.5, -1)
     return (v @ weights.transpose(2, 3)).reshape(shape)
+'''
+POOLED = '''
+def pooled(x, q, window, step):
+    """The values q at the largest x of each window; both are (patterns, maps, rows, columns)."""
+    largest, at = F.max_pool2d(x.detach(), window, step, return_indices=True)
+    return q.flatten(2).gather(2, at.flatten(2)).reshape(largest.shape)
 '''
 SQUARED = '''
 def squared(f, states, squares):

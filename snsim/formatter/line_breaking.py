@@ -35,6 +35,9 @@ _BLOCKS = {  # forms whose parts are indented by two, and how many items stay on
     "grid": 2,
     "sample": 4,
     "repeat": 2,
+    "idx-bloop": 2,
+    "idx-eloop": 2,
+    "idx-gloop": 2,
     "do-while": 2,
     "progn": 1,
     "defclass": 3,
@@ -49,6 +52,7 @@ _BLOCKS = {  # forms whose parts are indented by two, and how many items stay on
     "from": 2,
 }
 _HANGING = {"from"}  # whose parts are indented by two from the beginning of the line, not of the form
+_TIGHT = ("(", ":(", "[")  # brackets that no blank follows
 _DEEP = 9  # a depth at which no columns are set
 _DECLARED = {"net", "train", "table"}  # in which options are indented to the first one
 
@@ -175,14 +179,14 @@ class _Lines:
         for number, child in enumerate(items):
             last = number == len(items) - 1
             room = tail if last else 0
-            glued = number == 0 and (item.text in "([" or (child.text in "([" and item.text != "#["))
+            glued = number == 0 and (item.text in _TIGHT or (child.text in "([" and item.text != "#["))
             anchor, offset = opening, len(item.signs) + 2
             if item.head in _HANGING:
                 anchor = first_line.words[0]
                 lists = [word for word, is_list in heads if is_list]
                 anchor, offset = (lists[0], 0) if lists else (anchor, 2)
             elif block is None:
-                offset = inner + (1 if item.text not in ("(", "[") else 0)
+                offset = inner + (1 if item.text not in _TIGHT else 0)
                 if item.head and heads:
                     lists = [word for word, is_list in heads if is_list] if declared else []
                     anchor, offset = (lists or [heads[0][0]])[0], 0

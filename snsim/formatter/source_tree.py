@@ -9,7 +9,7 @@ from snsim.errors import Source
 from snsim.language.forms import fold
 from snsim.language.reader import read_tokens
 
-_OPEN = {"OPEN": ")", "MATRIX": "]", "ARRAY": "]", "HASH": "#]"}
+_OPEN = {"OPEN": ")", "SCOPE_OPEN": ")", "MATRIX": "]", "ARRAY": "]", "HASH": "#]"}
 _CLOSE = {"CLOSE", "MATRIX_CLOSE", "HASH_CLOSE"}
 _SIGNS = {"QUOTE", "BACKQUOTE", "COMMA", "SPLICE", "TILDE"}
 _NO_WORD = re.compile(r'"|[-+.]?[0-9]|[-x]$')  # an atom that is a string, a number, or a mark of a table
@@ -48,7 +48,7 @@ class Item:
     @property
     def head(self) -> str:
         """The word a list begins with, folded; "" for anything else."""
-        if self.text != "(" or not self.items:
+        if self.text not in ("(", ":(") or not self.items:
             return ""
         first = self.items[0]
         is_word = first.items is None and not first.signs and not _NO_WORD.match(first.text)
@@ -83,6 +83,9 @@ def read_tree(source: Source) -> Item:
         pending += [replace(comment, own_line=True) for comment in comments]
         end = span.end
         text = source.text[span.start : end]
+        if kind == "SCOPE" and last is not None and last.text == ":(" and last.closing == ")":
+            last.closing += text  # :(o):s
+            continue
         if kind in _SIGNS:
             signs += text
             continue

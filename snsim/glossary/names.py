@@ -41,6 +41,7 @@ def kinds() -> tuple[Kind, ...]:
     from snsim.data.catalog import DATA_SETS
     from snsim.data.readers import READERS
     from snsim.engines import ENGINES
+    from snsim.lush import CLASSES, LUSH
     from snsim.network.schemes import SCHEMES
     from snsim.plots.registry import PICTURES
     from snsim.program import lisp_functions, shelves
@@ -59,6 +60,8 @@ def kinds() -> tuple[Kind, ...]:
         Kind("engine", "engines", lambda: list(ENGINES)),
         Kind("picture", "pictures", lambda: list(PICTURES)),
         Kind("function", "Lisp functions", lambda: sorted(lisp_functions(), key=lambda entry: entry.name)),
+        Kind("lush", "words of programs of Lush (.lsh)", lambda: sorted(LUSH, key=lambda entry: entry.name)),
+        Kind("class", "classes of programs of Lush (.lsh)", lambda: list(CLASSES)),
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from snsim.errors import Span
-from snsim.language.forms import Form
+from snsim.language.forms import Form, MatrixValue, as_matrix
 from snsim.language.limits import FREE_MEMORY, LONG_LIST, LONG_STRING, Limits, exceeded
 from snsim.operating_system import peak_memory
 
@@ -159,8 +159,8 @@ class Budget:
         """Count a new string or matrix."""
         if isinstance(result, str):
             self.make_string(len(result), caller)
-        elif isinstance(result, np.ndarray):
-            self.make_matrix(result.size, caller)
+        elif isinstance(result, (np.ndarray, MatrixValue)):
+            self.make_matrix(as_matrix(result).size, caller)
 
     def check_memory(self) -> None:
         """Raise LimitError if the process has used more memory than the limit."""

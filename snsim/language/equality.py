@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from snsim.language.forms import Form, Pair
+from snsim.language.forms import Form, MatrixValue, Pair, as_matrix
 
+_NESTED = (Pair, np.ndarray, MatrixValue)
 _OFTEN = 1_000  # cells between two calls of `walk`
 
 
@@ -25,11 +26,12 @@ def equal(a: Form, b: Form, walk: Callable[[int], None] = lambda elements: None)
             compared += 1
             if compared % _OFTEN == 0:
                 walk(_OFTEN)
-            if isinstance(x.car, (Pair, np.ndarray)):
+            if isinstance(x.car, _NESTED):
                 work.append((x.car, y.car))
             elif not _equal_atoms(x.car, y.car):
                 return False
             x, y = x.cdr, y.cdr
+        x, y = as_matrix(x), as_matrix(y)
         if isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and x is not y:
             walk(x.size)
             if x.shape != y.shape:

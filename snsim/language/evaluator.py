@@ -67,6 +67,7 @@ class Evaluator(Variables):
         self.sources: list[Source] = []
         self.inputs: list[SourceStream] = []  # the texts being read, the innermost last
         self.including = 0
+        self.read_form: Callable[[Form], Form] = lambda form: form  # what a dialect makes of a form that was read
         self.cell = ""  # the setting of the running `grid` or `sample`: "mu=0.02,rate=0.0002"
         self.warnings: list[Fault] = []
         self.budget = Budget(limits, self.place, lambda: self.acted)
@@ -107,6 +108,11 @@ class Evaluator(Variables):
 
     # Running a text
 
+    def use_functions(self, functions: Shelf[Procedure]) -> None:
+        super().use_functions(functions)
+        self.functions = functions
+        self._forget_translations()
+
     def run(self, source: Source) -> Form:
         """Read and evaluate a text form by form; return the last value.
 
@@ -144,6 +150,7 @@ class Evaluator(Variables):
             self.inputs.append(text)
             while (entry := text.form()) is not None:
                 form, self._top = entry
+                form = self.read_form(form)
                 try:
                     with self._deep():
                         value = self.evaluate(form, self._top)

@@ -78,6 +78,19 @@ class Pair:
             cell = cell.cdr
 
 
+class MatrixValue:
+    """A value that is printed, compared and computed with as the matrix `array`: an idx of Lush."""
+
+    @property
+    def array(self) -> np.ndarray:
+        raise NotImplementedError
+
+
+def as_matrix(value: Form) -> Form:
+    """Return the matrix of a `MatrixValue`, any other value as it is."""
+    return value.array if isinstance(value, MatrixValue) else value
+
+
 Form = Any  # None (the empty list), float, str, Symbol, Pair, numpy.ndarray, or a procedure
 
 QUOTE, BACKQUOTE, UNQUOTE, SPLICE = (symbol(s) for s in ("quote", "backquote", "unquote", "unquote-splice"))

@@ -45,6 +45,7 @@ class Interpreter(Protocol):
     warnings: list[Fault]
     sources: list[Source]
     inputs: list[Any]  # of `source_stream.SourceStream`, which imports this file by way of `procedures`
+    read_form: Callable[[Form], Form]
     functions: Shelf[Any]  # of `procedures.Procedure`
 
     def part(self, factory: Callable[[Interpreter], Part]) -> Part: ...
@@ -112,6 +113,8 @@ class Interpreter(Protocol):
     def unlock(self, name: Symbol) -> None: ...
 
     def procedure(self, name: Symbol) -> Form: ...
+
+    def use_functions(self, functions: Shelf[Any]) -> None: ...
 
     def set_names(self) -> list[str]: ...
 

@@ -77,6 +77,11 @@ def read_scope(text: str) -> Form:
     return Pair(symbol("scope"), make_list(read_symbol(name) for name in names))
 
 
+def read_code(text: str) -> Form:
+    """Return the form of a text `#{ C code #}`: (cinline), which says when it is evaluated that C cannot run here."""
+    return Pair(symbol("cinline"))
+
+
 def read_number(text: str) -> float:
     """Return the number of a token; `0x1A` is 26."""
     try:

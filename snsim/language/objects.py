@@ -2,11 +2,14 @@
 
 Inside a method the slots of the object are variables. A slot is bound when a method begins. Its value is stored when
 the method ends, or when another message reaches the object before that. So all running methods see one value.
+
+A class can also be built in: its methods are then Python functions (`BuiltInMethod`), and its objects are of a Python
+class below `Object`. Classes of a program may inherit from it and replace its methods.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,6 +22,17 @@ if TYPE_CHECKING:
 
 THIS = symbol("this")
 _DESTRUCTOR = symbol("-destructor")
+_BEFORE_ARGUMENTS = 2  # (==> object message x...)
+
+
+class BuiltInMethod:
+    """A method written in Python."""
+
+    name: str
+
+    def run(self, receiver: Object, arguments: Sequence[Form]) -> Form:
+        """Return the value of the method. A CallError counts its arguments from 0."""
+        raise NotImplementedError
 
 
 @dataclass(eq=False)
@@ -28,7 +42,24 @@ class Class:
     name: Symbol
     parent: Class | None
     slots: dict[Symbol, Form] = field(default_factory=dict)
-    methods: dict[Symbol, Function] = field(default_factory=dict)
+    methods: dict[Symbol, Function | BuiltInMethod] = field(default_factory=dict)
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether the class, or one that it inherits from, is written in Python."""
+        return self.parent is not None and self.parent.is_built_in
+
+    def create(self, kind: Class) -> Object:
+        """Return a new object of the class `kind`, which is this class or inherits from it; no method runs."""
+        return Object(kind) if self.parent is None else self.parent.create(kind)
+
+    def constructor(self) -> Class | None:
+        """Return the class whose constructor `new` calls, or None. A constructor is named like its class.
+
+        The constructor of a built-in class is inherited.
+        """
+        candidates = self.ancestry() if self.is_built_in else [self]
+        return next((cls for cls in candidates if cls.name in cls.methods), None)
 
     def ancestry(self) -> Iterator[Class]:
         """Yield the class, its parent, and so on."""
@@ -37,9 +68,15 @@ class Class:
             yield ancestor
             ancestor = ancestor.parent
 
-    def method(self, selector: Symbol) -> tuple[Function, Class] | None:
+    def method(self, selector: Symbol) -> tuple[Function | BuiltInMethod, Class] | None:
         """Return the method for a message and the class that defines it, or None."""
-        return next(((cls.methods[selector], cls) for cls in self.ancestry() if selector in cls.methods), None)
+        owner: Class | None = self
+        while owner is not None:
+            method = owner.methods.get(selector)
+            if method is not None:
+                return method, owner
+            owner = owner.parent
+        return None
 
     def __str__(self) -> str:
         return f"::class:{self.name}"
@@ -118,12 +155,32 @@ def send(
             f"did you mean {near}?" if near else f"its methods are {', '.join(known) or 'none'}",
         )
     method, owner = match
+    if isinstance(method, BuiltInMethod):
+        return _run_built_in(receiver, method, owner, arguments)
     bound = [*method.parameters.bind(selector.name, arguments), (THIS, receiver)]
     frame = _enter(interpreter, receiver, owner)
     try:
         return interpreter.run_body(bound, method.body)
     finally:
         _leave(interpreter, receiver, frame)
+
+
+def _run_built_in(receiver: Object, method: BuiltInMethod, owner: Class, arguments: list[Form]) -> Form:
+    """Return the value of a method that reads and sets the slots themselves; no slot is a variable meanwhile."""
+    shown = bool(receiver.running)
+    if shown:
+        receiver.store()
+        receiver.running.append(_Frame(owner, []))
+    try:
+        return method.run(receiver, arguments)
+    except CallError as error:
+        if error.argument is None:
+            raise
+        raise CallError(error.message, error.argument + _BEFORE_ARGUMENTS, error.hint) from None
+    finally:
+        if shown:
+            receiver.running.pop()
+            receiver.show()
 
 
 def evaluate_in(interpreter: Interpreter, receiver: Object, owner: Class, body: Form) -> Form:

@@ -10,7 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snsim.language.forms import BACKQUOTE, NIL, QUOTE, SPLICE, UNQUOTE, Form, Pair, Symbol, fold
+from snsim.language.forms import (
+    BACKQUOTE,
+    NIL,
+    QUOTE,
+    SPLICE,
+    UNQUOTE,
+    Form,
+    MatrixValue,
+    Pair,
+    Symbol,
+    as_matrix,
+    fold,
+)
 from snsim.language.literals import MATRIX_TYPES, printed_string, string_text, symbol_text
 from snsim.language.quasiquote import QuoteContext, argument_of
 
@@ -18,6 +30,7 @@ _PREFIXES = {QUOTE: "'", BACKQUOTE: "`", UNQUOTE: ",", SPLICE: ",@"}
 _LETTERS = {np.dtype(kind): letter for letter, kind in MATRIX_TYPES.items() if letter != "d"}
 LARGEST_PRINTED_MATRIX = 99  # elements; SN prints larger ones as a name
 
+_NESTED = (Pair, np.ndarray, MatrixValue)  # what is written in several parts
 _DEEPEST = 5_000  # nested lists that are printed; deeper ones, and circular ones, are printed as (...)
 _TOGETHER = 100  # atoms of a list that are written in one go
 
@@ -90,8 +103,8 @@ class _Writer:
                 continue
             if isinstance(task, str):
                 text = task
-            elif isinstance(task[0], (Pair, np.ndarray)):
-                work.append(self._parts(*task) if len(work) < self.deepest else iter(["(...)"]))
+            elif isinstance(task[0], _NESTED):
+                work.append(self._parts(as_matrix(task[0]), task[1]) if len(work) < self.deepest else iter(["(...)"]))
                 continue
             else:
                 text = self._atom(task[0])
@@ -126,7 +139,7 @@ class _Writer:
             value = cell.car
             atoms.append(blank)
             blank = " "
-            if isinstance(value, (Pair, np.ndarray)) or len(atoms) > _TOGETHER:
+            if isinstance(value, _NESTED) or len(atoms) > _TOGETHER:
                 yield "".join(atoms)
                 yield value, context
                 atoms = []
@@ -176,7 +189,7 @@ class _PrintWriter(_Writer):
 
         A row is moved to the right by the width of the brackets that earlier rows opened and left open.
         """
-        if matrix.size > self.largest_matrix:
+        if matrix.size > self.largest_matrix or not matrix.size:
             yield matrix_name(matrix)
             return
         if matrix.ndim == 0 and matrix.dtype != object:
@@ -193,7 +206,7 @@ class _PrintWriter(_Writer):
             for value in values[row * size : (row + 1) * size].tolist():
                 if matrix.dtype == object:
                     yield " "
-                    yield (value, QuoteContext()) if isinstance(value, (Pair, np.ndarray)) else self._atom(value)
+                    yield (value, QuoteContext()) if isinstance(value, _NESTED) else self._atom(value)
                 else:
                     yield f" {value:5d}" if isinstance(value, int) else f" {value:5.2f}"
             yield " " + closing * _brackets(row + 1, matrix.shape)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.errors import Fault, SnError, Span, fail
-from snsim.language.forms import BACKQUOTE, NIL, QUOTE, SPLICE, UNQUOTE, Form, Node, Pair, Symbol
+from snsim.language.forms import BACKQUOTE, NIL, QUOTE, SPLICE, UNQUOTE, Form, Node, Pair, Symbol, as_matrix
 from snsim.language.hidden_characters import refuse_hidden
 from snsim.language.limits import LimitError, exceeded
 
@@ -161,6 +161,7 @@ class _NodeBuilder:
     def _data(self, value: Form, span: Span, depth: int) -> Node:
         """Return a value as a node; everything inside it has the same place."""
         self._enter(depth, span)
+        value = as_matrix(value)
         if value is NIL:
             return Node((), span)
         if isinstance(value, Pair):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from snsim.errors import Fault, SnError, Source, Span, fail
@@ -18,6 +18,7 @@ from snsim.language.literals import (
     TokenError,
     make_array,
     make_matrix,
+    read_code,
     read_number,
     read_scope,
     read_string,
@@ -25,12 +26,13 @@ from snsim.language.literals import (
 )
 from snsim.language.parser import FormParser, UnexpectedTokenError, grammar
 from snsim.language.quasiquote import QuoteContext
+from snsim.language.source_files import is_lush
 
 Warn = Callable[[Fault], None]
 
 _OBSOLETE = {  # characters that SN gave a meaning, and the remedy
     "^": "SN's short commands (^Pname, ^Lfile) were for its prompt: write the full call",
-    "#": "a comment goes from ; to the end of its line; #{ C code #} was for SN's compiler: take it out",
+    "#": "a comment goes from ; to the end of its line; C code ends with #}",
 }
 
 _BRACE = re.compile("[{}]")
@@ -76,10 +78,11 @@ _ATOMS: dict[str, Callable[[str], Form]] = {
     "STRING": read_string,
     "SCOPE": read_scope,
     "SYMBOL": read_symbol,
+    "CODE": read_code,
 }
 _ARRAYS = {"ARRAY", "ARRAY_ROW", "HASH"}
 _OUTSIDE = QuoteContext()  # outside every bracket and prefix
-_OPENERS, _CLOSERS = {"OPEN", "MATRIX", *_ARRAYS}, {"CLOSE", "MATRIX_CLOSE", "HASH_CLOSE"}
+_OPENERS, _CLOSERS = {"OPEN", "SCOPE_OPEN", "MATRIX", *_ARRAYS}, {"CLOSE", "MATRIX_CLOSE", "HASH_CLOSE"}
 
 
 def _covering(first: Token, last: Token) -> Span:
@@ -100,6 +103,7 @@ class _Builder:
     def __init__(self) -> None:
         self._actions = {
             "parens": self.parens,
+            "scoped": self.scoped,
             "prefixed": self.prefixed,
             "rows": self.rows,
             "array_row": self.array_row,
@@ -129,6 +133,14 @@ class _Builder:
         sign, form = tokens
         span = _covering(sign, form)
         return Token("form", Pair(_PREFIXES[sign.type], Pair(form.value, NIL, form.span), sign.span, span), span)
+
+    def scoped(self, tokens: list[Token]) -> Token:
+        opening, slots = tokens[0], tokens[-1]
+        colon, start = opening.span, opening.span.start + 1
+        owner = self.parens([replace(opening, span=replace(colon, start=start)), *tokens[1:-1]])
+        span = _covering(opening, slots)
+        form = Pair(slots.value.car, Pair(owner.value, slots.value.cdr, owner.span), replace(colon, end=start), span)
+        return Token("form", form, span)
 
     def rows(self, tokens: list[Token]) -> Token:
         opening, parts = tokens[0], tokens[1:-1]
@@ -443,10 +455,22 @@ class FormReader:
             opened[-1].takes_elements = False
         else:
             if kind in _CLOSERS:
-                opened.pop()
+                if opened.pop().token.type == "SCOPE_OPEN":
+                    progress.feed(self._slots(token))
                 progress.may_complete = kind != "CLOSE"
             return progress.after_form()
         return None
+
+    def _slots(self, closing: Token) -> Token:
+        """Return the token `:s` that must follow the ) of `:(o)`."""
+        token = self._token()
+        if token is None or token.type != "SCOPE" or token.span.start != closing.span.end:
+            raise fail(
+                "the name of a slot must follow this )",
+                closing.span,
+                hint="write :(object):slot for the slot of a computed object",
+            )
+        return self._with_value(token)
 
     def _read_elements(self, opened: list[_OpenForm]) -> None:
         """Read atoms, and lists of atoms and of such lists, as elements of the innermost open list.
@@ -572,7 +596,13 @@ class FormReader:
             raise _user_error(error, span) from None
         if kind == "SYMBOL":
             self._symbols[written] = value
-        elif kind == "SCOPE":
+        elif kind in ("SCOPE", "CODE"):
+            if kind == "CODE" and not is_lush(self._source):
+                raise fail(
+                    "C code has no meaning in a program of SN",
+                    span,
+                    hint="it was for SN's compiler: take it out; a program of Lush has the suffix .lsh",
+                )
             value.span = span
         return value
 
@@ -584,11 +614,13 @@ class FormReader:
         if not brackets:
             return UnfinishedFormError(_nothing_after(opened[0]))
         first, last = brackets[0], brackets[-1]
-        sign = {"OPEN": "(", "HASH": "#["}.get(first.type, "[")
+        sign = {"OPEN": "(", "SCOPE_OPEN": ":(", "HASH": "#["}.get(first.type, "[")
         also = () if last is first else (("the innermost that is open", last.span),)
         if break_in is not None:
             also = (("this form, at the beginning of a line, would be inside it", break_in.span),)
-        ends = "".join({"OPEN": ")", "HASH": "#]"}.get(token.type, "]") for token in reversed(brackets))
+        ends = "".join(
+            {"OPEN": ")", "SCOPE_OPEN": ")", "HASH": "#]"}.get(token.type, "]") for token in reversed(brackets)
+        )
         return UnfinishedFormError(
             Fault(
                 f"this {sign} is never closed",

@@ -12,6 +12,14 @@ from snsim.input_files import PathError, foreign_format, open_file, resolve, sho
 from snsim.language.limits import DEFAULT, Limits, exceeds_source
 from snsim.registry import nearest
 
+LUSH = ".lsh"  # the suffix of programs of Lush, SN's successor
+SUFFIXES = (".sn", LUSH)
+
+
+def is_lush(source: Source) -> bool:
+    """Return whether a text is a program of Lush, SN's successor: its name ends in `.lsh`."""
+    return source.name.endswith(LUSH)
+
 
 def read_source(path: str | Path, limits: Limits = DEFAULT, span: Span | None = None) -> Source:
     """Return the text of a file; line ends of any system become newlines.
@@ -84,10 +92,10 @@ _NEIGHBOURS = 1_000  # files whose names are compared with that of a missing one
 
 
 def _nearest_file(name: str) -> str:
-    """Return a hint that names the .sn files in the folder of a missing file."""
+    """Return a hint that names the programs in the folder of a missing file."""
     folder = Path(name).parent
     try:
-        beside = sorted(p.name for p in folder.iterdir() if p.suffix == ".sn")
+        beside = sorted(p.name for p in folder.iterdir() if p.suffix in SUFFIXES)
     except (OSError, ValueError):
         return f"folder {shown(folder)} does not exist either"
     listed = shown(", ".join(beside[:10]) + (" ..." if beside[10:] else ""))

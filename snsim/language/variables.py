@@ -121,6 +121,12 @@ class Variables:
         bindings = self._values.get(name)
         return (bindings is not None and bindings[-1] is not UNSET) or self._find_built_in(name) is not None
 
+    def use_functions(self, functions: Shelf[Procedure]) -> None:
+        """Take these built-in functions from now on, as a program does that changes to another dialect."""
+        self._functions, self._is_complete = functions, True
+        self._built_in = {symbol(entry.name): entry.value for entry in functions}
+        self.version[0] += 1
+
     def set_names(self) -> list[str]:
         """Return the names of all variables that the program set."""
         return [key.name for key in self._values if self.is_set(key)]

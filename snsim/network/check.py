@@ -73,19 +73,21 @@ def require_forward_connections(net: Net) -> Iterator[Fault]:
 @CHECKS.register("pairs of layers")
 def require_single_connections(net: Net) -> Iterator[Fault]:
     """Require at most one connection between two layers."""
-    seen: dict[tuple[str, str], Connection] = {}
-    for c in net.connections:
-        earlier = seen.setdefault((c.source, c.target), c)
+    seen: dict[tuple[str, str], Connection | Transform] = {}
+    joined: list[tuple[Connection | Transform, str]] = [(c, c.source) for c in net.connections]
+    joined += [(t, t.sources[0]) for t in net.transforms if t.word == "max-mask"]
+    for c, source in joined:
+        earlier = seen.setdefault((source, c.target), c)
         if earlier is not c:
             also = () if earlier.span is None else (("first here", earlier.span),)
-            yield Fault(f"{c.source} is connected to {c.target} twice", c.span, hint="remove one of them", also=also)
+            yield Fault(f"{source} is connected to {c.target} twice", c.span, hint="remove one of them", also=also)
 
 
 @CHECKS.register("transforms")
 def require_single_transforms(net: Net) -> Iterator[Fault]:
     """Require that no `normalize` or `attend` clause is stated twice."""
     seen: dict[tuple[str, ...], Transform] = {}
-    for t in net.transforms:
+    for t in (t for t in net.transforms if t.word != "max-mask"):  # which the check of connections covers
         earlier = seen.setdefault((t.word, *t.sources, t.target), t)
         if earlier is not t:
             also = () if earlier.span is None else (("first here", earlier.span),)

@@ -14,7 +14,8 @@ import numpy as np
 from snsim.errors import Span, fail
 from snsim.language.forms import Node, Symbol
 from snsim.network.clauses import Faults, all_or_none, describe, read_arguments, read_number, read_whole_number
-from snsim.network.wiring import Windows
+from snsim.network.net import Layer
+from snsim.network.wiring import Windows, Wiring
 from snsim.registry import Shelf
 
 MOST_PAIRS = 10**8  # most entries of a table: source maps times target maps
@@ -30,6 +31,15 @@ class Border:
 
 
 @dataclass(frozen=True)
+class WiredLayers:
+    """A connection with weights of its own, for `weights-of`: its layers and its wiring."""
+
+    source: Layer
+    target: Layer
+    wiring: Wiring
+
+
+@dataclass(frozen=True)
 class Statement:
     """The scheme of a connect clause as stated, such as `(mask 5 5)`, and its options by word: `{"step": (step 2)}`."""
 
@@ -37,6 +47,7 @@ class Statement:
     options: Mapping[str, Node] = field(default_factory=dict)
     tables: Shelf[np.ndarray] = field(default_factory=lambda: Shelf("table"))
     faults: Faults = field(default_factory=Faults)
+    connections: Mapping[tuple[str, str], WiredLayers] = field(default_factory=dict)  # with weights of their own
 
     @property
     def span(self) -> Span:
@@ -111,6 +122,21 @@ class Statement:
                 (("fixed here", fixed.span),),
             )
         return read_arguments(node, 0, 0, "(weight-norm)", self.faults) is not None
+
+    def distance(self) -> bool:
+        """Tell whether `(distance)` is stated: sums of (w - x)^2. It refuses `scale` and `weight-norm` beside it."""
+        node = self.options.get("distance")
+        if node is None:
+            return False
+        for word, why in (("scale", "measures x as it is"), ("weight-norm", "needs the weights as they are")):
+            if word in self.options:
+                self.faults.add(
+                    f"(distance) {why}, so it takes no ({word} ...)",
+                    self.options[word].span,
+                    "remove one of them",
+                    (("(distance) here", node.span),),
+                )
+        return read_arguments(node, 0, 0, "(distance)", self.faults) is not None
 
     def maps(self, sources: int, targets: int, names: tuple[str, str]) -> np.ndarray | None:
         """Return which source map feeds which target map, bool (sources, targets).

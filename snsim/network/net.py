@@ -26,6 +26,7 @@ from snsim.network.wiring import (
     Attention,
     Dense,
     Frames,
+    MaxPooling,
     Normalization,
     Structure,
     Table,
@@ -43,6 +44,7 @@ __all__ = [
     "Dense",
     "Frames",
     "Layer",
+    "MaxPooling",
     "Net",
     "Nlf",
     "Normalization",
@@ -134,6 +136,8 @@ class Connection:
     span: Span | None = None
     arguments: tuple[object, ...] = ()  # of the scheme, as stated: (5.0, 5.0) for (mask 5 5)
     weight_norm: bool = False  # weights gain * v / |v|: the parameter is v, and there is one more, the gains
+    distance: bool = False  # sums of (weight - state)^2 instead of products
+    weights_of: tuple[str, str] | None = None  # the layers of the connection whose weights it uses, with `weights-of`
 
     @property
     def name(self) -> str:
@@ -145,14 +149,16 @@ class Connection:
 
     @property
     def learning_weights(self) -> int:
-        """Number of weights that learn, gains included."""
+        """Number of weights that learn, gains included; 0 for the weights of another connection."""
+        if self.weights_of is not None:
+            return 0
         gains = self.wiring.owner_count if self.weight_norm else 0
         return self.wiring.weights + gains if self.fixed is None else 0
 
 
 @dataclass(frozen=True, eq=False)
 class Transform:
-    """An input of a layer without weights: `normalize` (one source) or `attend` (queries, keys, values).
+    """An input of a layer without weights: `normalize` and `max-mask` (one source), `attend` (queries, keys, values).
 
     Its results are added to the weighted sums of the target. `structure` is None if the layers do not fit; that is a
     fault.
@@ -161,7 +167,7 @@ class Transform:
     word: str
     sources: tuple[str, ...]
     target: str
-    structure: Normalization | Attention | None
+    structure: Normalization | Attention | MaxPooling | None
     span: Span | None = None
 
     @property
@@ -228,9 +234,9 @@ def _range(values: np.ndarray) -> tuple[int, int]:
 class Counts:
     """Counts of units (input included), connections (with biases and border cells) and weights that learn (with gains).
 
-    A connection is a line with a weight: learned, shared or fixed. `normalize` and `attend` have no weights and count
-    no connections. They do not count in F of a unit either, because their results do not grow with the number of units
-    that they read.
+    A connection is a line with a weight: learned, shared or fixed. `normalize`, `attend` and `max-mask` have no weights
+    and count no connections. They do not count in F of a unit either, because their results do not grow with the number
+    of units that they read.
     """
 
     units: int
@@ -328,6 +334,33 @@ class Net:
             return {name: described[name] for name in names}
         return {name: name if name in now else described.get(name, name) for name in names}
 
+    def owner_of(self, connection: Connection) -> Connection:
+        """Return the connection whose weights a connection uses: itself, or with `weights-of` the one that it names."""
+        if connection.weights_of is None:
+            return connection
+        source, target = connection.weights_of
+        return next(c for c in self.entering(target) if c.source == source)
+
+    def weight_name(self, connection: Connection) -> str:
+        """Return the name of the parameter with the weights of a connection."""
+        return f"{self.attribute(self.owner_of(connection))}.weight"
+
+    def gain_name(self, connection: Connection) -> str | None:
+        """Return the name of the parameter with the gains of a connection; None without weight-norm."""
+        return f"{self.attribute(self.owner_of(connection))}.gain" if connection.weight_norm else None
+
+    @cached_property
+    def _users(self) -> dict[tuple[str, str], tuple[Connection, ...]]:
+        users: dict[tuple[str, str], list[Connection]] = {}
+        for layer in self.layers:
+            for c in self.entering(layer.name):
+                users.setdefault(c.weights_of or (c.source, c.target), []).append(c)
+        return {ends: tuple(connections) for ends, connections in users.items()}
+
+    def users_of(self, connection: Connection) -> tuple[Connection, ...]:
+        """Return the connections that use the weights of a connection, in the order in which they are computed."""
+        return self._users[connection.weights_of or (connection.source, connection.target)]
+
     def lines(self, name: str) -> np.ndarray:
         """Return F of each unit: its incoming connections, border cells included, plus 1 for a bias; shape (units,)."""
         layer = self.layer(name)
@@ -344,9 +377,11 @@ class Net:
     def _parameters_of(self, layer: Layer) -> Iterator[Parameter]:
         has_bias = layer.bias != "none"
         for connection in self.entering(layer.name):
-            yield self._weights_of(connection, has_bias)
+            if connection.weights_of is not None:
+                continue
+            yield self._weights_of(connection)
             if connection.weight_norm:
-                yield _gains(self, connection, has_bias)
+                yield _gains(self, connection)
         if has_bias:
 
             def fan_in() -> np.ndarray:
@@ -371,19 +406,20 @@ class Net:
                 described_name=f"{layer.name}.bias",
             )
 
-    def _weights_of(self, connection: Connection, has_bias: bool) -> Parameter:
-        wiring, target = connection.wiring, connection.target
+    def _weights_of(self, connection: Connection) -> Parameter:
+        wiring, users = connection.wiring, self.users_of(connection)
+        last = users[-1].target  # if several connections share the weights, F of the last one counts
         return Parameter(
             f"{self.attribute(connection)}.weight",
             "weight",
-            target,
+            connection.target,
             connection.source,
             wiring.weight_shape,
-            lambda: self.lines(target)[wiring.last_user()],
-            wiring.sharers,
-            wiring.sharers_values,
-            lambda: self.lines(target)[wiring.last_users()],
-            has_bias,
+            lambda: self.lines(last)[wiring.last_user()],
+            lambda: wiring.sharers() * len(users),
+            lambda: wiring.sharers_values() * len(users),
+            lambda: self.lines(last)[wiring.last_users()],
+            self.layer(last).bias != "none",
             connection.fixed,
             f"{connection.name}.weight",
         )
@@ -434,6 +470,8 @@ class Net:
                     c.scale,
                     c.fixed,
                     *(["weight-norm"] if c.weight_norm else []),
+                    *(["distance"] if c.distance else []),
+                    *([] if c.weights_of is None else ["weights-of", *c.weights_of]),
                 )
             ).encode()
             yield from _wiring_bytes(c.wiring)
@@ -453,17 +491,19 @@ def _by_target(layers: Iterable[Layer], entering: Iterable[_Entering]) -> dict[s
     return {name: tuple(connections) for name, connections in by_target.items()}
 
 
-def _gains(net: Net, connection: Connection, has_bias: bool) -> Parameter:
+def _gains(net: Net, connection: Connection) -> Parameter:
     """Return the gains of a connection with `weight-norm`: one for each owner of weights."""
     wiring, shape = connection.wiring, (connection.wiring.owner_count,)
+    users = net.users_of(connection)
+    last = users[-1].target
 
     def fan_in() -> np.ndarray:
         values = np.zeros(shape, int)
-        values[wiring.owners()] = net.lines(connection.target)[wiring.last_user()]
+        values[wiring.owners()] = net.lines(last)[wiring.last_user()]
         return values
 
     def sharers() -> np.ndarray:
-        return np.bincount(wiring.owners(), wiring.sharers()).astype(int)
+        return np.bincount(wiring.owners(), wiring.sharers()).astype(int) * len(users)
 
     return Parameter(
         f"{net.attribute(connection)}.gain",
@@ -474,8 +514,8 @@ def _gains(net: Net, connection: Connection, has_bias: bool) -> Parameter:
         fan_in,
         sharers,
         sharers,
-        lambda: net.lines(connection.target)[wiring.last_users()],
-        has_bias,
+        lambda: net.lines(last)[wiring.last_users()],
+        net.layer(last).bias != "none",
         described_name=f"{connection.name}.gain",
     )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from snsim.network.clauses import (
     read_whole_number,
     select_clauses,
 )
-from snsim.network.connect_options import Statement, python_value
+from snsim.network.connect_options import Statement, WiredLayers, python_value
 from snsim.network.net import Connection, Layer, Net, Nlf, Transform
 from snsim.network.nlfs import NlfDefinition, declare_nlf, read_nlf
 from snsim.network.partial_net import (
@@ -43,7 +44,7 @@ from snsim.network.schemes import SCHEMES
 from snsim.network.tables import declare_table, lisp_functions
 from snsim.network.transforms import SYNTAX as TRANSFORMS
 from snsim.network.transforms import DraftTransform, build_transform
-from snsim.network.wiring import Table, Wiring, wire_table
+from snsim.network.wiring import MaxPooling, Table, Windows, Wiring, wire_table
 from snsim.registry import Shelf
 
 __all__ = ["WORDS", "NetShelves", "NlfDefinition", "lisp_functions"]
@@ -177,8 +178,12 @@ class NetForm:
         if layers:
             layers = (self._make_input(layers[0], draft), *layers[1:])
         by_name = {layer.name: layer for layer in layers}
-        connections = tuple(self._build_connection(c, by_name) for c in draft.connections)
-        transforms = tuple(self._build_transform(t, by_name) for t in draft.transforms)
+        built = self._build_connections(draft.connections, by_name)
+        connections = tuple(c for c in built if c.scheme != "max-mask")
+        transforms = (
+            *(_pooling(c) for c in built if c.scheme == "max-mask"),
+            *(self._build_transform(t, by_name) for t in draft.transforms),
+        )
         net = Net(self.name, layers, connections, self._complete_clauses(draft), self.span, transforms)
         # If a clause could not be read, layers may only seem to lack connections: that check does not run then.
         self.faults.found += check_net(net, skip=() if all_clauses_read else ("ends",))
@@ -273,7 +278,21 @@ class NetForm:
 
     # ---- connections ---------------------------------------------------------------------------------------------
 
-    def _build_connection(self, draft: DraftConnection, layers: dict[str, Layer]) -> Connection:
+    def _build_connections(self, drafts: list[DraftConnection], layers: dict[str, Layer]) -> tuple[Connection, ...]:
+        """Return the connections in the order of the text; those that use the weights of another are built after it."""
+        built: dict[int, Connection] = {}
+        owned: dict[tuple[str, str], Connection] = {}
+        for uses_others in (False, True):
+            for k, draft in enumerate(drafts):
+                if (draft.scheme is not None and draft.scheme.head == "weights-of") == uses_others:
+                    built[k] = self._build_connection(draft, layers, owned)
+                    if not uses_others and draft.scheme is not None:
+                        owned[draft.source, draft.target] = built[k]
+        return tuple(built[k] for k in range(len(drafts)))
+
+    def _build_connection(
+        self, draft: DraftConnection, layers: dict[str, Layer], owned: Mapping[tuple[str, str], Connection]
+    ) -> Connection:
         """Return the connection. If its clause has faults, it has no wires, so that the net can still be checked."""
         options = {word: clause.node for word, clause in draft.options.items()}
         connection = Connection(draft.source, draft.target, "", {}, NOT_WIRED, span=draft.span)
@@ -281,15 +300,20 @@ class NetForm:
             return connection
         faults = Faults()
         statement = Statement(draft.scheme, options, self.shelves.tables, faults)
+        if draft.scheme.head == "weights-of":
+            return self._build_user(connection, draft, layers, owned, statement)
         scheme = SCHEMES.get(draft.scheme.head)
         scale = self._read_number(options.get("scale"), faults)
         fixed = self._read_number(options.get("fixed"), faults)
-        weight_norm = statement.weight_norm()
+        weight_norm, distance = statement.weight_norm(), statement.distance()
+        average = draft.scheme.head == "average-mask"
         with faults.gathered():
             wiring = scheme(layers[draft.source], layers[draft.target], replace(statement, faults=Faults()))
             border = statement.border()
             stated = {word: _value(node) for word, node in options.items()}
             scheme_arguments = tuple(python_value(node) for node in draft.scheme.items[1:])
+            if average and isinstance(wiring.structure, Windows):
+                fixed, scale = 1.0, 1 / prod(wiring.structure.window)
             connection = Connection(
                 draft.source,
                 draft.target,
@@ -302,6 +326,38 @@ class NetForm:
                 draft.span,
                 scheme_arguments,
                 weight_norm,
+                distance,
+            )
+        self._report(faults, draft)
+        return connection
+
+    def _build_user(
+        self,
+        unwired: Connection,
+        draft: DraftConnection,
+        layers: dict[str, Layer],
+        owned: Mapping[tuple[str, str], Connection],
+        statement: Statement,
+    ) -> Connection:
+        """Return a connection that uses the scheme, the options and the weights of another."""
+        assert draft.scheme is not None
+        connection, faults = unwired, statement.faults
+        wired = {ends: WiredLayers(layers[ends[0]], layers[ends[1]], c.wiring) for ends, c in owned.items()}
+        with faults.gathered():
+            wiring = SCHEMES.get("weights-of")(
+                layers[draft.source], layers[draft.target], replace(statement, faults=Faults(), connections=wired)
+            )
+            ends = (draft.scheme.items[1].name, draft.scheme.items[2].name)
+            connection = replace(
+                owned[ends],
+                source=draft.source,
+                target=draft.target,
+                scheme="weights-of",
+                options={},
+                wiring=wiring,
+                span=draft.span,
+                arguments=ends,
+                weights_of=ends,
             )
         self._report(faults, draft)
         return connection
@@ -382,6 +438,15 @@ class NetForm:
                     node.span,
                     f"write ({what} {actual}) if that is what you want; layer by layer: {each}",
                 )
+
+
+def _pooling(connection: Connection) -> Transform:
+    """Return the transform of a connection with the scheme `max-mask`."""
+    windows = connection.wiring.structure
+    structure = None
+    if isinstance(windows, Windows):
+        structure = MaxPooling(windows.source, windows.target, windows.window, windows.step)
+    return Transform("max-mask", (connection.source,), connection.target, structure, connection.span)
 
 
 def _rank(clause: Clause) -> int:

@@ -58,13 +58,15 @@ for _shelf, _word, _syntax, _doc in (
         "weights gain * v / |v|, with one v for each target map (mask, equal-mask), trait (tdnn) or unit; "
         "the gains learn too",
     ),
+    (CONNECT_OPTIONS, "distance", "(distance)", "sums of (w - x)^2, as in a radial unit, instead of products w x"),
 ):
     _shelf.add(_word, _syntax, _doc)
 
 LAYER_SYNTAX = "(layer NAMES SHAPE option ...), SHAPE n, (rows cols) or (maps rows cols)"
 CONNECT_SYNTAX = "(connect NAMES NAMES (scheme ...) option ...)"
 WITHOUT_SYNTAX = "(without LAYER), (without (connect A B)), (without (normalize A B)) or (without (attend Q K V TO))"
-# The values of options that are not stated. `exact`, `fixed` and `weight-norm` are off then, which has no syntax.
+# The values of options that are not stated. `exact`, `fixed`, `weight-norm` and `distance` are off then, which has no
+# syntax.
 OPTION_DEFAULTS: dict[str, tuple[str | int, ...]] = {
     "table": ("table", "full"),
     "step": ("step", 1),
@@ -388,4 +390,11 @@ class NetDraft:
         if scheme is None:
             return {}
         reads = SCHEMES.get(scheme.head).reads
+        if scheme.head == "weights-of" and rest:
+            self._faults.add(
+                "(weights-of ...) is the scheme: it takes no other scheme and no option",
+                rest[0].span,
+                "remove this: the connection has the scheme and the options of the one that it names",
+            )
+            return {}
         return self._read_options(rest, reads, f"({scheme.head} ...)")

@@ -20,11 +20,12 @@ import numpy as np
 
 from snsim.errors import SnError
 from snsim.language.forms import Node
-from snsim.network.clauses import all_or_none, describe, read_arguments, read_whole_number
+from snsim.network.clauses import all_or_none, describe, read_arguments, read_name, read_whole_number
 from snsim.network.connect_options import Statement, check_windows, no_geometry_error
 from snsim.network.net import Layer
 from snsim.network.wiring import Dense, Frames, Table, Windows, Wiring, wire, wire_table
-from snsim.registry import Shelf
+from snsim.registry import Shelf, listed
+from snsim.text_table import shape_form
 
 WiringFunction = Callable[[Layer, Layer, Statement], Wiring]
 
@@ -72,7 +73,7 @@ def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed")) -> Callable
 
 
 @SCHEMES.register("full")
-@scheme("(full)", ("scale", "fixed", "weight-norm"))
+@scheme("(full)", ("scale", "fixed", "weight-norm", "distance"))
 def full(source: Layer, target: Layer, statement: Statement) -> Wiring:
     """Connect all units of a layer to all units of another; weights (inputs, outputs)."""
     read_arguments(statement.scheme, 0, 0, "(full)", statement.faults)
@@ -81,7 +82,7 @@ def full(source: Layer, target: Layer, statement: Statement) -> Wiring:
 
 
 @SCHEMES.register("mask")
-@scheme("(mask R C)", WINDOW_OPTIONS)
+@scheme("(mask R C)", (*WINDOW_OPTIONS, "distance"))
 def mask(source: Layer, target: Layer, statement: Statement) -> Wiring:
     """Give each pair of maps one window of RxC weights, shared by all units of the target map."""
     return _windows(source, target, statement, "map")
@@ -101,7 +102,21 @@ def equal_mask(source: Layer, target: Layer, statement: Statement) -> Wiring:
     return _windows(source, target, statement, "pair")
 
 
-def _windows(source: Layer, target: Layer, statement: Statement, sharing: str) -> Wiring:
+@SCHEMES.register("average-mask")
+@scheme("(average-mask R C)", ("step", "border", "exact"))
+def average_mask(source: Layer, target: Layer, statement: Statement) -> Wiring:
+    """Average pooling: the mean of the RxC window in the same map; short for a fixed and scaled equal-mask."""
+    return _windows(source, target, statement, "pair", each_map=True)
+
+
+@SCHEMES.register("max-mask")
+@scheme("(max-mask R C)", ("step", "exact"))
+def max_mask(source: Layer, target: Layer, statement: Statement) -> Wiring:
+    """Max pooling: the largest state of the RxC window in the same map; no weights, and it counts no connections."""
+    return _windows(source, target, statement, "pair", each_map=True)
+
+
+def _windows(source: Layer, target: Layer, statement: Statement, sharing: str, each_map: bool = False) -> Wiring:
     name = statement.scheme.head
     for layer in (source, target):
         if layer.maps is None:
@@ -112,7 +127,15 @@ def _windows(source: Layer, target: Layer, statement: Statement, sharing: str) -
     statement.exact()
     if source.maps is None or target.maps is None:
         raise SnError(statement.faults.found)
-    maps = statement.maps(source.maps[0], target.maps[0], names)
+    sizes = source.maps[0], target.maps[0]
+    if each_map and sizes[0] != sizes[1]:
+        statement.faults.add(
+            f"({name} ...) joins map k to map k, and the numbers of maps differ: {sizes[0]} in {source.name}, "
+            f"{sizes[1]} in {target.name}",
+            statement.span,
+            f"give {target.name} {sizes[0]} map{'' if sizes[0] == 1 else 's'}, or use (equal-mask R C) with a table",
+        )
+    maps = np.eye(*sizes, dtype=bool) if each_map else statement.maps(*sizes, names)
     if window is None or maps is None or statement.faults.any:
         raise SnError(statement.faults.found)
     cells = border.cells, border.cells
@@ -126,6 +149,48 @@ def _windows(source: Layer, target: Layer, statement: Statement, sharing: str) -
         )
     statement.faults.raise_if_any()
     return wire(windows, windows.unread)
+
+
+@SCHEMES.register("weights-of")
+@scheme("(weights-of C D)", ())
+def weights_of(source: Layer, target: Layer, statement: Statement) -> Wiring:
+    """Use the scheme, its options and the weights of the connection C to D between layers of the same shapes."""
+    syntax = "(weights-of C D)"
+    args = read_arguments(statement.scheme, 2, 2, syntax, statement.faults)
+    ends = None if args is None else all_or_none([read_name(node, "a layer", statement.faults) for node in args])
+    if ends is None or args is None:
+        raise SnError(statement.faults.found)
+    owner = statement.connections.get((ends[0], ends[1]))
+    faults, span = statement.faults, statement.span
+    if ends == (source.name, target.name):
+        faults.add(
+            f"{source.name} to {target.name} cannot have the weights of itself",
+            span,
+            "name another connection, or write a scheme of its own such as (full)",
+        )
+    elif owner is None:
+        joined = [f"(weights-of {a} {b})" for a, b in statement.connections]
+        faults.add(
+            f"{ends[0]} is not connected to {ends[1]} by weights of its own",
+            span,
+            f"add (connect {ends[0]} {ends[1]} (full)), or write one of {listed(joined, len(joined)) or 'none'}",
+        )
+    else:
+        for layer, like in ((source, owner.source), (target, owner.target)):
+            if layer.shape != like.shape:
+                faults.add(
+                    f"the weights from {ends[0]} to {ends[1]} need layers of the same shape: {layer.name} is "
+                    f"{_shape_text(layer)}, {like.name} is {_shape_text(like)}",
+                    span,
+                    f"give {layer.name} the shape {shape_form(like.shape)}, or write a scheme of its own",
+                )
+    faults.raise_if_any()
+    assert owner is not None
+    return owner.wiring
+
+
+def _shape_text(layer: Layer) -> str:
+    return "x".join(map(str, layer.shape)) + (" units" if len(layer.shape) == 1 else "")
 
 
 @SCHEMES.register("tdnn")

@@ -305,6 +305,30 @@ Structure = Dense | Windows | Frames
 
 
 @dataclass(frozen=True)
+class MaxPooling:
+    """Max pooling, `max-mask`: unit (i, j) of map k is the largest state of its window of map k of the source.
+
+    The window has the rows i*step[0] ... +window[0]-1, and the columns by the same rule. The winner gets the whole
+    gradient; of equal states the first in reading order wins, as in PyTorch.
+    """
+
+    source: tuple[int, int, int]  # maps, rows, columns
+    target: tuple[int, int, int]
+    window: tuple[int, int]
+    step: tuple[int, int]
+
+    def cells(self) -> np.ndarray:
+        """Return the source units of each window in reading order, shape (target units, cells of a window)."""
+        rows, columns = (
+            np.arange(self.target[k + 1])[:, None] * self.step[k] + np.arange(self.window[k]) for k in (0, 1)
+        )
+        of_map = rows[:, None, :, None] * self.source[2] + columns[None, :, None, :]
+        maps = np.arange(self.source[0]) * self.source[1] * self.source[2]
+        cells: np.ndarray = (maps[:, None, None, None, None] + of_map).reshape(-1, self.window[0] * self.window[1])
+        return cells
+
+
+@dataclass(frozen=True)
 class Normalization:
     """Layer normalisation, `normalize`: at each position, the maps get mean 0 and variance 1.
 

@@ -106,7 +106,7 @@ def _layer(net: Net, layer: Layer, place: int) -> dict[str, Any]:
 
 def _connection(net: Net, connection: Connection, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     wiring, structure = connection.wiring, connection.wiring.structure
-    parameter = next(p for p in net.parameters_of(connection.target) if _belongs(p, connection))
+    parameter = next(p for p in net.parameters if p.name == net.weight_name(connection))
     described: dict[str, Any]
     shown = connection.fixed is None and not connection.weight_norm and parameter.size > 0
     if isinstance(structure, Dense):
@@ -150,10 +150,6 @@ def _connection(net: Net, connection: Connection, arrays: dict[str, np.ndarray])
         "fan_in": _runs(parameter.fan_in) if shown else [],
         "shown": shown,
     }
-
-
-def _belongs(parameter: Parameter, connection: Connection) -> bool:
-    return parameter.kind == "weight" and parameter.source == connection.source
 
 
 def _text(connection: Connection, parameter: Parameter) -> str:

@@ -71,7 +71,7 @@ from snsim.training.initial import draw_parameter, initial_weights
 from snsim.training.loop import keeps_update_state
 from snsim.training.parameter_scopes import StatementsByScope, decays_of, rate_divisor
 from snsim.training.prepare import Patterns, PreparedData
-from snsim.training.pruning import KEPT_STATE, last_users
+from snsim.training.pruning import KEPT_STATE, last_users, layer_of_last_users
 from snsim.training.schedule import constant_value, value_at
 from snsim.training.spec import Stage, Training, Value
 
@@ -253,7 +253,7 @@ class _Describer:
             connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
             return {
                 "draw": "gain",
-                "of": f"{net.attribute(connection)}.weight",
+                "of": net.weight_name(connection),
                 "owners_blob": self._array(f"owners {parameter.name}", connection.wiring.owners(), "i4"),
             }
         recorder = _Recorder()
@@ -331,7 +331,7 @@ class _Describer:
             net.curvature = {"blob": self._blobs.add("curvature.wasm", code), "channel": channel}
         if compiled not in net.numbers:
             net.numbers[compiled] = len(net.modules)
-            batched = settings.batch > 1
+            batched = compiled.updates.variant.batched
             net.modules.append(
                 {
                     "blob": self._blobs.add("module.wasm", compiled.code),
@@ -407,7 +407,7 @@ class _Describer:
         for layer in net.layers[1:]:
             connections = []
             for connection in net.entering(layer.name):
-                name, table = f"{net.attribute(connection)}.weight", connection.table
+                name, table = net.weight_name(connection), connection.table
                 connections.append(
                     {
                         "parameter": name if name in learn else None,
@@ -423,7 +423,7 @@ class _Describer:
         names = [layer.name for layer in net.layers[1:]]
         parameters = {
             p.name: {
-                "layer": names.index(p.layer),
+                "layer": names.index(layer_of_last_users(net, p)),
                 "last_blob": self._array(f"last {p.name}", last_users(net, p), "i4"),
                 "has_bias": p.has_bias,
             }

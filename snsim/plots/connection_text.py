@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snsim.network.net import Attention, Connection, Frames, Net, Transform, Windows
+from snsim.network.net import Attention, Connection, Frames, MaxPooling, Net, Transform, Windows
 from snsim.network.schemes import SCHEMES
 
 MOST_DRAWN = 64  # maps on a side; a larger table is described, not drawn
@@ -86,6 +86,8 @@ def _drawing(connection: Connection, maps: np.ndarray) -> str:
 
 def connection_words(connection: Connection) -> str:
     """Return scheme and options as they are written in a description; defaults are left out."""
+    if connection.weights_of is not None:
+        return _clause(connection.scheme, *connection.weights_of)
     structure = connection.wiring.structure
     window = getattr(structure, "window", ())
     sizes = window if isinstance(window, tuple) else (window,)
@@ -97,12 +99,16 @@ def connection_words(connection: Connection) -> str:
         words += _window_options(connection, structure)
     elif isinstance(structure, Frames) and structure.step != 1 and reads_step:
         words.append(_clause("step", structure.step))
+    if connection.scheme == "average-mask":  # which implies the scale, the weights and the table
+        return " ".join(words)
     if connection.scale != 1.0:
         words.append(_clause("scale", connection.scale))
     if connection.fixed is not None:
         words.append(_clause("fixed", connection.fixed))
     if connection.weight_norm:
         words.append("(weight-norm)")
+    if connection.distance:
+        words.append("(distance)")
     if isinstance(structure, Windows) and _is_identity(structure.maps):
         words.append("(table one-to-one)")
     elif isinstance(structure, Windows) and not structure.maps.all():
@@ -113,6 +119,9 @@ def connection_words(connection: Connection) -> str:
 def transform_words(transform: Transform) -> str:
     """Return the word of a transform with its options, as it is written in a description."""
     structure = transform.structure
+    if isinstance(structure, MaxPooling):
+        step = [] if structure.step == (1, 1) else [_clause("step", *_once(structure.step))]
+        return " ".join([_clause(transform.word, *structure.window), *step])
     heads = [_clause("heads", structure.heads)] if isinstance(structure, Attention) else []
     return " ".join([_clause(transform.word), *heads])
 

@@ -17,7 +17,7 @@ from snsim.language.forms import Form, symbol
 from snsim.language.limits import AT_PROMPT, LimitError
 from snsim.language.procedures import CallError
 from snsim.language.reader import FormReader, UnfinishedFormError, read_forms
-from snsim.language.source_files import FileAccess
+from snsim.language.source_files import FileAccess, is_lush
 from snsim.program import Host, Program, Shelves, make_interpreter, new_shelves
 from snsim.prompt.prompt_word import PROMPT
 from snsim.registry import Entry, Shelf
@@ -106,6 +106,10 @@ class Session:
     def load(self, source: Source) -> None:
         """Evaluate the text of a file, which may include files near it. SnError with every fault."""
         interpreter = self.interpreter
+        if is_lush(source):
+            from snsim.lush import begin  # slow to import
+
+            begin(interpreter)
         before, interpreter.files = interpreter.files, FileAccess.beside(source)
         faults: list[Fault] = []
         try:
@@ -188,8 +192,8 @@ def is_complete(text: str) -> bool:
 
 def close(session: Session) -> None:
     """Save the windows that words of SN drew, if they drew any."""
+    from snsim.runtime.host import host_of
     from snsim.sn28.graphics.saved_windows import save_pictures, windows
-    from snsim.sn28.runtime.host import host_of
 
     host = session.interpreter.part(host_of)
     if windows(session.interpreter) and host.output is not None and host.pictures is not None:

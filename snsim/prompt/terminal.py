@@ -221,7 +221,7 @@ def _files(begun: str) -> Iterable[Completion]:
     except (OSError, ValueError, RuntimeError):  # no such folder, not a folder name, or no such user
         return
     for path in paths:
-        if path.name.startswith(start) and (path.is_dir() or path.suffix in (".sn", ".npz", ".safetensors")):
+        if path.name.startswith(start) and (path.is_dir() or path.suffix in (".sn", ".lsh", ".npz", ".safetensors")):
             name = path.name + ("/" if path.is_dir() else "")
             yield Completion(name, -len(start), display=for_line(name))
 

@@ -116,7 +116,7 @@ def _in_order(training: CurrentTraining) -> np.ndarray:
     parts = []
     for layer in net.layers[1:]:
         names = [f"{net.attribute(layer.name)}.bias"] if layer.bias != "none" else []
-        names += [f"{net.attribute(c)}.weight" for c in net.entering(layer.name)]
+        names += [net.weight_name(c) for c in net.entering(layer.name)]
         parts += [np.ravel(values[name]) for name in names]
     return np.concatenate(parts).astype(np.float32)
 

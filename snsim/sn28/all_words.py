@@ -1,5 +1,7 @@
 """Import every module with words of SN-2.8, which adds all words to the registry SN28."""
 
+from snsim.runtime import matrix_files, random_numbers, system, text_files
+from snsim.runtime.vocabulary import SN28
 from snsim.sn28 import libload
 from snsim.sn28.codebooks import (
     codebook_files,
@@ -40,8 +42,6 @@ from snsim.sn28.net import (
     weight_files,
     weight_vectors,
 )
-from snsim.sn28.runtime import matrix_files, random_numbers, system, text_files
-from snsim.sn28.runtime.vocabulary import SN28
 
 __all__ = [
     "SN28",

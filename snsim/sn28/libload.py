@@ -17,10 +17,10 @@ from snsim.language.interpreter import ProgramStoppedError
 from snsim.language.limits import LimitError, exceeded
 from snsim.language.procedures import CallError, Procedure
 from snsim.language.source_files import read_source
+from snsim.runtime.file_lookup import ProgramFiles
+from snsim.runtime.vocabulary import special_word, word
 from snsim.sn28.net.kernels import KERNELS
 from snsim.sn28.net.netspace import Netspace
-from snsim.sn28.runtime.file_lookup import ProgramFiles
-from snsim.sn28.runtime.vocabulary import special_word, word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -42,6 +42,11 @@ LIBRARIES = (  # built in: loading them does nothing more
     "plotenv",
     "tl3",
 )
+
+
+def is_library(file_name: str) -> bool:
+    """Return whether a name is that of a library of SN-2.8, which is built in."""
+    return _stem(file_name) in (*KERNELS, *LIBRARIES)
 
 
 class LoadedFiles:
@@ -85,14 +90,19 @@ def libload(interpreter: Interpreter, name: Form, again: Form = NIL) -> Form:
 
 def _is_built_in(interpreter: Interpreter, file_name: str) -> bool:
     """Return whether a name is a built-in library; choose the kernel if it names one."""
-    stem = fold(PurePosixPath(file_name).name)
-    for suffix in SUFFIXES:
-        stem = stem.removesuffix(suffix)
+    stem = _stem(file_name)
     if stem in KERNELS:
         interpreter.part(Netspace).set_kernel(stem)
     if stem == "nettool":
         _define_net_display(interpreter)
-    return stem in KERNELS or stem in LIBRARIES
+    return is_library(file_name)
+
+
+def _stem(file_name: str) -> str:
+    stem = fold(PurePosixPath(file_name).name)
+    for suffix in SUFFIXES:
+        stem = stem.removesuffix(suffix)
+    return stem
 
 
 def _define_net_display(interpreter: Interpreter) -> None:

@@ -26,9 +26,10 @@ from typing import Any
 
 import numpy as np
 
-from snsim.errors import fail
+from snsim.errors import SnError, fail
 from snsim.optional_packages import needing
 from snsim.registry import split_cell
+from snsim.studies.intervals import is_count, transformed
 from snsim.studies.results import Row, Study
 from snsim.studies.surface import fit_surface, inputs_of
 
@@ -159,18 +160,6 @@ class Joint:
     def is_likely(self) -> bool:
         """Whether some row gives the published figures with a p that is not below UNLIKELY."""
         return max(row.p for row in self.rows) >= UNLIKELY
-
-
-def is_count(figure: str) -> bool:
-    """Return whether a figure counts patterns, or is a part of them in percent."""
-    return figure.endswith(("-misses", "-error", "-rejection"))
-
-
-def transformed(figure: str, value: float) -> float:
-    """Return the square root of a count, or the logarithm of an error (-inf for 0)."""
-    if is_count(figure):
-        return math.sqrt(value)
-    return math.log(value) if value > 0 else -math.inf
 
 
 def judge_together(study: Study, base: str | None = None) -> Joint:
@@ -337,6 +326,23 @@ def _clipped(figures: np.ndarray, published: np.ndarray, spread: np.ndarray) -> 
     """Return the figures, moved into the window; those of runs that diverged are at its upper edge."""
     edge = _WINDOW * spread
     return np.clip(np.where(np.isnan(figures), math.inf, figures), published - edge, published + edge)
+
+
+def judge_own_figures(study: Study) -> dict[str, float]:
+    """Return, by row, how likely one new run of it is as far from its mean as the figures that the row itself states.
+
+    Only for the rows that state some and have several runs, if these are enough to judge them.
+    """
+    found = {}
+    for row in study.rows:
+        if not row.published or len(row.runs) < 2:
+            continue
+        try:
+            joint = judge_together(study, row.name)
+        except SnError:
+            continue
+        found.update({judged.name: judged.p for judged in joint.rows if judged.name == row.name})
+    return found
 
 
 def settings_of(name: str) -> dict[str, str]:

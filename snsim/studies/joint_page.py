@@ -15,7 +15,8 @@ from snsim.page_templates import fill_html
 from snsim.plots import design
 from snsim.registry import split_cell
 from snsim.reports.html_elements import figure
-from snsim.studies.joint import MOST_VALUES, Choice, Joint, JointRow, is_count, settings_of
+from snsim.studies.intervals import is_count
+from snsim.studies.joint import MOST_VALUES, Choice, Joint, JointRow, settings_of
 from snsim.studies.page import smoothing_sentences
 from snsim.studies.results import Study
 

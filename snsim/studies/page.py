@@ -10,7 +10,8 @@ from typing import Any
 from snsim.escaping import for_line, for_markdown, for_markdown_code
 from snsim.registry import listed
 from snsim.run_folder import Run
-from snsim.studies.joint import UNLIKELY, Joint, Smoothing, is_count, joint_json
+from snsim.studies.intervals import is_count
+from snsim.studies.joint import UNLIKELY, Joint, Smoothing, joint_json, judge_own_figures
 from snsim.studies.results import COLUMNS, SPREAD, Column, Row, Study, Summary, differences, study_json, summaries_json
 
 _NONE = "-"
@@ -56,6 +57,9 @@ def as_json(report: Report) -> dict[str, Any]:
     for study, study_values in zip(report.studies, values["studies"]):
         if study.name in report.joint:
             study_values["joint"] = joint_json(report.joint[study.name])
+            own = judge_own_figures(study)
+            for row_values in study_values["rows"]:
+                row_values["p"] = own.get(row_values["training"])
     if report.base is not None:
         values["base"] = report.base
         for study, study_values in zip(report.studies, values["studies"]):

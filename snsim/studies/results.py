@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from snsim.run_folder import Run
+from snsim.studies.intervals import interval_of_a_run
 
 Figures = Mapping[str, float]
 
 SPREAD = "± is the standard deviation of the sample (n-1 in the denominator) over the runs of a row"
+_CURVES = ("train-misses", "test-misses", "train-half-mse", "test-half-mse")
 _SCORE = ("misses", "error", "loss", "mse", "half_mse", "rejection")
 
 
@@ -178,6 +180,34 @@ def summaries_json(summaries: Mapping[str, Summary]) -> dict[str, Any]:
     return {name: {"mean": s.mean, "deviation": s.deviation, "runs": s.runs} for name, s in summaries.items()}
 
 
+def _with_intervals(row: Row) -> dict[str, Any]:
+    """Return the summaries of a row, each with the 95 % interval of one new run."""
+    every = list(row.figures().values())
+    summaries = summaries_json(row.summaries())
+    for name, summary in summaries.items():
+        interval = interval_of_a_run(name, [figures[name] for figures in every])
+        summary["interval"] = None if interval is None else list(interval)
+    return summaries
+
+
+def _curves(row: Row) -> dict[str, list[float]]:
+    """Return the means over the runs after each pass; only of figures that every run has after every pass."""
+    curves = {}
+    for figure in _CURVES if row.runs else ():
+        split, _, name = figure.partition("-")
+        by_pass = [
+            [
+                line[split][name.replace("-", "_")]
+                for line in lines
+                if line[split] and name.replace("-", "_") in line[split]
+            ]
+            for lines in zip(*(run.passes for run in row.runs.values()))
+        ]
+        if by_pass and all(len(values) == len(row.runs) for values in by_pass):
+            curves[figure] = [statistics.fmean(values) for values in by_pass]
+    return curves
+
+
 def _row_json(row: Row) -> dict[str, Any]:
     figures = row.figures()
     return {
@@ -185,7 +215,8 @@ def _row_json(row: Row) -> dict[str, Any]:
         "command": row.command,
         "published": dict(row.published),
         "notes": list(row.notes),
-        "figures": summaries_json(row.summaries()),
+        "figures": _with_intervals(row),
+        "curves": _curves(row),
         "runs": [
             {
                 **trial.as_json(),

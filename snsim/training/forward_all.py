@@ -31,8 +31,8 @@ def effective_weights(net: Net, parameters: Mapping[str, np.ndarray]) -> dict[st
         if p.kind != "gain"
     }
     for connection in net.connections:
-        if connection.weight_norm:
-            name = f"{net.attribute(connection)}.weight"
+        if connection.weight_norm and connection.weights_of is None:
+            name = net.weight_name(connection)
             owners = connection.wiring.owners()
             rule = WeightNorm(owners, int(owners.max()) + 1)
             gains = np.asarray(parameters[f"{net.attribute(connection)}.gain"], np.float64).ravel()

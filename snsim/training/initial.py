@@ -222,7 +222,7 @@ def initial_gains(net: Net, parameter: Parameter, weights: Mapping[str, np.ndarr
     With these gains, the effective weights are those in `weights`. Raise SnError if a norm is 0.
     """
     connection = _connection(net, parameter)
-    v = weights[f"{net.attribute(connection)}.weight"].reshape(-1)
+    v = weights[net.weight_name(connection)].reshape(-1)
     with np.errstate(over="ignore"):  # engines report weights beyond the range of their type
         squares = v * v
     norms = np.sqrt(np.bincount(connection.wiring.owners(), squares, parameter.size))

@@ -63,7 +63,8 @@ def _connection_count(net: Net, parameter: Parameter) -> int:
     """Return how many connections use the weights of a parameter: the sum of its `sharers`, without building them."""
     if parameter.kind == "bias":
         return net.layer(parameter.layer).units
-    return next(c for c in net.entering(parameter.layer) if c.source == parameter.source).wiring.connections
+    connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
+    return connection.wiring.connections * len(net.users_of(connection))
 
 
 def prune_masks(
@@ -117,7 +118,7 @@ def parameters_with_remaining_lines(net: Net, masks: KeptMasks, counting: str) -
     for layer in net.layers[1:]:
         total = np.zeros(layer.units, int)
         for connection in net.entering(layer.name):
-            table, remains = connection.table, masks.get(f"{net.attribute(connection)}.weight")
+            table, remains = connection.table, masks.get(net.weight_name(connection))
             uncut = table.target if remains is None else table.target[remains.ravel()[table.weight]]
             total += np.bincount(uncut, minlength=layer.units)
         if layer.bias != "none":
@@ -126,7 +127,7 @@ def parameters_with_remaining_lines(net: Net, masks: KeptMasks, counting: str) -
             )
         lines[layer.name] = total
     return tuple(
-        _with_fan_in(p, np.maximum(_fan_in_of_last_users(net, p, lines[p.layer]), 1 + (counting == "weights")))
+        _with_fan_in(p, np.maximum(_fan_in_of_last_users(net, p, lines), 1 + (counting == "weights")))
         for p in net.parameters
     )
 
@@ -135,10 +136,18 @@ def _with_fan_in(parameter: Parameter, fan_in: np.ndarray) -> Parameter:
     return replace(parameter, build_fan_in=lambda: fan_in, build_fan_in_values=lambda: fan_in)
 
 
-def _fan_in_of_last_users(net: Net, parameter: Parameter, lines: np.ndarray) -> np.ndarray:
+def _fan_in_of_last_users(net: Net, parameter: Parameter, lines: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return F of the last unit that uses each weight, as in `Parameter.fan_in`; 0 where none does."""
     last = last_users(net, parameter)
-    return np.where(last < 0, 0, lines[last])
+    return np.where(last < 0, 0, lines[layer_of_last_users(net, parameter)][last])
+
+
+def layer_of_last_users(net: Net, parameter: Parameter) -> str:
+    """Return the layer of the last units that use the weights of a parameter: with `weights-of` there are several."""
+    if parameter.kind == "bias":
+        return parameter.layer
+    connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
+    return net.users_of(connection)[-1].target
 
 
 def last_users(net: Net, parameter: Parameter) -> np.ndarray:

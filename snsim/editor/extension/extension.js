@@ -1,4 +1,4 @@
-// Starts `snsim lsp` for .sn files. Without vscode-languageclient (npm install) there are colours only.
+// Starts `snsim lsp` for .sn and .lsh files. Without vscode-languageclient (npm install) there are colours only.
 let client;
 
 exports.activate = function () {

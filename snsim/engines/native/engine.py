@@ -72,7 +72,9 @@ class NativeEngine:
         self._constants = {name: float(value) for name, value in (options or {}).items()}
         self._weights = WeightShapes(plan.parameters, rule, self.dtype)  # checks values from callers
         self._host: CodeHost = jit.ProcessHost(jit.machine(self.dtype)) if host is None else host
-        self._net = NetCode(plan, cost, self._host.machine, self._host.groups)
+        # Links that share weights add to one sum. In groups of patterns, its terms would have another order than one
+        # pattern after the other, and so other bits than in a page.
+        self._net = NetCode(plan, cost, self._host.machine, self._host.groups and not plan.shared_slots)
         self._filled = 0
         self._updates = 0
         self._compiled: dict[object, CompiledCode] = {}
@@ -123,6 +125,11 @@ class NativeEngine:
     def _unpack(self, name: str, what: str | None = None) -> np.ndarray:
         parameter = self.plan.parameters[name]
         return self._net.cells[name].unpack(self._host.state, parameter.size, what).reshape(parameter.shape)
+
+    @property
+    def _adds_links(self) -> bool:
+        """Whether links share weights (`weights-of`): then derivatives are added up before each update."""
+        return bool(self.plan.shared_slots)
 
     @property
     def _learning(self) -> list[str]:
@@ -226,7 +233,7 @@ class NativeEngine:
             rate_kinds,
             tuple(sorted(self._constants.items())),
             zeros,
-            settings.batch > 1,
+            settings.batch > 1 or self._adds_links,
             1 < settings.batch <= self._net.block.patterns,
             settings.held_curvature is not None,
             *drawn,
@@ -303,7 +310,7 @@ class NativeEngine:
         parts = [self._in_cells(values, layer) for part in by_layer for layer, values in part]
         rows = np.concatenate(parts, axis=1) if parts else x[:0]  # which are not read
         compiled, numbers = self._code_and_numbers(settings, drawn)
-        if settings.batch == 1:
+        if settings.batch == 1 and not self._adds_links:
             self._host.run(compiled.code, "learn", x, d, len(x), rows, numbers, self._updates + 1)
             self._updates += len(x)
             return

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from snsim.engines.native.distances import DistanceConnection, DistanceTangent
 from snsim.engines.native.elementwise import Bias
 from snsim.engines.native.im2col import At, each_vector
 from snsim.engines.native.kernel_choice import KernelBuilder, map_orders
@@ -24,7 +25,7 @@ from snsim.engines.native.net_code import ATTRIBUTES, LayerCode, NetCode, Parts
 from snsim.engines.native.sparse import SparseKernel
 from snsim.engines.native.target import attributes
 from snsim.engines.native.update_rules import CodeVariant
-from snsim.engines.plan import LayerPlan, Plan
+from snsim.engines.plan import LayerPlan, Link, Plan
 from snsim.engines.weight_norm import WeightNorm
 from snsim.network.wiring import BORDER, Table
 
@@ -46,7 +47,7 @@ def tangent_weights(
     effective = dict(weights)
     tangents = {name: along[name] if name in along else np.zeros_like(value) for name, value in weights.items()}
     for link in (link for stage in plan.stages for link in stage.links):
-        if link.gain is not None:
+        if link.gain is not None and link.connection.weights_of is None:
             norm = WeightNorm(link.connection.wiring.owners(), plan.parameters[link.gain].size)
             parts = weights[link.slot], weights[link.gain]
             effective[link.slot] = norm.weights(*parts)
@@ -62,7 +63,9 @@ class TangentCode:
 
     def __init__(self, net: NetCode):
         self._net = net
-        self._builder = KernelBuilder(net.block, net.tables, ())
+        shared = net.plan.shared_slots
+        self._builder = KernelBuilder(net.block, net.tables, (), shared)
+        self._through = KernelBuilder(net.block, net.tables, (), shared)
         self.weights: dict[str, ParameterCells] = {}
         self.directions: dict[str, ParameterCells] = {}
         shapes = [net.plan.input_shape, *(stage.shape for stage in net.plan.stages)]
@@ -75,12 +78,15 @@ class TangentCode:
     def _layer(self, layer: LayerCode) -> _LayerTangent:
         stage, cells = layer.stage, self._cells[layer.stage.layer]
         links: list[ConnectionKernel] = []
-        for link in stage.links:
+        for k, link in enumerate(stage.links):
+            if link.distance:
+                links.append(self._distance(link, layer.links[k][1], cells))
+                continue
             along = self._builder.kernel(link, self._net.layers[link.source], cells, False)
             self.directions[link.slot] = along.cells
             links.append(along)
             if link.source:
-                through = self._builder.kernel(replace(link, border_value=0.0), self._cells[link.source], cells, False)
+                through = self._through.kernel(replace(link, border_value=0.0), self._cells[link.source], cells, False)
                 self.weights[link.slot] = through.cells
                 links.append(through)
         if stage.bias is None:
@@ -91,6 +97,13 @@ class TangentCode:
         bias = Bias(cells, stage.bias, layer.bias.cells.index, layer.bias.period, self._net.block)
         self.directions[stage.bias] = bias.cells
         return _LayerTangent(layer, cells, links, bias)
+
+    def _distance(self, link: Link, connection: ConnectionKernel, cells: LayerCells) -> DistanceTangent:
+        assert isinstance(connection, DistanceConnection)
+        if link.slot not in self.directions:
+            self.directions[link.slot] = ParameterCells(link.slot, connection.cells.index, self._net.block)
+        moved = self._cells[link.source] if link.source else None
+        return DistanceTangent(connection.kernel, moved, cells, self.directions[link.slot])
 
     def _scattered_bias(self, stage: LayerPlan, cells: LayerCells) -> ConnectionKernel:
         assert stage.bias is not None and stage.bias_index is not None

@@ -8,18 +8,20 @@ fewest estimated vector operations.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from snsim.engines.native.attention import AttentionKernel
 from snsim.engines.native.depthwise import DiagonalKernel
+from snsim.engines.native.distances import DistanceConnection, DistanceKernel
 from snsim.engines.native.dot_tiles import Tiles, emit_sums
 from snsim.engines.native.im2col import DirectBuffer, PatchBuffer, PoolBuffer, WindowBuffer, WindowGeometry
 from snsim.engines.native.kernel_protocol import ConnectionKernel, Functions, TransformKernel
 from snsim.engines.native.layout import Block, IndexTables, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function
 from snsim.engines.native.map_lanes import MapLanesKernel
+from snsim.engines.native.max_pooling import MaxPoolingKernel
 from snsim.engines.native.normalization import NormalizationKernel
 from snsim.engines.native.packed_lanes import PackedLanesKernel, positions_in_vector
 from snsim.engines.native.pattern_tiles import (
@@ -34,7 +36,7 @@ from snsim.engines.native.unshared_backward import emit_unshared_backward
 from snsim.engines.native.update_rules import GradientSums, UpdateCode
 from snsim.engines.native.weight_norm import WeightNormConnection
 from snsim.engines.plan import Link, Plan, Transfer
-from snsim.network.wiring import Dense, Frames, Normalization, Windows
+from snsim.network.wiring import Dense, Frames, MaxPooling, Normalization, Windows
 
 _MANY_SUMS = 1 << 15  # weights whose sums would be read and written for every pattern of a batch
 _MOST_MAP_LANES = 160  # vectors of weights that MapLanes writes out
@@ -123,11 +125,12 @@ def map_orders(plan: Plan) -> list[np.ndarray]:
     """Return the order in which each layer stores its maps.
 
     Target maps with the same sources are neighbours. Layers that are normalized or attended to, or are the result of
-    that, keep the order of their numbers.
+    that, and those whose connection shares its weights with another (`weights-of`), keep the order of their numbers.
     """
     shapes = [plan.input_shape, *(stage.shape for stage in plan.stages)]
     orders = [np.arange(shape[0] if len(shape) == 3 else 1) for shape in shapes]
     transfers = [(stage.layer, *transfer.sources) for stage in plan.stages for transfer in stage.transfers]
+    transfers += [(s.layer, link.source) for s in plan.stages for link in s.links if link.slot in plan.shared_slots]
     plain = {layer for layers in transfers for layer in layers}
     for stage in plan.stages:
         for link in stage.links:
@@ -163,6 +166,9 @@ class KernelBuilder:
     block: Block
     tables: IndexTables
     channels: Sequence[str]
+    shared_slots: frozenset[str] = frozenset()  # parameters of several links, which use the same cells
+    _shared: dict[str, ParameterCells] = field(default_factory=dict)
+    _normed: dict[str, WeightNormConnection] = field(default_factory=dict)
 
     @property
     def lanes(self) -> int:
@@ -170,14 +176,22 @@ class KernelBuilder:
 
     def connect(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> ConnectionKernel:
         """Return the kernel of a link, with its weight-norm. `errors`: whether the source may ever need errors."""
-        kernel = self.kernel(link, source, target, errors)
+        kernel = self.kernel(link, source, target, errors or link.slot in self.shared_slots)
         if link.gain is None:
             return kernel
-        return WeightNormConnection(kernel, link.gain, link.connection.wiring.owners(), self.block, self.channels)
+        if link.slot in self._normed:
+            return self._normed[link.slot].with_kernel(kernel)
+        owners = link.connection.wiring.owners()
+        connection = WeightNormConnection(kernel, link.gain, owners, self.block, self.channels)
+        if link.slot in self.shared_slots:
+            self._normed[link.slot] = connection
+        return connection
 
     def kernel(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> ConnectionKernel:
         """Return the kernel that computes with the effective weights."""
         structure = link.structure
+        if link.distance:
+            return self._distances(link, source, target)
         if isinstance(structure, Dense):
             return self._dense(link, source, target)
         if isinstance(structure, Frames):
@@ -190,12 +204,22 @@ class KernelBuilder:
 
     def transfer(self, transfer: Transfer, sources: Sequence[LayerCells], target: LayerCells) -> TransformKernel:
         structure = transfer.structure
+        if isinstance(structure, MaxPooling):
+            return MaxPoolingKernel(structure, sources, target, self.block)
         if isinstance(structure, Normalization):
             return NormalizationKernel(structure, sources, target, self.block)
         return AttentionKernel(structure, sources, target, self.block, self.channels)
 
     def _parameter(self, link: Link, index: np.ndarray) -> ParameterCells:
-        return ParameterCells(link.slot, index.astype(np.int32, copy=False), self.block)
+        index = index.astype(np.int32, copy=False)
+        cells = self._shared.get(link.slot)
+        if cells is not None:
+            assert np.array_equal(cells.index, index.ravel()), "links that share weights have one layout"
+            return cells
+        cells = ParameterCells(link.slot, index, self.block)
+        if link.slot in self.shared_slots:
+            self._shared[link.slot] = cells
+        return cells
 
     def _in_rows(self, index: np.ndarray) -> np.ndarray:
         """Pad the last axis to whole vectors with -1."""
@@ -245,6 +269,13 @@ class KernelBuilder:
         return SparseKernel(
             source, target, table, cells, link.border_value, link.scale, self.block, self.tables, self.channels
         )
+
+    def _distances(self, link: Link, source: LayerCells, target: LayerCells) -> ConnectionKernel:
+        cells = self._parameter(link, self._in_rows(np.arange(int(np.prod(link.connection.wiring.weight_shape)))))
+        kernel = DistanceKernel(
+            source, target, link.table, cells, link.border_value, self.block, self.tables, self.channels
+        )
+        return DistanceConnection(kernel, link.slot)
 
     # ---- Windows over maps ---------------------------------------------------------------------------------------
 

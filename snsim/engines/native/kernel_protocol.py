@@ -41,7 +41,7 @@ class Functions(Protocol):
 
 
 class TransformKernel(Protocol):
-    """A transfer that can emit its code: attention.py, normalization.py."""
+    """A transfer that can emit its code: attention.py, max_pooling.py, normalization.py."""
 
     def emit_forward(self, f: Function, first: bool) -> None:
         """Emit the results into the sums of the target: stored if `first`, else added."""

@@ -146,7 +146,7 @@ class NetCode:
             for (name, shape), order in zip(shapes, map_orders(plan))
         ]
         learns = self.active(frozenset(p.name for p in plan.parameters.values() if p.learns))
-        builder = KernelBuilder(self.block, self.tables, channels)
+        builder = KernelBuilder(self.block, self.tables, channels, plan.shared_slots)
         self.stages = [self._stage(stage, builder, learns) for stage in plan.stages]
         shared = sum(
             len(link.cells.index)

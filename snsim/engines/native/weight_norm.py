@@ -9,6 +9,7 @@ neighbours, a run of whole vectors.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +38,12 @@ class WeightNormConnection:
         self.gains = ParameterCells(gain, index, block)
         self.inverse, self.ratio = block.take(self.runs), block.take(self.runs)  # 1/|v| and gain/|v| of each run
         self.of_gains = {c: block.take(self.runs) for c in channels}
+
+    def with_kernel(self, kernel: ConnectionKernel) -> WeightNormConnection:
+        """Return another link with the same parameters (`weights-of`), computed by `kernel`."""
+        other = copy(self)
+        other.kernel = kernel
+        return other
 
     def emit_forward(self, f: Function, first: bool) -> None:
         self.kernel.emit_forward(f, first)

@@ -23,6 +23,7 @@ Equal calls give equal bits.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
@@ -32,11 +33,12 @@ from snsim.engines.parameter_state import FreeWeights, WeightAccess, check_gates
 from snsim.engines.plan import LayerPlan, Plan
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
 from snsim.engines.reference.transforms import TransformKernel, transform_kernel
-from snsim.engines.reference.weighted_sums import ScatterAdd, WeightedSums
+from snsim.engines.reference.weighted_sums import ScatterAdd, SquaredDistances, WeightedSums
 from snsim.engines.weight_norm import WeightNorm
 from snsim.errors import fail
 from snsim.network.expressions import compile_expressions
 from snsim.network.operations import NUMPY
+from snsim.network.wiring import MaxPooling
 
 CURVATURES = {"h": "gauss-newton", "h-full": "full"}  # variable of an update rule -> kind
 _CHUNK = 1 << 20  # about the most numbers in one array of a batched evaluation: stays in the processor's cache
@@ -53,12 +55,15 @@ def _of_pattern(gates: Gates, k: int) -> Gates:
 class _LayerComputation:
     """A stage of the plan, ready to compute."""
 
-    def __init__(self, stage: LayerPlan, links: list[tuple[int, str, WeightedSums]], biases: int):
+    def __init__(self, stage: LayerPlan, links: list[tuple[int, str, WeightedSums | SquaredDistances]], biases: int):
         self.number = stage.layer
         self.units = stage.units
         self.links = links  # source layer, parameter, sums
         self.transfers: list[tuple[tuple[int, ...], TransformKernel]] = [
             (transfer.sources, transform_kernel(transfer.structure)) for transfer in stage.transfers
+        ]
+        self.source_units = [
+            prod(t.structure.source) if isinstance(t.structure, MaxPooling) else stage.units for t in stage.transfers
         ]
         self.f = compile_expressions([stage.f]).bind(NUMPY)
         self.f_df = compile_expressions([stage.f, stage.df]).bind(NUMPY)
@@ -74,19 +79,24 @@ class _LayerComputation:
         The second result has an entry for each link, then one for each transfer.
         """
         total, saved = self.weighted(states, values)
-        for sources, transfer in self.transfers:
-            a, transfer_saved = transfer.sums([states[source][..., : self.units] for source in sources])
+        for (sources, transfer), units in zip(self.transfers, self.source_units):
+            a, transfer_saved = transfer.sums([states[source][..., :units] for source in sources])
             total = total + a
             saved.append(transfer_saved)
         return total, saved
 
-    def weighted(self, states: list[np.ndarray], values: Mapping[str, np.ndarray]) -> tuple[Any, list[Any]]:
+    def weighted(
+        self, states: list[np.ndarray], values: Mapping[str, np.ndarray], linear: bool = False
+    ) -> tuple[Any, list[Any]]:
         """Return the part of the sums that is linear in the weights, and what the backward pass needs of each link.
 
-        The sum is 0 if the layer has no links and no bias.
+        The sum is 0 if the layer has no links and no bias. With `linear`, links that are not linear in the weights are
+        left out.
         """
         total, saved = None, []
         for source, slot, link in self.links:
+            if linear and isinstance(link, SquaredDistances):
+                continue
             a, parts = link.sums(states[source], values[slot])
             total = a if total is None else total + a
             saved.append(parts)
@@ -95,14 +105,28 @@ class _LayerComputation:
             total = bias if total is None else total + bias
         return 0 if total is None else total, saved
 
-    def tangent(self, tangents: list[np.ndarray], values: Mapping[str, np.ndarray], saved: list[Any]) -> Any:
-        """Return the derivative of the sums along the tangents of the states (forward mode)."""
+    def tangent(
+        self,
+        tangents: list[np.ndarray],
+        values: Mapping[str, np.ndarray],
+        saved: list[Any],
+        along: Mapping[str, np.ndarray],
+    ) -> Any:
+        """Return the derivative of the sums along the tangents of the states (forward mode).
+
+        Of links that are not linear in the weights it is that along both, the states and the direction `along`.
+        """
         sum_tangents: Any = 0
-        for source, slot, link in self.links:
+        for (source, slot, link), parts in zip(self.links, saved):
+            if isinstance(link, SquaredDistances):
+                sum_tangents = sum_tangents + link.tangent(tangents[source], along[slot], parts)
+                continue
             sum_tangents = sum_tangents + link.sums(tangents[source], values[slot])[0]
-        for (sources, transfer), transfer_saved in zip(self.transfers, saved[len(self.links) :]):
+        for (sources, transfer), units, transfer_saved in zip(
+            self.transfers, self.source_units, saved[len(self.links) :]
+        ):
             sum_tangents = sum_tangents + transfer.tangent(
-                [tangents[source][..., : self.units] for source in sources], transfer_saved
+                [tangents[source][..., :units] for source in sources], transfer_saved
             )
         return sum_tangents
 
@@ -121,8 +145,9 @@ class ReferenceEngine(WeightAccess):
             (link.slot, link.gain, WeightNorm(link.connection.wiring.owners(), plan.parameters[link.gain].size))
             for stage in plan.stages
             for link in stage.links
-            if link.gain is not None
+            if link.gain is not None and link.connection.weights_of is None
         ]
+        self._shared = plan.shared_slots
         self._prepare_layers()
         self._cost_slopes = (
             None if cost.de is None or cost.dde is None else compile_expressions([cost.de, cost.dde]).bind(NUMPY)
@@ -136,20 +161,15 @@ class ReferenceEngine(WeightAccess):
         self._learns = [False] * len(units)  # whether anything learns in a layer or below it
         self._layers: list[_LayerComputation] = []
         for stage in plan.stages:
-            links = []
+            links: list[tuple[int, str, WeightedSums | SquaredDistances]] = []
             for link in stage.links:
                 values = borders[link.source]
                 if link.border_value not in values:
                     values.append(link.border_value)
                 border = units[link.source] + values.index(link.border_value)
-                size = plan.parameters[link.slot].size
-                links.append(
-                    (
-                        link.source,
-                        link.slot,
-                        WeightedSums(link.table, units[link.source], stage.units, size, border, link.scale),
-                    )
-                )
+                shape = link.table, units[link.source], stage.units, plan.parameters[link.slot].size, border
+                sums = SquaredDistances(*shape) if link.distance else WeightedSums(*shape, link.scale)
+                links.append((link.source, link.slot, sums))
             has_learning_weights = any(
                 slot in self._weights.places for slot in (stage.bias, *(link.slot for link in stage.links))
             )
@@ -238,7 +258,9 @@ class ReferenceEngine(WeightAccess):
             self._normalize()
             for layer in self._layers:
                 a, saved = layer.sums(states, self._values)
-                sum_tangents = layer.weighted(states, along)[0] + layer.tangent(tangents, self._values, saved)
+                sum_tangents = layer.weighted(states, along, True)[0] + layer.tangent(
+                    tangents, self._values, saved, along
+                )
                 value, slope = layer.f_df({"x": a})
                 states[layer.number][:, : layer.units] = value
                 tangents[layer.number][:, : layer.units] = slope * sum_tangents
@@ -338,7 +360,7 @@ class ReferenceEngine(WeightAccess):
         for layer, (parts, slopes) in zip(reversed(self._layers), reversed(computed)):
             if self._learns[layer.number]:
                 delta = y[layer.number] * slopes[0]
-                self._links_back(layer, parts, delta, y, g, WeightedSums.gradient, WeightedSums.back)
+                self._links_back(layer, parts, delta, y, g, "gradient", "back")
                 self._transfers_back(layer, parts, y, "back", delta)
 
         curvatures = {}
@@ -351,9 +373,10 @@ class ReferenceEngine(WeightAccess):
                     h_sums = s[layer.number] * (slopes[0] * slopes[0])
                     if kind == "full":
                         h_sums = h_sums + y[layer.number] * slopes[1]
-                    self._links_back(layer, parts, h_sums, s, h, WeightedSums.curvature, WeightedSums.back_squared)
+                    self._links_back(layer, parts, h_sums, s, h, "curvature", "back_squared")
                     self._transfers_back(layer, parts, s, "back_squared", h_sums)
                     if kind == "full":
+                        self._distances_back(layer, parts, y[layer.number] * slopes[0], s, h)
                         self._transfers_back(layer, parts, s, "second_derivative_term", y[layer.number] * slopes[0])
             self._to_parameters(h, g if kind == "full" else None)
             curvatures[name] = h
@@ -383,22 +406,35 @@ class ReferenceEngine(WeightAccess):
         delta: np.ndarray,
         into: list[Any],
         weights: np.ndarray,
-        for_weights: Any,
-        for_sources: Any,
+        for_weights: str,
+        for_sources: str,
     ) -> None:
         """Propagate the deltas of a layer back through its bias and links.
 
-        Writes the entries of `weights` for its parameters and adds the errors of its source layers to `into`.
+        `for_weights` and `for_sources` name methods of links. Writes the entries of `weights` for the parameters and
+        adds the errors of its source layers to `into`.
         """
         places = self._weights.places
         if layer.bias in places:
             weights[places[layer.bias]] = layer.by_bias(delta)
         for (source, slot, link), parts in zip(layer.links, saved):
             if slot in places:
-                weights[places[slot]] = for_weights(link, delta, parts)
+                for_link = getattr(link, for_weights)(delta, parts)
+                weights[places[slot]] = for_link if slot not in self._shared else weights[places[slot]] + for_link
             if self._learns[source]:
-                back = for_sources(link, delta, parts)
+                back = getattr(link, for_sources)(delta, parts)
                 into[source] = back if into[source] is None else into[source] + back
+
+    def _distances_back(
+        self, layer: _LayerComputation, saved: list[Any], g: np.ndarray, into: list[Any], weights: np.ndarray
+    ) -> None:
+        """Add to the full curvature what the second derivatives of sums of squares give, for errors g at the sums."""
+        for (source, slot, link), parts in zip(layer.links, saved):
+            if isinstance(link, SquaredDistances):
+                if slot in self._weights.places:
+                    weights[self._weights.places[slot]] += link.second_for_weights(g, parts)
+                if self._learns[source]:
+                    into[source] = into[source] + link.second_for_sources(g, parts)
 
     def _transfers_back(
         self, layer: _LayerComputation, saved: list[Any], into: list[Any], method: str, delta: np.ndarray

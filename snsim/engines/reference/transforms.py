@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from snsim.network.wiring import Attention, Normalization
+from snsim.network.wiring import Attention, MaxPooling, Normalization
 
 Arrays = tuple[np.ndarray, ...]  # one for each source
 
@@ -37,8 +37,10 @@ class TransformKernel(Protocol):
     def tangent(self, dx: Sequence[np.ndarray], saved: Any) -> np.ndarray: ...
 
 
-def transform_kernel(structure: Normalization | Attention) -> TransformKernel:
+def transform_kernel(structure: Normalization | Attention | MaxPooling) -> TransformKernel:
     """Return the kernel that computes a structure."""
+    if isinstance(structure, MaxPooling):
+        return MaxPoolingKernel(structure)
     return NormalizationKernel(structure) if isinstance(structure, Normalization) else AttentionKernel(structure)
 
 
@@ -85,6 +87,33 @@ class NormalizationKernel:
         dy = rate * (x - x.mean(-2, keepdims=True) - y * (y * x).mean(-2, keepdims=True))
         sums: np.ndarray = dy.reshape(dx[0].shape)
         return sums
+
+
+class MaxPoolingKernel:
+    """The largest state of each window: dn_j/dx_i is 1 for the winner, else 0, and there is no second derivative."""
+
+    def __init__(self, structure: MaxPooling):
+        self._cells = structure.cells()
+        self._units = int(np.prod(structure.source))
+
+    def sums(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, Any]:
+        read = states[0].take(self._cells, -1)
+        first = read.argmax(-1)[..., None]  # of equal states the first
+        winners = np.take_along_axis(np.broadcast_to(self._cells, read.shape), first, -1)[..., 0]
+        return np.take_along_axis(read, first, -1)[..., 0], winners
+
+    def back(self, g: np.ndarray, saved: Any) -> Arrays:
+        return (np.bincount(saved, g, self._units).astype(g.dtype, copy=False),)
+
+    def back_squared(self, h: np.ndarray, saved: Any) -> Arrays:
+        return self.back(h, saved)
+
+    def second_derivative_term(self, g: np.ndarray, saved: Any) -> Arrays:
+        return (np.zeros(self._units, g.dtype),)
+
+    def tangent(self, dx: Sequence[np.ndarray], saved: Any) -> np.ndarray:
+        moved: np.ndarray = np.take_along_axis(dx[0], saved, -1)
+        return moved
 
 
 class AttentionKernel:

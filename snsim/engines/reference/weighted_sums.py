@@ -213,6 +213,53 @@ class WeightedSums:
         return values if scale == 1 else values * scale
 
 
+class SquaredDistances:
+    """The sums of (w - x)^2 of one connection with `(distance)`; its methods are those of `WeightedSums`.
+
+    `second_for_weights` and `second_for_sources` are what the second derivatives of the sums, 2 for each connection,
+    add to the full curvature.
+    """
+
+    def __init__(self, table: Table, source_units: int, target_units: int, weights: int, border: int):
+        self._source = np.where(table.source == BORDER, border, table.source)
+        self._target, self._weight = table.target, table.weight
+        self._first = np.flatnonzero(np.diff(table.target, prepend=-1))
+        self._target_units, self.width = target_units, len(table.source)
+        self._by_weight, self._by_source = ScatterAdd(table.weight, weights), ScatterAdd(self._source, source_units)
+
+    def _summed(self, values: np.ndarray) -> np.ndarray:
+        sums = np.zeros((*values.shape[:-1], self._target_units), values.dtype)
+        sums[..., self._target[self._first]] = np.add.reduceat(values, self._first, -1)
+        return sums
+
+    def sums(self, states: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sums, (..., target units), and w - x of each connection."""
+        apart = weights.take(self._weight) - states.take(self._source, -1)
+        return self._summed(apart * apart), apart
+
+    def tangent(self, dx: np.ndarray, dw: np.ndarray, apart: np.ndarray) -> np.ndarray:
+        """Return the derivative of the sums along tangents of the states and a direction of the weights."""
+        return self._summed(2 * apart * (dw.take(self._weight) - dx.take(self._source, -1)))
+
+    def gradient(self, g: np.ndarray, apart: np.ndarray) -> np.ndarray:
+        return self._by_weight(2 * apart * g.take(self._target))
+
+    def back(self, g: np.ndarray, apart: np.ndarray) -> np.ndarray:
+        return self._by_source(-2 * apart * g.take(self._target))
+
+    def curvature(self, h: np.ndarray, apart: np.ndarray) -> np.ndarray:
+        return self._by_weight(4 * apart * apart * h.take(self._target))
+
+    def back_squared(self, h: np.ndarray, apart: np.ndarray) -> np.ndarray:
+        return self._by_source(4 * apart * apart * h.take(self._target))
+
+    def second_for_weights(self, g: np.ndarray, apart: np.ndarray) -> np.ndarray:
+        return self._by_weight(2 * g.take(self._target))
+
+    def second_for_sources(self, g: np.ndarray, apart: np.ndarray) -> np.ndarray:
+        return self._by_source(2 * g.take(self._target))
+
+
 def _sharing(bundle: Bundle) -> str:
     """Return how the targets share sources.
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from snsim.engines.plan import Link, Plan
 from snsim.engines.protocol import Cost
-from snsim.engines.torch.module import SnModule
+from snsim.engines.torch.module import DistanceConnection, SnModule
 from snsim.engines.torch.operations import TORCH
 from snsim.engines.torch.transforms import second_derivatives_back
 from snsim.engines.weight_norm import WeightNorm
@@ -38,6 +38,8 @@ class Curvature:
         self._squared = {}
         for stage in plan.stages:
             for link in stage.links:
+                if link.connection.weights_of is not None or link.distance:
+                    continue
                 copy = deepcopy(module.connection(link.slot))
                 copy.scale, copy.border_value, copy.gain = copy.scale**2, copy.border_value**2, None
                 self._squared[link.slot] = copy
@@ -70,12 +72,19 @@ class Curvature:
                     0, torch.from_numpy(np.array(stage.bias_index)).to(h.device), h.sum(0)
                 )
             for link in stage.links:
-                back, for_weights = self._through_connection(link.slot, states[link.source].detach(), h)
-                curvatures[link.slot] = for_weights
+                connection = self._module.connection(link.slot)
+                if isinstance(connection, DistanceConnection):
+                    g = self._at_sums(stage.layer, a.detach(), slope, gates) if kind == "full" else None
+                    back, for_weights = connection.second_derivatives(states[link.source].detach(), h, g)
+                else:
+                    back, for_weights = self._through_connection(link.slot, states[link.source].detach(), h)
+                parts = {link.slot: for_weights}
                 if link.gain is not None:
                     g = self._at_sums(stage.layer, a.detach(), slope, gates) if kind == "full" else None
                     x = states[link.source].detach()
-                    curvatures[link.slot], curvatures[link.gain] = self._to_parameters(link, x, for_weights, g)
+                    parts[link.slot], parts[link.gain] = self._to_parameters(link, x, for_weights, g)
+                for name, part in parts.items():  # connections with the same weights add up
+                    curvatures[name] = curvatures[name] + part if name in curvatures else part
                 if link.source:
                     arrived[link.source] = back + arrived[link.source] if link.source in arrived else back
             for transfer in stage.transfers:

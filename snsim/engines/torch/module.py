@@ -210,8 +210,36 @@ class TableConnection(ConnectionModule):
         return products.new_zeros((products.shape[0], self.units)).index_add(1, self.to_unit, products)
 
 
+class DistanceConnection(TableConnection):
+    """A connection with `(distance)`: sums of (weight - state)^2."""
+
+    def apart(self, x: Tensor) -> Tensor:
+        """Return weight - state of each connection, (patterns, connections)."""
+        if self.has_border:
+            x = functional.pad(x, (0, 1), value=self.border_value)
+        return self.weight.reshape(-1)[self.by_weight] - x[:, self.from_unit]
+
+    def sums(self, x: Tensor) -> Tensor:
+        apart = self.apart(x)
+        return apart.new_zeros((apart.shape[0], self.units)).index_add(1, self.to_unit, apart * apart)
+
+    def second_derivatives(self, x: Tensor, h: Tensor, g: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the curvature of each source unit, (patterns, units), and of each weight, flat.
+
+        h and g (for the full curvature): d2E/da2 and dE/da at the sums.
+        """
+        apart = self.apart(x).detach()
+        bent = 4 * apart * apart * h[:, self.to_unit]
+        if g is not None:
+            bent = bent + 2 * g[:, self.to_unit]
+        back = bent.new_zeros((len(x), x.shape[1] + 1)).index_add(1, self.from_unit, bent)[:, :-1]
+        return back, bent.new_zeros(self.weight.numel()).index_add(0, self.by_weight, bent.sum(0))
+
+
 def _connection(link: Link, plan: Plan, dtype: torch.dtype) -> ConnectionModule:
     structure = link.structure
+    if link.distance:
+        return DistanceConnection(link, plan, dtype)
     if isinstance(structure, Dense):
         return DenseConnection(link, plan, dtype)
     if isinstance(structure, Windows):
@@ -350,8 +378,9 @@ class SnModule(nn.Module):
         for stage in plan.stages:
             entering: list[tuple[tuple[int, ...], str]] = []
             for link in stage.links:
-                attribute = plan.net.attribute(link.connection)
-                self.add_module(attribute, _connection(link, plan, dtype))
+                attribute = link.slot.removesuffix(".weight")  # with `weights-of`, links call one module
+                if link.connection.weights_of is None:
+                    self.add_module(attribute, _connection(link, plan, dtype))
                 entering.append(((link.source,), attribute))
             for transfer in stage.transfers:
                 attribute = self._transforms[transfer.transform.name] = plan.net.attribute(transfer.transform)

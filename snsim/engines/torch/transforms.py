@@ -1,4 +1,4 @@
-"""`normalize` and `attend` as torch modules, and their diagonal second derivatives.
+"""`normalize`, `attend` and `max-mask` as torch modules, and their diagonal second derivatives.
 
 The second derivatives come from automatic differentiation. That is right for any such module, and slow: it takes as
 many backward passes as the layer has units.
@@ -11,8 +11,9 @@ from math import sqrt
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from snsim.network.wiring import Attention, Normalization
+from snsim.network.wiring import Attention, MaxPooling, Normalization
 
 
 class MapNormalization(nn.Module):
@@ -47,8 +48,24 @@ class DotProductAttention(nn.Module):
         return (v @ weights.transpose(2, 3)).flatten(1)
 
 
-def transform(structure: Normalization | Attention) -> nn.Module:
+class WindowMaximum(nn.Module):
+    """The module of `max-mask`: from the states of the source, (patterns, units), to sums, (patterns, units)."""
+
+    def __init__(self, structure: MaxPooling):
+        super().__init__()
+        self.shape, self.window, self.step = structure.source, structure.window, structure.step
+
+    def extra_repr(self) -> str:
+        return f"windows of {self.window[0]}x{self.window[1]}, step {self.step[0]} {self.step[1]}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.max_pool2d(x.reshape(-1, *self.shape), self.window, self.step).flatten(1)
+
+
+def transform(structure: Normalization | Attention | MaxPooling) -> nn.Module:
     """Return the module of a structure."""
+    if isinstance(structure, MaxPooling):
+        return WindowMaximum(structure)
     return MapNormalization(structure) if isinstance(structure, Normalization) else DotProductAttention(structure)
 
 
@@ -57,6 +74,10 @@ def second_derivatives_back(module: nn.Module, states: Sequence[Tensor], h: Tens
 
     states: of each source; h and g: at the sums. Arguments and results are (patterns, units).
     """
+    if isinstance(module, WindowMaximum):  # every slope is 0 or 1, and constant
+        with torch.enable_grad():
+            x = states[0].detach().requires_grad_()
+            return list(torch.autograd.grad(module(x), x, h))
     by_source = [torch.zeros_like(x) for x in states]
     for pattern in range(len(h)):
         xs = tuple(x[pattern] for x in states)

@@ -221,21 +221,21 @@ def scope(interpreter: Interpreter, form: Pair) -> Form:
     return _object(interpreter, path[:-1]).get(path[-1])
 
 
-def _slot_path(target: Form) -> list[Symbol] | None:
-    """Return the symbols o, s, t of (scope o s t), which `:o:s:t` abbreviates, or None."""
+def _slot_path(target: Form) -> list[Form] | None:
+    """Return the parts o, s, t of (scope o s t), which `:o:s:t` abbreviates, or None. All but a list o are symbols."""
     if not isinstance(target, Pair) or target.car is not _SCOPE:
         return None
-    names: list[Symbol] = []
+    names: list[Form] = []
     for name in target.cdr or ():
-        if not isinstance(name, Symbol) or len(names) > _MOST_SLOTS:
+        if not (isinstance(name, Symbol) or (isinstance(name, Pair) and not names)) or len(names) > _MOST_SLOTS:
             return None
         names.append(name)
     return names if len(names) > 1 else None
 
 
-def _object(interpreter: Interpreter, path: list[Symbol], argument: int | None = None) -> Object:
-    """Return the object in a variable, or in a slot of one."""
-    value = interpreter.value(path[0])
+def _object(interpreter: Interpreter, path: list[Form], argument: int | None = None) -> Object:
+    """Return the object in a variable, or the value of a list, or in a slot of one."""
+    value = interpreter.evaluate(path[0])
     for name in (*path[1:], None):
         if not isinstance(value, Object) or value.kind is None:
             raise CallError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.language.builtins.arithmetic import whole
-from snsim.language.forms import NIL, Form, Pair, make_list, symbol
+from snsim.language.forms import NIL, Form, Pair, as_matrix, make_list, symbol
 from snsim.language.procedures import CallError, Procedure, function
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def _content(key: Form) -> Hashable:
     parts: list[Hashable] = []
     work: list[Form] = [key]
     while work and len(parts) < _LOOKED_AT:
-        x = work.pop()
+        x = as_matrix(work.pop())
         if isinstance(x, Pair):
             parts.append("(")
             work += [x.cdr, x.car]

@@ -9,7 +9,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.indexing import put
-from snsim.language.forms import NIL, Form, Pair, Symbol, make_list
+from snsim.language.forms import NIL, Form, Pair, Symbol, as_matrix, make_list
 from snsim.language.literals import MOST_DIMENSIONS
 from snsim.language.printer import brief
 from snsim.language.procedures import ABSENT, CallError, alias, conversion, function, special
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 def matrix(name: str, x: Form, argument: int | None = 0, objects: bool = False) -> np.ndarray:
     """Return x if it is a matrix (or, with `objects`, an array); raise CallError otherwise."""
+    x = as_matrix(x)
     if isinstance(x, np.ndarray) and (objects or x.dtype != object):
         return x
     raise CallError(

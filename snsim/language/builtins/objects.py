@@ -86,10 +86,14 @@ def new(interpreter: Interpreter, kind: Form, *arguments: Form) -> Form:
                 f"new: there is no class {name}", 0, interpreter.absent.get(name.name, "(defclass ...) defines one")
             )
         raise CallError(f"new: {interpreter.describe(kind)} is not a class", 0, "(defclass ...) defines one")
-    instance = Object(kind)
+    instance = kind.create(kind)
     interpreter.budget.make_list(len(instance.slots) + 1, "new")
-    if kind.name in kind.methods:
-        send(interpreter, instance, kind.name, list(arguments), kind)
+    owner = kind.constructor()
+    if owner is not None:
+        try:
+            send(interpreter, instance, owner.name, list(arguments), owner)
+        except CallError as error:  # its argument is counted as in (==> object message x...)
+            raise CallError(error.message, error.argument and error.argument - 1, error.hint) from None
     elif arguments:
         raise CallError(
             f"new: class {kind.name} takes no arguments", 1, f"define a method named {kind.name} that takes them"

@@ -287,7 +287,7 @@ export class Training {
     let done = 0;
     while (done < most && this.at < this.patterns) {
       let count = Math.min(most - done, this.patterns - this.at, MOST_TOGETHER);
-      if (stage.batch > 1) count = Math.min(count, stage.batch - running.batched);
+      if (!running.module.run.learn) count = Math.min(count, stage.batch - running.batched);
       for (let k = 0; k < count; k++) this.present(this.at + k, k);
       this.learn(count);
       this.at += count;
@@ -336,7 +336,7 @@ export class Training {
 
   learn(count) {
     const { net, running } = this, { run } = running.module, { stage } = running;
-    if (stage.batch === 1) {
+    if (run.learn) {
       run.learn(net.state, net.tables, this.x, this.d, BigInt(count), this.gates, this.numbers, BigInt(this.updates + 1));
       this.updates += count;
       return;

@@ -18,9 +18,9 @@ from snsim.input_files import shown
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, symbol
 from snsim.language.procedures import CallError
+from snsim.runtime.file_lookup import ProgramFiles
+from snsim.runtime.vocabulary import word
 from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook, make_codebook
-from snsim.sn28.runtime.file_lookup import ProgramFiles
-from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

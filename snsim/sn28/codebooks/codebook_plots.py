@@ -17,11 +17,11 @@ from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import ABSENT, CallError
+from snsim.runtime.vocabulary import word
 from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook, make_codebook
 from snsim.sn28.graphics.canvas import LETTER_HEIGHT, Window
 from snsim.sn28.graphics.drawing_words import current_window, put_text
 from snsim.sn28.graphics.plots import Port, make_port, marker_named
-from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

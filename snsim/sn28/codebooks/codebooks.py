@@ -17,7 +17,7 @@ from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.indexing import index_matrix, put
 from snsim.language.forms import NIL, Form, make_list
 from snsim.language.procedures import ABSENT, CallError, Procedure
-from snsim.sn28.runtime.vocabulary import word
+from snsim.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -24,6 +24,8 @@ import numpy as np
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import ABSENT, CallError
+from snsim.runtime.random_numbers import RandomGenerator
+from snsim.runtime.vocabulary import word
 from snsim.sn28.codebooks.codebook_loops import codebook_loops
 from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook, expect_two_codebooks, merge_codebooks
 from snsim.sn28.codebooks.nearest_neighbours import (
@@ -35,8 +37,6 @@ from snsim.sn28.codebooks.nearest_neighbours import (
     neighbour_count,
     squared_distances,
 )
-from snsim.sn28.runtime.random_numbers import RandomGenerator
-from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

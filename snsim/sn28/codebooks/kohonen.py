@@ -24,9 +24,9 @@ from snsim.language.builtins.indexing import put
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import ABSENT, CallError, Primitive
+from snsim.runtime.vocabulary import word
 from snsim.sn28.codebooks.codebooks import expect_two_codebooks
 from snsim.sn28.codebooks.nearest_neighbours import count_distances, nearest
-from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

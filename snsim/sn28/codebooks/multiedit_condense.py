@@ -17,10 +17,10 @@ import numpy as np
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import CallError
+from snsim.runtime.vocabulary import word
 from snsim.sn28.codebooks.codebook_loops import codebook_loops
 from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook
 from snsim.sn28.codebooks.nearest_neighbours import count_distances, nearest, nearest_words
-from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

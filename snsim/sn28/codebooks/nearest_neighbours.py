@@ -16,9 +16,9 @@ from snsim.language.builtins.indexing import put
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import NIL, Form, make_list
 from snsim.language.procedures import ABSENT, CallError
+from snsim.runtime.vocabulary import word
 from snsim.sn28.codebooks.codebook_loops import codebook_loops
 from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook, expect_two_codebooks, expect_vector, word_index
-from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

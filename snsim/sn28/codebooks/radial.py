@@ -21,13 +21,13 @@ import numpy as np
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form, make_list, symbol
 from snsim.language.procedures import TRUE, CallError
+from snsim.runtime.lisp_definitions import binding, code
+from snsim.runtime.random_numbers import RandomGenerator
+from snsim.runtime.vocabulary import word
 from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook
 from snsim.sn28.codebooks.kmeans_lvq import k_means_of_classes
 from snsim.sn28.codebooks.nearest_neighbours import count_distances, neighbour_count, squared_distances
 from snsim.sn28.learning.fused_sweeps import FusedSweeps
-from snsim.sn28.runtime.lisp_definitions import binding, code
-from snsim.sn28.runtime.random_numbers import RandomGenerator
-from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -9,10 +9,10 @@ from snsim.language.builtins.arithmetic import finite, number, whole
 from snsim.language.builtins.lists import range_
 from snsim.language.forms import NIL, Form, make_list
 from snsim.language.procedures import CallError
+from snsim.runtime.vocabulary import word
 from snsim.sn28.graphics.canvas import Line
 from snsim.sn28.graphics.drawing_words import alloccolor, color_of, current_window, draw, rectangle_of
 from snsim.sn28.graphics.plots import Port, current_port, numbers_of_lists, plot_lists, round_range, setup_axes
-from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

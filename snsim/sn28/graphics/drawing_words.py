@@ -13,6 +13,7 @@ from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Pair, make_list, symbol
 from snsim.language.procedures import ABSENT, CallError
+from snsim.runtime.vocabulary import special_word, word
 from snsim.sn28.graphics.canvas import (
     BLACK,
     DEFAULT_SIZE,
@@ -30,7 +31,6 @@ from snsim.sn28.graphics.canvas import (
     Text,
     Window,
 )
-from snsim.sn28.runtime.vocabulary import special_word, word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -15,9 +15,9 @@ from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import ABSENT, CallError
+from snsim.runtime.vocabulary import word
 from snsim.sn28.graphics.canvas import BLACK, GRAY, WHITE, Block, Color, Squares, Window
 from snsim.sn28.graphics.drawing_words import current_window, draw, pixel, pixels
-from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

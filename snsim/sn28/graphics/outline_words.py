@@ -14,6 +14,7 @@ from snsim.language.builtins.arithmetic import finite, number, whole
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, make_list
 from snsim.language.procedures import ABSENT, CallError
+from snsim.runtime.vocabulary import word
 from snsim.sn28.graphics.canvas import (
     DASHES,
     LETTER_HEIGHT,
@@ -27,7 +28,6 @@ from snsim.sn28.graphics.canvas import (
     intersection,
 )
 from snsim.sn28.graphics.drawing_words import color_number, current_window, draw, pixels, rectangle_of
-from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

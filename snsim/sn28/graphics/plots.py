@@ -16,9 +16,9 @@ from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form, Pair, make_list, symbol
 from snsim.language.printer import number_text
 from snsim.language.procedures import ABSENT, CallError, Primitive
+from snsim.runtime.vocabulary import SN28, word
 from snsim.sn28.graphics.canvas import LETTER_WIDTH, Block, Color, Disc, Frame, Line, Mark, Window
 from snsim.sn28.graphics.drawing_words import current_window, draw, pixel, put_text
-from snsim.sn28.runtime.vocabulary import SN28, word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from snsim.atomic_files import write_atomically
 from snsim.errors import Fault, fail
 from snsim.input_files import unwritable
+from snsim.runtime.file_lookup import ProgramFiles
 from snsim.sn28.graphics.canvas import Screen, Window
 from snsim.sn28.graphics.live_windows import open_live
 from snsim.sn28.graphics.raster import pixels, png
 from snsim.sn28.graphics.svg import svg
-from snsim.sn28.runtime.file_lookup import ProgramFiles
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

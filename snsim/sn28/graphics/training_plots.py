@@ -13,6 +13,9 @@ from snsim.language.builtins.arithmetic import number
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, symbol
 from snsim.language.procedures import CallError
+from snsim.runtime.file_lookup import ProgramFiles
+from snsim.runtime.settings import OUTPUT, layer_in, number_in, training_range
+from snsim.runtime.vocabulary import word
 from snsim.sn28.graphics.canvas import Screen, Window
 from snsim.sn28.graphics.plots import (
     Port,
@@ -24,9 +27,6 @@ from snsim.sn28.graphics.plots import (
     nice_box,
     round_range,
 )
-from snsim.sn28.runtime.file_lookup import ProgramFiles
-from snsim.sn28.runtime.settings import OUTPUT, layer_in, number_in, training_range
-from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form, Pair, symbol
 from snsim.language.procedures import TRUE, CallError
+from snsim.runtime.lisp_definitions import code, define
+from snsim.runtime.settings import DESIRED, OUTPUT, Settings, layer_in
+from snsim.runtime.vocabulary import word
 from snsim.sn28.net.layer_fields import field_values
 from snsim.sn28.net.netspace import VAL
-from snsim.sn28.runtime.lisp_definitions import code, define
-from snsim.sn28.runtime.settings import DESIRED, OUTPUT, Settings, layer_in
-from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -16,11 +16,11 @@ import numpy as np
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import NIL, Form, Pair
 from snsim.language.procedures import ABSENT, CallError
+from snsim.runtime.settings import INPUT, NET, OUTPUT, layer_in, number_in, training_range
 from snsim.sn28.learning.fused_sweeps import FusedSweeps, Pass
 from snsim.sn28.net.layer_fields import set_field
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import EPSILON, GRAD, Netspace
-from snsim.sn28.runtime.settings import INPUT, NET, OUTPUT, layer_in, number_in, training_range
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import Form, symbol
-from snsim.sn28.runtime.lisp_definitions import code, define
-from snsim.sn28.runtime.settings import Settings
-from snsim.sn28.runtime.vocabulary import word
+from snsim.runtime.lisp_definitions import code, define
+from snsim.runtime.settings import Settings
+from snsim.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

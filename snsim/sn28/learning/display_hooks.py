@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snsim.language.forms import NIL, Form, Pair, symbol
+from snsim.runtime.settings import NET, Settings, layer_in, number_in
+from snsim.runtime.vocabulary import word
 from snsim.sn28.net.connections import all_connections
 from snsim.sn28.net.layer_fields import field_values
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import GRAD, VAL, Netspace
-from snsim.sn28.runtime.settings import NET, Settings, layer_in, number_in
-from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

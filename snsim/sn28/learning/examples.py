@@ -15,13 +15,13 @@ import numpy as np
 
 from snsim.errors import Fault
 from snsim.language.builtins.arithmetic import number, whole
-from snsim.language.forms import NIL, Form, Symbol, symbol
+from snsim.language.forms import NIL, Form, Symbol, as_matrix, symbol
 from snsim.language.printer import number_text
 from snsim.language.procedures import CallError
+from snsim.runtime.random_numbers import RandomGenerator
+from snsim.runtime.settings import Settings, number_in, training_range
+from snsim.runtime.vocabulary import SN28, word
 from snsim.sn28.learning.performance import log_line
-from snsim.sn28.runtime.random_numbers import RandomGenerator
-from snsim.sn28.runtime.settings import Settings, number_in, training_range
-from snsim.sn28.runtime.vocabulary import SN28, word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -40,7 +40,7 @@ def load_patterns(interpreter: Interpreter, patterns: Form, desired: Form) -> Fo
     """
     loaded: list[np.ndarray] = []
     for variable, name in (("pattern-matrix", patterns), ("desired-matrix", desired)):
-        matrix = interpreter.call("load-matrix", name)
+        matrix = as_matrix(interpreter.call("load-matrix", name))
         if not isinstance(matrix, np.ndarray) or matrix.ndim != 2:
             raise CallError(
                 f"load-patterns: {interpreter.describe(name)} is not a matrix of two dimensions",

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snsim.language.forms import NIL, QUOTE, Form, Pair, Symbol, symbol
+from snsim.language.forms import NIL, QUOTE, Form, Pair, Symbol, as_matrix, symbol
 from snsim.language.procedures import TRUE, CallError, Function, Procedure
+from snsim.runtime.settings import DESIRED, INPUT, NET, OUTPUT
+from snsim.runtime.vocabulary import SN28
 from snsim.sn28.net.adjacency import Edges, Memory, Units, as_memory
 from snsim.sn28.net.arguments import Arguments
 from snsim.sn28.net.netspace import BACKSUM, EPSILON, GGRAD, GRAD, SQBACKSUM, SUM, VAL, Netspace
@@ -37,8 +39,6 @@ from snsim.sn28.net.nlf import (
     Threshold,
     Zero,
 )
-from snsim.sn28.runtime.settings import DESIRED, INPUT, NET, OUTPUT
-from snsim.sn28.runtime.vocabulary import SN28
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -645,7 +645,7 @@ class _Writer:
             matrix = self.tabulate(tabulated, layer)
         elif procedure is _word(name):
             self.expect_built_in("get-pattern")
-            matrix = self.read(variable)
+            matrix = as_matrix(self.read(variable))
         else:
             raise NotFusedError
         if not isinstance(matrix, np.ndarray) or matrix.dtype == object or matrix.ndim < 1 or layer is NIL:

@@ -13,14 +13,14 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import finite, number
 from snsim.language.forms import NIL, Form, Pair, symbol
+from snsim.runtime.random_numbers import RandomGenerator
+from snsim.runtime.settings import Settings
+from snsim.runtime.vocabulary import special_word
 from snsim.sn28.learning.performance import log_line
 from snsim.sn28.learning.rates import layer_and_number, log_layer
 from snsim.sn28.net.connections import all_connections
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import Netspace
-from snsim.sn28.runtime.random_numbers import RandomGenerator
-from snsim.sn28.runtime.settings import Settings
-from snsim.sn28.runtime.vocabulary import special_word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -13,11 +13,11 @@ from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Symbol, symbol
 from snsim.language.procedures import ABSENT, CallError
+from snsim.runtime.file_lookup import ProgramFiles
+from snsim.runtime.lisp_definitions import binding
+from snsim.runtime.settings import DESIRED, INPUT, NET, OUTPUT, layer_in, number_in, training_range
+from snsim.runtime.vocabulary import word
 from snsim.sn28.learning.fused_sweeps import FusedSweeps, Pass
-from snsim.sn28.runtime.file_lookup import ProgramFiles
-from snsim.sn28.runtime.lisp_definitions import binding
-from snsim.sn28.runtime.settings import DESIRED, INPUT, NET, OUTPUT, layer_in, number_in, training_range
-from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

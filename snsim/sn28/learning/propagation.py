@@ -14,13 +14,13 @@ import numpy as np
 
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import CallError
+from snsim.runtime.random_numbers import RandomGenerator
 from snsim.sn28.net.adjacency import Units, as_memory
 from snsim.sn28.net.arguments import Arguments
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import BACKSUM, GRAD, SPARE1, SPARE2, SQBACKSUM, SUM, VAL, Netspace
 from snsim.sn28.net.nlf import NonLinearity
 from snsim.sn28.net.numpy_sums import in_order
-from snsim.sn28.runtime.random_numbers import RandomGenerator
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

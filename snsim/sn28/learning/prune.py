@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.language.builtins.arithmetic import number, whole
-from snsim.language.forms import NIL, Form, make_list, symbol
+from snsim.language.forms import NIL, Form, as_matrix, make_list, symbol
 from snsim.language.procedures import ABSENT, CallError
+from snsim.runtime.lisp_definitions import binding
+from snsim.runtime.settings import NET, number_in, test_range, training_range
 from snsim.sn28.learning.fused_sweeps import FusedSweeps, Pass
 from snsim.sn28.learning.performance import propagate
 from snsim.sn28.net.connections import all_connections
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import Netspace
-from snsim.sn28.runtime.lisp_definitions import binding
-from snsim.sn28.runtime.settings import NET, number_in, test_range, training_range
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -160,7 +160,7 @@ def netenv_auto_arch(
 def _layer_size(interpreter: Interpreter, size: Form, variable: str, argument: int) -> int:
     if size is not ABSENT and size is not NIL:
         return whole("netenv-auto-arch", size, argument)
-    matrix = interpreter.lookup(variable)
+    matrix = as_matrix(interpreter.lookup(variable))
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2:
         raise CallError(
             f"netenv-auto-arch: {variable} is not a matrix of two dimensions",

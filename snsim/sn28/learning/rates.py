@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form, Pair, symbol
 from snsim.language.procedures import ABSENT, CallError
+from snsim.runtime.settings import number_in
+from snsim.runtime.vocabulary import special_word
 from snsim.sn28.learning.performance import log_line
 from snsim.sn28.net.layer_fields import connections_into, field_values, read_or_set_field
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import EPSILON, SIGMA, Netspace
-from snsim.sn28.runtime.settings import number_in
-from snsim.sn28.runtime.vocabulary import special_word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -13,13 +13,13 @@ import numpy as np
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import NIL, Form, Pair, symbol
 from snsim.language.procedures import ABSENT, TRUE, CallError
+from snsim.runtime.lisp_definitions import binding
+from snsim.runtime.settings import NET, number_in, test_range, training_range
 from snsim.sn28.learning.conjugate_gradient import learn_batch_cg
 from snsim.sn28.learning.examples import pattern_order
 from snsim.sn28.learning.fused_sweeps import FusedSweeps, Pass
 from snsim.sn28.learning.performance import finish_pass, judge, log_line, propagate
 from snsim.sn28.net.net_word import net_word
-from snsim.sn28.runtime.lisp_definitions import binding
-from snsim.sn28.runtime.settings import NET, number_in, test_range, training_range
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -14,12 +14,12 @@ from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import CallError
+from snsim.runtime.random_numbers import RandomGenerator
 from snsim.sn28.learning.propagation import add_noise
 from snsim.sn28.net.adjacency import Units
 from snsim.sn28.net.arguments import Arguments
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import SPARE1, SPARE2, SUM, VAL, Netspace
-from snsim.sn28.runtime.random_numbers import RandomGenerator
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

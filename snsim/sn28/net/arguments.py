@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from snsim.errors import Fault
 from snsim.language.forms import NIL, Form, Pair
 from snsim.language.procedures import CallError
+from snsim.runtime.settings import Settings, number_in
 from snsim.sn28.net.adjacency import Units
 from snsim.sn28.net.netspace import Netspace
 from snsim.sn28.net.nlf import NonLinearity
 from snsim.sn28.net.nlf_words import non_linearity
-from snsim.sn28.runtime.settings import Settings, number_in
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import NIL, Form, Pair, Symbol, make_list, symbol
 from snsim.language.procedures import CallError
-from snsim.sn28.runtime.lisp_definitions import code, define
-from snsim.sn28.runtime.settings import Settings
-from snsim.sn28.runtime.vocabulary import word
+from snsim.runtime.lisp_definitions import code, define
+from snsim.runtime.settings import Settings
+from snsim.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

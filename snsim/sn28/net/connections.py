@@ -12,11 +12,11 @@ import numpy as np
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import ABSENT, CallError
+from snsim.runtime.settings import Settings
 from snsim.sn28.net.adjacency import Edges
 from snsim.sn28.net.field_numbers import FieldNumbers
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import Netspace
-from snsim.sn28.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -13,12 +13,12 @@ import numpy as np
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form, Pair, Symbol
 from snsim.language.procedures import ABSENT, CallError
+from snsim.runtime.vocabulary import special_word, word
 from snsim.sn28.net.adjacency import Units
 from snsim.sn28.net.connections import all_connections
 from snsim.sn28.net.fields import read_units, write_units
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import BACKSUM, GGRAD, GRAD, SIGMA, SPARE1, SPARE2, SPARE3, SQBACKSUM, SUM, VAL, Netspace
-from snsim.sn28.runtime.vocabulary import special_word, word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

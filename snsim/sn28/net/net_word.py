@@ -10,7 +10,7 @@ import numpy as np
 from snsim.language.forms import Form
 from snsim.language.procedures import Primitive, Procedure, function
 from snsim.registry import Shelf
-from snsim.sn28.runtime.vocabulary import SN28
+from snsim.runtime.vocabulary import SN28
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -15,11 +15,11 @@ import numpy as np
 
 from snsim.language.forms import NIL, Form, Pair, symbol
 from snsim.language.procedures import CallError
+from snsim.runtime.settings import Settings
 from snsim.sn28.net.adjacency import Edges, Memory, Units, as_memory, build_edges
 from snsim.sn28.net.field_numbers import FieldNumbers
 from snsim.sn28.net.kernels import Kernel, kernel_named, missing_modes_error, needed_kernel, smallest_kernel
 from snsim.sn28.net.numpy_sums import SumLoops, sum_loops
-from snsim.sn28.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

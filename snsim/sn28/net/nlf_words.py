@@ -14,12 +14,12 @@ import numpy as np
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import Form, symbol
 from snsim.language.procedures import ABSENT, CallError, Procedure
+from snsim.runtime.settings import DEFAULT_SLOPE
 from snsim.sn28.net import nlf
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import Netspace
 from snsim.sn28.net.nlf import NonLinearity
 from snsim.sn28.net.splines import Knots, Spline, SplineDerivative, SplineSecondDerivative
-from snsim.sn28.runtime.settings import DEFAULT_SLOPE
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

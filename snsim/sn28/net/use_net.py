@@ -18,13 +18,13 @@ from snsim.language.procedures import CallError
 from snsim.network.expressions import evaluate
 from snsim.network.net import BORDER, Connection, Net, Nlf, Table
 from snsim.network.operations import NUMPY
+from snsim.runtime.host import declared_nets
+from snsim.runtime.lisp_definitions import code
 from snsim.sn28.net.connections import alloc_net
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import VAL, Netspace
 from snsim.sn28.net.nlf import NonLinearity, Values
 from snsim.sn28.net.nlf_words import FAMILIES, FunctionTriple, default_functions
-from snsim.sn28.runtime.host import declared_nets
-from snsim.sn28.runtime.lisp_definitions import code
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -86,6 +86,10 @@ def missing_features(net: Net) -> list[str]:
             missing.append(f"scale {connection.scale:g} ({connection.name})")
         if connection.fixed is not None:
             missing.append(f"fixed {connection.fixed:g} ({connection.name})")
+        if connection.weights_of is not None:
+            missing.append(f"weights-of {' '.join(connection.weights_of)} ({connection.name})")
+        if connection.distance:
+            missing.append(f"distance ({connection.name})")
         if connection.weight_norm:
             missing.append(f"weight-norm ({connection.name})")
     return missing

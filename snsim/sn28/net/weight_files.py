@@ -19,10 +19,10 @@ from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, make_list, symbol
 from snsim.language.printer import number_text
 from snsim.language.procedures import ABSENT, CallError
+from snsim.runtime.file_lookup import ProgramFiles
+from snsim.runtime.settings import number_in
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import EPSILON, Netspace
-from snsim.sn28.runtime.file_lookup import ProgramFiles
-from snsim.sn28.runtime.settings import number_in
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -149,6 +149,15 @@ def read_prune(node: Node, net: Net | None, faults: Faults) -> tuple[float, str]
             "prune a net without weight-norm",
         )
         return None
+    apart = [] if net is None else [c for c in net.connections if c.distance]
+    if apart:
+        faults.add(
+            f"(connect {apart[0].source} {apart[0].target} ...) has distance, and a weight that (prune ...) sets to 0 "
+            "would still add (0 - x)^2",
+            node.span,
+            "prune a net without (distance)",
+        )
+        return None
     of = "connections" if len(args) == 1 else args[1].name if args[1].is_name else ""
     if of not in ("connections", "weights"):
         faults.add(f"(prune ...) cuts connections or weights, not {describe(args[1])}", args[1].span, f"write {PRUNE}")

@@ -213,9 +213,21 @@ def scope_problem(scope: Scope, net: Net) -> tuple[str, Callable[[], str] | str]
             "remove this scope",
         )
     if scope.kind == "connection":
+        for c in net.connections:
+            if (c.source, c.target) == (scope.source, scope.layer) and c.weights_of is not None:
+                owner = " ".join(c.weights_of)
+                return (
+                    f"{scope.source} to {scope.layer} uses the weights of {owner}, and has none of its own",
+                    f"write (connect {owner})",
+                )
         joined = listed((f"(connect {c.source} {c.target})" for c in net.connections), len(net.connections))
         return f"net {net.name} does not connect {scope.source} to {scope.layer}", f"connections: {joined}"
     if scope.layer == net.layers[0].name:
         return f"nothing enters {scope.layer}, the input layer of net {net.name}", "name a later layer"
+    if scope.kind == "layer" and net.has_layer(scope.layer):
+        return (
+            f"the weights into {scope.layer} are those of other connections (weights-of), and it has no bias",
+            "name the layer that has the weights",
+        )
     owner = "no layer" if scope.kind == "biases" else f"layer {scope.layer}"
     return f"{owner} of net {net.name} has {'a' if scope.kind == 'biases' else 'no'} bias", "remove this scope"

@@ -15,7 +15,7 @@ import numpy as np
 from snsim.language.builtins.arithmetic import finite, number
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import ABSENT
-from snsim.sn28.runtime.vocabulary import word
+from snsim.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -19,9 +19,9 @@ from snsim.language.builtins.arithmetic import number
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import ABSENT, TRUE, CallError
-from snsim.sn28.runtime.file_lookup import ProgramFiles
-from snsim.sn28.runtime.host import host_of
-from snsim.sn28.runtime.vocabulary import word
+from snsim.runtime.file_lookup import ProgramFiles
+from snsim.runtime.host import host_of
+from snsim.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

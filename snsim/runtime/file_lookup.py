@@ -32,7 +32,7 @@ from snsim.input_files import (
 from snsim.language.limits import exceeded
 from snsim.language.procedures import CallError
 from snsim.protected_files import is_protected
-from snsim.sn28.runtime.host import host_of
+from snsim.runtime.host import host_of
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

@@ -19,8 +19,8 @@ from snsim.language.forms import Form, Pair
 from snsim.language.limits import exceeds_source
 from snsim.language.procedures import ABSENT, CallError
 from snsim.language.source_stream import SourceStream
-from snsim.sn28.runtime.file_lookup import ProgramFiles
-from snsim.sn28.runtime.vocabulary import special_word, word
+from snsim.runtime.file_lookup import ProgramFiles
+from snsim.runtime.vocabulary import special_word, word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter

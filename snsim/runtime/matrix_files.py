@@ -22,8 +22,8 @@ from snsim.language.builtins.matrices import matrix
 from snsim.language.builtins.strings import text
 from snsim.language.forms import Form, Pair, Symbol
 from snsim.language.procedures import CallError, alias
-from snsim.sn28.runtime.file_lookup import ProgramFiles
-from snsim.sn28.runtime.vocabulary import SN28, special_word, word
+from snsim.runtime.file_lookup import ProgramFiles
+from snsim.runtime.vocabulary import SN28, special_word, word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -49,7 +49,7 @@ def parse_matrix(content: bytes | BinaryIO, name: str, max_elements: int | None 
     file = io.BytesIO(content) if isinstance(content, bytes) else content
     start = file.read(4)
     file.seek(0)
-    if start[:2] == b"\0\0" and len(start) > 3:
+    if (start[:2] == b"\0\0" and len(start) > 3) or start[:2] == b"\x1f\x8b":
         values = read_idx_file(file, name, sys.maxsize if max_elements is None else 8 * max_elements)
         return values.astype(values.dtype.newbyteorder("="))
     values = read_matrix(file, name, max_elements)
