@@ -145,7 +145,8 @@ def test_the_posterior_finds_the_cells_that_fit() -> None:
     assert all(row.p > 0.3 for row in fits)
     assert any(row.runs == 0 for row in joint.rows)  # its mean comes from the others
     far = [row for row in joint.rows if float(row.settings["rate"]) > 7e-3]
-    assert all(row.p < 1e-4 for row in far)
+    assert far
+    assert all(row.p < 0.01 for row in far)  # below 4e-5 by the true means; the window is cautious
 
 
 def test_p_is_uniform_for_a_run_of_the_best_cell() -> None:

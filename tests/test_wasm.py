@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from snsim.engines.native.target import Machine, portable_machine
 from snsim.engines.plan import plan
 from snsim.errors import SnError
 from snsim.program import read_program
+from snsim.registry import split_cell
 from snsim.run_folder import open_run
 from snsim.runs.examples import SourceFolder, find_examples
 from snsim.runs.opened_run import OpenedRun
@@ -34,6 +36,7 @@ pytest.importorskip("wasmtime")
 NETS = Path(__file__).parents[1] / "nets"
 FEW = ["lecun89", "net-5", "tdnn", "ladder-weight-norm"]
 MOST = 300  # training patterns, so that every net takes seconds
+MOST_CELLS = 8  # of a design
 
 
 def bits_of(training: Training, data, name: str, portable: bool, dtype: str = "float32") -> Mapping[str, np.ndarray]:
@@ -61,8 +64,14 @@ def cut(data, most: int | None = MOST):
 
 
 def prepared(path: Path, passes: int = 2, most: int | None = MOST):
+    """Yield the trainings of a file with their data. A design may have thousands of cells: only the first count."""
     program = read_program(path)
+    seen: Counter[str] = Counter()
     for training in program.own_trainings:
+        stated, cell = split_cell(training.name)
+        seen[stated] += bool(cell)
+        if seen[stated] > MOST_CELLS:
+            continue
         short = replace(training, stages=fit_stages(training.stages, min(passes, training.passes)))
         names = ("digits",) if training.data.names and "sn28-digits" not in training.data.names else ()
         short = overridden(short, Options(data=names))

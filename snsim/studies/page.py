@@ -56,8 +56,10 @@ def as_json(report: Report) -> dict[str, Any]:
     }
     for study, study_values in zip(report.studies, values["studies"]):
         if study.name in report.joint:
-            study_values["joint"] = joint_json(report.joint[study.name])
-            own = judge_own_figures(study)
+            joint = report.joint[study.name]
+            study_values["joint"] = joint_json(joint)
+            # The cells of a surface share their published figures, and each judgement would fit the surface again.
+            own = judge_own_figures(study) if joint.smoothing is None else {row.name: row.p for row in joint.rows}
             for row_values in study_values["rows"]:
                 row_values["p"] = own.get(row_values["training"])
     if report.base is not None:
