@@ -2,8 +2,8 @@
 
 A name is searched in this order: the run folder (files that this program wrote), the folder of the running text, the
 program's folder, the folder of `--data-dir`, the folder of the variable SNSIM_DATA and its folders `sn28` and `mnist`.
-In each folder the name is tried as written, then with the suffixes of the word. A program reads from no other folder, and
-writes only into its run folder.
+In each folder the name is tried as written, then with the suffixes of the word. A program reads from no other folder,
+and writes only into its run folder.
 """
 
 from __future__ import annotations
