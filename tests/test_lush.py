@@ -7,12 +7,14 @@ import gzip
 import io
 import re
 import struct
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from data_folder import REFERENCE, needs_reference
+from data_folder import MNIST, REFERENCE, needs_data, needs_reference
 from sn28_programs import fault as sn_fault
 from sn28_programs import printed as sn_printed
 
@@ -69,15 +71,34 @@ def test_the_layout_of_a_program_is_stable(program):
     assert formatted(Source(path.name, once)) == once
 
 
-def test_the_example_prints_what_the_guide_shows():
+@pytest.mark.parametrize(("name", "place"), [("edges", 0), ("xor", 1)])
+def test_the_example_prints_what_the_guide_shows(name, place):
     guide = (ROOT / "docs" / "how-to" / "lush.md").read_text(encoding="utf-8")
-    (shown,) = re.findall(r"^```text\n(.*?)^```", guide, re.M | re.S)
-    example = ROOT / "examples" / "lush" / "edges.lsh"
+    shown = re.findall(r"^```text\n(.*?)^```", guide, re.M | re.S)
+    assert len(shown) == 2
     port = io.StringIO()
-    read_program(example, port=port)
-    assert port.getvalue() == shown
-    text = example.read_text(encoding="utf-8")
-    assert formatted(Source(example.name, text)) == text
+    read_program(ROOT / "examples" / "lush" / f"{name}.lsh", port=port)
+    assert port.getvalue() == shown[place]
+
+
+@pytest.mark.slow
+@needs_data(*MNIST)
+def test_lenet5_of_modules_learns_digits(tmp_path, monkeypatch):
+    """One pass over 500 digits: far better than the nine of ten that guessing misses."""
+    text = (ROOT / "examples" / "lush" / "lenet5.lsh").read_text(encoding="utf-8")
+    program = tmp_path / "lenet5.lsh"
+    program.write_text(text.replace('"train" 2000', '"train" 500').replace("(pass 1 5)", "(pass 1 1)"))
+    done = subprocess.run(
+        [sys.executable, "-m", "snsim", "run", str(program)], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("51046 weights\n")  # gblearn2.md, section 11
+    assert float(re.search(r"correct=([\d.]+)%", done.stdout)[1]) > 60
+
+
+@pytest.mark.parametrize("name", ["edges", "xor", "lenet5"])
+def test_the_examples_are_laid_out(name):
+    text = (ROOT / "examples" / "lush" / f"{name}.lsh").read_text(encoding="utf-8")
+    assert formatted(Source(f"{name}.lsh", text)) == text
 
 
 # ---- Section 1: the language ---------------------------------------------------------------------------------------
