@@ -213,8 +213,8 @@ def scope_problem(scope: Scope, net: Net) -> tuple[str, Callable[[], str] | str]
             "remove this scope",
         )
     if scope.kind == "connection":
-        for c in net.connections:
-            if (c.source, c.target) == (scope.source, scope.layer) and c.weights_of is not None:
+        for c in net.entering(scope.layer) if net.has_layer(scope.layer) else ():
+            if c.source == scope.source and c.weights_of is not None:
                 owner = " ".join(c.weights_of)
                 return (
                     f"{scope.source} to {scope.layer} uses the weights of {owner}, and has none of its own",
