@@ -78,7 +78,7 @@ class Sweep:
         machine = jit.machine(dtype)
         stride = machine.lanes * self.AT_ONCE
         self.turns = max(1, numbers // stride)
-        self.repeats = max(1, 4_000_000 // numbers)  # so many that reading the clock counts for nothing
+        self.repeats = max(1, 4_000_000 // numbers)  # reading the clock is then a small part of the time
         module = Module(machine, "sweep")
         arguments = [("ptr", "state"), ("i64", "turns"), ("i64", "repeats")]
         f = module.function("sweep", arguments, "read; read and write", exported=True)

@@ -13,17 +13,16 @@ t, of the figure as it is (`mean-95`) and of its square root (`run-95`).
 from __future__ import annotations
 
 import csv
-import json
 import math
+import statistics
 import sys
 from collections import defaultdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from measure_gallery import processor
-from scipy import stats
+from measure_results import write_rows
+
+from snsim.studies.intervals import SURE, interval_of_a_run, t_quantile
 
 DATA = Path(__file__).resolve().parent / "results" / "data"
 FILES = ("ladder-mnist.csv", "ladder-mnist-50000.csv")
@@ -42,29 +41,16 @@ def main() -> int:
         for figure in FIGURES:
             if not all(run.get(figure) for run in runs[name]):
                 continue
-            values = np.array([float(run[figure]) for run in runs[name]])
-            rows[name][figure] = {"mean": float(values.mean()), "deviation": float(values.std(ddof=1))}
-            rows[name][f"{figure}-mean-95"] = "{:.3g} to {:.3g}".format(
-                *np.maximum(interval(values, 1 / len(values)), 0)
-            )
-            low, high = np.square(np.maximum(interval(np.sqrt(values), 1 + 1 / len(values)), 0))
-            rows[name][f"{figure}-run-95"] = f"{low:.3g} to {high:.3g}"
-    values_of_file = {
-        "command": "python docs/measure_ladder.py",
-        "date": datetime.now(UTC).strftime("%d %B %Y"),
-        "processor": processor(),
-        "engine": "native in float32, not portable",
-        "rows": rows,
-    }
-    (DATA / "ladder-mnist.json").write_text(json.dumps(values_of_file, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(rows, indent=1))
+            values = [float(run[figure]) for run in runs[name]]
+            mean, deviation = statistics.fmean(values), statistics.stdev(values)
+            half = t_quantile((1 + SURE) / 2, len(values) - 1) * deviation / math.sqrt(len(values))
+            rows[name][figure] = {"mean": mean, "deviation": deviation}
+            rows[name][f"{figure}-mean-95"] = f"{max(mean - half, 0):.3g} to {mean + half:.3g}"
+            run_interval = interval_of_a_run(figure, values)
+            assert run_interval is not None, f"{name} has one run"
+            rows[name][f"{figure}-run-95"] = "{:.3g} to {:.3g}".format(*run_interval)
+    write_rows("ladder-mnist", rows, "python docs/measure_ladder.py")
     return 0
-
-
-def interval(values: np.ndarray, part: float) -> tuple[float, float]:
-    """Return the 95 % interval of something with `part` times the variance of one run."""
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * float(values.std(ddof=1)) * math.sqrt(part)
-    return float(values.mean()) - half, float(values.mean()) + half
 
 
 if __name__ == "__main__":

@@ -11,17 +11,15 @@ the files have, and rows without a run as well, and starts none.
 from __future__ import annotations
 
 import io
-import json
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measure_gallery import processor
+from measure_results import write_rows
 
 from snsim.plots import design
 from snsim.plots.style import WIDE, write
@@ -79,16 +77,8 @@ def main() -> int:
         **numbers(joint),
         "rate-to-mu": ratio(joint),
     }
-    values = {
-        "command": "python docs/measure_posterior.py",
-        "date": datetime.now(UTC).strftime("%d %B %Y"),
-        "processor": processor(),
-        "engine": "native in float32, not portable",
-        "rows": rows,
-    }
-    (DATA / "posterior-1989.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    write_rows("posterior-1989", rows, "python docs/measure_posterior.py")
     draw(joint)
-    print(json.dumps(rows, indent=1))
     return 0
 
 

@@ -45,7 +45,7 @@ SPLITS = 20  # random halves of the test set, to choose a threshold on one and t
 
 def main(names: Sequence[str]) -> None:
     for name in names or MEASURES:
-        write(name, MEASURES[name]())
+        write_rows(name, MEASURES[name]())
 
 
 def measure_rejection() -> dict[str, Any]:
@@ -72,9 +72,10 @@ def runs_of(data: str, row: str) -> list[OpenedRun]:
     return [OpenedRun.open(run["folder"]) for run in found["runs"]]
 
 
-def write(name: str, rows: dict[str, Any]) -> None:
+def write_rows(name: str, rows: dict[str, Any], command: str = "python docs/measure_results.py") -> None:
+    """Write the rows that a command measured into docs/results/data/NAME.json, and print them."""
     values = {
-        "command": "python docs/measure_results.py",
+        "command": command,
         "date": datetime.now(UTC).strftime("%d %B %Y"),
         "processor": processor(),
         "engine": "native in float32, not portable",

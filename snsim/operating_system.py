@@ -205,7 +205,7 @@ def interrupt_main_thread() -> None:
 
 
 def allow_open_files(count: int) -> int:
-    """Let this process have so many files open, or as many as the system allows, and return how many it may have."""
+    """Raise the number of files that this process may open to `count`, or to the limit of the system; return it."""
     try:
         import resource
     except ImportError:  # Windows sets no such limit

@@ -261,6 +261,15 @@ def test_the_squasher_has_the_values_of_the_reference(x: float, value: float, sl
     assert f"{inside.dx.array.item():.9g}" == f"{np.float32(slope):.9g}"
 
 
+@pytest.mark.parametrize("dimensions", [1, 2, 3, 4])
+def test_a_child_calls_the_constructor_of_the_identity(dimensions: int) -> None:
+    """Each class has its own constructor: `(==> this parent-name args)`, section 1 of the reference."""
+    parent = f"idx{dimensions}-module"
+    assert CLASSES.get(parent).syntax.startswith(f"(new {parent}): ")
+    child = f"(defclass mine {parent} k) (defmethod mine mine (n) (==> this {parent}) (setq k n))"
+    assert output_of(f"{child} (print :(new mine 3):k)") == "3\n"
+
+
 def test_noop_and_id_modules(lush: Program) -> None:
     inside, out = lush.new("idx2-ddstate", 2, 2), lush.new("idx2-ddstate", 2, 2)
     for level in ("x", "dx", "ddx"):
@@ -918,7 +927,8 @@ def test_any_arguments_of_any_message_give_a_value_or_a_fault(lush: Program) -> 
     draw = np.random.default_rng(0)
     answered = 0
     for name, receiver in objects.items():
-        messages = {m.name: m for base in type(receiver).__mro__ for m in vars(base).values() if isinstance(m, Message)}
+        methods = [method for cls in receiver.kind.ancestry() for method in cls.methods.values()]
+        messages = {one.name: one for one in methods if isinstance(one, Message)}
         for one in messages.values():
             for _ in range(12):
                 chosen = [values[draw.integers(len(values))] for _ in range(draw.integers(one.least, one.most + 1))]

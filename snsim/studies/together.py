@@ -97,7 +97,7 @@ def _allow_open_files(count: int) -> None:
     allowed = allow_open_files(count)
     if allowed < count:
         raise fail(
-            f"so many runs at the same time need {count:,} open files, and this system allows {allowed:,}",
+            f"these runs at the same time need {count:,} open files, and this system allows {allowed:,}",
             hint=f"write --together {max(1, (allowed - _OTHERS) // _FILES)}, or allow more files with ulimit -n",
         )
 

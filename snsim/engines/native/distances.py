@@ -8,17 +8,17 @@ With d = w - x, an error g = dE/da and a curvature h at the sum of a connection:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
 from snsim.engines.native.im2col import At, each_vector, zero_fill
 from snsim.engines.native.layout import Block, IndexTables, LayerCells, ParameterCells
-from snsim.engines.native.llvm_ir import Function, Index, Value
+from snsim.engines.native.llvm_ir import Function, Value
+from snsim.engines.native.sparse import ListedConnections, update_from_sums
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import GradientSums, UpdateCode, WeightUpdate
-from snsim.network.wiring import BORDER, Table
+from snsim.engines.native.update_rules import GradientSums, UpdateCode
+from snsim.network.wiring import Table
 
 
 class DistanceKernel:
@@ -38,35 +38,14 @@ class DistanceKernel:
         tables: IndexTables,
         channels: Sequence[str],
     ):
-        self.source, self.target, self.cells = source, target, cells
+        self.name, self.source, self.target, self.cells = cells.name, source, target, cells
         padded = block.machine.padded(source.units)
         self.x = block.cells.take_filled(np.append(np.zeros(padded), border_value))
         self.back = {c: block.cells.take(padded + 1) for c in channels}
         self.sums = {c: block.take(len(cells.index)) for c in channels}
-        order = np.argsort(target.cell_of_unit[table.target], kind="stable")
-        cell = np.append(source.cell_of_unit, padded)  # of the border, the last
-        sources = cell[np.where(table.source == BORDER, source.units, table.source)[order]]
-        place = np.zeros(int(cells.index.max(initial=0)) + 1, int)
-        place[cells.index[cells.index >= 0]] = np.flatnonzero(cells.index >= 0)
-        counts = np.bincount(target.cell_of_unit[table.target], minlength=target.units)
-        self.starts = tables.take(np.append(0, np.cumsum(counts)))
-        self.sources = tables.take(sources)
-        self.weights = tables.take(place[table.weight[order]])
+        self.connections = ListedConnections(source, target, table, cells, padded, tables)
 
-    def _index(self, f: Function, array: int, entry: Value) -> Value:
-        return f.load_index("%tables", f.op("add", entry, Value(f, str(array), "i64"), "nsw"))
-
-    def each_target(self, f: Function, body: Callable[[Value, Value, Value], None]) -> None:
-        """Emit a loop of `body(target cell, first connection, one past the last)`."""
-
-        def unit(t: Index, _: list[Value]) -> None:
-            t = t if isinstance(t, Value) else Value(f, str(t), "i64")
-            following = f.op("add", t, Value(f, "1", "i64"), "nsw")
-            body(t, self._index(f, self.starts, t), self._index(f, self.starts, following))
-
-        f.loop(self.target.units, unit, name="unit")
-
-    def emit_sums(self, f: Function, first: bool) -> None:
+    def emit_forward(self, f: Function, first: bool) -> None:
         def copied(at: At, n: int) -> None:
             f.store(f.load(at(self.source.x)), at(self.x))
 
@@ -74,19 +53,22 @@ class DistanceKernel:
 
         def unit(t: Value, start: Value, stop: Value) -> None:
             def connection(k: Value, total: list[Value]) -> list[Value]:
-                x = f.load_scalar(self.x.by(self._index(f, self.sources, k), 1))
-                w = f.load_scalar(self.cells.value.by(self._index(f, self.weights, k), 1))
+                x = f.load_scalar(self.x.by(self.connections.source(f, k), 1))
+                w = f.load_scalar(self.cells.value.by(self.connections.weight(f, k), 1))
                 return [self._term(f, x, w, total[0])]
 
             place = self.target.x.by(t, 1)
             begin = f.constant(0.0, f.machine.scalar) if first else f.load_scalar(place)
             f.store(f.while_loop(start, stop, connection, [begin])[0], place)
 
-        self.each_target(f, unit)
+        self.connections.each_target(f, unit)
 
-    def emit_back(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, update: WeightUpdate | None
+    def emit_backward(
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
     ) -> None:
+        update = sink.begin(f, self.name) if self.name in sink.updated else None
+        if not errors and update is None:
+            return
         for c in channels:
             if errors:
                 zero_fill(f, self.back[c], self.source.units + f.machine.lanes)
@@ -97,7 +79,7 @@ class DistanceKernel:
             d = {c: f.load_scalar(self.target.delta[c].by(t, 1)) for c in channels}
 
             def connection(k: Value, _: list[Value]) -> None:
-                source, weight = self._index(f, self.sources, k), self._index(f, self.weights, k)
+                source, weight = self.connections.source(f, k), self.connections.weight(f, k)
                 x, w = f.load_scalar(self.x.by(source, 1)), f.load_scalar(self.cells.value.by(weight, 1))
                 for c in channels:
                     of_source, of_weight = self._slopes(f, c, d, x, w)
@@ -108,18 +90,11 @@ class DistanceKernel:
 
             f.while_loop(start, stop, connection, [])
 
-        self.each_target(f, unit)
+        self.connections.each_target(f, unit)
         if errors:
             self._drain(f, channels, first)
         if update is not None:
-            mask = self.cells.masks(1)[0]
-
-            def vector(v: Index, _: list[Value]) -> None:
-                place = self.cells.value.by(v, f.machine.lanes)
-                gathered = {c: update.scaled(c, f.load(self.sums[c].by(v, f.machine.lanes))) for c in channels}
-                update.emit(place, gathered, mask.truth(f, place), None)
-
-            f.loop(self.cells.vectors, vector, name="vector")
+            update_from_sums(f, self.cells, self.sums, channels, update)
 
     def _term(self, f: Function, x: Value, w: Value, total: Value) -> Value:
         d = w - x
@@ -139,10 +114,6 @@ class DistanceKernel:
             return (total, one), (total, one)
         return (d[c], squared), (d[c], squared)
 
-    def indices(self, f: Function, k: Value) -> tuple[Value, Value]:
-        """Emit the source cell and the weight cell of connection k."""
-        return self._index(f, self.sources, k), self._index(f, self.weights, k)
-
     def _add(self, f: Function, place: Address, a: Value, b: Value) -> None:
         f.store(f.fma(a, b, f.load_scalar(place)), place)
 
@@ -154,28 +125,6 @@ class DistanceKernel:
                 f.store_lanes(value if first else value + f.load(place), 0, n, place)
 
             each_vector(f, self.source.units, back)
-
-
-@dataclass(eq=False)
-class DistanceConnection:
-    """The link of a `DistanceKernel`; satisfies `ConnectionKernel`."""
-
-    kernel: DistanceKernel
-    name: str
-
-    @property
-    def cells(self) -> ParameterCells:
-        return self.kernel.cells
-
-    def emit_forward(self, f: Function, first: bool) -> None:
-        self.kernel.emit_sums(f, first)
-
-    def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
-    ) -> None:
-        update = sink.begin(f, self.name) if self.name in sink.updated else None
-        if errors or update is not None:
-            self.kernel.emit_back(f, channels, errors, first, update)
 
 
 class DistanceTangent:
@@ -202,7 +151,7 @@ class DistanceTangent:
 
         def unit(t: Value, start: Value, stop: Value) -> None:
             def connection(k: Value, total: list[Value]) -> list[Value]:
-                source, weight = kernel.indices(f, k)
+                source, weight = kernel.connections.source(f, k), kernel.connections.weight(f, k)
                 x, dx = f.load_scalar(kernel.x.by(source, 1)), f.load_scalar(self._dx.by(source, 1))
                 w = f.load_scalar(kernel.cells.value.by(weight, 1))
                 dw = f.load_scalar(self.cells.value.by(weight, 1))
@@ -213,7 +162,7 @@ class DistanceTangent:
             begin = f.constant(0.0, f.machine.scalar) if first else f.load_scalar(place)
             f.store(f.while_loop(start, stop, connection, [begin])[0], place)
 
-        kernel.each_target(f, unit)
+        kernel.connections.each_target(f, unit)
 
     def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: object) -> None:
         raise AssertionError("tangents go forward")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snsim.engines.native.distances import DistanceConnection, DistanceTangent
+from snsim.engines.native.distances import DistanceKernel, DistanceTangent
 from snsim.engines.native.elementwise import Bias
 from snsim.engines.native.im2col import At, each_vector
 from snsim.engines.native.kernel_choice import KernelBuilder, map_orders
@@ -99,11 +99,11 @@ class TangentCode:
         return _LayerTangent(layer, cells, links, bias)
 
     def _distance(self, link: Link, connection: ConnectionKernel, cells: LayerCells) -> DistanceTangent:
-        assert isinstance(connection, DistanceConnection)
+        assert isinstance(connection, DistanceKernel)
         if link.slot not in self.directions:
             self.directions[link.slot] = ParameterCells(link.slot, connection.cells.index, self._net.block)
         moved = self._cells[link.source] if link.source else None
-        return DistanceTangent(connection.kernel, moved, cells, self.directions[link.slot])
+        return DistanceTangent(connection, moved, cells, self.directions[link.slot])
 
     def _scattered_bias(self, stage: LayerPlan, cells: LayerCells) -> ConnectionKernel:
         assert stage.bias is not None and stage.bias_index is not None

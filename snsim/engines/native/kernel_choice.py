@@ -14,7 +14,7 @@ import numpy as np
 
 from snsim.engines.native.attention import AttentionKernel
 from snsim.engines.native.depthwise import DiagonalKernel
-from snsim.engines.native.distances import DistanceConnection, DistanceKernel
+from snsim.engines.native.distances import DistanceKernel
 from snsim.engines.native.dot_tiles import Tiles, emit_sums
 from snsim.engines.native.im2col import DirectBuffer, PatchBuffer, PoolBuffer, WindowBuffer, WindowGeometry
 from snsim.engines.native.kernel_protocol import ConnectionKernel, Functions, TransformKernel
@@ -272,10 +272,9 @@ class KernelBuilder:
 
     def _distances(self, link: Link, source: LayerCells, target: LayerCells) -> ConnectionKernel:
         cells = self._parameter(link, self._in_rows(np.arange(int(np.prod(link.connection.wiring.weight_shape)))))
-        kernel = DistanceKernel(
+        return DistanceKernel(
             source, target, link.table, cells, link.border_value, self.block, self.tables, self.channels
         )
-        return DistanceConnection(kernel, link.slot)
 
     # ---- Windows over maps ---------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ the table is read once for several of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -20,6 +20,67 @@ from snsim.engines.native.update_rules import GradientSums, UpdateCode, WeightUp
 from snsim.network.wiring import BORDER, Table
 
 _TILE = 4  # patterns for which an entry of the table is read once
+
+
+class ListedConnections:
+    """The connections of an explicit table in the order of their target cells, as tables of the code.
+
+    `border` is the cell of the copy of the source that connections from the border read.
+    """
+
+    def __init__(
+        self,
+        source: LayerCells,
+        target: LayerCells,
+        table: Table,
+        cells: ParameterCells,
+        border: int,
+        tables: IndexTables,
+    ):
+        self._targets = target.units
+        order = np.argsort(target.cell_of_unit[table.target], kind="stable")
+        cell = np.append(source.cell_of_unit, border)
+        sources = cell[np.where(table.source == BORDER, source.units, table.source)[order]]
+        place = np.zeros(int(cells.index.max(initial=0)) + 1, int)
+        place[cells.index[cells.index >= 0]] = np.flatnonzero(cells.index >= 0)
+        counts = np.bincount(target.cell_of_unit[table.target], minlength=target.units)
+        self._starts = tables.take(np.append(0, np.cumsum(counts)))
+        self._sources = tables.take(sources)
+        self._weights = tables.take(place[table.weight[order]])
+
+    def source(self, f: Function, k: Value) -> Value:
+        """Emit the source cell of connection k."""
+        return self._entry(f, self._sources, k)
+
+    def weight(self, f: Function, k: Value) -> Value:
+        """Emit the weight cell of connection k."""
+        return self._entry(f, self._weights, k)
+
+    def each_target(self, f: Function, body: Callable[[Value, Value, Value], None]) -> None:
+        """Emit a loop of `body(target cell, first connection, one past the last)`."""
+
+        def unit(t: Index, _: list[Value]) -> None:
+            t = t if isinstance(t, Value) else f.integer(t)
+            body(t, self._entry(f, self._starts, t), self._entry(f, self._starts, f.op("add", t, f.integer(1), "nsw")))
+
+        f.loop(self._targets, unit, name="unit")
+
+    def _entry(self, f: Function, array: int, entry: Value) -> Value:
+        return f.load_index("%tables", f.op("add", entry, f.integer(array), "nsw"))
+
+
+def update_from_sums(
+    f: Function, cells: ParameterCells, sums: Mapping[str, Address], channels: Sequence[str], update: WeightUpdate
+) -> None:
+    """Emit the update of weights whose derivatives stand in `sums`, one number for each cell of a weight."""
+    mask = cells.masks(1)[0]
+
+    def vector(v: Index, _: list[Value]) -> None:
+        place = cells.value.by(v, f.machine.lanes)
+        gathered = {c: update.scaled(c, f.load(sums[c].by(v, f.machine.lanes))) for c in channels}
+        update.emit(place, gathered, mask.truth(f, place), None)
+
+    f.loop(cells.vectors, vector, name="vector")
 
 
 class SparseKernel:
@@ -45,20 +106,9 @@ class SparseKernel:
         self.x = block.cells.take_filled(np.append(np.zeros(padded), border_value * scale))
         self.back = {c: block.cells.take(padded + 1) for c in channels}
         self.sums = {c: block.take(len(cells.index)) for c in channels}
-        order = np.argsort(target.cell_of_unit[table.target], kind="stable")
-        cell = np.append(source.cell_of_unit, padded)  # of the border, the last
-        sources = cell[np.where(table.source == BORDER, source.units, table.source)[order]]
-        place = np.zeros(int(cells.index.max(initial=0)) + 1, int)
-        place[cells.index[cells.index >= 0]] = np.flatnonzero(cells.index >= 0)
+        self._connections = ListedConnections(source, target, table, cells, padded, tables)
         # Where each weight has one connection, its sum over the patterns has the order of one by one.
         self.serves_patterns = self.sums_patterns = len(np.unique(table.weight)) == len(table.weight)
-        counts = np.bincount(target.cell_of_unit[table.target], minlength=target.units)
-        self.starts = tables.take(np.append(0, np.cumsum(counts)))
-        self.sources = tables.take(sources)
-        self.weights = tables.take(place[table.weight[order]])
-
-    def _index(self, f: Function, array: int, entry: Value) -> Value:
-        return f.load_index("%tables", f.op("add", entry, Value(f, str(array), "i64"), "nsw"))
 
     def _each_target(self, f: Function, patterns: Index, body: Callable[[Value, At, int, Value, Value], None]) -> None:
         """Emit loops over target cells and tiles of patterns.
@@ -66,11 +116,9 @@ class SparseKernel:
         It is `body(target cell, move, patterns of the tile, first connection, one past the last)`; `move` moves an
         address to the first of these patterns.
         """
-        pitch, one = self.cells.block.pitch, f.integer(1)
+        pitch = self.cells.block.pitch
 
-        def unit(t: Index, _: list[Value]) -> None:
-            t = t if isinstance(t, Value) else f.integer(t)
-            start, stop = self._index(f, self.starts, t), self._index(f, self.starts, f.op("add", t, one, "nsw"))
+        def unit(t: Value, start: Value, stop: Value) -> None:
             if isinstance(patterns, int):
                 return body(t, lambda place: place, patterns, start, stop)
             whole = f.op("udiv", patterns, f.integer(_TILE))
@@ -84,7 +132,7 @@ class SparseKernel:
 
                 f.while_loop(first, last, tile, [])
 
-        f.loop(self.target.units, unit, name="unit")
+        self._connections.each_target(f, unit)
 
     def emit_forward(self, f: Function, first: bool) -> None:
         self._fill(f)
@@ -125,8 +173,8 @@ class SparseKernel:
 
         def unit(t: Value, move: At, size: int, start: Value, stop: Value) -> None:
             def connection(k: Value, totals: list[Value]) -> list[Value]:
-                x = move(self.x.by(self._index(f, self.sources, k), 1))
-                w = f.load_scalar(self.cells.value.by(self._index(f, self.weights, k), 1))
+                x = move(self.x.by(self._connections.source(f, k), 1))
+                w = f.load_scalar(self.cells.value.by(self._connections.weight(f, k), 1))
                 return [f.fma(w, f.load_scalar(x + p * pitch), total) for p, total in enumerate(totals)]
 
             places = [move(self.target.x.by(t, 1)) + p * pitch for p in range(size)]
@@ -166,7 +214,7 @@ class SparseKernel:
             }
 
             def connection(k: Value, _: list[Value]) -> None:
-                source, weight = self._index(f, self.sources, k), self._index(f, self.weights, k)
+                source, weight = self._connections.source(f, k), self._connections.weight(f, k)
                 x, w = move(self.x.by(source, 1)), f.load_scalar(self.cells.value.by(weight, 1))
                 for c in channels:
                     squared = POWER[c] == 2
@@ -186,14 +234,7 @@ class SparseKernel:
 
         self._each_target(f, patterns, unit)
         if update is not None:
-            mask = self.cells.masks(1)[0]
-
-            def vector(v: Index, _: list[Value]) -> None:
-                place = self.cells.value.by(v, lanes)
-                gathered = {c: update.scaled(c, f.load(self.sums[c].by(v, lanes))) for c in channels}
-                update.emit(place, gathered, mask.truth(f, place), None)
-
-            f.loop(self.cells.vectors, vector, name="vector")
+            update_from_sums(f, self.cells, self.sums, channels, update)
 
     def _drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
         for c in channels:

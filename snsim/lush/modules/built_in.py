@@ -23,6 +23,7 @@ objects, and to the object itself, by `send`: a method that the program wrote th
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
@@ -96,7 +97,7 @@ OBJECT: Kind[Object] = instance(
 
 
 def vector(dimensions: int, types: str = "", hint: str = "") -> Kind[Idx]:
-    """Return the kind of idx of so many dimensions; `types`: the allowed element types, such as "int short"."""
+    """Return the kind of idx with `dimensions` dimensions; `types` names the element types: "int short"."""
     names = types.split()
     shape = {0: "an idx of no dimension", 1: "a vector"}.get(dimensions, f"an idx of {dimensions} dimensions")
     of = f" of type {' or '.join(names)}" if names else ""
@@ -196,6 +197,14 @@ class Message(BuiltInMethod):
         words = self.usage[1:].partition(")")[0].replace("[", "").replace("]", "").split()
         self.names = words[3:] if words[:1] == ["==>"] else words[2:]  # as the program calls the arguments
 
+    def of_class(self, name: str) -> Message:
+        """Return the message as a class has it: a constructor is named like its class, and NAME in its help is that."""
+        if self.name:
+            return self
+        own = copy.copy(self)
+        own.name, own.usage = name, self.usage.replace("NAME", name)
+        return own
+
     def run(self, receiver: Object, arguments: Sequence[Form]) -> Form:
         count = len(arguments)
         if not self.least <= count <= self.most:
@@ -253,7 +262,10 @@ def message(name: str, *kinds: Kind[Any]) -> Callable[[Callable[..., object]], M
 
 
 def constructor(*kinds: Kind[Any]) -> Callable[[Callable[..., object]], Message]:
-    """Make a Python method the constructor of its class (decorator): the message that is named like the class."""
+    """Make a Python method the constructor (decorator): the message that is named like the class, NAME in its help.
+
+    Built-in classes below a Python class that is not built in each have its constructor under their own name.
+    """
     return message("", *kinds)
 
 
@@ -333,9 +345,7 @@ def built_in_class(name: str, slots: Sequence[str] | None = None, messages: Sequ
         known = {one.symbol.name: one for one in vars_of(python, Slot)}
         names = [one.symbol.name for one in own.values() if isinstance(one, Slot)] if slots is None else slots
         initial = [(symbol(slot), known[slot].initial if slot in known else NIL) for slot in names]
-        told = [*(one for one in own.values() if isinstance(one, Message)), *messages]
-        for one in told:
-            one.name = one.name or name
+        told = [one.of_class(name) for one in (*own.values(), *messages) if isinstance(one, Message)]
         declaration = Declaration(name, python, parent, tuple(reversed(initial)), tuple(told))
         _BY_PYTHON[python] = declaration
         CLASSES.add(name, declaration, (python.__doc__ or "").strip().split("\n")[0])

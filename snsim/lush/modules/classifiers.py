@@ -51,16 +51,20 @@ class Idx3Classer(GbModule):
     """above the classifiers of an idx3 output"""
 
 
-@built_in_class("max-classer")
-class MaxClasser(Idx3Classer):
-    """answers the map with the largest output"""
+class MapClasser(Idx3Classer):
+    """A classifier with a label for each map."""
 
     classindex2label = Slot(LABELS)
 
     @constructor(LABELS)
     def make(self, labels: Idx) -> None:
-        """(new max-classer labels): label k belongs to map k"""
+        """(new NAME labels): label k belongs to map k"""
         self.classindex2label = labels
+
+
+@built_in_class("max-classer")
+class MaxClasser(MapClasser):
+    """answers the map with the largest output"""
 
     @message("fprop", state(3), ANSWER)
     def fprop(self, source: State, out: ClassState) -> Form:
@@ -72,15 +76,8 @@ class MaxClasser(Idx3Classer):
 
 
 @built_in_class("min-classer")
-class MinClasser(Idx3Classer):
+class MinClasser(MapClasser):
     """answers the map with the smallest output"""
-
-    classindex2label = Slot(LABELS)
-
-    @constructor(LABELS)
-    def make(self, labels: Idx) -> None:
-        """(new min-classer labels): label k belongs to map k"""
-        self.classindex2label = labels
 
     @message("fprop", state(3), ANSWER)
     def fprop(self, source: State, out: ClassState) -> Form:

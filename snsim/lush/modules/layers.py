@@ -69,7 +69,7 @@ class Layer(WithParameters, Idx3Module):
         return sums.ddx.array
 
     def draw(self, count: int) -> np.ndarray:
-        """Return so many uniform random numbers from 0 to 1, in double precision."""
+        """Return `count` uniform random numbers from 0 to 1, in double precision."""
         self.interpreter.budget.compute(50 * count)
         return self.interpreter.part(RandomGenerator).rands(count)
 

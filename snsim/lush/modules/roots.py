@@ -6,14 +6,25 @@ its parameters accumulate.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any
 
 from snsim.language.forms import NIL, Form, symbol
 from snsim.language.objects import Object
 from snsim.language.procedures import CallError
 from snsim.lush.idx import Idx
 from snsim.lush.idx import shown as shown_sizes
-from snsim.lush.modules.built_in import NUMBER, TEXT, Kind, LushObject, built_in_class, constructor, instance, message
+from snsim.lush.modules.built_in import (
+    NUMBER,
+    TEXT,
+    Kind,
+    LushObject,
+    Message,
+    built_in_class,
+    constructor,
+    instance,
+    message,
+)
 from snsim.lush.modules.states_and_params import State, state
 from snsim.lush.storing import store
 
@@ -123,11 +134,9 @@ class IdModule(GbModule):
 class Copying(GbModule):
     """A module of states of one number of dimensions: the identity, and above all others of these."""
 
-    dimensions: ClassVar[int] = 3
-
     @constructor()
     def make(self) -> None:
-        """(new idx3-module): a module that copies its input"""
+        """(new NAME): a module that copies its input"""
 
     @message("forget", NUMBER, NUMBER)
     def forget(self, v: float, p: float) -> Form:
@@ -167,97 +176,49 @@ class WithParameters(GbModule):
         )
 
 
-@built_in_class("idx1-module")
+def passes(dimensions: int, *functions: Callable[[Any, State, State], Form]) -> list[Message]:
+    """Return `fprop`, `bprop` and `bbprop` of a module between states of one number of dimensions."""
+    return [
+        Message(name, function, [state(dimensions, level)] * 2)
+        for level, (name, function) in enumerate(zip(("fprop", "bprop", "bbprop"), functions))
+    ]
+
+
+def _copying(dimensions: int) -> list[Message]:
+    def fprop(self: Copying, source: State, out: State) -> Form:
+        """(==> module fprop in out): computes out:x from in:x, and resizes out"""
+        out.fit(source.x.sizes)
+        store(out.x.array, source.x.array)
+        return NIL
+
+    def bprop(self: Copying, source: State, out: State) -> Form:
+        """(==> module bprop in out): computes in:dx from out:dx, after fprop"""
+        copy_same("bprop", out.dx, source.dx, _HINT)
+        return NIL
+
+    def bbprop(self: Copying, source: State, out: State) -> Form:
+        """(==> module bbprop in out): computes in:ddx from out:ddx, after bprop"""
+        copy_same("bbprop", out.ddx, source.ddx, _HINT)
+        return NIL
+
+    return passes(dimensions, fprop, bprop, bbprop)
+
+
+@built_in_class("idx1-module", messages=_copying(1))
 class Idx1Module(Copying):
     """copies its input; above all modules of states of 1 dimension"""
 
-    @message("fprop", state(1), state(1))
-    def fprop(self, source: State, out: State) -> Form:
-        """(==> module fprop in out): computes out:x from in:x, and resizes out"""
-        out.fit(source.x.sizes)
-        store(out.x.array, source.x.array)
-        return NIL
 
-    @message("bprop", state(1, 1), state(1, 1))
-    def bprop(self, source: State, out: State) -> Form:
-        """(==> module bprop in out): computes in:dx from out:dx, after fprop"""
-        copy_same("bprop", out.dx, source.dx, _HINT)
-        return NIL
-
-    @message("bbprop", state(1, 2), state(1, 2))
-    def bbprop(self, source: State, out: State) -> Form:
-        """(==> module bbprop in out): computes in:ddx from out:ddx, after bprop"""
-        copy_same("bbprop", out.ddx, source.ddx, _HINT)
-        return NIL
-
-
-@built_in_class("idx2-module")
+@built_in_class("idx2-module", messages=_copying(2))
 class Idx2Module(Copying):
     """copies its input; above all modules of states of 2 dimensions"""
 
-    @message("fprop", state(2), state(2))
-    def fprop(self, source: State, out: State) -> Form:
-        """(==> module fprop in out): computes out:x from in:x, and resizes out"""
-        out.fit(source.x.sizes)
-        store(out.x.array, source.x.array)
-        return NIL
 
-    @message("bprop", state(2, 1), state(2, 1))
-    def bprop(self, source: State, out: State) -> Form:
-        """(==> module bprop in out): computes in:dx from out:dx, after fprop"""
-        copy_same("bprop", out.dx, source.dx, _HINT)
-        return NIL
-
-    @message("bbprop", state(2, 2), state(2, 2))
-    def bbprop(self, source: State, out: State) -> Form:
-        """(==> module bbprop in out): computes in:ddx from out:ddx, after bprop"""
-        copy_same("bbprop", out.ddx, source.ddx, _HINT)
-        return NIL
-
-
-@built_in_class("idx3-module")
+@built_in_class("idx3-module", messages=_copying(3))
 class Idx3Module(Copying):
     """copies its input; above all modules of states of 3 dimensions"""
 
-    @message("fprop", state(3), state(3))
-    def fprop(self, source: State, out: State) -> Form:
-        """(==> module fprop in out): computes out:x from in:x, and resizes out"""
-        out.fit(source.x.sizes)
-        store(out.x.array, source.x.array)
-        return NIL
 
-    @message("bprop", state(3, 1), state(3, 1))
-    def bprop(self, source: State, out: State) -> Form:
-        """(==> module bprop in out): computes in:dx from out:dx, after fprop"""
-        copy_same("bprop", out.dx, source.dx, _HINT)
-        return NIL
-
-    @message("bbprop", state(3, 2), state(3, 2))
-    def bbprop(self, source: State, out: State) -> Form:
-        """(==> module bbprop in out): computes in:ddx from out:ddx, after bprop"""
-        copy_same("bbprop", out.ddx, source.ddx, _HINT)
-        return NIL
-
-
-@built_in_class("idx4-module")
+@built_in_class("idx4-module", messages=_copying(4))
 class Idx4Module(Copying):
     """copies its input; above all modules of states of 4 dimensions"""
-
-    @message("fprop", state(4), state(4))
-    def fprop(self, source: State, out: State) -> Form:
-        """(==> module fprop in out): computes out:x from in:x, and resizes out"""
-        out.fit(source.x.sizes)
-        store(out.x.array, source.x.array)
-        return NIL
-
-    @message("bprop", state(4, 1), state(4, 1))
-    def bprop(self, source: State, out: State) -> Form:
-        """(==> module bprop in out): computes in:dx from out:dx, after fprop"""
-        copy_same("bprop", out.dx, source.dx, _HINT)
-        return NIL
-
-    @message("bbprop", state(4, 2), state(4, 2))
-    def bbprop(self, source: State, out: State) -> Form:
-        """(==> module bbprop in out): computes in:ddx from out:ddx, after bprop"""
-        copy_same("bbprop", out.ddx, source.ddx, _HINT)
-        return NIL

@@ -34,20 +34,21 @@ _F = np.float32
 _SIZE, _SEEK = symbol("size"), symbol("seek")
 
 
+def size_of(asking: LushObject, source: Object) -> int:
+    """Return the number of patterns of a source, which another object asks for."""
+    size = asking.send(source, _SIZE)
+    if type(size) is not float:
+        raise CallError(
+            f"the size of the source is {shown(size)}, not a number", None, "let its method `size` return a number"
+        )
+    return int(size)
+
+
 @built_in_class("dsource")
 class Dsource(LushObject):
     """above all sources; a class that inherits from it defines size and fprop"""
 
     current = Slot(WHOLE, initial=0.0)
-
-    def size_of(self, source: Object) -> int:
-        """Return the number of patterns of a source."""
-        size = self.send(source, _SIZE)
-        if type(size) is not float:
-            raise CallError(
-                f"the size of the source is {shown(size)}, not a number", None, "let its method `size` return a number"
-            )
-        return int(size)
 
     @message("size")
     def size(self) -> float:
@@ -62,7 +63,7 @@ class Dsource(LushObject):
     @message("seek", WHOLE)
     def seek(self, i: int) -> float:
         """(==> source seek i): goes to pattern i, from 0; returns i"""
-        size = self.size_of(self)
+        size = size_of(self, self)
         if not 0 <= i < size:
             raise CallError(
                 f"seek: data source item index out of bound: {i} is not from 0 to {size - 1}",
@@ -81,7 +82,7 @@ class Dsource(LushObject):
     def next(self) -> float:
         """(==> source next): goes to the next pattern, after the last to 0; returns its number"""
         following = self.current + 1
-        self.current = following if following < self.size_of(self) else 0
+        self.current = following if following < size_of(self, self) else 0
         return float(self.current)
 
 
@@ -108,23 +109,27 @@ def check_counts(name: str, inputs: Idx, labels: Idx) -> None:
 PATTERN = state(3)
 
 
-@built_in_class("dsource-idx3fl")
-class DsourceIdx3fl(DsourceIdx3l):
-    """patterns in a float matrix, with labels"""
+class Stored(DsourceIdx3l):
+    """A source whose patterns and labels stand in two matrices."""
 
     inputs = Slot(vector(4, "float"))
     labels = Slot(vector(1, INTEGERS))
+
+    @message("size")
+    def size(self) -> int:
+        """(==> source size): the number of patterns"""
+        return self.inputs.sizes[0]
+
+
+@built_in_class("dsource-idx3fl")
+class DsourceIdx3fl(Stored):
+    """patterns in a float matrix, with labels"""
 
     @constructor(vector(4, "float"), vector(1, INTEGERS))
     def make(self, inputs: Idx, labels: Idx) -> None:
         """(new dsource-idx3fl inputs labels): inputs: pattern, map, row, column; labels: one for each pattern"""
         check_counts("dsource-idx3fl", inputs, labels)
         self.inputs, self.labels, self.current = inputs, labels, 0
-
-    @message("size")
-    def size(self) -> int:
-        """(==> source size): the number of patterns"""
-        return self.inputs.sizes[0]
 
     @message("fprop", PATTERN, DESIRED)
     def fprop(self, out: State, label: Idx) -> Form:
@@ -137,11 +142,10 @@ class DsourceIdx3fl(DsourceIdx3l):
 
 
 @built_in_class("dsource-idx3ul")
-class DsourceIdx3ul(DsourceIdx3l):
+class DsourceIdx3ul(Stored):
     """patterns in a matrix of bytes, with labels; a pixel becomes (pixel + bias) coeff"""
 
     inputs = Slot(vector(4, "ubyte"))
-    labels = Slot(vector(1, INTEGERS))
     bias = Slot(NUMBER)
     coeff = Slot(NUMBER)
 
@@ -150,11 +154,6 @@ class DsourceIdx3ul(DsourceIdx3l):
         """(new dsource-idx3ul inputs labels bias coeff): inputs: pattern, map, row, column; out = (u + bias) coeff"""
         check_counts("dsource-idx3ul", inputs, labels)
         self.inputs, self.labels, self.bias, self.coeff, self.current = inputs, labels, bias, coeff, 0
-
-    @message("size")
-    def size(self) -> int:
-        """(==> source size): the number of patterns"""
-        return self.inputs.sizes[0]
 
     @message("fprop", PATTERN, DESIRED)
     def fprop(self, out: State, label: Idx) -> Form:
@@ -167,11 +166,10 @@ class DsourceIdx3ul(DsourceIdx3l):
 
 
 @built_in_class("dsource-mnist")
-class DsourceMnist(DsourceIdx3l):
+class DsourceMnist(Stored):
     """pictures of bytes in the middle of a frame, with labels"""
 
     inputs = Slot(vector(3, "ubyte"))
-    labels = Slot(vector(1, INTEGERS))
     width = Slot(WHOLE)
     height = Slot(WHOLE)
     bias = Slot(NUMBER)
@@ -191,11 +189,6 @@ class DsourceMnist(DsourceIdx3l):
                 )
         self.inputs, self.labels, self.width, self.height = images, labels, w, h
         self.bias, self.coeff, self.current = bias, coeff, 0
-
-    @message("size")
-    def size(self) -> int:
-        """(==> source size): the number of patterns"""
-        return self.inputs.sizes[0]
 
     @message("fprop", PATTERN, DESIRED)
     def fprop(self, out: State, label: Idx) -> Form:
@@ -241,7 +234,7 @@ class DsourceIdx3lNarrow(Derived):
                 1 if size < 1 else 2,
                 "write (new dsource-idx3l-narrow base size offset)",
             )
-        whole = self.size_of(base)
+        whole = size_of(self, base)
         if offset + size > whole:
             raise CallError(
                 f"illegal range for narrow-db: patterns {offset} to {offset + size - 1} of {whole}",
@@ -274,7 +267,7 @@ class DsourceIdx3lPermute(Derived):
     @constructor(OBJECT)
     def make(self, base: Object) -> None:
         """(new dsource-idx3l-permute base): another source, at first in its own order"""
-        size = self.size_of(base)
+        size = size_of(self, base)
         self.interpreter.budget.make_matrix(size, "new")
         self.base, self.map, self.current = base, Idx.of(np.arange(size, dtype=np.int32)), 0
 
@@ -316,12 +309,12 @@ class DsourceIdx3lConcat(Derived):
     @message("size")
     def size(self) -> int:
         """(==> source size): the number of patterns"""
-        return self.size_of(self.a) + self.size_of(self.b)
+        return size_of(self, self.a) + size_of(self, self.b)
 
     @message("fprop", OBJECT, DESIRED)
     def fprop(self, out: Object, label: Idx) -> Form:
         """(==> source fprop out label): seeks in the source that has the pattern, which writes it and its label"""
-        number, first = self.current, self.size_of(self.a)
+        number, first = self.current, size_of(self, self.a)
         if number < first:
             self.read(self.a, number, out, label)
         else:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from snsim.language.forms import NIL, Form
 from snsim.lush.arithmetic import Floats, dstdsigmoid, qdtanh, qtanh, stdsigmoid
-from snsim.lush.modules.built_in import built_in_class, message
-from snsim.lush.modules.roots import Idx3Module, Idx4Module, check_shape
-from snsim.lush.modules.states_and_params import State, state
+from snsim.lush.modules.built_in import Message, built_in_class
+from snsim.lush.modules.roots import GbModule, Idx3Module, Idx4Module, check_shape, passes
+from snsim.lush.modules.states_and_params import State
 
 
 @dataclass(frozen=True)
@@ -61,59 +60,35 @@ def squash_curvature(function: Function, source: State, out: State) -> None:
     np.multiply(slope, errors.array, out=ddx.array)
 
 
-@built_in_class("idx3-squasher")
+def _squashing(dimensions: int, function: Function) -> list[Message]:
+    def fprop(self: GbModule, source: State, out: State) -> Form:
+        """(==> squasher fprop in out): sets out:x to f(in:x)"""
+        squash_forward(function, source, out)
+        return NIL
+
+    def bprop(self: GbModule, source: State, out: State) -> Form:
+        """(==> squasher bprop in out): sets in:dx to f'(in:x) out:dx"""
+        squash_backward(function, source, out)
+        return NIL
+
+    def bbprop(self: GbModule, source: State, out: State) -> Form:
+        """(==> squasher bbprop in out): sets in:ddx to f'(in:x) squared times out:ddx"""
+        squash_curvature(function, source, out)
+        return NIL
+
+    return passes(dimensions, fprop, bprop, bbprop)
+
+
+@built_in_class("idx3-squasher", messages=_squashing(3, SIGMOID))
 class Idx3Squasher(Idx3Module):
     """the standard sigmoid of each element: 1.7159 tanh(2/3 x)"""
 
-    function: ClassVar[Function] = SIGMOID
 
-    @message("fprop", state(3), state(3))
-    def fprop(self, source: State, out: State) -> Form:
-        """(==> squasher fprop in out): sets out:x to f(in:x)"""
-        squash_forward(self.function, source, out)
-        return NIL
-
-    @message("bprop", state(3, 1), state(3, 1))
-    def bprop(self, source: State, out: State) -> Form:
-        """(==> squasher bprop in out): sets in:dx to f'(in:x) out:dx"""
-        squash_backward(self.function, source, out)
-        return NIL
-
-    @message("bbprop", state(3, 2), state(3, 2))
-    def bbprop(self, source: State, out: State) -> Form:
-        """(==> squasher bbprop in out): sets in:ddx to f'(in:x) squared times out:ddx"""
-        squash_curvature(self.function, source, out)
-        return NIL
-
-
-@built_in_class("idx3-sqsquasher")
+@built_in_class("idx3-sqsquasher", messages=_squashing(3, Function(squared_tanh, squared_tanh_derivative)))
 class Idx3Sqsquasher(Idx3Module):
     """the square of the rational tanh of each element"""
 
-    function: ClassVar[Function] = Function(squared_tanh, squared_tanh_derivative)
-    fprop, bprop, bbprop = Idx3Squasher.fprop, Idx3Squasher.bprop, Idx3Squasher.bbprop
 
-
-@built_in_class("idx4-squasher")
+@built_in_class("idx4-squasher", messages=_squashing(4, SIGMOID))
 class Idx4Squasher(Idx4Module):
     """the standard sigmoid of each element of a state of 4 dimensions"""
-
-    function: ClassVar[Function] = SIGMOID
-
-    @message("fprop", state(4), state(4))
-    def fprop(self, source: State, out: State) -> Form:
-        """(==> squasher fprop in out): sets out:x to f(in:x)"""
-        squash_forward(self.function, source, out)
-        return NIL
-
-    @message("bprop", state(4, 1), state(4, 1))
-    def bprop(self, source: State, out: State) -> Form:
-        """(==> squasher bprop in out): sets in:dx to f'(in:x) out:dx"""
-        squash_backward(self.function, source, out)
-        return NIL
-
-    @message("bbprop", state(4, 2), state(4, 2))
-    def bbprop(self, source: State, out: State) -> Form:
-        """(==> squasher bbprop in out): sets in:ddx to f'(in:x) squared times out:ddx"""
-        squash_curvature(self.function, source, out)
-        return NIL

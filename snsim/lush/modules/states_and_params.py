@@ -209,7 +209,7 @@ STATES = _declare_states()
 
 
 def state(dimensions: int, level: int = 0) -> Kind[State]:
-    """Return the kind of states of so many dimensions; level 1 needs a dx, level 2 a ddx too."""
+    """Return the kind of states with this number of dimensions; level 1 needs a dx, level 2 a ddx too."""
     name = f"idx{dimensions}-{'d' * level}state"
     ones = " 1" * dimensions
     accepted = frozenset(STATES[dimensions, higher] for higher in range(level, 3))
@@ -271,7 +271,7 @@ class LclassState(GbState):
 
     @message("resize", WHOLE, WHOLE)
     def resize(self, rows: int, columns: int) -> Form:
-        """(==> state resize rows columns): makes room for so many places"""
+        """(==> state resize rows columns): makes room for rows x columns places"""
         _positive("resize", rows)
         _positive("resize", columns, 1)
         classes = self.sorted_classes.sizes[0]

@@ -24,12 +24,13 @@ from snsim.lush.modules.built_in import (
     shown,
 )
 from snsim.lush.modules.roots import BBPROP, BPROP, FPROP, MODULE
+from snsim.lush.modules.sources import size_of
 from snsim.lush.modules.states_and_params import PARAM, STATES, ClassState, DDparam, Param, State, state
 
 _F = np.float32
 _STEPS = 5  # that a presentation counts, without the products of its layers
 
-_SIZE, _SEEK, _NEXT = symbol("size"), symbol("seek"), symbol("next")
+_SEEK, _NEXT = symbol("seek"), symbol("next")
 _CLEAR, _UPDATE, _INFO, _TEST = symbol("clear"), symbol("update"), symbol("info"), symbol("test")
 _CLEAR_DX, _CLEAR_DDX = symbol("clear-dx"), symbol("clear-ddx")
 _CLEAR_DELTAS, _CLEAR_DDELTAS = symbol("clear-deltas"), symbol("clear-ddeltas")
@@ -93,14 +94,6 @@ class SupervisedGradient(EbTrainer):
         self.send(self.param, _CLEAR_DDX)
         self.send(self.machine, BBPROP, self.input, self.output, self.desired, self.energy)
 
-    def _count(self, source: Object) -> int:
-        size = self.send(source, _SIZE)
-        if type(size) is not float:
-            raise CallError(
-                f"the size of the source is {shown(size)}, not a number", None, "let its method `size` return a number"
-            )
-        return int(size)
-
     @message("train", OBJECT, OBJECT, NUMBER, NUMBER, NUMBER)
     def train(
         self, source: Object, meter: Object, eta: float, inertia: float | None = None, kappa: float | None = None
@@ -108,7 +101,7 @@ class SupervisedGradient(EbTrainer):
         """(==> trainer train source meter eta [inertia [kappa]]): trains with every pattern once; the meter's info"""
         self.send(source, _SEEK, 0.0)
         self.send(meter, _CLEAR)
-        count = float(self._count(source))
+        count = float(size_of(self, source))
         more = [number for number in (inertia, kappa) if number is not None]  # those that the program gave
         return self.send(self, _TRAIN_ONLINE, source, meter, count, eta, *more)
 
@@ -139,7 +132,7 @@ class SupervisedGradient(EbTrainer):
         self.send(source, _SEEK, 0.0)
         self.send(meter, _CLEAR)
         position: Form = NIL
-        for _ in range(self._count(source)):
+        for _ in range(size_of(self, source)):
             self._forward(source)
             self.send(meter, _UPDATE, self.age, self.output, self.desired, self.energy)
             position = self.send(source, _NEXT)
