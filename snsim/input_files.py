@@ -132,6 +132,12 @@ def unwritable(path: str | Path, error: Exception) -> tuple[str, str]:
     return f"{shown(path)} cannot be written: {_reason(error)}", _remedy(error)
 
 
+def from_here(path: str | Path) -> str:
+    """Return a path from the current folder, if it is below; else as it is."""
+    place, here = Path(path), Path.cwd()
+    return str(place.relative_to(here)) if place.is_relative_to(here) else str(path)
+
+
 def shown(path: str | Path) -> str:
     """Return a path as messages show it: on one line, and shortened if it is very long."""
     return for_line(shorten(str(path), _SHOWN))

@@ -200,6 +200,7 @@ LAW: dict[str, set[str]] = {
         "optional_packages",
         "protected_files",
         "cache_folder",
+        "input_files",
         "language",
         "data",
         "engines",

@@ -133,6 +133,11 @@ def test_every_data_file_says_which_command_made_it() -> None:
             assert all(row["source"] for row in values["rows"].values())
 
 
+def test_no_data_file_names_a_folder_of_the_machine_that_made_it() -> None:
+    for file in results_data.DATA.iterdir():
+        assert not re.search(r"""["',]/\w|[A-Z]:\\""", file.read_text(encoding="utf-8")), file.name
+
+
 # ---- Intervals ---------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from snsim.cli.reading import trained_net
 from snsim.colour import echo
 from snsim.errors import SnError
 from snsim.escaping import for_json, for_line
+from snsim.input_files import from_here
 from snsim.registry import listed
 from snsim.text_table import aligned
 
@@ -163,18 +164,12 @@ def _misses(score: RunScore) -> list[dict[str, Any]]:
     for number in score.missed.nonzero()[0].tolist():
         one: dict[str, Any] = {"pattern": number}
         if score.files is not None:
-            one["file"] = _from_here(score.files[number])
+            one["file"] = from_here(score.files[number])
         if score.have_classes:
             one["label"] = score.output_names[int(score.targets[number].argmax())]
             one["answer"] = score.output_names[int(score.outputs[number].argmax())]
         found.append(one)
     return found
-
-
-def _from_here(path: str) -> str:
-    """Return a path from the current folder, if it is below; else as it is."""
-    place = Path(path)
-    return str(place.relative_to(Path.cwd())) if place.is_relative_to(Path.cwd()) else path
 
 
 def _missed_text(score: RunScore, several: bool) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from snsim.input_files import from_here
 from snsim.run_folder import Run
 from snsim.studies.intervals import interval_of_a_run
 
@@ -220,7 +221,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         "runs": [
             {
                 **trial.as_json(),
-                "folder": str(run.folder),
+                "folder": from_here(run.folder),
                 "engine": run.settings["engine"],
                 "data": run.settings["data"]["name"],
                 "passes": run.settings["passes"],
