@@ -205,13 +205,18 @@ def prepare_run(
     source_folder = SourceFolder.of(program.sources)
     of_run = read(training, options, source_folder, say, download)
     found, data = of_run.found, of_run.prepared
+    check_data_of_study(found, options)
+    return PreparedRun(training, source_folder, found, data)
+
+
+def check_data_of_study(found: FoundExamples, options: Options) -> None:
+    """Raise SnError if the options are those of a study, and its data were others."""
     if options.data_digest not in (None, found.examples.digest):
         raise fail(
             f"the data {found.examples.name} ({found.examples.origin}) are not those of the study: their digest is "
             f"{found.examples.digest[:12]}, not {str(options.data_digest)[:12]}",
             hint="name the folder with the data that the study used: --data-dir FOLDER",
         )
-    return PreparedRun(training, source_folder, found, data)
 
 
 def run_prepared(

@@ -26,9 +26,9 @@ from snsim.run_folder import pass_line
 from snsim.runs import provenance
 from snsim.runs.examples import FoundExamples, SourceFolder, find_examples
 from snsim.runs.options import Options, overridden
-from snsim.runs.run import choose_engine, start_weights
-from snsim.studies.one_run import LastPass, Outcome
-from snsim.studies.plan import Task, identity_of, json_values
+from snsim.runs.run import check_data_of_study, choose_engine, start_weights
+from snsim.studies.one_run import LastPass, Outcome, check_identity
+from snsim.studies.plan import Task, json_values
 from snsim.training.choose_engine import preferred_engines
 from snsim.training.loop import DivergedError, PassResult, training_events
 from snsim.training.prepare import PreparedData, prepare_data
@@ -66,11 +66,7 @@ def _run(task: Task) -> LastPass:
     options = task.options
     kept = _kept(task.file, tuple(sorted(options.presets.items())))
     stated = kept.program.trainings.get(task.training)
-    if identity_of(kept.program, stated, task.seed, options, str(options.data_digest)) != task.identity:
-        raise fail(
-            f"{task.file} has changed since the study started",
-            hint="start the study again; runs that are unchanged are reused",
-        )
+    check_identity(kept.program, stated, task)
     training = overridden(stated, options)
     if training.keep is not None:
         raise fail(
@@ -84,11 +80,7 @@ def _run(task: Task) -> LastPass:
         (training.data.names, _clauses(training, _OF_DATA), options.fold),
         lambda: find_examples(training, options, folder, lambda sentence: None, None),
     )
-    if options.data_digest not in (None, found.examples.digest):
-        raise fail(
-            f"the data {found.examples.name} are not those of the study: their digest is {found.examples.digest[:12]}",
-            hint="name the folder with the data that the study used: --data-dir FOLDER",
-        )
+    check_data_of_study(found, options)
     first, last = training.net.layers[0].shape, training.net.layers[-1].shape
     data = _once(
         kept.data,
@@ -125,7 +117,7 @@ def _engine(kept: _Kept, training: Training, options: Options, data: PreparedDat
         except SnError:
             return choose_engine(training, options, data)[0]  # without the native engine, or with its own fault
 
-    while len(kept.engines) >= _MOST_ENGINES and key not in kept.engines:
+    if len(kept.engines) >= _MOST_ENGINES and key not in kept.engines:
         del kept.engines[next(iter(kept.engines))]
     return _once(kept.engines, key, build)
 
