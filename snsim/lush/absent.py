@@ -1,14 +1,21 @@
-"""Names that programs of Lush call and that snsim does not have, each with advice (reference, section 14)."""
+"""Names that programs of Lush call and that snsim does not have, each with advice (reference, sections 11 and 14)."""
 
 from __future__ import annotations
 
 from snsim.lush.vocabulary import LUSH
 
-_GBLEARN2 = (
-    "gblearn2's {} is not here: of its layers there are c-layer, s-layer, f-layer, e-layer and logadd-layer, of its "
-    "sources dsource-idx3fl, dsource-idx3ul, dsource-mnist, narrow, permute and concat, of its nets net-ff, net-cscf, "
-    "net-cscscf and new-lenet5"
-)
+_NETS = ("c", "cc", "ccc", "cf", "cff", "cfe", "csccf", "cscfe", "cscsce", "cscscfe", "cscscscf", "xx", "xxx")
+_INSTEAD = {  # of what is missing of gblearn2
+    **dict.fromkeys(
+        (*(f"net-{layers}" for layers in _NETS), "ccc-tdnn", "gb-conx"),
+        "there are net-ff, net-cscf, net-cscscf and new-lenet5; for other nets write a class that sends fprop, bprop "
+        "and bbprop to its layers",
+    ),
+    "dsource-image": "there are dsource-idx3fl, dsource-idx3ul, dsource-mnist, and dsource-idx3l-narrow, -permute and "
+    "-concat",
+    "poly2-layer": "there are f-layer, c-layer, s-layer and e-layer",
+    "workbench": "there are layers, costs, classifiers, trainers, sources and nets: snsim list class",
+}
 
 
 def absent() -> dict[str, str]:
@@ -19,5 +26,5 @@ def absent() -> dict[str, str]:
         if entry.name.startswith("idx-")
     }
     made = {f"{kind}-array": f"Lush 1 writes ({kind}-matrix n m ...)" for kind in ("float", "int", "double", "ubyte")}
-    left_out = ("ccc-tdnn", "gb-conx", "dsource-image", "poly2-layer", "workbench")
-    return {**renamed, **made, **{name: _GBLEARN2.format(name) for name in left_out}}
+    left_out = {name: f"gblearn2's {name} is not here; {instead}" for name, instead in _INSTEAD.items()}
+    return {**renamed, **made, **left_out}

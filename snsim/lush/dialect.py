@@ -20,7 +20,6 @@ from snsim.language.source_files import LUSH as LUSH_SUFFIX
 from snsim.lush.absent import absent
 from snsim.lush.idx import Idx
 from snsim.lush.modules.built_in import install_classes
-from snsim.lush.modules.nets import ABSENT
 from snsim.lush.vocabulary import LUSH
 from snsim.registry import Shelf
 from snsim.runtime.file_lookup import ProgramFiles
@@ -41,7 +40,6 @@ def begin(interpreter: Interpreter) -> None:
         interpreter.absent = {**interpreter.absent, **absent()}
         interpreter.read_form = with_idx
         install_classes(interpreter)
-        interpreter.absent = {**interpreter.absent, **ABSENT}
 
 
 def speaks_lush(interpreter: Interpreter) -> bool:

@@ -284,20 +284,3 @@ def new_lenet5(
         numbers[11],
         param,
     )
-
-
-def _no_net(name: str) -> str:
-    return (
-        f"gblearn2's {name} is not here; there are net-ff, net-cscf, net-cscscf and new-lenet5; for other nets write a "
-        "class that sends fprop, bprop and bbprop to its layers"
-    )
-
-
-_NO_NETS = ["c", "cc", "ccc", "cf", "cff", "cfe", "csccf", "cscfe", "cscsce", "cscscfe", "cscscscf", "xx", "xxx"]
-ABSENT = {  # classes of gblearn2 that are not here, with the hint for a program that uses one
-    **{f"net-{layers}": _no_net(f"net-{layers}") for layers in _NO_NETS},
-    **{name: _no_net(name) for name in ("ccc-tdnn", "gb-conx")},
-    "dsource-image": "gblearn2's dsource-image is not here; there are dsource-idx3fl, dsource-idx3ul, dsource-mnist, "
-    "and dsource-idx3l-narrow, -permute and -concat",
-    "poly2-layer": "gblearn2's poly2-layer is not here; there are f-layer, c-layer, s-layer and e-layer",
-}
