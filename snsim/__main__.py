@@ -8,7 +8,6 @@ import sys
 from typing import Any
 
 _OBJECTS = 50_000  # made between two looks for garbage: at the 700 of Python, a long text takes a third more time
-_DELAY = 0.02  # seconds after which a lost interrupt is sent again
 
 
 def main() -> int:
@@ -26,24 +25,26 @@ def main() -> int:
 
 
 def keep_interrupts() -> None:
-    """Send an interrupt again if it came where Python cannot raise it.
+    """Send an interrupt again if it came where Python cannot raise it, or where its exception may be dropped.
 
     Such places are callbacks from C, `__del__` methods and callbacks of weak references, as llvmlite has them. Python
-    passes such an exception to `sys.unraisablehook` and continues.
+    passes such an exception to `sys.unraisablehook` and continues. For the others, see `handle_interrupt`.
     """
+    import signal
     import threading
 
-    from snsim.operating_system import interrupt_main_thread
+    from snsim.operating_system import handle_interrupt, interrupt_soon
 
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, handle_interrupt)
     previous = sys.unraisablehook
 
     def resend(unraisable: Any) -> None:
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             previous(unraisable)
             return
-        timer = threading.Timer(_DELAY, interrupt_main_thread)
-        timer.daemon = True
-        timer.start()
+        interrupt_soon()
 
     sys.unraisablehook = resend
 

@@ -18,11 +18,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ctypes import CDLL
+    from types import FrameType
 
 CAN_OPEN_FOLDERS = hasattr(os, "O_DIRECTORY")  # to flush and to lock them; Windows cannot
 CAN_MOVE_OPEN_FILES = CAN_OPEN_FOLDERS  # and remove them
 
 _GROUPS = Path("/sys/fs/cgroup")  # where Linux has the control group of a container
+
+_DELAY = 0.02  # seconds after which a lost interrupt is sent again
+_BEGINNINGS = ("create_module", "exec_module")  # the functions of a loader that run code of a module
 
 _BINARY: int = getattr(os, "O_BINARY", 0)  # Windows changes line ends without it; POSIX has no such flag
 _READING = os.O_RDONLY | _BINARY
@@ -202,6 +206,27 @@ def interrupt_main_thread() -> None:
         import _thread
 
         _thread.interrupt_main()
+
+
+def interrupt_soon() -> None:
+    """Interrupt the main thread a moment later, when it may be at a place where Python can raise the exception."""
+    timer = threading.Timer(_DELAY, interrupt_main_thread)
+    timer.daemon = True
+    timer.start()
+
+
+def handle_interrupt(number: int, frame: FrameType | None) -> None:
+    """Handle SIGINT: raise KeyboardInterrupt, but while an extension module begins, interrupt again a moment later.
+
+    Such a module may drop the exception: those of Cython clear what a registration with `collections.abc` raises.
+    """
+    from importlib.machinery import ExtensionFileLoader
+
+    while frame is not None:
+        if frame.f_code.co_name in _BEGINNINGS and isinstance(frame.f_locals.get("self"), ExtensionFileLoader):
+            return interrupt_soon()
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def allow_open_files(count: int) -> int:

@@ -58,13 +58,36 @@ sys.meta_path.insert(0, Interrupting())
 import snsim.__main__
 sys.exit(snsim.__main__.main())
 """
+IN_AN_EXTENSION = """
+import signal, time
+from importlib.machinery import ExtensionFileLoader
+from snsim.__main__ import keep_interrupts
+keep_interrupts()
+class Dropping(ExtensionFileLoader):
+    def exec_module(self, module):  # as a module of Cython drops what happens while it registers its types
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            pass
+try:
+    Dropping("name", "path").exec_module(None)
+    time.sleep(300)
+except KeyboardInterrupt:
+    print("heard")
+"""
 BEGUN = "import sys; from snsim.__main__ import main; print('begun', flush=True); sys.exit(main())"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
 @pytest.mark.parametrize(
     ("text", "code", "told"),
-    [(LOST, 0, "heard\n"), (IN_A_CALLBACK, 0, "heard\n"), (IN_EXEC, 130, ""), (WHILE_IMPORTING, 130, "interrupted\n")],
+    [
+        (LOST, 0, "heard\n"),
+        (IN_A_CALLBACK, 0, "heard\n"),
+        (IN_AN_EXTENSION, 0, "heard\n"),
+        (IN_EXEC, 130, ""),
+        (WHILE_IMPORTING, 130, "interrupted\n"),
+    ],
 )
 def test_an_interrupt_is_never_lost(text: str, code: int, told: str) -> None:
     done = subprocess.run([sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

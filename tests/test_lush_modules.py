@@ -263,7 +263,7 @@ def test_the_squasher_has_the_values_of_the_reference(x: float, value: float, sl
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3, 4])
 def test_a_child_calls_the_constructor_of_the_identity(dimensions: int) -> None:
-    """Each class has its own constructor: `(==> this parent-name args)`, section 1 of the reference."""
+    """Each class has its own constructor: `(==> this parent-name args)`, docs/reference/gblearn2.md."""
     parent = f"idx{dimensions}-module"
     assert CLASSES.get(parent).syntax.startswith(f"(new {parent}): ")
     child = f"(defclass mine {parent} k) (defmethod mine mine (n) (==> this {parent}) (setq k n))"

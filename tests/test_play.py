@@ -302,7 +302,7 @@ def test_a_native_training_becomes_a_run_folder(server: PlayServer) -> None:
 @pytest.mark.slow
 def test_a_run_is_watched_while_another_process_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("tiny.sn").write_text(program().replace("(passes 4)", "(passes 40000)"))
+    Path("tiny.sn").write_text(program().replace("(passes 4)", "(passes 100000000)"))
     command = [sys.executable, "-m", "snsim", "run", "tiny.sn", "--only", "tiny", "--quiet", "--watch"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=os.environ)
     try:

@@ -7,7 +7,12 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-_DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+from snsim.operating_system import handle_interrupt
+
+_DEFAULTS: dict[signal.Signals, tuple[Any, ...]] = {  # of Python, and of the command line
+    signal.SIGINT: (signal.default_int_handler, handle_interrupt),
+    signal.SIGTERM: (signal.SIG_DFL,),
+}
 
 
 class Interrupts:
@@ -23,8 +28,8 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            for number, default in _DEFAULTS.items():
-                if signal.getsignal(number) == default:
+            for number, defaults in _DEFAULTS.items():
+                if signal.getsignal(number) in defaults:
                     self._previous[number] = signal.signal(number, self._interrupt)
         return self
 
