@@ -62,10 +62,8 @@ class Contest:
         x, d = (values.astype(dtype) for values in patterns(made, self.count))
         weights = {key: value.astype(dtype) for key, value in first_weights(made).items()}
         native = build(made, training.cost, rule, dtype, dict(rule.options))
-        if hasattr(native, "use_threads"):
-            native.use_threads(threads)
+        native.use_threads(threads)
         native.load_parameters(weights)
-        native.use_threads(1)
         settings = Settings({key: RATE for key in weights}, dict(rule.options), batch=BATCH, batch_mean=True)
         self.acts: dict[tuple[str, str], Callable[[], object]] = {
             ("learn", "snsim"): lambda: native.learn(x, d, settings),
