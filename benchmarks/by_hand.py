@@ -6,6 +6,8 @@ Parameters have snsim's names and shapes, so that all nets start with the same w
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -144,7 +146,8 @@ class Torch:
 
 
 def use_threads(threads: int) -> None:
-    """Let PyTorch and NumPy compute with this many threads; torch.compile makes code for them."""
+    """Let snsim and PyTorch compute with this many threads; torch.compile makes code for them."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # what the native engine reads when it is built
     torch.set_num_threads(threads)
 
 
