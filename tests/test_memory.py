@@ -412,3 +412,17 @@ def test_the_plan_of_a_large_net_is_shown_without_its_arrays(tmp_path: Path) -> 
     code, out, _ = snsim("show", path, "--stage", "plan")
     row = next(line.split() for line in out.splitlines() if line.startswith("i_o.weight"))
     assert code == 0 and row[1:] == ["(30000", "30000)", "900000000", "30001", "1"]
+
+
+def test_threads_that_do_not_fit_are_refused_and_one_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each further thread of the native engine has a copy of its block."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    path = written(tmp_path, 900, 900, "(layer i 900) (layer o 900) (connect i o (full))", SGD)
+    one, three = (
+        run_memory(read_program(path).own_trainings[0], patterns=PatternCounts(PATTERNS, PATTERNS), threads=threads)
+        for threads in (1, 3)
+    )
+    asked = ["run", path, "--memory", f"{(one + three) // 2}B", "--out", tmp_path / "runs", "--threads"]
+    code, _, err = snsim(*asked, "3")
+    assert code == 1 and f"--threads 1 needs only {size_text(one)}" in err
+    assert snsim(*asked, "1")[0] == 0

@@ -154,7 +154,7 @@ class Predictor:
         """The native engine, or the reference engine where that one cannot compute the net."""
         stage, _ = stage_of_pass(self.training.stages, 1)
         for name in ("native", "reference"):
-            check_memory(self.training, name, self.dtype, self.memory, PatternCounts(1, 1))
+            check_memory(self.training, name, self.dtype, self.memory, PatternCounts(1, 1), threads=self.threads)
             try:
                 engine = build_engine(self.training, stage, name, self.dtype)
                 engine.load_parameters(self.weights)

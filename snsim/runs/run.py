@@ -342,7 +342,15 @@ def choose_engine(training: Training, options: Options, data: PreparedData, besi
     names = default if options.engine is None else (options.engine,)
     instead = ""
     for name, other in pairwise(names):
-        check_memory(training, name, options.dtype, options.memory, PatternCounts.of(data), besides=besides)
+        check_memory(
+            training,
+            name,
+            options.dtype,
+            options.memory,
+            PatternCounts.of(data),
+            besides=besides,
+            threads=options.threads,
+        )
         try:
             engine = build_engine(training, training.stages[0], name, options.dtype)
             engine.outputs(np.zeros((1, training.net.layers[0].units)))  # raises if the net cannot be compiled
@@ -350,7 +358,15 @@ def choose_engine(training: Training, options: Options, data: PreparedData, besi
             return engine, ""
         except SnError as error:
             instead = f"{error.faults[0].message}: the {other} engine runs instead"
-    check_memory(training, names[-1], options.dtype, options.memory, PatternCounts.of(data), besides=besides)
+    check_memory(
+        training,
+        names[-1],
+        options.dtype,
+        options.memory,
+        PatternCounts.of(data),
+        besides=besides,
+        threads=options.threads,
+    )
     engine = build_engine(training, training.stages[0], names[-1], options.dtype, options.device, options.portable)
     set_threads(engine, options.threads)
     return engine, instead
@@ -366,7 +382,7 @@ def engine_for_resume(
     portable: bool = False,
 ) -> Engine:
     """Return the engine for pass `number` of a run whose checkpoint is in memory. SnError as for `choose_engine`."""
-    check_memory(training, name, dtype, options.memory, PatternCounts.of(data), resumed=True)
+    check_memory(training, name, dtype, options.memory, PatternCounts.of(data), True, threads=options.threads)
     engine = build_engine_for_pass(training, number, name, dtype, options.device, portable)
     set_threads(engine, options.threads)
     return engine

@@ -123,7 +123,7 @@ def _on_other_data(
 ) -> RunScore:
     data: LabelledPatterns = read_labelled(predictor, source, split, options, say)
     training, count = predictor.training, PatternCounts(len(data.patterns), len(data.patterns))
-    check_memory(training, predictor.engine.name, predictor.dtype, predictor.memory, count)
+    check_memory(training, predictor.engine.name, predictor.dtype, predictor.memory, count, threads=predictor.threads)
     outputs = predictor.outputs(data.patterns.inputs)
     return RunScore(
         predictor.name,

@@ -52,16 +52,18 @@ def run_memory(
     dtype: np.dtype | type | str = "float32",
     patterns: PatternCounts = PatternCounts(),
     resumed: bool = False,
+    threads: int | None = None,
 ) -> int:
     """Return the peak memory of a run in bytes, with an engine of this name (default: the preferred one).
 
-    Data that are not loaded yet are not counted. Raise SnError for an unknown engine.
+    Data that are not loaded yet are not counted. `threads` None: as many as engines have by default. Raise SnError for
+    an unknown engine.
     """
     name = preferred_engines(training)[0] if engine is None else engine
     net, number = training.net, np.dtype(dtype).itemsize
     n = count_weights(net)
     by_rule = {
-        stage.rule: engines.estimate_memory(name, _work(training, stage, number, patterns.together))
+        stage.rule: engines.estimate_memory(name, _work(training, stage, number, patterns.together, threads))
         for stage in training.stages
     }
     first = by_rule[training.stages[0].rule]
@@ -128,16 +130,18 @@ def check_memory(
     patterns: PatternCounts = PatternCounts(),
     resumed: bool = False,
     besides: int = 0,
+    threads: int | None = None,
 ) -> None:
     """Raise SnError, at the form of the net, if a run needs more memory than the limit.
 
     `limit` None means that of this machine. `besides` is the number of bytes needed in addition to those of the run.
     """
     allowed = default_limit() if limit is None else limit
-    need = run_memory(training, engine, dtype, patterns, resumed) + besides
+    need = run_memory(training, engine, dtype, patterns, resumed, threads) + besides
     if allowed is None or need <= allowed:
         return
-    raise SnError(_memory_fault(training, engine, dtype, need, allowed, patterns, besides))
+    one_thread = run_memory(training, engine, dtype, patterns, resumed, 1) + besides
+    raise SnError(_memory_fault(training, engine, dtype, need, allowed, patterns, besides, one_thread))
 
 
 def check_memory_together(
@@ -163,6 +167,7 @@ def _memory_fault(
     allowed: int,
     patterns: PatternCounts,
     besides: int,
+    one_thread: int,
 ) -> Fault:
     net, free = training.net, available()
     if free is None or need <= free:
@@ -172,6 +177,8 @@ def _memory_fault(
             f"make the layers smaller: this machine has {size_text(free)} available; --memory {whole_gigabytes(need)} "
             "allows it on a larger machine"
         )
+    if one_thread <= allowed:
+        hint += f"; --threads 1 needs only {size_text(one_thread)}"
     lean = run_memory(training, "native", "float32", patterns) + besides
     if (engine, np.dtype(dtype).name) != ("native", "float32") and lean <= allowed:
         hint += f"; --engine native --dtype float32 needs only {size_text(lean)}"
@@ -184,7 +191,7 @@ def _memory_fault(
     )
 
 
-def _work(training: Training, stage: Stage, number: int, together: int) -> Workload:
+def _work(training: Training, stage: Stage, number: int, together: int, threads: int | None = None) -> Workload:
     return Workload(
         training.net,
         stage.rule,
@@ -193,7 +200,7 @@ def _work(training: Training, stage: Stage, number: int, together: int) -> Workl
         stage.batch != 1,
         stage.curvature_patterns is not None,
         together,
-        default_threads(),
+        default_threads() if threads is None else threads,
     )
 
 
