@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import sys
+from pathlib import Path
 
 # The nets here are small, and on a busy machine waiting threads cost more than they give.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -24,6 +25,25 @@ settings.load_profile("untimed")
 # pass there. A handler set here becomes the default again in the programs that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+SLOW_CASES = Path(__file__).with_name("slow_cases.txt")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the cases that stand in slow_cases.txt; a line that names none of a whole file is an error."""
+    lines = SLOW_CASES.read_text(encoding="utf-8").splitlines()
+    names = {line for line in lines if line and not line.startswith("#")}
+    for item in items:
+        if names & {item.nodeid, item.nodeid.partition("[")[0]}:
+            item.add_marker("slow")
+    if any("::" in argument for argument in config.args):
+        return  # not all cases of a file are here
+    collected = {name for item in items for name in (item.nodeid, item.nodeid.partition("[")[0])}
+    files = {name.partition("::")[0] for name in collected}
+    lost = sorted(name for name in names - collected if name.partition("::")[0] in files)
+    if lost:
+        raise pytest.UsageError(f"{SLOW_CASES.name} names cases that do not exist: {', '.join(lost)}")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
