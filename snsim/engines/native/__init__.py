@@ -15,7 +15,7 @@ import numpy as np
 from snsim.engines.native import jit
 from snsim.engines.native.engine import NativeEngine
 from snsim.engines.native.net_code import NetCode
-from snsim.engines.native.target import portable_machine
+from snsim.engines.native.target import page_machine, portable_machine
 from snsim.engines.native.update_rules import CodeVariant
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import Cost, UpdateRule
@@ -54,7 +54,7 @@ def module_engine(
     """
     from snsim.engines.native.wasm import ModuleHost
 
-    host = ModuleHost(portable_machine(dtype))
+    host = ModuleHost(page_machine(dtype))
     return NativeEngine(plan, cost, rule, dtype, options, host), host
 
 

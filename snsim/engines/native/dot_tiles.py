@@ -210,6 +210,7 @@ def _sums_of_tile(
                         w = f.load(at_w + p * tiles.position_stride + t * tiles.unit + v * lanes)
                     k = p * targets + t
                     sums[k] = f.fma(w, x[p], sums[k])
+            sums = f.in_order(sums)
         return sums
 
     def row(k: Index, sums: list[Value]) -> list[Value]:

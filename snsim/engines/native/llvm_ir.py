@@ -239,9 +239,10 @@ class Function:
                 for text, stride in place.terms:
                     term = text if stride == 1 else self.instruction(f"mul nsw i64 {text}, {stride}", "i64", "i").text
                     total = self.instruction(f"add nsw i64 {total}, {term}", "i64", "i").text if total else term
-                self._pointers[key] = self.instruction(
-                    f"getelementptr inbounds {scalar}, ptr {base}, i64 {total}", "ptr", "p"
-                ).text
+                made = self.instruction(f"getelementptr inbounds {scalar}, ptr {base}, i64 {total}", "ptr", "p")
+                if self.machine.in_order:  # LLVM would move offsets into it, and then add them for each load
+                    made = self._passed([made])[0]
+                self._pointers[key] = made.text
             base = self._pointers[key]
         if place.offset == 0:
             return base
@@ -278,6 +279,27 @@ class Function:
     def broadcast(self, place: Address) -> Value:
         """Emit the load of one number into every lane."""
         return self.splat(self.load_scalar(place))
+
+    def in_order(self, values: Sequence[Value]) -> list[Value]:
+        """Compute these values before anything that follows is loaded, where the machine needs this order.
+
+        LLVM would load early, because WebAssembly has variables without end. JavaScript engines keep its order, and
+        move vectors for which they have no register to memory and back.
+        """
+        if not self.machine.in_order or not values:
+            return list(values)
+        return self._passed(values, "sideeffect ", ",~{memory}")
+
+    def _passed(self, values: Sequence[Value], kind: str = "", more: str = "") -> list[Value]:
+        """Pass values through an empty piece of assembler, of which LLVM knows only what comes out."""
+        types = [value.type for value in values]
+        type = types[0] if len(types) == 1 else "{ " + ", ".join(types) + " }"
+        constraints = ",".join([*["=r"] * len(values), *map(str, range(len(values)))]) + more
+        arguments = ", ".join(f"{value.type} {value.text}" for value in values)
+        passed = self.instruction(f'call {type} asm {kind}"", "{constraints}"({arguments})', type)
+        if len(types) == 1:
+            return [passed]
+        return [self.instruction(f"extractvalue {type} {passed.text}, {k}", t) for k, t in enumerate(types)]
 
     def store(self, value: Value, place: Address) -> None:
         lanes = self.machine.lanes if value.type.startswith("<") else 1

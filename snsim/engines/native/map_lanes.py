@@ -45,19 +45,15 @@ class MapLanesKernel:
 
     def emit_sums(self, f: Function, first: bool) -> None:
         where, maps = self.buffer.x_layout, self.target.maps
+        together, most = self._tile(f)
 
         def strip(i: Index, jb: Index, j0: int, positions: int) -> None:
             window = self.buffer.x.by(i, where.row_step).by(jb, positions * where.column_step) + j0 * where.column_step
             units = self.target.x.by(i, maps * where.columns).by(jb, positions * maps) + j0 * maps
-            for v in range(self.vectors):
-                sums = [f.zero] * positions
-                for cell, offset in enumerate(self.offsets):
-                    w = f.load(self._weight(cell, v))
-                    for p in range(positions):
-                        x = f.broadcast(window + p * where.column_step + offset)
-                        sums[p] = f.fma(w, x, sums[p])
-                count = min(self.lanes, maps - v * self.lanes)
-                for p, total in enumerate(sums):
+            for v0 in range(0, self.vectors, together):
+                vectors = range(v0, min(v0 + together, self.vectors))
+                for (v, p), total in self._strip_sums(f, window, vectors, positions).items():
+                    count = min(self.lanes, maps - v * self.lanes)
                     place = units + p * maps + v * self.lanes
                     if self.vectors == 1:  # lanes too many are 0, and what they overwrite comes after
                         f.store(total if first else total + f.load(place), place)
@@ -65,7 +61,7 @@ class MapLanesKernel:
                         f.store_lanes(total if first else total + f.load_first(place, count), 0, count, place)
 
         def row(i: Index, _: list[Value]) -> None:
-            for j0, strips, positions in blocks(where.columns, _POSITIONS):
+            for j0, strips, positions in blocks(where.columns, most):
 
                 def strip_of(jb: Index, _: list[Value], j0: int = j0, positions: int = positions) -> None:
                     strip(i, jb, j0, positions)
@@ -74,35 +70,61 @@ class MapLanesKernel:
 
         f.loop(where.rows, row, name="row")
 
+    def _tile(self, f: Function) -> tuple[int, int]:
+        """Return the vectors of maps and the positions whose sums are in registers at a time."""
+        if self.vectors == 1:
+            return 1, _POSITIONS
+        vectors = min(self.vectors, f.machine.registers // 4)
+        return vectors, max(1, (f.machine.registers - 4) // vectors)
+
+    def _strip_sums(self, f: Function, window: Address, vectors: range, positions: int) -> dict[tuple[int, int], Value]:
+        """Emit the sums of some vectors of maps at neighbouring positions, by vector and position."""
+        step = self.buffer.x_layout.column_step
+        sums = {(v, p): f.zero for p in range(positions) for v in vectors}
+        for cell, offset in enumerate(self.offsets):
+            weights = {v: f.load(self._weight(cell, v)) for v in vectors}
+            for p in range(positions):
+                x = f.broadcast(window + p * step + offset)
+                for v, w in weights.items():
+                    sums[v, p] = f.fma(w, x, sums[v, p])
+            sums = dict(zip(sums, f.in_order(list(sums.values()))))
+        return sums
+
     def emit_gradient(self, f: Function, channels: Sequence[str], update: WeightUpdate) -> None:
-        where, maps = self.buffer.x_layout, self.target.maps
-        masks = self.cells.masks(self.vectors)
-        at_once = max(1, (f.machine.registers - 6) // len(channels))
-        for v in range(self.vectors):
-            for c0 in range(0, len(self.offsets), at_once):
-                offsets = self.offsets[c0 : c0 + at_once]
+        together, _ = self._tile(f)
+        cells = max(1, (f.machine.registers - 6) // (together * len(channels)))
+        for v in range(0, self.vectors, together):
+            vectors = range(v, min(v + together, self.vectors))
+            for c0 in range(0, len(self.offsets), cells):
+                some = range(c0, min(c0 + cells, len(self.offsets)))
+                self._emit_gradient_of(f, channels, update, vectors, some)
 
-                def position(
-                    i: Index, j: Index, sums: list[Value], offsets: list[int] = offsets, v: int = v
-                ) -> list[Value]:
-                    window = self.buffer.x.by(i, where.row_step).by(j, where.column_step)
-                    totals = []
-                    for n, c in enumerate(channels):
-                        units = self.target.delta[c].by(i, maps * where.columns).by(j, maps)
-                        d = f.load(units + v * self.lanes)
-                        for k, offset in enumerate(offsets):
-                            x = f.broadcast(window + offset)
-                            factor = d * x if POWER[c] == 2 else d
-                            totals.append(f.fma(factor, x, sums[n * len(offsets) + k]))
-                    return totals
+    def _emit_gradient_of(
+        self, f: Function, channels: Sequence[str], update: WeightUpdate, vectors: range, cells: range
+    ) -> None:
+        """Emit the sums over the positions for some vectors of maps and cells of the window, and their update."""
+        where, maps, masks = self.buffer.x_layout, self.target.maps, self.cells.masks(self.vectors)
+        keys = [(c, k, v) for c in channels for k in cells for v in vectors]
 
-                sums = f.loop(
-                    where.rows,
-                    lambda i, row: f.loop(where.columns, lambda j, now: position(i, j, now), row, "column"),
-                    [f.zero] * (len(offsets) * len(channels)),
-                    "row",
-                )
-                for k in range(len(offsets)):
-                    place = self._weight(c0 + k, v)
-                    gathered = {c: update.scaled(c, sums[n * len(offsets) + k]) for n, c in enumerate(channels)}
-                    update.emit(place, gathered, masks[v].truth(f, place), None)
+        def position(i: Index, j: Index, sums: list[Value]) -> list[Value]:
+            window = self.buffer.x.by(i, where.row_step).by(j, where.column_step)
+            totals = dict(zip(keys, sums))
+            for c in channels:
+                units = self.target.delta[c].by(i, maps * where.columns).by(j, maps)
+                errors = {v: f.load(units + v * self.lanes) for v in vectors}
+                for k in cells:
+                    x = f.broadcast(window + self.offsets[k])
+                    for v, d in errors.items():
+                        factor = d * x if POWER[c] == 2 else d
+                        totals[c, k, v] = f.fma(factor, x, totals[c, k, v])
+            return list(totals.values())
+
+        def row(i: Index, sums: list[Value]) -> list[Value]:
+            return f.loop(where.columns, lambda j, now: position(i, j, now), sums, "column")
+
+        totals = dict(zip(keys, f.loop(where.rows, row, [f.zero] * len(keys), "row")))
+        for v in vectors:
+            for k in cells:
+                place = self._weight(k, v)
+                gathered = {c: update.scaled(c, totals[c, k, v]) for c in channels}
+                update.emit(place, gathered, masks[v].truth(f, place), None)

@@ -211,7 +211,7 @@ def _unrolled(
                     if isinstance(b, int)
                     else f.op("add", f.op("mul", b, Value(f, str(size), "i64")), Value(f, str(first + k), "i64"))
                 )
-                values = body(index, values, k % copies)
+                values = f.in_order(body(index, values, k % copies))
             return values
 
         carried = f.loop(times, several, carried, "map")
@@ -292,6 +292,7 @@ def _emit_block(
                     for v in range(vectors):
                         at_sum = (n * targets + t) * vectors + v
                         sums[at_sum] = f.fma(d, x[POWER[c]][v], sums[at_sum])
+            sums = f.in_order(sums)
         return sums
 
     def row(pattern: Index, i: Index, sums: list[Value]) -> list[Value]:

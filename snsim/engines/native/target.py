@@ -17,6 +17,7 @@ class Machine:
 
     With `strict`, the code rounds every operation as IEEE 754 says: no fused multiply-add, no division by an estimated
     reciprocal. Its results are then the same bits on every processor. `avx512`: the processor has these instructions.
+    `in_order`: what compiles the code further has few registers, and keeps the order of instructions.
     """
 
     dtype: np.dtype
@@ -24,6 +25,7 @@ class Machine:
     registers: int
     strict: bool = False
     avx512: bool = False
+    in_order: bool = False
 
     @property
     def scalar(self) -> str:
@@ -64,6 +66,11 @@ def portable_machine(dtype: np.dtype | type | str) -> Machine:
     """Return vectors that every processor and WebAssembly have: 16 bytes, 16 registers, strict rounding."""
     number = np.dtype(dtype)
     return Machine(number, 16 // number.itemsize, 16, strict=True)
+
+
+def page_machine(dtype: np.dtype | type | str) -> Machine:
+    """Return the portable machine as WebAssembly has it: JavaScript engines compile the code for 16 registers."""
+    return replace(portable_machine(dtype), in_order=True)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 LLVM writes a relocatable object, which is a module without exports. The names of its functions stand in its section
 "linking" (WebAssembly tool conventions, Linking.md). `module_bytes` reads them and adds an export section.
 
-The code is that of `portable_machine`: vectors of 16 bytes (4 numbers of float32, 2 of float64), no fused multiply-add.
+The code is that of `page_machine`: vectors of 16 bytes (4 numbers of float32, 2 of float64), no fused multiply-add.
 Its results are the same bits as those of `snsim run --engine native --portable`. A module uses `simd128` and
 `bulk-memory`, which every browser since 2023 has. It has no start function, no data, no globals and no table.
 

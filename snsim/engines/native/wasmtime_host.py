@@ -11,7 +11,7 @@ import wasmtime
 
 from snsim.engines.native.code_host import Result
 from snsim.engines.native.engine import NativeEngine
-from snsim.engines.native.target import Machine, portable_machine
+from snsim.engines.native.target import Machine, page_machine
 from snsim.engines.native.wasm import MEMORY, module_bytes
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import Cost, UpdateRule
@@ -131,4 +131,4 @@ class WasmEngine(NativeEngine):
         dtype: np.dtype | type | str = np.float32,
         options: Mapping[str, float] | None = None,
     ):
-        super().__init__(plan, cost, rule, dtype, options, WasmtimeHost(portable_machine(dtype)))
+        super().__init__(plan, cost, rule, dtype, options, WasmtimeHost(page_machine(dtype)))
