@@ -1,9 +1,15 @@
-"""Sum up twenty seeds of steps 1 to 5 of the ladder and five of step 6: write docs/results/data/ladder-mnist.json.
+"""Sum up the seeds of the ladder: write docs/results/data/ladder-mnist.json and ladder-zipcode.json.
+
+Twenty seeds of steps 1 to 5 on both data sets, five of steps 6 and 7:
 
     snsim reproduce nets/studies/ladder-mnist.sn --only step-1 --only step-2 --only step-3 --only step-4 \\
         --only step-5 --seeds 20 --figures docs/results/data/ladder-mnist.csv --jobs 1
     snsim reproduce nets/studies/ladder-mnist.sn --only step-6 --seeds 5 --jobs 1 \\
         --figures docs/results/data/ladder-mnist-50000.csv
+    snsim reproduce nets/studies/ladder-mnist.sn --only step-7 --seeds 5 --jobs 1 \\
+        --figures docs/results/data/ladder-mnist-step-7.csv
+    snsim reproduce nets/studies/ladder-zipcode.sn --only zip-1 --only zip-2 --only zip-3 --only zip-4 \\
+        --only zip-5 --seeds 20 --figures docs/results/data/ladder-zipcode.csv --jobs 1
     python docs/measure_ladder.py
 
 For each figure: mean, deviation of the sample, the 95 % interval of the mean and that of one new run, both by Student's
@@ -13,6 +19,7 @@ t, of the figure as it is (`mean-95`) and of its square root (`run-95`).
 from __future__ import annotations
 
 import csv
+import json
 import math
 import statistics
 import sys
@@ -25,16 +32,27 @@ from measure_results import write_rows
 from snsim.studies.intervals import SURE, interval_of_a_run, t_quantile
 
 DATA = Path(__file__).resolve().parent / "results" / "data"
-FILES = ("ladder-mnist.csv", "ladder-mnist-50000.csv")
-FIGURES = ("train-misses", "train-error", "test-misses")
+FILES = {
+    "ladder-mnist": ("ladder-mnist.csv", "ladder-mnist-50000.csv"),  # STEP7
+    "ladder-zipcode": ("ladder-zipcode.csv",),
+}
+FIGURES = ("train-misses", "train-error", "test-misses", "test-error")
 
 
 def main() -> int:
+    for name, files in FILES.items():
+        write_rows(name, summed_up(files), "python docs/measure_ladder.py")
+    return 0
+
+
+def summed_up(files: tuple[str, ...]) -> dict[str, Any]:
+    """Return a row for each training of the files."""
     runs: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
-    for name in FILES:
+    for name in files:
         lines = (DATA / name).read_text(encoding="utf-8").splitlines()
+        patterns = json.loads(lines[0].removeprefix("# "))["data"]["test"]
         for run in csv.DictReader(line for line in lines if not line.startswith("# ")):
-            runs[run["training"]].append(run)
+            runs[run["training"]].append({"test-error": str(100 * float(run["test-misses"]) / patterns)} | run)
     rows: dict[str, Any] = {}
     for name in sorted(runs):
         rows[name] = {"runs": len(runs[name])}
@@ -49,8 +67,7 @@ def main() -> int:
             run_interval = interval_of_a_run(figure, values)
             assert run_interval is not None, f"{name} has one run"
             rows[name][f"{figure}-run-95"] = "{:.3g} to {:.3g}".format(*run_interval)
-    write_rows("ladder-mnist", rows, "python docs/measure_ladder.py")
-    return 0
+    return rows
 
 
 if __name__ == "__main__":
