@@ -33,7 +33,7 @@ from snsim.studies.intervals import SURE, interval_of_a_run, t_quantile
 
 DATA = Path(__file__).resolve().parent / "results" / "data"
 FILES = {
-    "ladder-mnist": ("ladder-mnist.csv", "ladder-mnist-50000.csv"),  # STEP7
+    "ladder-mnist": ("ladder-mnist.csv", "ladder-mnist-50000.csv", "ladder-mnist-step-7.csv"),
     "ladder-zipcode": ("ladder-zipcode.csv",),
 }
 FIGURES = ("train-misses", "train-error", "test-misses", "test-error")

@@ -1,16 +1,18 @@
 """Measure what `snsim reproduce` does not: rejection by other criteria, digits that every seed misses, brain damage.
 
-It writes docs/results/data/{rejection,always-missed,brain-damage}.json, and the plate of the missed digits.
+It writes docs/results/data/{rejection,always-missed,brain-damage,full-batch}.json, and the plate of the missed digits.
 
     snsim reproduce nets/studies/papers-1989.sn --joint --report docs/results/data/papers-1989.json
     snsim reproduce nets/studies/papers-1990.sn --joint --report docs/results/data/papers-1990.json
+    snsim reproduce nets/studies/more-1989.sn --only full-batch
     python docs/measure_results.py [NAME ...]       (all files, or those named)
 
-It takes the runs of these two studies from runs/reproduced.
+It takes the runs of these studies from runs/reproduced.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import statistics
 import sys
@@ -40,6 +42,7 @@ CRITERIA = (  # and on which patterns the threshold is chosen
     ("by-train", "the training digits"),
     ("no-train-miss", "the training digits"),
 )
+ONE_AT_A_TIME = 23  # passes of step 1 of the ladder
 SPLITS = 20  # random halves of the test set, to choose a threshold on one and try it on the other
 
 
@@ -62,7 +65,39 @@ def measure_brain_damage() -> dict[str, Any]:
     return {f"deleted-{count}": medians([curve[i] for curve in curves]) for i, count in enumerate(DELETED)}
 
 
-MEASURES = {"rejection": measure_rejection, "always-missed": measure_misses, "brain-damage": measure_brain_damage}
+def measure_full_batch() -> dict[str, Any]:
+    """Return how many passes of full batches it takes to have the training misses of step 1 of the ladder, by rate."""
+    text = (DATA / "ladder-mnist.csv").read_text(encoding="utf-8")
+    lines = csv.DictReader(line for line in text.splitlines() if not line.startswith("# "))
+    step = [run for run in lines if run["training"] == "step-1"]
+    goal = statistics.fmean(float(run["train-misses"]) for run in step)
+    rows: dict[str, Any] = {}
+    for folder in sorted(Path("runs/reproduced").glob("full-batch*")):
+        run = OpenedRun.open(folder)
+        misses = [line["train"]["misses"] for line in run.record.passes]
+        reached = next((number for number, count in enumerate(misses, 1) if count <= goal), None)
+        rate = str(run.training.stages[0].rates[0].value.numbers[0])
+        rows[f"rate-{float(rate):g}"] = {
+            "passes": f"more than {len(misses):,}" if reached is None else f"{reached:,}",
+            **({} if reached is None else {"times": f"{reached / ONE_AT_A_TIME:.0f}"}),
+            "train-misses": f"{misses[-1]:,}",
+            "test-misses": f"{run.record.passes[-1]['test']['misses']:,}",
+        }
+    rows["one-at-a-time"] = {
+        "passes": str(ONE_AT_A_TIME),
+        "train-misses": f"{goal:.0f}",
+        "test-misses": f"{statistics.fmean(float(run['test-misses']) for run in step):.0f}",
+        "seconds": f"{statistics.fmean(float(run['cpu-seconds']) for run in step):.1f}",
+    }
+    return rows
+
+
+MEASURES = {
+    "rejection": measure_rejection,
+    "always-missed": measure_misses,
+    "brain-damage": measure_brain_damage,
+    "full-batch": measure_full_batch,
+}
 
 
 def runs_of(data: str, row: str) -> list[OpenedRun]:

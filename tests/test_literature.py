@@ -1,0 +1,66 @@
+"""The small nets of the literature: each is trained as its file says and ends with the result that is known of it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import snsim
+from snsim.program import read_program
+from snsim.runs.options import Options
+from snsim.runs.run import PassFinished, RunFinished, run
+
+NETS = Path(__file__).resolve().parents[1] / "nets"
+# Units and weights by arithmetic: layer sizes of the publications, a bias for each unit that is computed.
+COUNTS = {
+    "xor-skip": (2 + 1 + 1, 2 * 1 + 1 * 1 + 2 * 1 + 1 + 1),
+    "parity": (4 + 4 + 1, 4 * 4 + 4 + 4 * 1 + 1),
+    "symmetry": (6 + 2 + 1, 6 * 2 + 2 + 2 * 1 + 1),
+    "encoder-8": (8 + 3 + 8, 8 * 3 + 3 + 3 * 8 + 8),
+}
+
+
+def trained(name: str, folder: Path, values: dict[str, float] | None = None, seed: int = 1) -> tuple[int, Path]:
+    """Train a net of the gallery; return its training misses at the end and the folder of its run."""
+    program = read_program(NETS / f"{name}.sn", presets=values)
+    misses, place = -1, folder
+    for event in run(program, program.own_trainings[0], seed, Options(out=folder)):
+        if isinstance(event, PassFinished):
+            misses = event.done.train.misses
+        elif isinstance(event, RunFinished):
+            place = event.folder
+    return misses, place
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_every_pattern_is_learned_by_the_net_that_was_published(name: str, tmp_path: Path) -> None:
+    """Rumelhart, Hinton and Williams (1986) show each of these nets as one that learns its task."""
+    counts = read_program(NETS / f"{name}.sn").nets.get(name).counts
+    assert (counts.units, counts.weights) == COUNTS[name]
+    assert trained(name, tmp_path)[0] == 0
+
+
+def test_parity_of_any_number_of_bits(tmp_path: Path) -> None:
+    assert trained("parity", tmp_path, {"n": 2})[0] == 0
+    assert read_program(NETS / "parity.sn", presets={"n": 6}).nets.get("parity").counts.weights == 6 * 6 + 6 + 6 + 1
+
+
+def test_symmetry_is_seen_by_weights_of_ratio_1_2_4(tmp_path: Path) -> None:
+    """The solution of Rumelhart, Hinton and Williams (1986): 1:2:4, opposite signs left and right, in both units.
+
+    Only so does each unlike half leave a sum that no other half cancels: the eight sums +-1 +-2 +-4 are all different.
+    """
+    _, folder = trained("symmetry", tmp_path)
+    weights = dict(snsim.load(folder).named_parameters())["input_hidden.weight"].detach().numpy().reshape(6, 2)
+    for unit in weights.T:
+        left, right = unit[:3], unit[:2:-1]
+        np.testing.assert_allclose(left, -right, rtol=0.01)
+        np.testing.assert_allclose(sorted(abs(left)) / min(abs(left)), [1, 2, 4], rtol=0.02)
+
+
+def test_the_encoder_has_a_code_for_each_word(tmp_path: Path) -> None:
+    _, folder = trained("encoder-8", tmp_path)
+    codes = snsim.load(folder).states(torch.eye(8))["hidden"].detach().numpy()
+    distances = abs(codes[:, None] - codes[None]).max(axis=2)
+    assert distances[~np.eye(8, dtype=bool)].min() > 0.25  # of states between 0 and 1
