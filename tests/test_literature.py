@@ -29,7 +29,7 @@ def trained(name: str, folder: Path, values: dict[str, float] | None = None, see
         if isinstance(event, PassFinished):
             misses = event.done.train.misses
         elif isinstance(event, RunFinished):
-            place = event.folder
+            place = event.run
     return misses, place
 
 
