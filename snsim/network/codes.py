@@ -3,8 +3,8 @@
 (connect f6 output (full) (distance) (codes (x - - x) (- x x -)) (fixed))
 
 A row has the weights that enter one target unit, or one target map where units share them: x is 1, - is -1, a number is
-itself. It may be a picture, `((- x -) (x - x))`: a list of lines, read one after the other. Those of `full` are in the order of the source units, those of `mask` in the order of the source maps of the
-table, and in each window by rows.
+itself. It may be a picture, `((- x -) (x - x))`: a list of lines, read one after the other. The weights of `full` are
+in the order of the source units. Those of `mask` are in the order of the source maps of the table, each window by rows.
 """
 
 from __future__ import annotations
