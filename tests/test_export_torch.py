@@ -75,7 +75,7 @@ CLAUSES = """
 (train soft (like conjugate) (net linear) (data (examples INPUTS CLASSES)) (cost cross-entropy) (correct max))
 (net coded (like plain) (layer output (nlf (- 0 x)) (bias none))
   (connect c output (full) (distance) (codes (x - 0.5 x) (- x - -)) (fixed)))
-(train mapped (like soft) (net coded) (cost map 2) (update lm (mu 0.5)))
+(train mapped (like soft) (net coded) (cost map 2) (update lm (mu 0.5)) (epsilon 0.02))
 (train mapped-conjugate (like soft) (net coded) (cost map 2))
 (train places (like base) (update adamw) (decay 0.1 (connect b c)) (decay 0.02 output) (correct labels 0))
 (train frozen (like base) (update adamw) (epsilon (steps (0 1) (0.01)) a) (epsilon 0 (bias output)))
