@@ -28,6 +28,12 @@ _NETS = """
   (connect h1 h2 (max-mask 2 2) (step 2)) (connect t1 t2 (average-mask 2 2) (step 2))
   (connect h2 output (full)) (connect t2 output (weights-of h2 output)))
 (net softmax (like dense) (layer output (nlf linear)))
+(net coded (layer input (2 8 8)) (layer h1 (2 6 6)) (layer h2 5)
+  (layer output 4 (nlf (- 0 x)) (bias none))
+  (connect input h1 (mask 3 3) (table one-to-one)
+    (codes (0.1 - 0.3 0.2 -0.3 0.1 x 0.5 0.2) ((- 0.1 -) (- x -) (0 x 0))))
+  (connect h1 h2 (full))
+  (connect h2 output (full) (distance) (fixed) (codes (x x - - x) (- x - x -) (x - 0.5 x x) (- - - - -))))
 """
 _OWN = "(define-update counted () (seen) (setq seen (+ seen 1)) (setq w (- w (/ (* rate g) n))))"
 
@@ -40,6 +46,8 @@ _TRAININGS = {
     "random-order": ("dense", "(update sgd) (mask-epsi 0.1) (order random) (he)"),
     "adamw": ("maps", "(update adamw (decay 0.01)) (epsilon (linear 1e-3 1e-4)) (batch 4 mean) (glorot)"),
     "cross-entropy": ("softmax", "(cost cross-entropy) (update sgd) (epsi-inv 0.5)"),
+    "map": ("coded", "(cost map 3) (update lm (mu 1)) (epsilon 0.01)"),
+    "map-full-curvature": ("coded", "(cost map 3) (update newton (mu 1)) (epsilon 0.01)"),
     "newton": ("maps", "(update lm (mu 0.02)) (epsilon 0.01)"),
     "full-curvature": ("dense", "(update newton (mu 0.1)) (epsilon 0.01)"),
     "held-curvature": (
@@ -92,7 +100,7 @@ def program_of(name: str) -> tuple[Training, PreparedData]:
     prototypes = draw.normal(0, 0.5, (4, *shape))
     x = (prototypes[kinds] + draw.normal(0, 0.3, (460, *shape))).round(3)
     passes = "" if "(stage" in clauses else "(passes 3)"
-    off = 0 if "cross-entropy" in clauses else -1
+    off = 0 if "cross-entropy" in clauses or "(cost map" in clauses else -1
     d = np.where(np.eye(4)[kinds] > 0, 1.0, off)
     row = f"[[{'0 ' * x[0].size}]] [[1 0 0 0]]"
     text = f"{_NETS}{_OWN}(train t (net {net}) (data (examples {row})) {clauses} {passes})"

@@ -46,6 +46,7 @@ def random_text(seed: int) -> str:
     connections.append(f"(connect l{len(shapes) - 1} l{len(shapes)} {_last(draw, _units(shapes[-1]), outputs)})")
     connections = _with_weight_norm(random.Random(-seed - 1), connections)
     connections = _with_distance(random.Random(-seed - 4), connections)
+    connections = _with_codes(random.Random(-seed - 5), connections, shapes, outputs)
     _add_twin(random.Random(-seed - 2), layers, connections)
     _add_pooling(random.Random(-seed - 3), shapes, layers, connections)
     first = f"(layer l0 {_text(shapes[0])})"
@@ -59,6 +60,24 @@ def _with_weight_norm(draw: random.Random, connections: list[str]) -> list[str]:
         f"{clause[:-1]} (weight-norm))" if draw.random() < 0.2 and not any(word in clause for word in lacks) else clause
         for clause in connections
     ]
+
+
+def _with_codes(draw: random.Random, connections: list[str], shapes: list[tuple[int, ...]], outputs: int) -> list[str]:
+    """The clauses, some full ones with codes, fixed or not; `shapes` are those of the layers below the output."""
+    units = [*map(_units, shapes), outputs]
+    coded = []
+    for clause in connections:
+        source, target = (int(name[1:]) for name in clause.split()[1:3])
+        allowed = "(full)" in clause and "(fixed" not in clause and units[source] * units[target] <= 3000
+        if allowed and draw.random() < 0.2:
+            rows = (
+                " ".join(draw.choice(("x", "-", "0.25", "-0.5")) for _ in range(units[source]))
+                for _ in range(units[target])
+            )
+            fixed = draw.choice(("", " (fixed)")) if "(weight-norm)" not in clause else ""
+            clause = f"{clause[:-1]} (codes ({') ('.join(rows)})){fixed})"
+        coded.append(clause)
+    return coded
 
 
 def _with_distance(draw: random.Random, connections: list[str]) -> list[str]:

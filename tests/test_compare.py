@@ -83,6 +83,18 @@ def test_the_examples_are_twins(net, file, presentations, how):
     assert len(made.pairs) == len(program(net).trainings.get(made.training).net.parameters)
 
 
+def test_lenet_5_complete_is_a_twin():
+    """Its output layer has codes that never learn: every other layer learns, and all states agree."""
+    made = snsim.compare(
+        ROOT / "nets" / "lenet-5-rbf.sn", "examples/lenet5_rbf_torch.py:Net", "digits", presentations=30, sgd=0.0001
+    )
+    assert made.equal and made.presentations == 30 and made.cost < 1e-12
+    *below, output = made.layers
+    assert output.states < 1e-12 and output.moved is None
+    for row in below:
+        assert max(row.states, row.gradients) < 1e-12 and row.weights < 1e-12 and row.moved > 1e-3, row
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("net", "file", "how"),

@@ -36,7 +36,8 @@ from snsim.training.prepare import prepare_data
 
 KINDS = ("full", "gauss-newton")
 NLFS = ("sn-tanh", "tanh", "sigmoid", "linear", "nlf-tanh 0.666 0.05", "nlf-bell", "swish", "(+ x (* 0.3 x x))")
-COSTS = ("lms", "mean-square", "thlms 0.1", "quartic 0.3", "cross-entropy")
+COSTS = ("lms", "mean-square", "thlms 0.1", "quartic 0.3", "cross-entropy", "map 0.5")
+COUPLED = ("cross-entropy", "map 0.5")
 HEAD = """(define-nlf swish (x) (/ x (+ 1 (exp (- x)))))
 (define-cost quartic (x d (a 1)) (+ (** (- x d) 4) (* a x d (tanh x))))
 """
@@ -50,6 +51,11 @@ SCHEMES = {
     "(local 2 3) (border 1 0.5)": ("(2 3 3)", "(1 4 3)"),
     "(tdnn 3) (step 2)": ("(7 2)", "(3 3)"),
 }
+
+
+def fixed_tensor(parameter, dtype: torch.dtype) -> torch.Tensor:
+    """The weights of a parameter that never learns: one number for all, or codes."""
+    return torch.from_numpy(np.full(parameter.shape, parameter.fixed, np.float64)).to(dtype)
 
 
 def read(text: str) -> Program:
@@ -72,6 +78,8 @@ def case(text: str, cost: str, seed: int) -> tuple[Plan, Cost, dict[str, np.ndar
     x = draw.uniform(-1, 1, (2, net.input_units))
     d = draw.uniform(-1, 1, (2, net.output_units))
     if chosen.softmax:
+        if cost != "cross-entropy":
+            return net, Cost("map", None, None, None, True, -float(cost.split()[1])), weights, x, np.abs(d)
         return net, Cost("cross-entropy", None, None, None, True), weights, x, np.abs(d)
     return net, stated_cost(made, cost, net.output_units), weights, x, d
 
@@ -107,6 +115,9 @@ def outputs(net: Plan, values: dict[str, torch.Tensor], x: torch.Tensor) -> list
 
 
 def e_of(cost: Cost, x: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
+    if cost.rubbish is not None:  # equation 9 of 1998, in the penalties y = -x
+        rest = torch.exp(torch.tensor(cost.rubbish, dtype=x.dtype))
+        return (d * (-x + torch.log(rest + torch.exp(x).sum()))).sum()
     if cost.softmax:
         return -(d * torch.log_softmax(x, 0)).sum()
     return compile_expressions([cost.e]).bind(TORCH)({"x": x, "d": d, "n": float(len(x))})[0].sum()
@@ -121,9 +132,7 @@ def exact(
 
     def outputs_of(vector: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
         parts = dict(zip(names, vector.split(sizes)))
-        fixed = {
-            p.name: torch.full(p.shape, p.fixed, dtype=vector.dtype) for p in net.parameters.values() if not p.learns
-        }
+        fixed = {p.name: fixed_tensor(p, vector.dtype) for p in net.parameters.values() if not p.learns}
         return outputs(net, {**parts, **fixed}, row)[-1]
 
     total = torch.zeros_like(flat)
@@ -183,7 +192,7 @@ def test_one_layer_is_exact(engine: str, scheme: str, kind: str) -> None:
 )
 @example("(full)", "linear", "cross-entropy", "full", "reference", 1)
 def test_one_layer_is_exact_for_every_nlf_and_cost(scheme, f, cost, kind, engine, seed) -> None:  # type: ignore[no-untyped-def]
-    shared = cost == "cross-entropy"  # E couples the outputs: then each weight must enter one of them alone
+    shared = cost in COUPLED  # E couples the outputs: then each weight must enter one of them alone
     sources, targets = SCHEMES["(full)" if shared else scheme]
     f, scheme = ("linear", "(full)") if shared else (f, scheme)
     text = net_text([("input", sources, ""), ("output", targets, f)], [f"(connect input output {scheme})"])
@@ -241,7 +250,7 @@ def recursion(
     the sums; only the diagonal is kept on the way, and each connection is a weight by itself until the end."""
     values = {
         **{n: torch.from_numpy(w) for n, w in weights.items()},
-        **{p.name: torch.full(p.shape, p.fixed, dtype=torch.float64) for p in net.parameters.values() if not p.learns},
+        **{p.name: fixed_tensor(p, torch.float64) for p in net.parameters.values() if not p.learns},
     }
     total = {n: np.zeros(w.size) for n, w in weights.items()}
     for row, target in zip(torch.from_numpy(x), torch.from_numpy(d)):
@@ -327,7 +336,7 @@ DEEP = {
     st.integers(0, 10**6),
 )
 def test_deep_nets_follow_the_recursion(shape, nlfs, cost, kind, engine, seed) -> None:  # type: ignore[no-untyped-def]
-    nlfs = [*nlfs[:2], "linear"] if cost == "cross-entropy" else nlfs
+    nlfs = [*nlfs[:2], "linear"] if cost in COUPLED else nlfs
     layers = [("input", "(4 4)", ""), *((n, s, f) for (n, s, _), f in zip(DEEP[shape], nlfs))]
     text = "(table some2 (x -) (x x) (- x))" + net_text(layers, [connects for *_, connects in DEEP[shape]])
     drawn = case(text, cost, seed)
@@ -449,7 +458,7 @@ HERE = Path(__file__).parent
 FILES = [
     *(
         HERE / "nets" / f"{name}.sn"
-        for name in ("joined", "windows", "nonlinear", "weight-norm", "weights-of", "pooling", "distance")
+        for name in ("joined", "windows", "nonlinear", "weight-norm", "weights-of", "pooling", "distance", "codes")
     ),
     HERE.parent / "nets" / "lecun89.sn",
 ]

@@ -49,6 +49,11 @@ def cost(form) -> Cost:
     return Cost("cost", e, de, differentiate(de, "x"))
 
 
+def fixed_tensor(parameter, dtype: torch.dtype) -> torch.Tensor:
+    """The weights of a parameter that never learns: one number for all, or codes."""
+    return torch.from_numpy(np.full(parameter.shape, parameter.fixed, np.float64)).to(dtype)
+
+
 HALF_SQUARES = cost(("*", 0.5, ("**", ("-", "x", "d"), 2)))
 CURVED = cost(("/", ("+", ("tanh", ("*", "x", "x")), ("exp", ("*", "d", "x"))), "n"))  # slope and bend vary with x
 SOFTMAX = Cost("cross-entropy", None, None, None, softmax=True)
@@ -113,7 +118,7 @@ class Literal:
     def __init__(self, made: Plan, values: dict[str, np.ndarray], of: Cost):
         self.plan, self.cost = made, of
         self.values = {
-            p.name: np.full(p.size, p.fixed) if p.fixed is not None else values[p.name].ravel()
+            p.name: np.full(p.shape, p.fixed).ravel() if p.fixed is not None else values[p.name].ravel()
             for p in made.parameters.values()
         }
         self.parts = {}
@@ -245,7 +250,7 @@ def test_module_is_the_net(path, name):
     x, d = (torch.from_numpy(a) for a in patterns(made, 3))
     net = build_module(made, torch.float64)
     values = {
-        **{p.name: torch.full(p.shape, p.fixed or 0.0, dtype=x.dtype) for p in made.parameters.values()},
+        **{p.name: fixed_tensor(p, x.dtype) for p in made.parameters.values() if not p.learns},
         **{n: torch.from_numpy(v).requires_grad_() for n, v in weights(made).items()},
     }
     net.load_state_dict(weights_as_tensors(made))

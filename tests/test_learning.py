@@ -943,6 +943,7 @@ def test_criteria_against_their_definitions(row: tuple[list[float], list[float]]
         ("lms", lambda x, d: 0.5 * np.sum((d - x) ** 2)),
         ("mean-square", lambda x, d: np.mean((d - x) ** 2)),
         ("thlms 0.1", lambda x, d: 0.5 * sum((b - a) ** 2 for a, b in zip(x, d) if (b > a if b > 0.1 else b < a))),
+        ("map 0.5", lambda x, d: np.sum(d * (np.log(np.exp(-0.5) + np.exp(x).sum()) - x))),
         ("cross-entropy", lambda x, d: -np.sum(d * np.log(np.exp(x) / np.exp(x).sum()))),
     ],
 )

@@ -48,7 +48,7 @@ def of_states(layer: str, ours: np.ndarray, theirs: np.ndarray, names: _Names) -
 
 def of_cost(one: UpdateResult, other: UpdateResult, targets: np.ndarray, cost: Cost, name: str) -> Cause:
     """Return the cause of a cost that differs while the outputs agree: a softmax that is applied twice, or itself."""
-    if cost.softmax and other.output_kind == "probabilities":
+    if cost.takes_logits and other.output_kind == "probabilities":
         p = np.exp(_log_softmax(one.outputs))
         twice = float(-(targets * _log_softmax(p)).sum())
         if abs(twice - other.cost) <= 1e-6 * abs(twice):

@@ -20,20 +20,32 @@ def initial_differences(training: Training, theirs: Mapping[str, np.ndarray]) ->
 
     `theirs` has the initial weights of the module by our names and in our shapes. The test is that of Kolmogorov and
     Smirnov for two samples, with a chance of 1e-8 that equal distributions are called different; and no weight may be
-    larger than all of ours by half. A constant must be equal. A parameter of few weights can hide a difference. Weights
-    from a file are not judged.
+    larger than all of ours by half. A constant and codes must be equal. A parameter of few weights can hide a
+    difference. Weights from a file are not judged.
     """
     if training.initial_file is not None:
         return ()
     draws = [initial_weights(training, seed) for seed in range(_DRAWS)]
-    return tuple(_differing(draws, theirs))
+    codes = {p.name: p.codes for p in training.net.parameters if p.codes is not None}
+    return tuple(_differing(draws, theirs, codes))
 
 
-def _differing(draws: list[dict[str, np.ndarray]], theirs: Mapping[str, np.ndarray]) -> Iterator[str]:
+def _differing(
+    draws: list[dict[str, np.ndarray]], theirs: Mapping[str, np.ndarray], codes: Mapping[str, np.ndarray]
+) -> Iterator[str]:
     for name, array in theirs.items():
         ours = np.concatenate([draw[name].reshape(-1) for draw in draws])
         own = np.asarray(array, np.float64).reshape(-1)
-        if np.ptp(ours) == 0:
+        if name in codes:
+            stated = codes[name].reshape(-1)
+            apart = ~np.isclose(own, stated, rtol=1e-6, atol=1e-12)
+            if apart.any():
+                first = int(apart.argmax())
+                yield (
+                    f"{name}: {int(apart.sum())} of {own.size} differ from (codes ...), the first {own[first]:.3g} "
+                    f"instead of {stated[first]:.3g}"
+                )
+        elif np.ptp(ours) == 0:
             if not np.allclose(own, ours[0], rtol=1e-6, atol=1e-12):
                 yield f"{name}: {_shown(own)}, in the training all {ours[0]:.3g}"
         elif _are_of_two_kinds(ours, own):

@@ -25,6 +25,7 @@ from snsim.comparison.source_lines import find_lines
 from snsim.comparison.torch_hooks import DropoutOverride, TensorRecorder, dropout_layers, order_of_units
 from snsim.engines.parameter_state import FreeWeights
 from snsim.engines.protocol import Settings, UpdateRule
+from snsim.engines.torch.backward import coupled_cost
 from snsim.engines.torch.operations import TORCH
 from snsim.errors import fail
 from snsim.network.expressions import compile_expressions
@@ -218,7 +219,7 @@ class ModuleSide:
                         pair, best = changed, agreeing
                 self._use(number, pair)
         outputs, _, watching = self._evaluate(update)
-        if self._training.cost.softmax:
+        if self._training.cost.takes_logits:
             self._kind = _kind_of(outputs, known.outputs)
         states = dict(zip((layer.name for layer in self._training.net.layers[1:-1]), known.hidden))
         layers = {layer.name: layer for layer in self._training.net.layers}
@@ -235,7 +236,7 @@ class ModuleSide:
     def _agreeing(self, known: UpdateResult, outputs: np.ndarray, watching: TensorRecorder) -> int:
         """Return how many layers have states that the module computes too, in any order of units."""
         tensors = [np.sort(t.reshape(len(outputs), -1), axis=1) for t in _flattened(watching.tensors)]
-        kind = _kind_of(outputs, known.outputs) if self._training.cost.softmax else ""
+        kind = _kind_of(outputs, known.outputs) if self._training.cost.takes_logits else ""
         count = int(bool(kind) or _is_near(known.outputs, outputs))
         for states in known.hidden:
             ours = np.sort(states.reshape(len(outputs), -1), axis=1)
@@ -267,7 +268,7 @@ class ModuleSide:
         if self._e is None and self._kind == "probabilities":
             return -(d * torch.log(x)).sum()
         if self._e is None:
-            return -(d * torch.log_softmax(x, 1)).sum()
+            return coupled_cost(x, d, self._training.cost.rubbish)
         summed: Tensor = self._e({"x": x, "d": d, "n": float(x.shape[1])})[0].sum()
         return summed
 

@@ -105,7 +105,7 @@ class FreeWeights(WeightShapes):
         super().__init__(parameters, rule, dtype)
         self.w = np.zeros(self.size, dtype)
         self.values = {
-            p.name: self.w[self.places[p.name]] if p.learns else np.full(p.size, p.fixed, dtype)
+            p.name: self.w[self.places[p.name]] if p.learns else p.fixed_values(dtype).reshape(-1)
             for p in parameters.values()
         }
         self.states = {name: np.zeros_like(self.w) for name in rule.states}

@@ -132,7 +132,7 @@ class Plan:
     def __str__(self) -> str:
         rows = [("parameter", "shape", "weights", "fan-in", "sharers", "")]
         for p in self.parameters.values():
-            note = "" if p.learns else f"fixed at {p.fixed:g}"
+            note = "" if p.learns else "fixed codes" if isinstance(p.fixed, np.ndarray) else f"fixed at {p.fixed:g}"
             rows.append(
                 (
                     p.name,

@@ -25,7 +25,9 @@ class Cost:
     substituted. `de` and `dde` are the first and second derivatives of `e` by x.
 
     `softmax` marks cross-entropy, -sum d log softmax(x), which couples the outputs. Then e, de and dde are None, the
-    gradient is softmax(x)*sum(d) - d, and the curvature is p(1-p)*sum(d) with p = softmax(x).
+    gradient is softmax(x)*sum(d) - d, and the curvature is p(1-p)*sum(d) with p = softmax(x). With `rubbish`, softmax
+    has one more class, whose output is that number and which is never the target: E = sum d (log(exp(rubbish) +
+    sum exp(x)) - x). Gradient and curvature have the same form, and the p of the outputs sum to less than 1.
     """
 
     name: str
@@ -33,6 +35,12 @@ class Cost:
     de: Expression | None
     dde: Expression | None
     softmax: bool = False
+    rubbish: float | None = None
+
+    @property
+    def takes_logits(self) -> bool:
+        """Whether it is cross-entropy, so that a softmax of the outputs gives probabilities of the classes."""
+        return self.softmax and self.rubbish is None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,11 @@ _RELU = "(if (<= x 0) 0 x)"
 _METHODS = {"gauss-newton": "curvature", "full": "full_curvature"}
 
 
+def _with_rubbish(rubbish: float) -> str:
+    """Return the text of the outputs x with one more class after them."""
+    return f"torch.cat([x, torch.full_like(x[:, :1], {number_of(rubbish)})], 1)"
+
+
 def curvature_methods(training: Training) -> dict[str, str]:
     """Return the name of the net's method for each kind of second derivatives that a training uses."""
     kinds = {stage.rule.curvature for stage in training.stages}
@@ -189,7 +194,11 @@ class NetWriter:
     def _connection(self, link: Link, stage: LayerPlan) -> list[str]:
         parameter, structure = self.plan.parameters[link.slot], link.structure
         module = f"self.{self.modules[link.connection.name]}"
-        options = [] if parameter.fixed is None else [f"fixed={number_of(parameter.fixed)}"]
+        options = []
+        if isinstance(parameter.fixed, np.ndarray):
+            options = ["fixed=0"]  # the codes follow
+        elif parameter.fixed is not None:
+            options = [f"fixed={number_of(parameter.fixed)}"]
         options += [f"border={number_of(link.border_value)}"] if link.border_value else []
         options += [f"scale={number_of(link.scale)}"] if link.scale != 1 else []
         after: list[str] = []
@@ -223,6 +232,9 @@ class NetWriter:
         self._parts.discard("")
         if link.gain is not None:
             options.append(f"owners={numbers_text(link.connection.wiring.owners())}")
+        if isinstance(parameter.fixed, np.ndarray):
+            numbers = ", ".join(number_of(value) for value in parameter.fixed.ravel().tolist())
+            after.append(f"{module}.weight = torch.tensor([{numbers}]).reshape({tuple_text(parameter.shape)})")
         return [f"{module} = {kind}({', '.join([*arguments, *shape, *options])})", *after]
 
     def _table(self, link: Link, stage: LayerPlan, listed: bool = False) -> tuple[str, list[str]]:
@@ -375,7 +387,9 @@ class NetWriter:
             f'        """{plain(cost.name)}, summed over the patterns. x: outputs; d: targets."""',
         ]
         if cost.e is None:
-            return [*head, "        return -(d * torch.log_softmax(x, 1)).sum()"]
+            x = "x" if cost.rubbish is None else _with_rubbish(cost.rubbish)
+            cut = "" if cost.rubbish is None else "[:, :-1]"
+            return [*head, f"        return -(d * torch.log_softmax({x}, 1){cut}).sum()"]
         lines, (e,) = expression_lines([cost.e], {"x", "d"}, self.dtype, {"n": str(self.plan.output_units)})
         return [*head, *indented(lines, 8), f"        return ({e}).sum()"]
 
@@ -384,6 +398,8 @@ class NetWriter:
         cost = training.cost
         if cost.dde is None:
             lines = ["p = torch.softmax(x, 1)"]
+            if cost.rubbish is not None:
+                lines = [f"p = torch.softmax({_with_rubbish(cost.rubbish)}, 1)[:, :-1]"]
             result = "p * (1 - p) * d.sum(1, keepdim=True)"
         else:
             names = {"x": "x", "d": "d", "n": str(self.plan.output_units)}

@@ -204,7 +204,12 @@ class _TrainingWriter:
     def _conjugate_text(self, class_name: str) -> list[str]:
         masked = " * net.kept.get(n, 1)" if self._prunes else ""
         text = parts.CONJUGATE.replace("{name}", class_name).replace("{masked}", masked)
-        text = text.replace("{bend}", parts.CONJUGATE_BENDS[self._training.cost.softmax])
+        bend = parts.CONJUGATE_BENDS[self._training.cost.softmax]
+        if self._training.cost.rubbish is not None:
+            rest = number_of(self._training.cost.rubbish)
+            y = f"torch.cat([y, torch.full_like(y[:, :1], {rest})], 1), 1)[:, :-1]"
+            bend = bend.replace("y, 1)", y)
+        text = text.replace("{bend}", bend)
         return [*text.strip("\n").split("\n"), "", ""]
 
     # ---- Rates and decays ----------------------------------------------------------------------------------------

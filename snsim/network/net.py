@@ -132,12 +132,13 @@ class Connection:
     wiring: Wiring
     border_value: float = 0.0
     scale: float = 1.0
-    fixed: float | None = None  # all weights are this and never learn
+    fixed: float | np.ndarray | None = None  # the weights never learn: all are this, or they are these codes
     span: Span | None = None
     arguments: tuple[object, ...] = ()  # of the scheme, as stated: (5.0, 5.0) for (mask 5 5)
     weight_norm: bool = False  # weights gain * v / |v|: the parameter is v, and there is one more, the gains
     distance: bool = False  # sums of (weight - state)^2 instead of products
     weights_of: tuple[str, str] | None = None  # the layers of the connection whose weights it uses, with `weights-of`
+    codes: np.ndarray | None = None  # the weights as stated, in the shape of the parameter: fixed ones or initial ones
 
     @property
     def name(self) -> str:
@@ -196,8 +197,9 @@ class Parameter:
     build_sharers_values: Callable[[], np.ndarray]  # the values that occur in sharers, some repeated
     build_fan_in_values: Callable[[], np.ndarray]  # the values that occur in fan_in, some repeated
     has_bias: bool  # whether F counts a bias; then `(fan-in weights)` is fan_in - 1
-    fixed: float | None = None
+    fixed: float | np.ndarray | None = None  # what the weights are, if they never learn; an array has the shape `shape`
     described_name: str = ""  # "input-h1.weight", with the names of the layers: as in weight files of snsim 0.1
+    codes: np.ndarray | None = None  # the weights that the net states, in the shape `shape`: no distribution draws them
 
     @cached_property
     def fan_in(self) -> np.ndarray:
@@ -220,6 +222,11 @@ class Parameter:
     @property
     def learns(self) -> bool:
         return self.fixed is None
+
+    def fixed_values(self, dtype: np.dtype | type = np.float64) -> np.ndarray:
+        """Return the weights of a parameter that never learns, in its shape."""
+        assert self.fixed is not None, f"{self.name} learns"
+        return np.full(self.shape, self.fixed, dtype)
 
     @property
     def size(self) -> int:
@@ -422,6 +429,7 @@ class Net:
             self.layer(last).bias != "none",
             connection.fixed,
             f"{connection.name}.weight",
+            connection.codes,
         )
 
     def bias_table(self, name: str) -> Table:
@@ -468,7 +476,7 @@ class Net:
                     c.wiring.weight_shape,
                     c.border_value,
                     c.scale,
-                    c.fixed,
+                    c.fixed if not isinstance(c.fixed, np.ndarray) else _digest_of(c.fixed),
                     *(["weight-norm"] if c.weight_norm else []),
                     *(["distance"] if c.distance else []),
                     *([] if c.weights_of is None else ["weights-of", *c.weights_of]),
@@ -489,6 +497,11 @@ def _by_target(layers: Iterable[Layer], entering: Iterable[_Entering]) -> dict[s
         if connection.target in by_target:
             by_target[connection.target].append(connection)
     return {name: tuple(connections) for name, connections in by_target.items()}
+
+
+def _digest_of(codes: np.ndarray) -> str:
+    """Return the sha256 (hex) of fixed codes."""
+    return hashlib.sha256(np.ascontiguousarray(codes, "<f8").tobytes()).hexdigest()
 
 
 def _gains(net: Net, connection: Connection) -> Parameter:

@@ -27,6 +27,7 @@ from snsim.network.clauses import (
     read_whole_number,
     select_clauses,
 )
+from snsim.network.codes import read_codes
 from snsim.network.connect_options import Statement, WiredLayers, python_value
 from snsim.network.net import Connection, Layer, Net, Nlf, Transform
 from snsim.network.nlfs import NlfDefinition, declare_nlf, read_nlf
@@ -304,12 +305,15 @@ class NetForm:
             return self._build_user(connection, draft, layers, owned, statement)
         scheme = SCHEMES.get(draft.scheme.head)
         scale = self._read_number(options.get("scale"), faults)
-        fixed = self._read_number(options.get("fixed"), faults)
+        fixed: float | np.ndarray | None = self._read_fixed(options, faults)
         weight_norm, distance = statement.weight_norm(), statement.distance()
         average = draft.scheme.head == "average-mask"
         with faults.gathered():
             wiring = scheme(layers[draft.source], layers[draft.target], replace(statement, faults=Faults()))
             border = statement.border()
+            codes = read_codes(options["codes"], wiring, faults) if "codes" in options else None
+            if codes is not None and "fixed" in options:
+                fixed = codes
             stated = {word: _value(node) for word, node in options.items()}
             scheme_arguments = tuple(python_value(node) for node in draft.scheme.items[1:])
             if average and isinstance(wiring.structure, Windows):
@@ -327,6 +331,7 @@ class NetForm:
                 scheme_arguments,
                 weight_norm,
                 distance,
+                codes=codes,
             )
         self._report(faults, draft)
         return connection
@@ -367,6 +372,27 @@ class NetForm:
         result = build_transform(draft, layers, not self._unsound & set(draft.layers), faults)
         self._report(faults, draft)
         return result
+
+    def _read_fixed(self, options: Mapping[str, Node], faults: Faults) -> float | None:
+        """Return the number of `(fixed NUM)`; None without it, beside codes, or after a fault."""
+        node, codes = options.get("fixed"), options.get("codes")
+        if node is None or codes is None:
+            if node is not None and len(node.items) == 1:
+                faults.add(
+                    "(fixed) without a number keeps codes from learning, and this connection has none",
+                    node.span,
+                    "write (fixed NUM) for equal weights, or add (codes ...)",
+                )
+                return None
+            return self._read_number(node, faults)
+        if len(node.items) > 1:
+            faults.add(
+                "(codes ...) states the weights, so (fixed) beside it takes no number",
+                node.span,
+                "write (fixed), or leave out (codes ...)",
+                (("the codes", codes.span),),
+            )
+        return None
 
     def _read_number(self, node: Node | None, faults: Faults) -> float | None:
         if node is None:

@@ -50,7 +50,12 @@ for _shelf, _word, _syntax, _doc in (
     ),
     (CONNECT_OPTIONS, "exact", "(exact)", "refuse a net whose windows leave cells at the far edge unread"),
     (CONNECT_OPTIONS, "scale", "(scale NUM)", "inputs multiplied by a constant; default 1"),
-    (CONNECT_OPTIONS, "fixed", "(fixed NUM)", "all weights are this number and never learn"),
+    (
+        CONNECT_OPTIONS,
+        "fixed",
+        "(fixed NUM), or (fixed) beside codes",
+        "all weights are this number and never learn; without a number, the codes never learn",
+    ),
     (
         CONNECT_OPTIONS,
         "weight-norm",
@@ -59,14 +64,20 @@ for _shelf, _word, _syntax, _doc in (
         "the gains learn too",
     ),
     (CONNECT_OPTIONS, "distance", "(distance)", "sums of (w - x)^2, as in a radial unit, instead of products w x"),
+    (
+        CONNECT_OPTIONS,
+        "codes",
+        "(codes (x - 0.5 ...) ...) or (codes ,matrix)",
+        "the weights, a row for each target unit or map: x is 1, - is -1; initial values, or fixed with (fixed)",
+    ),
 ):
     _shelf.add(_word, _syntax, _doc)
 
 LAYER_SYNTAX = "(layer NAMES SHAPE option ...), SHAPE n, (rows cols) or (maps rows cols)"
 CONNECT_SYNTAX = "(connect NAMES NAMES (scheme ...) option ...)"
 WITHOUT_SYNTAX = "(without LAYER), (without (connect A B)), (without (normalize A B)) or (without (attend Q K V TO))"
-# The values of options that are not stated. `exact`, `fixed`, `weight-norm` and `distance` are off then, which has no
-# syntax.
+# The values of options that are not stated. `exact`, `fixed`, `weight-norm`, `distance` and `codes` are off then, which
+# has no syntax.
 OPTION_DEFAULTS: dict[str, tuple[str | int, ...]] = {
     "table": ("table", "full"),
     "step": ("step", 1),

@@ -73,7 +73,7 @@ def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed")) -> Callable
 
 
 @SCHEMES.register("full")
-@scheme("(full)", ("scale", "fixed", "weight-norm", "distance"))
+@scheme("(full)", ("scale", "fixed", "weight-norm", "distance", "codes"))
 def full(source: Layer, target: Layer, statement: Statement) -> Wiring:
     """Connect all units of a layer to all units of another; weights (inputs, outputs)."""
     read_arguments(statement.scheme, 0, 0, "(full)", statement.faults)
@@ -82,7 +82,7 @@ def full(source: Layer, target: Layer, statement: Statement) -> Wiring:
 
 
 @SCHEMES.register("mask")
-@scheme("(mask R C)", (*WINDOW_OPTIONS, "distance"))
+@scheme("(mask R C)", (*WINDOW_OPTIONS, "distance", "codes"))
 def mask(source: Layer, target: Layer, statement: Statement) -> Wiring:
     """Give each pair of maps one window of RxC weights, shared by all units of the target map."""
     return _windows(source, target, statement, "map")

@@ -15,7 +15,8 @@ A name that ends with `_blob` holds the name of a blob; every blob is little-end
     inputs, outputs   the numbers of units
     patterns    {"train": N, "test": N or 0}
     cost        {"softmax": bool, "steps": [[op, [step, ...], number, name], ...], "result": step}; the steps of E
-    criterion   [name, number, ...]
+                (with "rubbish", a number, if softmax has one more class with that output)
+                    criterion   [name, number, ...]
     parameters  [{"name", "size", "shape", "kind", "initial"}]: those that learn, in order. `initial` is
                 {"draw": "uniform" or "normal" or "constant", "factor": number or "factor_blob": f64},
                 {"draw": "gain", "of": the parameter normalized, "owners_blob": i32}, or {"draw": "given", "blob": REAL}
@@ -247,7 +248,9 @@ class _Describer:
         return self._seeded
 
     def _drawn(self, parameter: Parameter) -> dict[str, Any] | None:
-        """Return how the seed gives a parameter; None if a distribution draws in a way that a page does not know."""
+        """Return how the seed gives a parameter; None for codes, and for draws that a page does not know."""
+        if parameter.codes is not None:
+            return None
         if parameter.kind == "gain":
             net = self._training.net
             connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
@@ -501,7 +504,8 @@ def _value(value: Value) -> dict[str, Any]:
 def _cost(cost: Cost) -> dict[str, Any]:
     """Return the cost as a straight-line program."""
     if cost.e is None:
-        return {"softmax": True, "steps": [], "result": 0}
+        rubbish = {} if cost.rubbish is None else {"rubbish": cost.rubbish}
+        return {"softmax": True, **rubbish, "steps": [], "result": 0}
     program = cost.e.program
     return {
         "softmax": False,

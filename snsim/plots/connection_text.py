@@ -103,7 +103,11 @@ def connection_words(connection: Connection) -> str:
         return " ".join(words)
     if connection.scale != 1.0:
         words.append(_clause("scale", connection.scale))
-    if connection.fixed is not None:
+    if connection.codes is not None:
+        words.append("(codes ...)")
+    if isinstance(connection.fixed, np.ndarray):
+        words.append("(fixed)")
+    elif connection.fixed is not None:
         words.append(_clause("fixed", connection.fixed))
     if connection.weight_norm:
         words.append("(weight-norm)")

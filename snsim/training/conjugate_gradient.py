@@ -141,8 +141,10 @@ def curvature_along(cost: Cost, outputs: np.ndarray, tangents: np.ndarray, targe
     x, t, d = (np.asarray(a, np.float64) for a in (outputs, tangents, targets))
     with np.errstate(all="ignore"):
         if cost.softmax:
-            p = np.exp(x - x.max(1, keepdims=True))
-            p /= p.sum(1, keepdims=True)
+            rest = -np.inf if cost.rubbish is None else cost.rubbish
+            most = np.maximum(x.max(1, keepdims=True), rest)
+            p = np.exp(x - most)
+            p /= p.sum(1, keepdims=True) + np.exp(rest - most)
             return float((d.sum(1) * ((p * t * t).sum(1) - (p * t).sum(1) ** 2)).sum())
         assert cost.dde is not None  # only softmax has no expressions
         second = evaluate(cost.dde, {"x": x, "d": d, "n": float(x.shape[1])})

@@ -26,7 +26,7 @@ def effective_weights(net: Net, parameters: Mapping[str, np.ndarray]) -> dict[st
     Weights with `weight-norm` are gain * v / |v|. Fixed weights, which `parameters` lacks, are included.
     """
     weights = {
-        p.name: np.asarray(parameters[p.name], np.float64) if p.fixed is None else np.full(p.shape, p.fixed)
+        p.name: np.asarray(parameters[p.name], np.float64) if p.learns else p.fixed_values()
         for p in net.parameters
         if p.kind != "gain"
     }

@@ -175,13 +175,15 @@ def initial_weights(training: Training, seed: int) -> dict[str, np.ndarray]:
 def draw_weights(net: Net, training: Training, draw: np.random.Generator) -> dict[str, np.ndarray]:
     """Draw each parameter that learns from the distribution of the most specific scope that covers it.
 
-    Gains are not drawn; they are the norms of the weights (see `initial_gains`).
+    Codes and gains are not drawn: codes are what the net states, gains the norms of the weights (`initial_gains`).
     """
     weights: dict[str, np.ndarray] = {}
     stated = StatementsByScope(training.initial)
     for parameter in net.parameters:
         if parameter.kind == "gain":
             weights[parameter.name] = initial_gains(net, parameter, weights)
+        elif parameter.learns and parameter.codes is not None:
+            weights[parameter.name] = parameter.codes.copy()
         elif parameter.learns:
             weights[parameter.name] = draw_parameter(net, training, stated, parameter, draw)
     return weights

@@ -132,8 +132,8 @@ def _make_patterns(
     if training.cost.softmax and distances.max() > 1e-6:
         first = int((distances > 1e-6).argmax())
         raise fail(
-            f"cross-entropy needs targets that sum to 1; those of pattern {first} (from 0) of {examples.name} sum to "
-            f"{targets[first].sum():g}",
+            f"{training.cost.name} needs targets that sum to 1; those of pattern {first} (from 0) of {examples.name} "
+            f"sum to {targets[first].sum():g}",
             span,
             hint="with class labels write (targets 0 1); else scale the targets, or choose another cost",
         )

@@ -24,6 +24,7 @@ from snsim.engines.plan import plan
 from snsim.engines.protocol import Engine, Settings
 from snsim.network.expressions import evaluate
 from snsim.training.prepare import PreparedData
+from snsim.training.scores import mean_cost
 from snsim.training.spec import Training
 
 _NOT_COMPUTED = ("flatten", "reshape", "view", "pad", "__getitem__", "squeeze", "unsqueeze", "permute", "contiguous")
@@ -471,7 +472,7 @@ class Judge:
             return True
         agrees = False
         for form in [self._output_form] if self._output_form else ["outputs", "log-probabilities", "probabilities"]:
-            if form != "outputs" and not self.training.cost.softmax:
+            if form != "outputs" and not self.training.cost.takes_logits:
                 continue
             expected = _in_form(ours[output.name], form)
             distance = min(float(np.abs(expected.reshape(-1) - one).max()) for one in outputs)
@@ -993,6 +994,8 @@ def _cost(training: Training, x: np.ndarray, d: np.ndarray) -> float:
     """Return E summed over the patterns."""
     cost = training.cost
     with np.errstate(all="ignore"):
+        if cost.softmax and cost.rubbish is not None:
+            return mean_cost(cost, x, d) * len(x)
         if cost.softmax:
             shifted = x - x.max(axis=1, keepdims=True)
             return float(-np.sum(d * (shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))))

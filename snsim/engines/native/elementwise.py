@@ -105,7 +105,7 @@ def emit_nlf(
 def emit_cost(f: Function, cost: Cost, layer: LayerCells, channels: Sequence[str], target: Address) -> None:
     """Emit dE/dx of the outputs and, for curvature, d2E/dx2, into the errors of the output layer."""
     if cost.softmax or cost.de is None or cost.dde is None:
-        return _emit_softmax(f, layer, channels, target)
+        return _emit_softmax(f, layer, channels, target, cost.rubbish)
     run = compile_expressions([cost.de if POWER[c] == 1 else cost.dde for c in channels]).bind(
         VectorOperations(f).table()
     )
@@ -118,7 +118,9 @@ def emit_cost(f: Function, cost: Cost, layer: LayerCells, channels: Sequence[str
     each_vector(f, layer.units, vector)
 
 
-def _emit_softmax(f: Function, layer: LayerCells, channels: Sequence[str], target: Address) -> None:
+def _emit_softmax(
+    f: Function, layer: LayerCells, channels: Sequence[str], target: Address, rubbish: float | None
+) -> None:
     lanes, units = f.machine.lanes, layer.units
     ops = VectorOperations(f)
     greater = ops.table()["max"]
@@ -127,7 +129,7 @@ def _emit_softmax(f: Function, layer: LayerCells, channels: Sequence[str], targe
         x = f.load(at(layer.x))
         return x if count == lanes else f.select(f.mask([k < count for k in range(lanes)]), x, f.constant(-np.inf))
 
-    least = f.constant(-np.inf)
+    least = f.constant(-np.inf if rubbish is None else rubbish)
     largest = reduce_lanes(f, reduce_vectors(f, units, least, lambda at, n, now: greater(now, load_x(at, n))), greater)
 
     def add_exp(at: At, count: int, now: Value) -> Value:
@@ -136,6 +138,8 @@ def _emit_softmax(f: Function, layer: LayerCells, channels: Sequence[str], targe
         return now + e
 
     total = reduce_lanes(f, reduce_vectors(f, units, f.zero, add_exp), lambda a, b: a + b)
+    if rubbish is not None:
+        total = total + ops.exp(f.constant(rubbish) - largest)
     mass = reduce_lanes(
         f, reduce_vectors(f, units, f.zero, lambda at, n, now: now + f.load_first(at(target), n)), lambda a, b: a + b
     )

@@ -88,8 +88,8 @@ class NativeEngine:
         self._host.set_tables(self._net.tables.joined())
         self._grow()
         for name, parameter in plan.parameters.items():
-            if parameter.fixed is not None:
-                self._pack(self._net.cells[name], np.full(parameter.size, parameter.fixed, self.dtype))
+            if not parameter.learns:
+                self._pack(self._net.cells[name], parameter.fixed_values(self.dtype).reshape(-1))
 
     @property
     def threads(self) -> int:

@@ -100,6 +100,6 @@ def _filled_state(net: NetCode, plan: Plan, weights: Mapping[str, np.ndarray], d
     for place, numbers in net.block.fills:
         state[place.offset : place.offset + len(numbers)] = numbers
     for name, parameter in plan.parameters.items():
-        values = weights[name] if parameter.fixed is None else np.full(parameter.size, parameter.fixed)
+        values = weights[name] if parameter.learns else parameter.fixed_values().reshape(-1)
         net.cells[name].pack(state, np.asarray(values, dtype))
     return state

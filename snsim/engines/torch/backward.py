@@ -50,6 +50,7 @@ class BackwardPass:
         self._learning = list(self._by_name.values())
         first = next(module.parameters(), torch.zeros(()))
         self._dtype = np.dtype(str(first.dtype).removeprefix("torch."))
+        self._rubbish = cost.rubbish
         self._e = None if cost.e is None else compile_expressions([cost.e]).bind(TORCH)
         self._curvature = Curvature(plan, cost, module)
 
@@ -94,6 +95,13 @@ class BackwardPass:
     def summed_cost(self, x: Tensor, d: Tensor) -> Tensor:
         """Return the cost E summed over the patterns."""
         if self._e is None:
-            return -(d * torch.log_softmax(x, 1)).sum()
+            return coupled_cost(x, d, self._rubbish)
         summed: Tensor = self._e({"x": x, "d": d, "n": float(x.shape[1])})[0].sum()
         return summed
+
+
+def coupled_cost(x: Tensor, d: Tensor, rubbish: float | None) -> Tensor:
+    """Return cross-entropy summed over the patterns; with `rubbish` there is one more class, with that output."""
+    if rubbish is None:
+        return -(d * torch.log_softmax(x, 1)).sum()
+    return -(d * torch.log_softmax(torch.cat([x, torch.full_like(x[:, :1], rubbish)], 1), 1)[:, :-1]).sum()

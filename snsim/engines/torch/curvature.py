@@ -44,6 +44,7 @@ class Curvature:
                 copy.scale, copy.border_value, copy.gain = copy.scale**2, copy.border_value**2, None
                 self._squared[link.slot] = copy
         self._slopes = {stage.layer: compile_expressions([stage.df, stage.ddf]).bind(TORCH) for stage in plan.stages}
+        self._rubbish = cost.rubbish
         self._cost_second = None if cost.dde is None else compile_expressions([cost.dde]).bind(TORCH)
 
     def __call__(
@@ -99,7 +100,10 @@ class Curvature:
     def _at_outputs(self, x: Tensor, d: Tensor) -> Tensor:
         """Return d2E/dx2, one number for each output."""
         if self._cost_second is None:
-            p = torch.softmax(x, 1)
+            if self._rubbish is None:
+                p = torch.softmax(x, 1)
+            else:
+                p = torch.softmax(torch.cat([x, torch.full_like(x[:, :1], self._rubbish)], 1), 1)[:, :-1]
             return p * (1 - p) * d.sum(1, keepdim=True)
         bend = self._cost_second({"x": x, "d": d, "n": float(x.shape[1])})[0]
         return bend.expand(x.shape) if isinstance(bend, Tensor) else torch.full_like(x, bend)

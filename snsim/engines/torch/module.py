@@ -42,10 +42,11 @@ class ConnectionModule(nn.Module):
     def __init__(self, link: Link, plan: Plan, dtype: torch.dtype):
         super().__init__()
         parameter = plan.parameters[link.slot]
-        if parameter.fixed is None:
+        if parameter.learns:
             self.weight = nn.Parameter(torch.zeros(parameter.shape, dtype=dtype))
         else:
-            self.register_buffer("weight", torch.full(parameter.shape, parameter.fixed, dtype=dtype), persistent=False)
+            fixed = torch.from_numpy(parameter.fixed_values()).to(dtype)
+            self.register_buffer("weight", fixed, persistent=False)
         self.gain: nn.Parameter | None = None  # with weight-norm
         if link.gain is not None:
             self.gain = nn.Parameter(torch.zeros(plan.parameters[link.gain].shape, dtype=dtype))

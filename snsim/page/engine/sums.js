@@ -37,17 +37,18 @@ export function scoreOutputs(outputs, targets, units, cost, criterion) {
   let misses = 0;
   for (let k = 0; k < patterns; k++) if (!IS_RIGHT[name](outputs, targets, k * units, units, limits)) misses++;
   const mse = pairwiseSum(squares) / numbers;
-  const loss = cost.softmax ? crossEntropy(outputs, targets, units) : pairwiseSum(costOfEach(cost, outputs, targets)) / patterns;
+  const loss = cost.softmax ? crossEntropy(outputs, targets, units, cost.rubbish ?? -Infinity) : pairwiseSum(costOfEach(cost, outputs, targets)) / patterns;
   return { loss, half_mse: mse / 2, mse, error: (100 * misses) / patterns, misses, patterns };
 }
 
-function crossEntropy(outputs, targets, units) {
+// With a finite `rubbish` there is one more class, which has that output.
+function crossEntropy(outputs, targets, units, rubbish) {
   const patterns = outputs.length / units, terms = new Float64Array(outputs.length), powers = new Float64Array(units);
   for (let k = 0; k < outputs.length; k += units) {
-    let most = -Infinity;
+    let most = rubbish;
     for (let i = k; i < k + units; i++) most = Math.max(most, outputs[i]);
     for (let i = 0; i < units; i++) powers[i] = Math.exp(outputs[k + i] - most);
-    const logarithm = Math.log(pairwiseSum(powers));
+    const logarithm = Math.log(pairwiseSum(powers) + Math.exp(rubbish - most));
     for (let i = k; i < k + units; i++) terms[i] = targets[i] * (outputs[i] - most - logarithm);
   }
   return -pairwiseSum(terms) / patterns;

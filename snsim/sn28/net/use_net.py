@@ -84,7 +84,9 @@ def missing_features(net: Net) -> list[str]:
     for connection in net.connections:
         if connection.scale != 1:
             missing.append(f"scale {connection.scale:g} ({connection.name})")
-        if connection.fixed is not None:
+        if isinstance(connection.fixed, np.ndarray):
+            missing.append(f"fixed codes ({connection.name})")
+        elif connection.fixed is not None:
             missing.append(f"fixed {connection.fixed:g} ({connection.name})")
         if connection.weights_of is not None:
             missing.append(f"weights-of {' '.join(connection.weights_of)} ({connection.name})")

@@ -22,7 +22,8 @@ _VARIABLES = ("x", "d", "n")
 class CostDefinition:
     """A cost as declared: E is the sum over the outputs of `e`, in x, d, n and parameters with defaults.
 
-    `softmax` marks cross-entropy, which is built in: it couples the outputs, so no expression in one output states it.
+    `softmax` marks cross-entropy and map, which are built in: they couple the outputs, so no expression in one output
+    states them. map is equation 9 of LeCun, Bottou, Bengio and Haffner (1998), with j for the class of rubbish.
     """
 
     name: str
@@ -30,13 +31,19 @@ class CostDefinition:
     e: Expression | None
     node: Node | None = None  # the form that declared it
     softmax: bool = False
+    takes_logits: bool = False  # needs a linear output layer
 
 
 COSTS: Shelf[CostDefinition] = Shelf("cost")
 COSTS.add(
     "cross-entropy",
-    CostDefinition("cross-entropy", (), None, softmax=True),
+    CostDefinition("cross-entropy", (), None, softmax=True, takes_logits=True),
     "- sum d log softmax(x); needs a linear output layer and targets that sum to 1",
+)
+COSTS.add(
+    "map",
+    CostDefinition("map", (("j", 1.0),), None, softmax=True),
+    "sum d (log(exp(-j) + sum exp(x)) - x); outputs are penalties with a minus sign, one is right",
 )
 
 
@@ -146,9 +153,16 @@ def read_cost(node: Node, costs: Shelf[CostDefinition], net: Net | None, faults:
         stated = all_or_none(numbers)
         if stated is None:
             return None
+        if definition.softmax and definition.parameters and stated and stated[0] <= 0:
+            faults.add(
+                f"j of cost map is a positive number, not {stated[0]:g}",
+                args[1].span,
+                "write (cost map 1); the larger j, the less a pattern may belong to no class",
+            )
+            return None
         values = [default for _, default in definition.parameters]
         values[: len(stated)] = stated
-        if definition.softmax and net is not None:
+        if definition.takes_logits and net is not None:
             _check_linear_output(node, net, faults)
         complete = make_node(["cost", args[0], *values], node.span)
         texts = tuple(number_text(value) for value in values)
@@ -163,7 +177,8 @@ def _make_cost(definition: CostDefinition, values: tuple[str, ...], outputs: int
     Values are strings, because 0 and -0 are equal as numbers.
     """
     if definition.softmax or definition.e is None:
-        return Cost(definition.name, None, None, None, softmax=True)
+        rubbish = -float(values[0]) if values else None
+        return Cost(definition.name, None, None, None, softmax=True, rubbish=rubbish)
     constants = {p: constant(float(value)) for (p, _), value in zip(definition.parameters, values)}
     e = substitute(definition.e, {**constants, "n": constant(outputs)})
     de = differentiate(e, "x")
@@ -182,12 +197,12 @@ def _check_linear_output(node: Node, net: Net, faults: Faults) -> None:
 
 
 def check_sums(cost: Cost, off: float, on: float, outputs: int, node: Node, faults: Faults) -> None:
-    """Add a fault if the cost is cross-entropy and the targets OFF and ON do not sum to 1 over the outputs."""
+    """Add a fault if the cost is cross-entropy or map, and the targets OFF and ON do not sum to 1 over the outputs."""
     total = off * (outputs - 1) + on
     if cost.softmax and abs(total - 1) > 1e-6:
         off_value = 0.1 / outputs
         faults.add(
-            f"cross-entropy needs targets that sum to 1; {off:g} and {on:g} over {outputs} outputs sum to {total:g}",
+            f"{cost.name} needs targets that sum to 1; {off:g} and {on:g} over {outputs} outputs sum to {total:g}",
             node.span,
             f"write (targets 0 1), or softer (targets {off_value:g} {1 - off_value * (outputs - 1):g})",
         )

@@ -423,7 +423,7 @@ def _read_cost(
         if np.abs(sums - 1).max() > 1e-6:
             row = int(np.abs(sums - 1).argmax())
             faults.add(
-                f"cross-entropy needs targets that sum to 1; those of pattern {row} sum to {sums[row]:g}",
+                f"{cost.name} needs targets that sum to 1; those of pattern {row} sum to {sums[row]:g}",
                 data.span,
                 "use targets of which one is 1 and the others are 0",
             )

@@ -124,6 +124,8 @@ def read_family(
             if scope not in problems:
                 problems[scope] = None if net is None else scope_problem(scope, net)
             problem = problems[scope]
+            if problem is None and net is not None and clause.word in INITIALISERS:
+                problem = _codes_problem(scope, net)
             if problem is not None and clause.origin != STATED:
                 drop(statement.clause)
             elif problem is not None:
@@ -138,6 +140,16 @@ def read_family(
             else:
                 family[scope] = statement
     return family
+
+
+def _codes_problem(scope: Scope, net: Net) -> tuple[str, str] | None:
+    """Return why a scope of an initial distribution names codes alone, which no distribution draws, and the remedy."""
+    if scope.kind != "connection":
+        return None
+    for parameter in net.parameters_of(scope.layer):
+        if scope in scopes_of(parameter) and parameter.codes is not None:
+            return f"the net states the weights {scope_text(scope)}, by (codes ...)", "remove this scope, or the codes"
+    return None
 
 
 def _read_statements(clause: Clause, read: ReadValue | None, faults: Faults) -> list[ScopedStatement]:
