@@ -42,7 +42,7 @@ def test_every_pattern_is_learned_by_the_net_that_was_published(name: str, tmp_p
 
 
 def test_parity_of_any_number_of_bits(tmp_path: Path) -> None:
-    assert trained("parity", tmp_path, {"n": 2})[0] == 0
+    assert trained("parity", tmp_path, {"n": 3})[0] == 0
     assert read_program(NETS / "parity.sn", presets={"n": 6}).nets.get("parity").counts.weights == 6 * 6 + 6 + 6 + 1
 
 
