@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import math
 from functools import partial
@@ -203,6 +204,31 @@ def test_digests_differ_where_nets_do() -> None:
 
 def like(*clauses: str) -> Net:
     return net(f"{LECUN89} (net n (like lecun89) {' '.join(clauses)})")
+
+
+def test_a_net_says_which_layers_hold_a_presentation_and_which_are_computed() -> None:
+    described = net("(net n (layer a (2 3)) (layer b 4) (layer c 5) (connect a b (full)) (connect b c (full)))")
+    assert [layer.name for layer in described.inputs] == ["a"]
+    assert [layer.name for layer in described.computed] == ["b", "c"]
+    assert described.input_units == 2 * 3
+    assert {p.layer for p in described.parameters} == {"b", "c"}
+
+
+def test_no_place_takes_the_first_layer_for_the_input() -> None:
+    """Every module asks `Net.inputs`, `Net.computed` or `Net.input_units`; only `Net` itself knows their places."""
+    nets = {"net", "_net", "described"}
+    guesses = [
+        f"{path.name}:{node.lineno}"
+        for path in sorted(PRELUDE.parents[1].rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Subscript)
+        and isinstance(node.value, ast.Attribute)
+        and node.value.attr == "layers"
+        and ast.unparse(node.value.value).split(".")[-1] in nets
+        and ast.unparse(node.slice) in ("0", "1:", ":1")
+        and path.parent.name != "native"  # there `net` is code of a net, whose layers are places in memory
+    ]
+    assert guesses == []
 
 
 def test_like_changes_only_what_is_stated() -> None:

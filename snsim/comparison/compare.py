@@ -166,7 +166,7 @@ def compare_engines(
             continue
         try:
             other = build_engine(start.training, start.training.stages[0], name, options.dtype)
-            other.outputs(np.zeros((1, training.net.layers[0].units)))  # fails here if its code cannot be compiled
+            other.outputs(np.zeros((1, training.net.input_units)))  # fails here if its code cannot be compiled
         except SnError as error:
             say(f"not compared with {name}: {error.faults[0].message}")
             continue
@@ -347,7 +347,7 @@ def _compare_sides(start: _Start, other: Side, presentations: int, tolerance: fl
         dtype,
         presented[-1].end,
         tolerance,
-        tuple(differences.of_layer(layer.name) for layer in training.net.layers[1:]),
+        tuple(differences.of_layer(layer.name) for layer in training.net.computed),
         differences.of_cost,
         differences.divergence(),
         (seconds[0], seconds[1]),

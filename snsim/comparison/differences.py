@@ -248,7 +248,7 @@ class Differences:
         )
         patterns = len(update.inputs)
         floor = max((float(np.abs(g).max(initial=0.0)) for g in one.gradients.values()), default=0.0)
-        for layer in self.net.layers[1:]:
+        for layer in self.net.computed:
             entering = [p.name for p in self.net.parameters if p.layer == layer.name and p.learns]
             if entering:
                 gradients = [self._gradient(name, patterns, floor, one, other, sensitivity) for name in entering]
@@ -357,7 +357,7 @@ class Differences:
         other: UpdateResult,
         expected: Mapping[str, np.ndarray],
     ) -> Divergence:
-        order = [layer.name for layer in self.net.layers[1:]]
+        order = [layer.name for layer in self.net.computed]
         what = next(part for part in PARTS if any(part == differing_part for differing_part, _ in over))
         differing = tuple(name for name in order if (what, name) in over)
         if what == "states":

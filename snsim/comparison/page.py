@@ -168,7 +168,7 @@ def _parameters(evidence: Evidence, layer: str, kind: str, names: tuple[str, str
 
 def _pattern(evidence: Evidence, pattern: int, names: tuple[str, str]) -> NumbersPart:
     """Return the pattern: its input as a picture, and outputs and targets as a table."""
-    update, layer = evidence.update, evidence.training.net.layers[0]
+    update, layer = evidence.update, evidence.training.net.inputs[0]
     picture = _maps_panel(shaped(layer, update.inputs[pattern]))
     reach = _reach(picture.picture)
     drawn = partial(draw_sheet, "Input", [replace(picture, title=layer.name)], Scale(-reach, reach, "state"))

@@ -26,7 +26,7 @@ class Rounding:
         self._epsilon = float(np.finfo(dtype).eps)
         self._depths: dict[str, float] = {}
         self._net, depth = net, 1.0
-        for layer in net.layers[1:]:
+        for layer in net.computed:
             depth += math.sqrt(float(net.lines(layer.name).max(initial=1)))
             depth += 8.0 * len(net.transforms_into(layer.name))
             self._depths[layer.name] = depth

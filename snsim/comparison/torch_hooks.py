@@ -53,7 +53,7 @@ class DropoutLayer:
 def dropout_layers(training: Training) -> list[DropoutLayer]:
     """Return the layers with dropout in the training's first stage, in order of computation."""
     chances = dict(training.stages[0].dropout)
-    first, place = training.net.layers[0].name, training.span_of("dropout", "stage", "repeat")
+    first, place = training.net.inputs[0].name, training.span_of("dropout", "stage", "repeat")
     return [
         DropoutLayer(layer.name, layer.units, chances[layer.name], layer.name == first, place)
         for layer in training.net.layers

@@ -281,7 +281,7 @@ class ModuleSide:
             return outputs
 
     def _find_input_shape(self, x: Tensor) -> tuple[int, ...]:
-        layer, output = self._training.net.layers[0], self._training.net.layers[-1]
+        layer, output = self._training.net.inputs[0], self._training.net.layers[-1]
         shapes = [layer.shape]
         if layer.maps is not None:
             shapes = [layer.maps, *([layer.maps[1:]] if layer.maps[0] == 1 else []), (layer.units,)]
@@ -308,7 +308,7 @@ class ModuleSide:
         for pair in self.pairs:
             pair.put(evidence.before[pair.ours.name])
         x, d = self._as_tensor(evidence.update.inputs), self._as_tensor(evidence.update.targets)
-        names = [layer.name for layer in self._training.net.layers[1:]]
+        names = [layer.name for layer in self._training.net.computed]
         states = dict(zip(names, [*evidence.one.hidden, evidence.one.outputs.reshape(-1)]))
         step = self._own_step
         learn = None if step is None else lambda: step.step(self._as_input(evidence.update.inputs), d)

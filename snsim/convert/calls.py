@@ -75,8 +75,8 @@ def program_of(net: Net) -> str:
         raise fail(f"SN-2.8 has no {', no '.join(lacking)}", None, hint=f"remove this from {net.name} to convert it")
     variables = sn_names(net)
     names = {layer: symbol_text(variable) for layer, variable in variables.items()}
-    calls = [line for layer in net.layers[1:] for line in _bias_calls(layer, names)]
-    for layer in net.layers[1:]:
+    calls = [line for layer in net.computed for line in _bias_calls(layer, names)]
+    for layer in net.computed:
         for connection in net.entering(layer.name):
             calls += _calls(net, connection, names)
     used = {word for word in _HELPERS if any(f"({word} " in call for call in calls)}

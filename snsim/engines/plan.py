@@ -153,15 +153,15 @@ class Plan:
             for row in rows
         ]
         head = f"plan of {self.net.name}"
-        first = f"0  {self.net.layers[0].name}: {self.input_units} units {_shape(self.input_shape)}"
+        first = f"0  {self.net.inputs[0].name}: {self.input_units} units {_shape(self.input_shape)}"
         return "\n".join([head, "", *table, "", first, *(str(stage) for stage in self.stages)])
 
 
 def plan(net: Net) -> Plan:
     """Return the plan of a checked net."""
     number = {layer.name: k for k, layer in enumerate(net.layers)}
-    stages = tuple(_stage(net, layer, number) for layer in net.layers[1:])
-    return Plan(net, net.layers[0].shape, stages, {p.name: p for p in net.parameters})
+    stages = tuple(_stage(net, layer, number) for layer in net.computed)
+    return Plan(net, net.inputs[0].shape, stages, {p.name: p for p in net.parameters})
 
 
 def _stage(net: Net, layer: Layer, number: dict[str, int]) -> LayerPlan:

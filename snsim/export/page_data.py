@@ -62,9 +62,9 @@ def left_to_torch(training: Training, total: int) -> list[str]:
         many = stage.passes * total
         sizes["order"] += 4 * many if stage.order in ("shuffled", "random") else 0
         sizes["shift"] += 2 * many if stage.shift is not None else 0
-        sizes["noise"] += 4 * many * net.layers[0].units if stage.input_noise is not None else 0
+        sizes["noise"] += 4 * many * net.input_units if stage.input_noise is not None else 0
         sizes["gate"] += sum(many * net.layer(layer).units // 8 for layer, _ in stage.dropout)
-        sizes["theta"] += 4 * many * sum(layer.units for layer in net.layers[1:]) if stage.theta is not None else 0
+        sizes["theta"] += 4 * many * sum(layer.units for layer in net.computed) if stage.theta is not None else 0
     return [kind for kind, size in sizes.items() if size > _MOST_BYTES]
 
 
@@ -93,13 +93,13 @@ def draw_arrays(
             moves = noise.integers(-most, most + 1, (total, 2))
             arrays[f"shift.{number}"] = moves.astype(np.int8 if most < 128 else np.int32)
         if stage.input_noise is not None and not {"shift", "noise"} & set(left):
-            arrays[f"noise.{number}"] = noise.standard_normal((total, net.layers[0].units)).astype(dtype)
+            arrays[f"noise.{number}"] = noise.standard_normal((total, net.input_units)).astype(dtype)
         for k, (layer, chance) in enumerate(stage.dropout):
             if "gate" not in left:
                 stays = layer_generator(seed, GATES, number, k).random((total, net.layer(layer).units)) >= chance
                 arrays[f"gate.{number}.{modules[layer]}"] = np.packbits(stays, bitorder="little")
         if stage.theta is not None and "theta" not in left:
-            for k, each in enumerate(net.layers[1:]):
+            for k, each in enumerate(net.computed):
                 drawn = layer_generator(seed, THETA, number, k).standard_normal((total, each.units))
                 arrays[f"theta.{number}.{modules[each.name]}"] = drawn.astype(dtype)
     return {name: a.astype(np.int32) if a.dtype == np.int64 else a for name, a in arrays.items()}
@@ -145,7 +145,7 @@ def _connections_by_unit(net: Net, counting: str, writer: NetWriter) -> dict[str
                 hint="state the rates by (epsilon ...), which does not count lines, or write --to pt2",
             )
     arrays: dict[str, np.ndarray] = {}
-    for layer in net.layers[1:]:
+    for layer in net.computed:
         always = np.zeros(layer.units)
         for connection in net.entering(layer.name):
             slot = net.weight_name(connection)

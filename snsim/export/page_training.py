@@ -403,7 +403,7 @@ class _TrainingWriter:
                     if f"theta.{first}.{module}" in self._data
                     else f"torch.randn(len(x), {layer.units})"
                 )
-                for layer in net.layers[1:]
+                for layer in net.computed
                 for module in (self._writer.modules[layer.name],)
             ]
             each += _table_lines("net.noises", rows)
@@ -455,7 +455,7 @@ class _TrainingWriter:
     def _fan_in_text(self) -> list[str]:
         net = self._training.net
         rows = []
-        for layer in net.layers[1:]:
+        for layer in net.computed:
             names = [self._writer.names[p.name] for p in net.parameters_of(layer.name) if p.learns]
             if names:
                 rows.append(f'    "{self._writer.modules[layer.name]}": {names!r},'.replace("'", '"'))

@@ -118,11 +118,12 @@ def require_distinct_names(net: Net) -> Iterator[Fault]:
 
 @CHECKS.register("ends")
 def require_joined_layers(net: Net) -> Iterator[Fault]:
-    """Require something that enters every layer but the first, and something that leaves every layer but the last."""
+    """Require something that enters every computed layer, and something that leaves every layer but the last."""
     entered = {c.target for c in net.connections} | {t.target for t in net.transforms}
     sending = {c.source for c in net.connections} | {source for t in net.transforms for source in t.sources}
+    inputs = {layer.name for layer in net.inputs}
     for i, layer in enumerate(net.layers if len(net.layers) > 1 else ()):
-        is_entered, is_left = i == 0 or layer.name in entered, i == len(net.layers) - 1 or layer.name in sending
+        is_entered, is_left = layer.name in inputs | entered, i == len(net.layers) - 1 or layer.name in sending
         if not is_entered and not is_left:
             yield Fault(
                 f"layer {layer.name} is connected to nothing",
@@ -147,7 +148,7 @@ def require_joined_layers(net: Net) -> Iterator[Fault]:
 @CHECKS.register("maps")
 def require_fed_maps(net: Net) -> Iterator[Fault]:
     """Require a connection to every map of a layer."""
-    for layer in net.layers[1:]:
+    for layer in net.computed:
         entering = net.entering(layer.name)
         windows = [w for w in (c.wiring.structure for c in entering) if isinstance(w, Windows)]
         if not windows or len(windows) < len(entering) or net.transforms_into(layer.name):
@@ -166,7 +167,7 @@ def require_fed_maps(net: Net) -> Iterator[Fault]:
 @CHECKS.register("bias")
 def require_geometry_of_bias(net: Net) -> Iterator[Fault]:
     """Require rows and columns in a layer with one bias per map or column."""
-    for layer in net.layers[1:]:
+    for layer in net.computed:
         if layer.bias in ("map", "column") and layer.maps is None:
             yield Fault(
                 f"layer {layer.name} is {layer.units} units without rows and columns, so it cannot have a bias per "

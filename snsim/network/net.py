@@ -276,6 +276,21 @@ class Net:
         counts = self.counts
         return f"{shapes}; {counts.units:,} units, {counts.connections:,} connections, {counts.weights:,} weights"
 
+    @property
+    def inputs(self) -> tuple[Layer, ...]:
+        """The input layers, which hold a presentation; a net has one, its first layer."""
+        return self.layers[:1]
+
+    @property
+    def computed(self) -> tuple[Layer, ...]:
+        """The layers whose states are computed, in order of computation: all but the input layers."""
+        return self.layers[len(self.inputs) :]
+
+    @property
+    def input_units(self) -> int:
+        """The number of values in one presentation: the units of the input layers."""
+        return sum(layer.units for layer in self.inputs)
+
     @cached_property
     def _layers(self) -> dict[str, Layer]:
         return {layer.name: layer for layer in self.layers}
@@ -290,7 +305,8 @@ class Net:
 
     @cached_property
     def _parameters_by_layer(self) -> dict[str, tuple[Parameter, ...]]:
-        return {layer.name: tuple(self._parameters_of(layer)) if k else () for k, layer in enumerate(self.layers)}
+        by_layer: dict[str, tuple[Parameter, ...]] = {layer.name: () for layer in self.inputs}
+        return by_layer | {layer.name: tuple(self._parameters_of(layer)) for layer in self.computed}
 
     def layer(self, name: str) -> Layer:
         """Return the layer of this name; raise SnError with the nearest name if there is none."""
@@ -318,7 +334,7 @@ class Net:
     def _attributes(self) -> dict[str | Connection | Transform, str]:
         """The name in a module of each layer that is computed (by its name), of each connection and each transform."""
         parts: list[tuple[str | Connection | Transform, str]] = []
-        for layer in self.layers[1:]:
+        for layer in self.computed:
             parts += [(c, c.name) for c in self.entering(layer.name)]
             parts += [(t, t.name) for t in self.transforms_into(layer.name)]
             parts.append((layer.name, layer.name))

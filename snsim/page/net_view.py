@@ -73,7 +73,7 @@ def view_of(training: Training, data: ShownData, seed: int, start: str) -> tuple
         },
         "range": _range(prepared.train.inputs),
         "picture": _picture_form(training, data),
-        "sliders": _sliders(net.layers[0]),
+        "sliders": _sliders(net.inputs[0]),
         "input_names": [for_line(name) for name in data.record.columns] if data.record is not None else [],
         "curves": _published_lines(training, data),
         "loss_figure": _loss_figure(training, data)[1],
@@ -198,7 +198,7 @@ def _picture_form(training: Training, data: ShownData) -> Mapping[str, Any] | No
 
     As for `snsim predict`: as the data set places its ink, or whole where the user's own pictures were learned.
     """
-    maps = training.net.layers[0].maps
+    maps = training.net.inputs[0].maps
     if maps is None or maps[0] != 1:
         return None
     shape, data_set = list(maps[1:]), _data_set(training, data.prepared.name)

@@ -407,7 +407,7 @@ class _Describer:
         """
         net, layers = self._training.net, []
         learn = {p.name for p in self._learning}
-        for layer in net.layers[1:]:
+        for layer in net.computed:
             connections = []
             for connection in net.entering(layer.name):
                 name, table = net.weight_name(connection), connection.table
@@ -423,7 +423,7 @@ class _Describer:
                 index = self._array(f"bias of {layer.name}", layer.bias_index, "i4")
                 bias = {"parameter": f"{net.attribute(layer.name)}.bias", "index_blob": index}
             layers.append({"units": layer.units, "bias": bias, "connections": connections})
-        names = [layer.name for layer in net.layers[1:]]
+        names = [layer.name for layer in net.computed]
         parameters = {
             p.name: {
                 "layer": names.index(layer_of_last_users(net, p)),

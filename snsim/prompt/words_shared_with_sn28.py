@@ -114,7 +114,7 @@ def _in_order(training: CurrentTraining) -> np.ndarray:
     """Return all weights in the order in which `use-net` creates them: layer by layer, the bias first."""
     net, values = training.net, training.last.parameters
     parts = []
-    for layer in net.layers[1:]:
+    for layer in net.computed:
         names = [f"{net.attribute(layer.name)}.bias"] if layer.bias != "none" else []
         names += [net.weight_name(c) for c in net.entering(layer.name)]
         parts += [np.ravel(values[name]) for name in names]

@@ -158,7 +158,7 @@ class Predictor:
             try:
                 engine = build_engine(self.training, stage, name, self.dtype)
                 engine.load_parameters(self.weights)
-                engine.outputs(np.zeros((1, self.training.net.layers[0].units)))  # raises if it cannot be compiled
+                engine.outputs(np.zeros((1, self.training.net.input_units)))  # raises if it cannot be compiled
                 set_threads(engine, self.threads)
                 return engine
             except SnError:
@@ -177,7 +177,7 @@ class Predictor:
         """The shape of one pattern of the data, before a frame is put round it."""
         if self.record is not None:
             return self.record.shape
-        return self.training.net.layers[0].shape if self.data_set is None else self.data_set.shape
+        return self.training.net.inputs[0].shape if self.data_set is None else self.data_set.shape
 
     @property
     def class_names(self) -> tuple[str, ...]:

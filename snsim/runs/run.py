@@ -353,7 +353,7 @@ def choose_engine(training: Training, options: Options, data: PreparedData, besi
         )
         try:
             engine = build_engine(training, training.stages[0], name, options.dtype)
-            engine.outputs(np.zeros((1, training.net.layers[0].units)))  # raises if the net cannot be compiled
+            engine.outputs(np.zeros((1, training.net.input_units)))  # raises if the net cannot be compiled
             set_threads(engine, options.threads)
             return engine, ""
         except SnError as error:

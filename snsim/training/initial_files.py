@@ -186,7 +186,7 @@ def _parameter_for(
     if len(same_torch_name) == 1:
         return same_torch_name[0], ""
     layer, kind = key[:-1].lower(), {"w": "weight", "b": "bias"}.get(key[-1:].lower())
-    names = [later.name for later in net.layers[1:]]
+    names = [later.name for later in net.computed]
     matching = [layer] if layer in names else [name for name in names if layer and name.startswith(layer)]
     if kind is None or not matching:
         return None, f"names no parameter of net {net.name}"

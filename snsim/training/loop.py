@@ -325,7 +325,7 @@ def _run_pass(
     gate_generators = {layer: layer_generator(seed, GATES, number, k) for k, (layer, _) in enumerate(stage.dropout)}
     theta = 0.0 if stage.theta is None else value_at(stage.theta, inside, stage.passes)
     noise_generators = {
-        layer.name: layer_generator(seed, THETA, number, k) for k, layer in enumerate(net.layers[1:]) if theta
+        layer.name: layer_generator(seed, THETA, number, k) for k, layer in enumerate(net.computed) if theta
     }
     begin = 0
     constants.start_pass()
@@ -341,7 +341,7 @@ def _run_pass(
         if noise:
             inputs = inputs + noise * generators["noise"].standard_normal(inputs.shape)
         gates = _draw_gates(stage, training, len(inputs), gate_generators)
-        input_gates = gates.pop(net.layers[0].name, None)
+        input_gates = gates.pop(net.inputs[0].name, None)
         inputs = inputs if input_gates is None else inputs * input_gates
         noises = (
             {}

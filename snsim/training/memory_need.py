@@ -153,7 +153,7 @@ def check_memory_together(
     """
     counts, stage = training.net.counts, training.stages[0]
     of_weights = counts.weights * (4 + len(stage.rule.states))  # weights, gradient, curvature, and a copy
-    units = training.net.layers[0].units + training.net.layers[-1].units
+    units = training.net.input_units + training.net.layers[-1].units
     of_patterns = 8 * counts.units * min(stage.batch or 1, len(data.train)) + 2 * engines.PATTERNS_TOGETHER * units
     besides = (count - 1) * (of_weights + of_patterns) * np.dtype(dtype).itemsize
     check_memory(training, "torch", dtype, limit, PatternCounts.of(data), besides=besides)
@@ -240,4 +240,4 @@ def _is_uneven(net: Net) -> bool:
 
 def _data_bytes(net: Net, patterns: int, number: int) -> int:
     """Return the bytes of the patterns: as read, as the engine needs them, and to present and score them."""
-    return patterns * (net.layers[0].units * (_WORD + 2 * number) + net.layers[-1].units * 5 * _WORD)
+    return patterns * (net.input_units * (_WORD + 2 * number) + net.layers[-1].units * 5 * _WORD)

@@ -62,7 +62,7 @@ def prepare_data(training: Training, examples: Examples, dtype: np.dtype | type 
         )
     if training.frame is not None:
         selected = transform.frame(selected, *training.frame, training.span_of("frame"))
-    selected = transform.shaped(selected, net.layers[0].shape, net.layers[0].name, span)
+    selected = transform.shaped(selected, net.inputs[0].shape, net.inputs[0].name, span)
     train = _make_patterns(training, examples, selected.train, span, dtype)
     if not len(train):
         raise fail(
@@ -115,7 +115,7 @@ def prepare_split(training: Training, examples: Examples, dtype: np.dtype | type
     """
     if training.frame is not None:
         examples = transform.frame(examples, *training.frame)
-    layer = training.net.layers[0]
+    layer = training.net.inputs[0]
     examples = transform.shaped(examples, layer.shape, layer.name)
     return _make_patterns(training, examples, examples.train, None, dtype)
 

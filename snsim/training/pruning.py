@@ -115,7 +115,7 @@ def parameters_with_remaining_lines(net: Net, masks: KeptMasks, counting: str) -
     it is pruned.
     """
     lines: dict[str, np.ndarray] = {}
-    for layer in net.layers[1:]:
+    for layer in net.computed:
         total = np.zeros(layer.units, int)
         for connection in net.entering(layer.name):
             table, remains = connection.table, masks.get(net.weight_name(connection))

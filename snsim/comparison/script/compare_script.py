@@ -67,9 +67,9 @@ def compare_script(
     settings = {
         "presentations": presentations,
         "patterns": len(data.train),
-        "inputs": training.net.layers[0].units,
+        "inputs": training.net.input_units,
         "outputs": training.net.layers[-1].units,
-        "units": [layer.units for layer in training.net.layers[1:]],
+        "units": [layer.units for layer in training.net.computed],
     }
     with tempfile.TemporaryDirectory(prefix="snsim-compare-") as folder:
         events = Path(folder) / "events"

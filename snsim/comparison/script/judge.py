@@ -249,7 +249,7 @@ class Judge:
             return
         x = inputs
         d = self._judge_targets(event, first, targets)
-        if not self.roles.is_complete(self.net) or x.shape[1] != self.net.layers[0].units or d is None:
+        if not self.roles.is_complete(self.net) or x.shape[1] != self.net.input_units or d is None:
             self._open.append(_Backward(event, first, x, d, None, True))
             return
         gates, is_dropped = self._gates(event, first, batch, settings)
@@ -285,7 +285,7 @@ class Judge:
                 "inputs"
             ) else None
             return None, None
-        units = self.net.layers[0].units
+        units = self.net.input_units
         if x.size != batch * units:
             shown = "x".join(map(str, x.shape[1:]))
             self.differ(
@@ -435,7 +435,7 @@ class Judge:
                     place_of(fields["place"]),
                     layer.name,
                 )
-            if gate.size == batch * layer.units and layer is not self.net.layers[0]:
+            if gate.size == batch * layer.units and layer not in self.net.inputs:
                 gates[layer.name] = np.nan_to_num(gate.reshape(batch, layer.units).astype(np.float64))
         return gates, bool(seen)
 
@@ -491,7 +491,7 @@ class Judge:
                     self._note_largest(layer.name, "states", min(distances), mine)
         if agrees:
             return True
-        order = [layer.name for layer in self.net.layers[1:]]
+        order = [layer.name for layer in self.net.computed]
         agreeing = [order.index(name) for name, is_equal in hidden if is_equal]
         layer_name = order[max(agreeing, default=-1) + 1]
         before = order.index(layer_name) - 1

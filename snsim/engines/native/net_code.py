@@ -140,7 +140,7 @@ class NetCode:
         self.block, self.tables = Block(machine), IndexTables()
         channels = tuple(POWER)
         self.cells: dict[str, ParameterCells] = {}
-        shapes = [(plan.net.layers[0].name, plan.input_shape), *((s.name, s.shape) for s in plan.stages)]
+        shapes = [(plan.net.inputs[0].name, plan.input_shape), *((s.name, s.shape) for s in plan.stages)]
         self.layers = [
             layer_cells(self.block, name, shape, order, channels)
             for (name, shape), order in zip(shapes, map_orders(plan))

@@ -132,7 +132,7 @@ def _make_layers(interpreter: Interpreter, net: Net) -> list[Pair]:
 
 def _connect_layers(space: Netspace, net: Net, first: dict[str, int]) -> None:
     """Make all connections; `first` gives the first unit of each layer."""
-    for layer in net.layers[1:]:
+    for layer in net.computed:
         bias = net.bias_table(layer.name)
         if layer.bias != "none":
             space.join(

@@ -113,7 +113,7 @@ def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | 
         )
     if net is not None:
         for item, matrix, layer, what in (
-            (args[0], inputs, net.layers[0], "inputs"),
+            (args[0], inputs, net.inputs[0], "inputs"),
             (args[1], targets, net.layers[-1], "targets"),
         ):
             if matrix.shape[1] != layer.units:
@@ -172,7 +172,7 @@ def read_frame(node: Node, net: Net | None, faults: Faults) -> tuple[int, int, f
     if rows is None or columns is None or value is None:
         return None
     if net is not None:
-        layer = net.layers[0]
+        layer = net.inputs[0]
         if layer.maps is None or layer.maps[1:] != (rows, columns):
             size = " x ".join(str(n) for n in layer.shape)
             faults.add(
