@@ -27,11 +27,15 @@ from snsim.training.loop import training_events
 
 NETS = Path(__file__).parents[1] / "nets"
 OPTIONS = Options(online=False, dtype="float64")
-OWN_DATA = ("xor", "encoder", "tdnn")
+OWN_DATA = {  # the files that have their patterns
+    path.stem
+    for path in NETS.glob("*.sn")
+    if any(not training.data.names for training in read_program(path).own_trainings)
+}
 TRAININGS = [
     (path.stem, training.name) for path in sorted(NETS.glob("*.sn")) for training in read_program(path).own_trainings
 ]
-FAST = [pair for pair in TRAININGS if pair[0] in (*OWN_DATA, "net-5")]
+FAST = [pair for pair in TRAININGS if pair[0] in {*OWN_DATA, "net-5"}]
 ALL = [pair if pair in FAST else pytest.param(*pair, marks=pytest.mark.slow) for pair in TRAININGS]
 
 # One small net each with what the nets of the gallery lack: both derivatives stated, Newton, batches and their mean,

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import snsim
+from snsim.gallery import gallery_doc
 from snsim.program import read_program
 from snsim.runs.options import Options
 from snsim.runs.run import PassFinished, RunFinished, run
@@ -18,6 +19,12 @@ COUNTS = {
     "parity": (4 + 4 + 1, 4 * 4 + 4 + 4 * 1 + 1),
     "symmetry": (6 + 2 + 1, 6 * 2 + 2 + 2 * 1 + 1),
     "encoder-8": (8 + 3 + 8, 8 * 3 + 3 + 3 * 8 + 8),
+}
+
+WITHOUT_DATA = {  # the nets whose data are not public
+    "nettalk": (7 * 29 + 80 + 26, 203 * 80 + 80 + 80 * 26 + 26),
+    "qian-sejnowski": (13 * 21 + 40 + 3, 273 * 40 + 40 + 40 * 3 + 3),
+    "td-gammon": (198 + 80 + 1, 198 * 80 + 80 + 80 * 1 + 1),
 }
 
 
@@ -39,6 +46,14 @@ def test_every_pattern_is_learned_by_the_net_that_was_published(name: str, tmp_p
     counts = read_program(NETS / f"{name}.sn").nets.get(name).counts
     assert (counts.units, counts.weights) == COUNTS[name]
     assert trained(name, tmp_path)[0] == 0
+
+
+@pytest.mark.parametrize("name", WITHOUT_DATA)
+def test_a_net_without_public_data_has_the_published_size_and_says_what_it_needs(name: str) -> None:
+    program = read_program(NETS / f"{name}.sn")
+    counts = program.nets.get(name).counts
+    assert (counts.units, counts.weights) == WITHOUT_DATA[name]
+    assert not program.own_trainings and "without a training: it needs" in " ".join(gallery_doc(name).split())
 
 
 def test_parity_of_any_number_of_bits(tmp_path: Path) -> None:

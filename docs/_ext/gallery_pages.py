@@ -58,7 +58,8 @@ def _own_nets(program: Any) -> list[Net]:
 
 def _page(name: str, nets: list[Net], trainings: list[Training], write: Write) -> str:
     parts = [f"# {name}\n", plain(gallery_doc(name)) + "\n"]
-    commands = f"snsim run {name}\nsnsim show {name}\nsnsim new mine --like {name}\n"
+    run = f"snsim run {name}\n" if trainings else ""  # a file may have a net alone, whose data are not public
+    commands = f"{run}snsim show {name}\nsnsim new mine --like {name}\n"
     parts.append(block(commands))
     if _live(name):
         write(f"gallery/_live/{name}.html", _live_page(name))
@@ -76,7 +77,8 @@ def _page(name: str, nets: list[Net], trainings: list[Training], write: Write) -
             f"{counts.weights:,} weights.\n\n```{{image}} {picture}\n:alt: the layers {layers} and their "
             "connections\n:class: picture\n```\n"
         )
-    parts.append("## Figures\n\n" + _figures(name, trainings))
+    if trainings:
+        parts.append("## Figures\n\n" + _figures(name, trainings))
     if (studies := _studies({net.digest for net in nets} | {t.net.digest for t in trainings})) != "":
         parts.append(studies)
     file = gallery_file(name)
