@@ -135,7 +135,7 @@ def test_show_tells_counts(net: Path) -> None:
         assert f"{int(stated):,}" in shown
 
 
-@pytest.mark.parametrize("net", NETS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("net", [*NETS, *sorted((ROOT / "tests" / "nets").glob("*.sn"))], ids=lambda p: p.stem)
 def test_complete_forms_read_back(net: Path, tmp_path: Path) -> None:
     """The output of `--stage net` is a program that declares the same; shown again it is itself."""
     again = tmp_path / "again.sn"

@@ -20,6 +20,9 @@ from snsim.registry import Shelf
 
 MOST_PAIRS = 10**8  # most entries of a table: source maps times target maps
 
+# The options that `(distance)` refuses beside it, and why.
+BESIDE_DISTANCE = {"scale": "measures x as it is", "weight-norm": "needs the weights as they are"}
+
 
 @dataclass(frozen=True)
 class Border:
@@ -128,7 +131,7 @@ class Statement:
         node = self.options.get("distance")
         if node is None:
             return False
-        for word, why in (("scale", "measures x as it is"), ("weight-norm", "needs the weights as they are")):
+        for word, why in BESIDE_DISTANCE.items():
             if word in self.options:
                 self.faults.add(
                     f"(distance) {why}, so it takes no ({word} ...)",

@@ -28,7 +28,7 @@ from snsim.network.clauses import (
     select_clauses,
 )
 from snsim.network.codes import read_codes
-from snsim.network.connect_options import Statement, WiredLayers, python_value
+from snsim.network.connect_options import BESIDE_DISTANCE, Statement, WiredLayers, python_value
 from snsim.network.net import Connection, Layer, Net, Nlf, Transform
 from snsim.network.nlfs import NlfDefinition, declare_nlf, read_nlf
 from snsim.network.partial_net import (
@@ -433,7 +433,7 @@ class NetForm:
         for word in SCHEMES.get(draft.scheme.head).reads:
             if word in draft.options:
                 parts.append(draft.options[word])
-            elif word in OPTION_DEFAULTS:
+            elif word in OPTION_DEFAULTS and not ("distance" in draft.options and word in BESIDE_DISTANCE):
                 parts.append(Clause(make_node(OPTION_DEFAULTS[word], draft.span), DEFAULT))
         items: list[Plain] = ["connect", draft.source, draft.target, draft.scheme, *(p.node for p in parts)]
         return Clause(make_node(items, draft.span), draft.origin, tuple(parts))
