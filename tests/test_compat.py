@@ -22,6 +22,8 @@ import pytest
 from safetensors.numpy import load_file
 from tiny_run import snsim
 
+from snsim.gallery import gallery_names
+
 ROOT = Path(__file__).resolve().parents[1]
 OLD = ROOT / "tests" / "compat"
 sys.path.insert(0, str(OLD))
@@ -457,8 +459,8 @@ def test_the_plugin_of_the_page_works(page_project: Path, tmp_path: Path) -> Non
     weights = load_file(tmp_path / "runs" / "ring" / "weights.safetensors")
     assert weights["input_h.weight"].shape == (3,)
     assert all((array * 256 == np.round(array * 256)).all() for array in weights.values())  # the engine of the page
-    for name in ("my-ring", "parity", "within", "rounded"):
-        assert len(re.findall(rf"^  {name} ", listed[1], re.M)) == 1, name
+    for name in ("my-ring", "parity", "within", "rounded"):  # a net of the gallery is called parity too
+        assert len(re.findall(rf"^  {name} ", listed[1], re.M)) == 1 + (name in gallery_names()), name
     assert "K is 7, and input has 4 units" in wide[2] and "wide.sn:3:20" in wide[2]
     assert none[0] == 1 and "none.sn:3:" in none[2]
     assert "as many units in both layers: 4 in input, 5 in h" in uneven[2]
