@@ -281,13 +281,12 @@ def test_interrupted_run_can_be_resumed(how: signal.Signals, small: Path) -> Non
         json.loads(line)
         for line in snsim("run", small, "--json", "--offline", *passes, cwd=small.parent).stdout.splitlines()
     ]
-    process = start("run", small, "--json", "--offline", *passes, "--out", "broken", cwd=small.parent)
-    assert process.stdout is not None
-    assert json.loads(process.stdout.readline())["pass"] == 1
-    process.send_signal(how)
-    assert process.stderr is not None
-    rest, told = process.stdout.read(), process.stderr.read()  # `communicate` loses what came along with the first line
-    assert process.wait(300) == INTERRUPTED, told
+    with start("run", small, "--json", "--offline", *passes, "--out", "broken", cwd=small.parent) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert json.loads(process.stdout.readline())["pass"] == 1
+        process.send_signal(how)
+        rest, told = process.stdout.read(), process.stderr.read()  # `communicate` loses what came with the first line
+    assert process.returncode == INTERRUPTED, told
     found = re.search(r"snsim run --resume (\S+)", told)
     assert found, told
     printed = [json.loads(line)["pass"] for line in rest.splitlines()]
