@@ -943,3 +943,12 @@ def test_any_arguments_of_any_message_give_a_value_or_a_fault(lush: Program) -> 
                     except (CallError, SnError):
                         pass
     assert answered > 300
+
+
+def test_a_class_of_the_library_is_not_defined_again() -> None:
+    """docs/reference/gblearn2.md: the library's own files are not read. Own classes may be defined again."""
+    with pytest.raises(SnError) as error:
+        output_of("(defclass idx3-module object x)")
+    assert "gblearn2, which is built in here; its own files are not read" in error.value.faults[0].message
+    twice = "(defclass mine idx3-module a) (defclass mine idx3-module b) (print :(new-empty mine):b)"
+    assert output_of(twice) == "()\n"

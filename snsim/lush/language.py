@@ -138,6 +138,13 @@ def to_str(interpreter: Interpreter, x: Form) -> str:
 def defclass(interpreter: Interpreter, form: Pair) -> Form:
     """(defclass name parent slot (slot value) ((-type-) slot...)...): defines a class; the types have no effect"""
     cell = rest_of(form, 2, "(defclass name parent slot... ((-type-) slot...)...)")
+    known = interpreter.lookup(cell.car) if isinstance(cell.car, Symbol) else NIL
+    if isinstance(known, Class) and type(known) is not Class:  # a class of a program is a plain one
+        raise CallError(
+            f"defclass: {known.name} is a class of gblearn2, which is built in here; its own files are not read",
+            0,
+            "leave that file out: its classes are here already; or give your class another name",
+        )
     slots: list[Pair] = []
     interpreter.elements(cell.cdr.cdr, "defclass")
     for slot in cell.cdr.cdr.cells() if isinstance(cell.cdr.cdr, Pair) else ():
