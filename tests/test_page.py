@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gallery_trainings import WITH_TRAINING
 from page_browser import browser, needs_browser, open_page, requests_of, wait_for
 from page_scripts import PAGE, check_syntax, needs_node, run_node
 from PIL import Image
@@ -501,7 +502,7 @@ def test_the_net_of_1989_learns_in_the_browser(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @needs_browser
-@pytest.mark.parametrize("file", NETS, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", WITH_TRAINING, ids=lambda file: file.stem)
 def test_every_net_learns_a_pass_in_the_browser(file: Path, tmp_path: Path) -> None:
     trainings = [training.name for training in read_program(file).own_trainings]
     data = ("--data", "digits") if read_program(file).own_trainings[0].data.names else ()

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from every_feature import PAGE_FEATURES, program_of
+from gallery_trainings import WITH_TRAINING
 from page_node import ENGINE, call_training, needs_node, run_node, write_description
 from test_wasm import FEW, NETS, cut, prepared
 
@@ -66,7 +67,7 @@ def test_float64_has_the_same_bits(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(path.stem, marks=() if path.stem in FEW else pytest.mark.slow) for path in sorted(NETS.glob("*.sn"))],
+    [pytest.param(path.stem, marks=() if path.stem in FEW else pytest.mark.slow) for path in WITH_TRAINING],
 )
 def test_every_net_has_the_same_bits_in_a_page(name: str, tmp_path: Path) -> None:
     training, data = next(iter(prepared(NETS / f"{name}.sn")))

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snsim.engines.torch.module import SnModule, build_module
+from snsim.engines.torch.module import ConnectionModule, SnModule, build_module
 from snsim.errors import fail
 from snsim.export.subject import Exported, Subject, check_difference
 from snsim.optional_packages import needing
@@ -43,9 +43,12 @@ def _net(subject: Subject) -> SnModule:
     return net.train(False)
 
 
-def _program(subject: Subject) -> torch.export.ExportedProgram:
-    """Return the net as a program of torch.export, for any number of patterns."""
+def _program(subject: Subject, gathers: bool = False) -> torch.export.ExportedProgram:
+    """Return the net as a program of torch.export, for any number of patterns; see `ConnectionModule.use_gathers`."""
     net = _net(subject)
+    for part in net.modules():
+        if gathers and isinstance(part, ConnectionModule):
+            part.use_gathers()
     example = torch.zeros(2, *net.input_shape, dtype=getattr(torch, subject.dtype))
     patterns = torch.export.Dim("patterns")
     return torch.export.export(_Rows(net), (example,), dynamic_shapes=({0: patterns},))
@@ -87,7 +90,11 @@ def export_onnx(subject: Subject, path: Path) -> Exported:
         import onnxscript  # noqa: F401  # torch.onnx needs it
     with _quiet():
         program = torch.onnx.export(
-            _program(subject), dynamo=True, input_names=["inputs"], output_names=["outputs"], verbose=False
+            _program(subject, gathers=True),
+            dynamo=True,
+            input_names=["inputs"],
+            output_names=["outputs"],
+            verbose=False,
         )
     if program is None:
         raise fail("torch.onnx wrote no model", hint="install a newer PyTorch, or write --to pt2")

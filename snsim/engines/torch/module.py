@@ -41,6 +41,7 @@ class ConnectionModule(nn.Module):
 
     def __init__(self, link: Link, plan: Plan, dtype: torch.dtype):
         super().__init__()
+        self.places: dict[str, int] = {}  # of the sums of `added`
         parameter = plan.parameters[link.slot]
         if parameter.learns:
             self.weight = nn.Parameter(torch.zeros(parameter.shape, dtype=dtype))
@@ -50,7 +51,7 @@ class ConnectionModule(nn.Module):
         self.gain: nn.Parameter | None = None  # with weight-norm
         if link.gain is not None:
             self.gain = nn.Parameter(torch.zeros(plan.parameters[link.gain].shape, dtype=dtype))
-            _keep(self, "owner", link.connection.wiring.owners())
+            self.keep_places("owner", link.connection.wiring.owners(), self.gain.numel())
         self.scale, self.border_value = link.scale, link.border_value
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,13 +62,44 @@ class ConnectionModule(nn.Module):
         """Return the weighted sums without the scale."""
         raise NotImplementedError
 
+    def keep_places(self, name: str, indices: np.ndarray, places: int) -> None:
+        """Register the place of each term of a sum, for `added`."""
+        _keep(self, name, indices)
+        self.places[name] = places
+
+    def use_gathers(self) -> None:
+        """Let each place of a sum gather its terms, up to the largest number of them; the order of a sum is another.
+
+        ONNX has `index_add` as a scatter, and ONNX Runtime adds in several threads at once, where terms are lost.
+        """
+        for name, places in self.places.items():
+            _keep(self, f"{name}_terms", _terms_of_places(self.get_buffer(name).cpu().numpy(), places))
+
+    def added(self, terms: Tensor, name: str) -> Tensor:
+        """Return the sums of the terms (patterns, terms, ...) by their place, (patterns, places, ...)."""
+        gathered = self._buffers.get(f"{name}_terms")
+        if gathered is None:
+            sums = terms.new_zeros((terms.shape[0], self.places[name], *terms.shape[2:]))
+            return sums.index_add(1, self.get_buffer(name), terms)
+        return torch.cat([terms, torch.zeros_like(terms[:, :1])], 1)[:, gathered].sum(2)
+
     def effective_weight(self) -> Tensor:
         """Return the weights that multiply states: with weight-norm gain * v / |v|, see `engines.weight_norm`."""
         if self.gain is None:
             return self.weight
         v = self.weight.reshape(-1)
-        lengths = torch.sqrt(torch.zeros_like(self.gain).index_add(0, self.owner, v * v))
+        lengths = torch.sqrt(self.added((v * v)[None], "owner")[0])
         return (v * (self.gain / lengths)[self.owner]).reshape(self.weight.shape)
+
+
+def _terms_of_places(place: np.ndarray, places: int) -> np.ndarray:
+    """Return the terms of each place, (places, most terms of a place), filled up with the number of all terms."""
+    counts = np.bincount(place, minlength=places)
+    order = np.argsort(place, kind="stable")
+    table = np.full((places, max(1, int(counts.max(initial=0)))), len(place))
+    rank = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts, counts)
+    table[place[order], rank] = order
+    return table
 
 
 class DenseConnection(ConnectionModule):
@@ -160,10 +192,10 @@ class LocalWindows(WindowConnection):
     def __init__(self, link: Link, plan: Plan, dtype: torch.dtype):
         super().__init__(link, plan, dtype)
         windows = _windows_of(link)
-        self.window, self.maps = windows.window, windows.target[0]
+        self.window = windows.window
         target, source = np.nonzero(windows.maps.T)
         _keep(self, "pair_source", source)
-        _keep(self, "pair_target", target)
+        self.keep_places("pair_target", target, windows.target[0])
         self.weights_shape = (len(source), *windows.target[1:], *windows.window)
 
     def sums(self, x: Tensor) -> Tensor:
@@ -171,8 +203,7 @@ class LocalWindows(WindowConnection):
         pairs = torch.einsum(
             "npijrc,pijrc->npij", read[:, self.pair_source], self.effective_weight().reshape(self.weights_shape)
         )
-        sums = pairs.new_zeros((pairs.shape[0], self.maps, *pairs.shape[2:]))
-        return sums.index_add(1, self.pair_target, pairs).flatten(1)
+        return self.added(pairs, "pair_target").flatten(1)
 
 
 class TimeWindows(ConnectionModule):
@@ -199,16 +230,15 @@ class TableConnection(ConnectionModule):
         super().__init__(link, plan, dtype)
         table, units = link.table, plan.net.layers[link.source].units
         _keep(self, "from_unit", np.where(table.source == BORDER, units, table.source))
-        _keep(self, "to_unit", table.target)
         _keep(self, "by_weight", table.weight)
         self.has_border = bool((table.source == BORDER).any())
-        self.units = next(stage.units for stage in plan.stages if link in stage.links)
+        self.keep_places("to_unit", table.target, next(s.units for s in plan.stages if link in s.links))
 
     def sums(self, x: Tensor) -> Tensor:
         if self.has_border:
             x = functional.pad(x, (0, 1), value=self.border_value)
         products = x[:, self.from_unit] * self.effective_weight().reshape(-1)[self.by_weight]
-        return products.new_zeros((products.shape[0], self.units)).index_add(1, self.to_unit, products)
+        return self.added(products, "to_unit")
 
 
 class DistanceConnection(TableConnection):
@@ -222,7 +252,7 @@ class DistanceConnection(TableConnection):
 
     def sums(self, x: Tensor) -> Tensor:
         apart = self.apart(x)
-        return apart.new_zeros((apart.shape[0], self.units)).index_add(1, self.to_unit, apart * apart)
+        return self.added(apart * apart, "to_unit")
 
     def second_derivatives(self, x: Tensor, h: Tensor, g: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the curvature of each source unit, (patterns, units), and of each weight, flat.
