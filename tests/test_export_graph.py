@@ -48,7 +48,7 @@ def test_onnxruntime_computes_the_same(name, tmp_path):
         inputs = net.inputs[:patterns].reshape(-1, *net.plan.input_shape)
         outputs = session.run(["outputs"], {"inputs": inputs})[0]
         expected = snsim.load(NETS / f"{name}.sn", net.name)(torch.from_numpy(inputs)).detach().numpy()
-        np.testing.assert_allclose(outputs, expected, atol=1e-5)
+        np.testing.assert_allclose(outputs, expected, rtol=1e-6, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -65,7 +65,7 @@ def test_a_program_of_torch_export_runs_without_snsim(name, tmp_path):
         [sys.executable, "-W", "ignore", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     expected = snsim.load(NETS / f"{name}.sn", net.name)(torch.from_numpy(inputs)).detach().flatten().tolist()
-    np.testing.assert_allclose(json.loads(done.stdout), expected, atol=1e-5)
+    np.testing.assert_allclose(json.loads(done.stdout), expected, rtol=1e-6, atol=1e-5)
 
 
 WITH_SLOW = [

@@ -106,7 +106,8 @@ def test_taken_names(tmp_path):
 def test_names_that_every_module_has_are_reserved(lecun89):
     net = build_module(lecun89)
     parts = {name for name, _ in net.named_children()}
-    assert set(dir(net)) - parts <= RESERVED
+    names = {name for name in dir(net) if not name.startswith("___")}  # with those, torch.compile marks modules
+    assert names - parts <= RESERVED
     assert not parts & RESERVED
 
 
