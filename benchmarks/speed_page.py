@@ -216,6 +216,6 @@ TRIED: Mapping[tuple[str, str], Sequence[str]] = {
         "third less in Chromium 150 and Node 24 (18.0 to 12.1 us of CPU), but only 5 % in Node 20, whose compiler "
         "moves the sums behind all loads again",
         "gradient tiles of two maps by five vectors in place of two by two: within noise",
-        "numbers broadcast anew by volatile loads: no gain",
+        "each number loaded again for every product that needs it, by volatile loads: no gain",
     ),
 }

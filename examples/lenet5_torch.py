@@ -47,8 +47,8 @@ class Subsample(nn.Module):
         return sums * self.weight[:, None, None] + self.bias[:, None, None]
 
 
-class Net(nn.Module):
-    """32x32 -> C1 6 maps 28x28 -> S2 14x14 -> C3 16 maps 10x10 -> S4 5x5 -> C5 120 -> F6 84 -> 10."""
+class Features(nn.Module):
+    """32x32 -> C1 6 maps 28x28 -> S2 14x14 -> C3 16 maps 10x10 -> S4 5x5 -> C5 120 -> F6 84."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,16 +58,27 @@ class Net(nn.Module):
         self.s4 = Subsample(16)
         self.c5 = nn.Conv2d(16, 120, 5)
         self.f6 = nn.Linear(120, 84)
-        self.output = nn.Linear(84, 10)
         read = torch.tensor([[float(source in maps) for source in range(6)] for maps in TABLE])
         self.register_buffer("read", read[:, :, None, None])
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x: (patterns, 1, 32, 32), background -1. Returns (patterns, 10)."""
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """x: (patterns, 1, 32, 32), background -1. Returns F6, (patterns, 84)."""
         s2 = squash(self.s2(squash(self.c1(x))))
         c3 = squash(F.conv2d(s2, self.c3.weight * self.read, self.c3.bias))
         c5 = squash(self.c5(squash(self.s4(c3))))
-        return squash(self.output(squash(self.f6(c5.flatten(1)))))
+        return squash(self.f6(c5.flatten(1)))
+
+
+class Net(Features):
+    """The layers up to F6 -> 10."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.output = nn.Linear(84, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x: (patterns, 1, 32, 32), background -1. Returns (patterns, 10)."""
+        return squash(self.output(self.features(x)))
 
     def cost(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return 0.5 * F.mse_loss(outputs, targets, reduction="sum")

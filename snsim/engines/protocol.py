@@ -6,6 +6,7 @@ Signs and names follow the papers. E is the cost of one pattern. `g` = dE/dw, su
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,6 +37,11 @@ class Cost:
     dde: Expression | None
     softmax: bool = False
     rubbish: float | None = None
+
+    @property
+    def rest(self) -> float:
+        """The output of the class of rubbish; without one that of a class of probability 0."""
+        return -math.inf if self.rubbish is None else self.rubbish
 
     @property
     def takes_logits(self) -> bool:

@@ -16,7 +16,7 @@ A name that ends with `_blob` holds the name of a blob; every blob is little-end
     patterns    {"train": N, "test": N or 0}
     cost        {"softmax": bool, "steps": [[op, [step, ...], number, name], ...], "result": step}; the steps of E
                 (with "rubbish", a number, if softmax has one more class with that output)
-                    criterion   [name, number, ...]
+    criterion   [name, number, ...]
     parameters  [{"name", "size", "shape", "kind", "initial"}]: those that learn, in order. `initial` is
                 {"draw": "uniform" or "normal" or "constant", "factor": number or "factor_blob": f64},
                 {"draw": "gain", "of": the parameter normalized, "owners_blob": i32}, or {"draw": "given", "blob": REAL}

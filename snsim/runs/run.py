@@ -341,16 +341,13 @@ def choose_engine(training: Training, options: Options, data: PreparedData, besi
     default = default if options.device is None else ("torch",)
     names = default if options.engine is None else (options.engine,)
     instead = ""
+
+    def check(name: str) -> None:
+        counts, threads = PatternCounts.of(data), options.threads
+        check_memory(training, name, options.dtype, options.memory, counts, besides=besides, threads=threads)
+
     for name, other in pairwise(names):
-        check_memory(
-            training,
-            name,
-            options.dtype,
-            options.memory,
-            PatternCounts.of(data),
-            besides=besides,
-            threads=options.threads,
-        )
+        check(name)
         try:
             engine = build_engine(training, training.stages[0], name, options.dtype)
             engine.outputs(np.zeros((1, training.net.input_units)))  # raises if the net cannot be compiled
@@ -358,15 +355,7 @@ def choose_engine(training: Training, options: Options, data: PreparedData, besi
             return engine, ""
         except SnError as error:
             instead = f"{error.faults[0].message}: the {other} engine runs instead"
-    check_memory(
-        training,
-        names[-1],
-        options.dtype,
-        options.memory,
-        PatternCounts.of(data),
-        besides=besides,
-        threads=options.threads,
-    )
+    check(names[-1])
     engine = build_engine(training, training.stages[0], names[-1], options.dtype, options.device, options.portable)
     set_threads(engine, options.threads)
     return engine, instead

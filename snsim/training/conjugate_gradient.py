@@ -141,10 +141,9 @@ def curvature_along(cost: Cost, outputs: np.ndarray, tangents: np.ndarray, targe
     x, t, d = (np.asarray(a, np.float64) for a in (outputs, tangents, targets))
     with np.errstate(all="ignore"):
         if cost.softmax:
-            rest = -np.inf if cost.rubbish is None else cost.rubbish
-            most = np.maximum(x.max(1, keepdims=True), rest)
+            most = np.maximum(x.max(1, keepdims=True), cost.rest)
             p = np.exp(x - most)
-            p /= p.sum(1, keepdims=True) + np.exp(rest - most)
+            p /= p.sum(1, keepdims=True) + np.exp(cost.rest - most)
             return float((d.sum(1) * ((p * t * t).sum(1) - (p * t).sum(1) ** 2)).sum())
         assert cost.dde is not None  # only softmax has no expressions
         second = evaluate(cost.dde, {"x": x, "d": d, "n": float(x.shape[1])})

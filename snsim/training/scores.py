@@ -48,7 +48,7 @@ class MeanCost:
     """The mean of a cost over patterns, with its expression prepared for many calls."""
 
     def __init__(self, cost: Cost):
-        self._rubbish = cost.rubbish
+        self._rest = cost.rest
         self._evaluate = None if cost.softmax or cost.e is None else cost.e.program.bind(NUMPY)
 
     def __call__(self, x: np.ndarray, d: np.ndarray) -> float:
@@ -57,12 +57,9 @@ class MeanCost:
         The caller decides about warnings of NumPy: weights that diverged overflow.
         """
         if self._evaluate is None:  # only softmax has no expressions
-            if self._rubbish is not None:
-                most = np.maximum(x.max(axis=1, keepdims=True), self._rubbish)
-                total = np.exp(self._rubbish - most) + np.sum(np.exp(x - most), axis=1, keepdims=True)
-                return float(np.sum(d * (most - x + np.log(total))) / len(x))
-            shifted = x - x.max(axis=1, keepdims=True)
-            log_p = shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))
+            most = np.maximum(x.max(axis=1, keepdims=True), self._rest)
+            shifted = x - most
+            log_p = shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True) + np.exp(self._rest - most))
             return float(-np.sum(d * log_p) / len(x))
         e = self._evaluate({"x": x, "d": d})[0]
         if np.shape(e) != x.shape:

@@ -152,7 +152,7 @@ class ReferenceEngine(WeightAccess):
         self._cost_slopes = (
             None if cost.de is None or cost.dde is None else compile_expressions([cost.de, cost.dde]).bind(NUMPY)
         )
-        self._rubbish = cost.rubbish
+        self._rest = cost.rest
         self._kinds = [(name, kind) for name, kind in CURVATURES.items() if name in rule.mentions]
 
     def _prepare_layers(self) -> None:
@@ -450,11 +450,7 @@ class ReferenceEngine(WeightAccess):
         """Return dE/dx and d2E/dx2 at the outputs."""
         if self._cost_slopes is not None:
             return self._cost_slopes({"x": x, "d": d, "n": float(len(x))})
-        if self._rubbish is None:
-            p = np.exp(x - x.max())
-            p /= p.sum()
-        else:
-            most = np.maximum(x.max(), self._rubbish)
-            p = np.exp(x - most)
-            p /= p.sum() + np.exp(self._rubbish - most)
+        most = np.maximum(x.max(), self._rest)
+        p = np.exp(x - most)
+        p /= p.sum() + np.exp(self._rest - most)
         return p * d.sum() - d, p * (1 - p) * d.sum()

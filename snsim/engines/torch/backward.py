@@ -12,7 +12,7 @@ from torch import Tensor
 
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import Cost, UpdateRule
-from snsim.engines.torch.curvature import Curvature, Gates
+from snsim.engines.torch.curvature import Curvature, Gates, with_rubbish
 from snsim.engines.torch.module import SnModule
 from snsim.engines.torch.operations import TORCH
 from snsim.network.expressions import compile_expressions
@@ -102,6 +102,4 @@ class BackwardPass:
 
 def coupled_cost(x: Tensor, d: Tensor, rubbish: float | None) -> Tensor:
     """Return cross-entropy summed over the patterns; with `rubbish` there is one more class, with that output."""
-    if rubbish is None:
-        return -(d * torch.log_softmax(x, 1)).sum()
-    return -(d * torch.log_softmax(torch.cat([x, torch.full_like(x[:, :1], rubbish)], 1), 1)[:, :-1]).sum()
+    return -(d * torch.log_softmax(with_rubbish(x, rubbish), 1)[:, : x.shape[1]]).sum()

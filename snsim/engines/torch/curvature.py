@@ -30,6 +30,11 @@ from snsim.network.expressions import compile_expressions
 Gates = Mapping[int, Tensor]
 
 
+def with_rubbish(x: Tensor, rubbish: float | None) -> Tensor:
+    """Return the outputs (patterns, units), and with `rubbish` one more class after them, which has that output."""
+    return x if rubbish is None else torch.cat([x, torch.full_like(x[:, :1], rubbish)], 1)
+
+
 class Curvature:
     """The second backward pass through a module. Kinds are "gauss-newton" and "full", as in `Engine.curvature`."""
 
@@ -100,10 +105,7 @@ class Curvature:
     def _at_outputs(self, x: Tensor, d: Tensor) -> Tensor:
         """Return d2E/dx2, one number for each output."""
         if self._cost_second is None:
-            if self._rubbish is None:
-                p = torch.softmax(x, 1)
-            else:
-                p = torch.softmax(torch.cat([x, torch.full_like(x[:, :1], self._rubbish)], 1), 1)[:, :-1]
+            p = torch.softmax(with_rubbish(x, self._rubbish), 1)[:, : x.shape[1]]
             return p * (1 - p) * d.sum(1, keepdim=True)
         bend = self._cost_second({"x": x, "d": d, "n": float(x.shape[1])})[0]
         return bend.expand(x.shape) if isinstance(bend, Tensor) else torch.full_like(x, bend)
