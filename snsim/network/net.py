@@ -290,6 +290,11 @@ class Net:
         return tuple(layer for layer in self.layers if not layer.is_input)
 
     @cached_property
+    def hidden(self) -> tuple[Layer, ...]:
+        """The computed layers but the last, which is the output."""
+        return self.computed[:-1]
+
+    @cached_property
     def input_units(self) -> int:
         """The number of values in one presentation: the units of the input layers."""
         return sum(layer.units for layer in self.inputs)
