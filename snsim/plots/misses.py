@@ -87,7 +87,8 @@ def side_by_side(pattern: np.ndarray, shapes: Sequence[Sequence[int]]) -> np.nda
     tiles = np.full((1, len(parts), *np.max([part.shape for part in parts], axis=0)), np.nan)
     for tile, part in zip(tiles[0], parts):
         tile[: part.shape[0], : part.shape[1]] = part
-    return mosaic(tiles)
+    joined = mosaic(tiles)
+    return np.pad(joined, ((0, 0), (0, joined.shape[1] // 8)), constant_values=np.nan)  # apart from the next pattern
 
 
 def flat(pattern: np.ndarray, shape: Sequence[int]) -> np.ndarray:
@@ -139,4 +140,4 @@ def _scale(data: Misses) -> Scale:
 def _caption(number: int, output: np.ndarray, target: np.ndarray, with_classes: bool, names: Sequence[str] = ()) -> str:
     if with_classes and len(output) > 1:
         return f"{class_label(names, int(np.argmax(target)))}→{class_label(names, int(np.argmax(output)))}"
-    return f"{target[0]:g}→{output[0]:.2g}" if len(output) == 1 else f"no. {number}"
+    return f"{target[0]:g}→{output[0]:.2f}" if len(output) == 1 else f"no. {number}"

@@ -433,7 +433,9 @@ class SnModule(nn.Module):
     def _rows(self, *x: Tensor) -> tuple[Tensor, bool]:
         """Return the patterns as (patterns, units), and whether there is a single one. SnError for another shape."""
         if len(x) == 1:
-            return _rows_of(x[0], self.input_shape, "whose input layer is" if self._single else "whose input has shape")
+            if self._single:
+                return _rows_of(x[0], self.input_shape, "whose input layer is")
+            return _rows_of(x[0], self.input_shape, f"whose input layers ({', '.join(self.input_shapes)}) take")
         if self._single or len(x) != len(self.input_shapes):
             names = ", ".join(self.input_shapes)
             raise fail(
@@ -610,7 +612,7 @@ def _rows_of(x: Tensor, shape: tuple[int, ...], whose: str) -> tuple[Tensor, boo
     if not (single or (shaped and x.dim() == rank + 1) or (in_a_row and x.dim() == 2)):
         raise fail(
             f"an input of shape {tuple(x.shape)} for a net {whose} {shape}",
-            hint=f"pass (patterns, {', '.join(map(str, shape))}) or (patterns, {units})",
+            hint=f"pass (patterns, {', '.join(map(str, shape))})" + (f" or (patterns, {units})" if rank > 1 else ""),
         )
     return x.reshape(1 if single else x.shape[0], units), single
 
