@@ -18,10 +18,10 @@ InputShapes = Sequence[tuple[str, tuple[int, ...]]]  # the name and the shape of
 def arrays_of_inputs(
     stored: Mapping[str, str], stem: str, inputs: InputShapes, name: str, span: Span | None = None
 ) -> list[str] | None:
-    """Return the names of the arrays that hold the layers of a net with several inputs, in order; None without any.
+    """Return the folded names of the arrays that hold the layers of a net with several inputs, in order.
 
-    `stored` has the name of each array by its folded name; `stem` is "x", "x-train" or "x-test". SnError if arrays are
-    missing, or if one belongs to no input layer.
+    None if there is no such array. `stored` has the name of each array by its folded name; `stem` is "x", "x-train" or
+    "x-test". SnError if arrays are missing, or if one belongs to no input layer.
     """
     wanted = {f"{stem}-{fold_name(layer)}": layer for layer, _ in inputs}
     if len(inputs) == 1 or not any(key in stored for key in wanted):
@@ -45,7 +45,7 @@ def arrays_of_inputs(
             span,
             hint=f"leave it out, or rename it: {hint}",
         )
-    return [stored[key] for key in wanted]
+    return list(wanted)
 
 
 def join_inputs(arrays: Sequence[np.ndarray], inputs: InputShapes, name: str, span: Span | None = None) -> np.ndarray:

@@ -54,7 +54,7 @@ def require_forward_connections(net: Net) -> Iterator[Fault]:
             yield Fault(
                 f"layer {c.target} is an input layer, so {c.source} cannot be connected to it",
                 c.span,
-                hint=f"reverse it, or remove (input) from layer {c.target}",
+                hint=("" if c.source in entered else "reverse it, or ") + f"remove (input) from layer {c.target}",
             )
         elif c.source == c.target:
             yield Fault(

@@ -333,7 +333,7 @@ def _npz_inputs(path: Path, inputs: InputShapes) -> np.ndarray:
         keys = {fold_name(key): key for key in arrays.headers}
         by_layer = arrays_of_inputs(keys, "x", inputs, shown(path.name))
         if by_layer is not None:
-            return join_inputs([arrays.read(key) for key in by_layer], inputs, shown(path.name))
+            return join_inputs([arrays.read(keys[key]) for key in by_layer], inputs, shown(path.name))
         key = next((keys[name] for name in _ARRAY_NAMES if name in keys), None)
         if key is None and len(keys) == 1:
             key = next(iter(keys.values()))

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snsim.data.catalog import find
-from snsim.data.examples import Split
-from snsim.data.fetch import Search
 from snsim.errors import SnError
 from snsim.language.builtins.strings import text
 from snsim.language.forms import Form
 from snsim.language.procedures import CallError
+from snsim.registry import Shelf
 from snsim.runtime.host import host_of
-from snsim.runtime.vocabulary import word
 
 if TYPE_CHECKING:
+    from snsim.data.examples import Split
     from snsim.language.interpreter import Interpreter
 
+WORDS: Shelf[Callable[..., Form]] = Shelf("function")
 _PARTS = ("train", "test")
 
 
-@word("data-inputs")
+@WORDS.register("data-inputs")
 def data_inputs(interpreter: Interpreter, name: Form, part: Form = "train") -> Form:
     """(data-inputs "SET" ["test"]): the inputs of a data set that is on this machine, a row for each pattern"""
     split = _part(interpreter, "data-inputs", name, part)
@@ -31,7 +31,7 @@ def data_inputs(interpreter: Interpreter, name: Form, part: Form = "train") -> F
     return inputs
 
 
-@word("data-labels")
+@WORDS.register("data-labels")
 def data_labels(interpreter: Interpreter, name: Form, part: Form = "train") -> Form:
     """(data-labels "SET" ["test"]): the class of each pattern of a data set that is on this machine, from 0"""
     split = _part(interpreter, "data-labels", name, part)
@@ -43,6 +43,9 @@ def data_labels(interpreter: Interpreter, name: Form, part: Form = "train") -> F
 
 def _part(interpreter: Interpreter, caller: str, name: Form, part: Form) -> Split:
     """Return the training or test part of a data set. Nothing is downloaded."""
+    from snsim.data.catalog import find  # here, because few programs ask for data
+    from snsim.data.fetch import Search
+
     chosen = text(caller, part, 1)
     if chosen not in _PARTS:
         raise CallError(f'a data set has the parts train and test, not "{chosen}"', 1, 'write "train" or "test"')

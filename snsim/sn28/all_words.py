@@ -1,6 +1,6 @@
 """Import every module with words of SN-2.8, which adds all words to the registry SN28."""
 
-from snsim.runtime import data_words, matrix_files, random_numbers, system, text_files
+from snsim.runtime import matrix_files, random_numbers, system, text_files
 from snsim.runtime.vocabulary import SN28
 from snsim.sn28 import libload
 from snsim.sn28.codebooks import (

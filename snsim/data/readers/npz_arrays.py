@@ -47,7 +47,7 @@ def read_npz(request: ReadRequest) -> RawData:
     with open_arrays(path, MOST_BYTES, span, "an npz file", _REMEDY, with_texts=True) as arrays:
         stored = {fold_name(key): key for key in arrays.headers}
         refused = {fold_name(key): reason for key, reason in arrays.refused.items()}
-        by_layer = _by_layer({**stored, **refused}, request, name)
+        by_layer = _by_layer({**stored, **{key: key for key in refused}}, request, name)
         train = by_layer[0] if by_layer else _pair(_TRAIN, {**stored, **refused})
         if train is None:
             raise fail(
@@ -78,12 +78,11 @@ def _pair(pairs: tuple[tuple[str, str], ...], stored: Mapping[str, str]) -> _Key
 
 def _by_layer(stored: Mapping[str, str], request: ReadRequest, name: str) -> list[_Keys]:
     """Return the arrays of each input layer, of training and test; none if the file has no array of a layer."""
-    folded = {key: key for key in stored}
     found: list[_Keys] = []
     for stem, answers in (("x-train", "y-train"), ("x", "y"), ("x-test", "y-test")):
         if stem == "x" and found:
             continue
-        inputs = arrays_of_inputs(folded, stem, request.inputs, name, request.span)
+        inputs = arrays_of_inputs(stored, stem, request.inputs, name, request.span)
         if inputs is None or (stem == "x-test" and not found):
             continue
         if answers not in stored:
