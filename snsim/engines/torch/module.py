@@ -425,8 +425,8 @@ class SnModule(nn.Module):
             self.add_module(attribute, LayerModule(stage, plan, dtype))
             self._order.append((attribute, entering))
 
-    def forward(self, *x: Tensor) -> Tensor:
-        rows, single = self._rows(*x)
+    def forward(self, x: Tensor, *more: Tensor) -> Tensor:
+        rows, single = self._rows(x, *more)
         states = self._states(rows)[-1]
         return states.reshape(self.output_shape) if single else states.reshape(-1, *self.output_shape)
 
