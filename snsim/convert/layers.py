@@ -247,9 +247,8 @@ def _check_cells(net: BuiltNet, layers: Layers, sources: dict[int, FramedMap], c
         for k in set(net.by[np.isin(net.pre, units)].tolist()):
             if k not in sources:
                 raise refusal(
-                    f"nothing enters the units of {name}, and they are not border cells of a map; a declared net has "
-                    "one input layer",
-                    "put all of them into the input layer",
+                    f"nothing enters the units of {name}, and they are neither input units nor border cells of a map",
+                    f"make them part of the input: (make-input (append input-layer {name}))",
                 )
 
 
