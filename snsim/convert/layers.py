@@ -56,9 +56,9 @@ class FramedMap:
 class Layers:
     """The layers of a net, in order of computation.
 
-    The first `inputs` layers are those of the input. `layer_of` and `index` have, for every unit, the number of its layer
-    (-1: none) and its place in it. `sources[k]` is the map that call k read. `dropped` are the names of layers without
-    connections.
+    The first `inputs` layers are those of the input. `layer_of` and `index` have, for every unit, the number of its
+    layer (-1: none) and its place in it. `sources[k]` is the map that call k read. `dropped` are the names of layers
+    without connections.
     """
 
     names: tuple[str, ...]
