@@ -47,9 +47,7 @@ class ProgramFiles:
         self._interpreter = interpreter
         self._output: Path | None = None
         self._warned: set[str] = set()
-        self.read_beside: dict[
-            Path, None
-        ] = {}  # absolute paths of the files that were read in the program's own folder
+        self.read_beside: dict[Path, None] = {}  # absolute paths of what was read in the program's own folder
         self._sizes: dict[Path, int] = {}  # size in bytes of each file and folder that the program wrote
         self._total = 0
         self._folder = ""  # the folder to which chdir changed, relative to those that are searched
