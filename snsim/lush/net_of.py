@@ -143,7 +143,7 @@ class ModuleNet:
             if parameter.learns:
                 layer = modules[parameter.layer]
                 array = _bias(layer) if parameter.kind == "bias" else _weights(layer)
-                values[parameter.name] = np.ascontiguousarray(array, np.float32).reshape(parameter.shape)
+                values[parameter.name] = np.array(array, np.float32, order="C").reshape(parameter.shape)
         return values
 
 
