@@ -166,7 +166,16 @@ def net_of(interpreter: Interpreter, module: Form, name: Form = ABSENT, sizes: F
     title = _default_name(module) if name is ABSENT or name is NIL else _read_name(name)
     span = interpreter.place()
     assert span is not None, "a running program has a place"
-    return found.declare(interpreter, title, span)
+    net = found.declare(interpreter, title, span)
+    interpreter.part(DeclaredMachines).found.append((module, found, net))
+    return net
+
+
+class DeclaredMachines:
+    """The machines whose nets a program declared: `interpreter.part(DeclaredMachines)`."""
+
+    def __init__(self, interpreter: Interpreter):
+        self.found: list[tuple[Form, ModuleNet, Net]] = []
 
 
 def _default_name(module: Form) -> str:
