@@ -104,7 +104,9 @@ def _follow(source: Source, host: Host, presets: Mapping[str, float | str] | Non
         if not watch.net_calls and not watch.nets and not lush.machines:
             raise
         notes.append(_unread_note(error.faults[0]))
-    if (watch.answered or lush.answered) and any(loop in text.text for text in interpreter.sources for loop in ("(while", "(until")):
+    if (watch.answered or lush.answered) and any(
+        loop in text.text for text in interpreter.sources for loop in ("(while", "(until")
+    ):
         notes.append("the number of turns of a loop that waits for a measurement: nothing was trained, so it ran once")
     watch.finish()
     if is_nettool and not watch.nets:

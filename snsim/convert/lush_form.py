@@ -22,13 +22,13 @@ from snsim.language.objects import Object, send
 from snsim.language.printer import exact_text, show
 from snsim.language.procedures import CallError
 from snsim.lush.idx import Idx
+from snsim.lush.module_trace import applied_class
 from snsim.lush.modules.built_in import make, shown
 from snsim.lush.modules.classifiers import MaxClasser
 from snsim.lush.modules.costs import EdistCost, PrototypeCost
 from snsim.lush.modules.layers import CLayer, ELayer, FLayer, SLayer
 from snsim.lush.modules.roots import FPROP
 from snsim.lush.modules.states_and_params import STATES
-from snsim.lush.module_trace import applied_class
 from snsim.lush.net_of import DeclaredMachines, ModuleNet, Sizes, module_net
 from snsim.network.expressions import evaluate
 from snsim.network.net import Net
@@ -117,7 +117,9 @@ def check_same_outputs(interpreter: Interpreter, converted: ConvertedMachine, ne
     try:
         send(interpreter, _machine_module(converted.machine), FPROP, [source, out])
     except CallError as error:
-        raise refusal(f"the modules of {converted.name} do not take the input of the converted net: {error.message}")
+        raise refusal(
+            f"the modules of {converted.name} do not take the input of the converted net: {error.message}"
+        ) from None
     wanted = np.asarray(out.slots[symbol("x")].array, np.float64).reshape(-1)
     outputs = _outputs(net, converted.weights, inputs.reshape(-1).astype(np.float64))
     if wanted.shape != outputs.shape or not np.allclose(outputs, wanted, _TOLERANCE, _TOLERANCE):
@@ -206,7 +208,9 @@ class _TrainingWriter:
         """Return the clauses of the examples; None, with a note, if they cannot be written."""
         source = self.machine.learning[0].source
         if any(one.source is not source for one in self.machine.learning):
-            self.notes.append("the examples of later learning: the program changes the source, and the first is written")
+            self.notes.append(
+                "the examples of later learning: the program changes the source, and the first is written"
+            )
         tests = [one for one in self.machine.tests if one is not source]
         if len(tests) > 1:
             self.notes.append("the test examples of all sources but the first")

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 
-
 @dataclass(frozen=True, eq=False)
 class Learning:
     """One call of a trainer, or several equal ones: `presentations` patterns of a source of `size` patterns.

@@ -69,7 +69,7 @@ class _Recorder(BuiltInMethod):
         self.steps, self.states, self.kept = steps, states, kept
 
     def run(self, receiver: Object, arguments: Sequence[Form]) -> Form:
-        if self.python not in (*LAYERS, *SQUASHERS, *IDENTITIES):
+        if type(receiver) is not self.python or self.python not in (*LAYERS, *SQUASHERS, *IDENTITIES):
             raise no_counterpart(receiver)
         if has_own_backward(receiver):
             raise _NoCounterpartError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +16,10 @@ import numpy as np
 from snsim.errors import Span
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.strings import text
-from snsim.language.forms import NIL, Form, Pair, Symbol, fold, symbol
+from snsim.language.forms import NIL, Form, Symbol, fold, symbol
 from snsim.language.objects import Object
 from snsim.language.printer import show
-from snsim.language.procedures import ABSENT, CallError, Function
+from snsim.language.procedures import ABSENT, CallError
 from snsim.lush.module_trace import (
     IDENTITIES,
     LAYERS,
@@ -131,9 +131,7 @@ class ModuleNet:
             counts = (f"({what} {count})" for what, count in zip(("units", "connections", "weights"), expected))
             clauses.append(f"(expect {' '.join(counts)})")
         lines = [f"(net {show(symbol(name))}", *(f"  {clause}" for clause in clauses)]
-        return "\n\n".join(
-            [*(table_form(title, matrix) for title, matrix in tables.values()), "\n".join(lines) + ")"]
-        )
+        return "\n\n".join([*(table_form(title, matrix) for title, matrix in tables.values()), "\n".join(lines) + ")"])
 
     def weights(self, net: Net) -> dict[str, np.ndarray]:
         """Return the weights of the modules by the names of the parameters of the net, float32, in their shapes."""
@@ -157,9 +155,10 @@ def net_of(interpreter: Interpreter, module: Form, name: Form = ABSENT, sizes: F
     """(net-of module [name [sizes]]): declares the net that a machine of modules computes, and returns it
 
     The module is a layer, a ready net, an idx3-supervised-module, or an object of a class of the program whose `fprop`
-    sends `fprop` to such modules. `name` is the name of the net, by default that of the class of the module. `sizes` are
-    maps, rows and columns of the input, as (idx-dim :in:x) returns them; by default the smallest that give one place
-    of the output. The net has no weights: a training draws them, or reads them from a file.
+    sends `fprop` to such modules. `name` is the name of the net, by default that of the class of the module. `sizes`
+    are maps, rows and columns of the input, as (idx-dim :in:x) returns them; by default the smallest that give one
+    place of the output. The weights of the modules are not part of the net: a training draws them, or reads them from
+    a file, which `snsim convert` writes.
     """
     given = None if sizes is ABSENT or sizes is NIL else _read_sizes(interpreter, sizes)
     found = module_net(interpreter, module, given)
