@@ -237,8 +237,8 @@ def _convert_machines(
             except SnError as error:
                 notes.append(f"the training {net_name}: {error.faults[0].message}")
                 texts.append("\n".join(f";; {line}" for line in form.split("\n")))
-    converted = _conversion(source, "Lush", texts, nets, notes, files)
-    return replace(converted, text=formatted(replace(source, text=converted.text)))
+    whole = _conversion(source, "Lush", texts, nets, notes, files)
+    return replace(whole, text=formatted(replace(source, text=whole.text)))
 
 
 def _read(source: Source, text: str, host: Host) -> Program:

@@ -422,5 +422,6 @@ def _literal(matrix: Any) -> str:
 def file_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Return arrays as the bytes of a compressed npz file."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: array for name, array in arrays.items()})
+    named: dict[str, Any] = dict(arrays)
+    np.savez_compressed(buffer, **named)
     return buffer.getvalue()
