@@ -288,7 +288,8 @@ SENTENCES = {
     ),
     "7: e-layer: half squared distance; bbprop sets in:ddx to 1 and adds nothing; p of forget has no effect": (
         r"""
-    (let* ((p (new idx1-ddparam 0 10)) (e (new e-layer 2 1 p)) (s (new idx3-ddstate 2 1 1)) (o (new idx3-ddstate 1 1 1)))
+    (let* ((p (new idx1-ddparam 0 10)) (e (new e-layer 2 1 p)) (s (new idx3-ddstate 2 1 1)) (o
+       (new idx3-ddstate 1 1 1)))
       (:p:x 0 1)
       (:p:x 1 -1)
       (:s:x 0 0 0 3)
@@ -390,7 +391,8 @@ SENTENCES = {
     "8: energy:dx is 0 at first; edist: dx = (out - proto) energy:dx, ddx = energy:dx; label2classindex": (
         r"""
     (let
-      ((c (new edist-cost [i 0 1] 1 1 [f[1 0] [0 1]])) (s (new idx3-ddstate 2 1 1)) (e (new idx0-ddstate)) (d (int-matrix)))
+      ((c (new edist-cost [i 0 1] 1 1 [f[1 0] [0 1]])) (s (new idx3-ddstate 2 1 1)) (e (new idx0-ddstate)) (d
+         (int-matrix)))
       (d 1)
       (==> c fprop s d e)
       (print (:e:x) :c:label2classindex :c:proto (idx-dim :c:dist:x))
@@ -442,7 +444,8 @@ SENTENCES = {
     "8: wedist: 0.5 sum w d d; dx = d w energy:dx, ddx = w energy:dx": (
         r"""
     (let
-      ((c (new wedist-cost [i 0 1] 1 1 [f[1 0] [0 1]] [f[1 1] [2 3]])) (s (new idx3-ddstate 2 1 1)) (e (new idx0-ddstate))
+      ((c (new wedist-cost [i 0 1] 1 1 [f[1 0] [0 1]] [f[1 1] [2 3]])) (s (new idx3-ddstate 2 1 1)) (e
+         (new idx0-ddstate))
        (d (int-matrix)))
       (d 1)
       (:s:x 0 0 0 2)
@@ -561,7 +564,8 @@ SENTENCES = {
     ),
     "8: a desired label that is none of the labels, in weighted-mse-cost": (
         r"""
-    (let ((c (new weighted-mse-cost [i 0 2] 1 1 [f[1] [2]] [f[1] [1]])) (s (new idx3-ddstate 1 1 1)) (e (new idx0-ddstate)))
+    (let ((c (new weighted-mse-cost [i 0 2] 1 1 [f[1] [2]] [f[1] [1]])) (s (new idx3-ddstate 1 1 1)) (e
+       (new idx0-ddstate)))
       (==> c fprop s [i 7 0] e))
     """,
         """
@@ -574,7 +578,8 @@ SENTENCES = {
     (let*
       ((p (new idx1-ddparam 0 9))
        (m
-         (new idx3-supervised-module (new f-layer 1 2 1 1 (new idx3-module) p) (new edist-cost [i 8 9] 1 1 [f[1 0] [0 1]])
+         (new idx3-supervised-module (new f-layer 1 2 1 1 (new idx3-module) p)
+            (new edist-cost [i 8 9] 1 1 [f[1 0] [0 1]])
               (new max-classer [i 8 9]))) (s (new idx3-ddstate 1 1 1)) (o (new class-state 1)) (e (new idx0-ddstate))
        (d (int-matrix)))
       (for (k 0 3) (:p:x k k))
@@ -601,7 +606,8 @@ SENTENCES = {
     (let*
       ((p (new idx1-ddparam 0 9))
        (m
-         (new idx3-supervised-module (new f-layer 1 2 1 1 (new idx3-module) p) (new edist-cost [i 8 9] 1 1 [f[1 0] [0 1]])
+         (new idx3-supervised-module (new f-layer 1 2 1 1 (new idx3-module) p)
+            (new edist-cost [i 8 9] 1 1 [f[1 0] [0 1]])
               (new max-classer [i 8 9]))) (t1 (new supervised-gradient m p))
        (ds (new dsource-idx3fl [f[[[1]]] [[[2]]] [[[-1]]]] [i 8 9 8])) (meter (new classifier-meter)))
       (print (slots supervised-gradient) (:t1:energy:dx) (:t1:energy:ddx) :t1:age (classname (classof :t1:input))
@@ -675,7 +681,8 @@ SENTENCES = {
       (print :p:map (==> p size)))
     (each
       ((c
-         (list dsource-idx3l dsource-idx3fl dsource-idx3ul dsource-idx3l-narrow dsource-idx3l-permute dsource-idx3l-concat
+         (list dsource-idx3l dsource-idx3fl dsource-idx3ul dsource-idx3l-narrow dsource-idx3l-permute
+            dsource-idx3l-concat
                dsource-mnist)))
       (print (classname c) (classname (super c)) (slots c)))
     """,
