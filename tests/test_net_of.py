@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +108,20 @@ def close(actual: np.ndarray, wanted: np.ndarray, name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("text", MACHINES, ids=lambda text: text[:30])
-def test_modules_and_net_compute_the_same(text: str) -> None:
-    """States, gradients and second derivatives of each layer, with the weights of the modules."""
+@pytest.mark.parametrize(
+    ("text", "sums"),
+    [(text, False) for text in MACHINES] + [(text, True) for text in MACHINES if re.search("s-layer|cscf|lenet", text)],
+    ids=lambda value: str(value)[:30],
+)
+def test_modules_and_net_compute_the_same(text: str, sums: bool) -> None:
+    """States, gradients and second derivatives of each layer, with the weights of the modules.
+
+    With `sums`, all second derivatives; without, those of the coefficients of s-layers are another sum.
+    """
     draw = np.random.default_rng(1)
     with machine_of(text) as (interpreter, module, param):
         vector(param, "x")[...] = draw.uniform(-0.3, 0.3, len(vector(param, "x")))
-        found = module_net(interpreter, module, MACHINES[text])
+        found = replace(module_net(interpreter, module, MACHINES[text]), sums=sums)
         net = declared(found)
         weights = found.weights(net)
         assert sum(value.size for value in weights.values()) == len(vector(param, "x")) == net.counts.weights
@@ -136,17 +145,17 @@ def test_modules_and_net_compute_the_same(text: str) -> None:
             inputs = x.reshape(1, -1).astype(dtype)
             states = engine.states(inputs)
             close(states[net.layers[-1].name], outputs, f"{name}: outputs")
-            for layer, sums in wanted.items():
+            for layer, state in wanted.items():
                 nlf = net.layer(layer).nlf
                 assert nlf is not None
                 if nlf.name == "linear":
-                    close(states[layer], sums.x.array, f"{name}: {layer}")
+                    close(states[layer], state.x.array, f"{name}: {layer}")
             targets = (states[net.layers[-1].name].astype(np.float64) - errors.reshape(1, -1)).astype(dtype)
             for key, value in engine.gradient(inputs, targets).items():
                 close(value, gradient[key], f"{name}: gradient of {key}")
             for key, value in engine.curvature(inputs, targets, "gauss-newton").items():
                 parameter = next(p for p in net.parameters if p.name == key)
-                if parameter.kind == "bias" or parameter.layer not in blocks:
+                if sums or parameter.kind == "bias" or parameter.layer not in blocks:
                     close(value, curvature[key], f"{name}: curvature of {key}")
                 else:  # the net adds the squares of the inputs, the modules square their sum
                     layer = blocks[parameter.layer]
@@ -217,7 +226,9 @@ def test_names_sizes_and_the_module_of_a_machine() -> None:
         '(net-of (new net-ff 2 4 2 1 1 w) "As_Text" (idx-dim (float-matrix 2 1 1)))'
         "(net-of (new idx3-supervised-module (new f-layer 3 2 1 1 (new idx3-module) w) (new mle-cost [i 0 1] 1 1)"
         " (new max-classer [i 0 1])))"
+        "(net-of (new s-layer 2 2 2 1 1 (new idx3-squasher) w) 'pooled () t)"
     )
+    assert [layer.name for layer in nets.get("pooled").layers] == ["input", "output-sums", "output"]
     assert [layer.shape for layer in nets.get("net-ff").layers] == [(2,), (3,), (2,)]
     assert [layer.shape for layer in nets.get("wide").layers] == [(2, 1, 4), (3, 1, 4), (2, 1, 4)]
     assert nets.get("wide").counts.weights == nets.get("net-ff").counts.weights == 17

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,13 +80,15 @@ class ChainLayer:
 class ModuleNet:
     """The net that a machine computes: the shape of its input, and its layers in order of computation.
 
-    `by_program` says that methods of the program decided the order of the modules.
+    `by_program` says that methods of the program decided the order of the modules. `sums` declares the sums of the
+    blocks of an s-layer as a layer of their own: then the second derivative of its coefficients is that of the modules.
     """
 
     input_sizes: Sizes
     input_shape: Any
     layers: tuple[ChainLayer, ...]
     by_program: bool
+    sums: bool = False
 
     def form(self, name: str, tables: Mapping[str, str]) -> list[Any]:
         """Return `(net name clause ...)` as nested lists; `tables` has the name of the table of a layer by its name."""
@@ -96,12 +98,22 @@ class ModuleNet:
         for layer in self.layers:
             own = [["nlf", layer.nlf]] if layer.nlf != nlf else []
             own += [["bias", layer.bias]] if layer.bias != bias else []
+            if self._has_sums(layer):
+                clauses.append(["layer", f"{layer.name}-sums", layer.shape, ["nlf", "linear"], ["bias", "none"]])
             clauses.append(["layer", layer.name, layer.shape, *own])
         names = {0: "input", **{layer.target: layer.name for layer in self.layers}}
         for layer in self.layers:
+            source, scheme, options = names[layer.source], layer.scheme, layer.options
+            if self._has_sums(layer):
+                clauses.append(["connect", source, f"{layer.name}-sums", scheme, *options, ["fixed", 1]])
+                source, scheme = f"{layer.name}-sums", ["equal-mask", 1, 1]
+                options = [option for option in options if option[0] == "table"]
             table = [["table", tables[layer.name]]] if layer.name in tables else []
-            clauses.append(["connect", names[layer.source], layer.name, layer.scheme, *layer.options, *table])
+            clauses.append(["connect", source, layer.name, scheme, *options, *table])
         return ["net", name, *clauses]
+
+    def _has_sums(self, layer: ChainLayer) -> bool:
+        return self.sums and layer.kind is SLayer
 
     def tables(self, name: str) -> dict[str, tuple[str, np.ndarray]]:
         """Return the name and the matrix of the table of each layer that has one, by the name of the layer."""
@@ -151,17 +163,22 @@ def shelves_of_program(interpreter: Interpreter) -> Any:
 
 
 @word("net-of")
-def net_of(interpreter: Interpreter, module: Form, name: Form = ABSENT, sizes: Form = ABSENT) -> Net:
-    """(net-of module [name [sizes]]): declares the net that a machine of modules computes, and returns it
+def net_of(
+    interpreter: Interpreter, module: Form, name: Form = ABSENT, sizes: Form = ABSENT, sums: Form = ABSENT
+) -> Net:
+    """(net-of module [name [sizes [sums]]]): declares the net that a machine of modules computes, and returns it
 
     The module is a layer, a ready net, an idx3-supervised-module, or an object of a class of the program whose `fprop`
     sends `fprop` to such modules. `name` is the name of the net, by default that of the class of the module. `sizes`
     are maps, rows and columns of the input, as (idx-dim :in:x) returns them; by default the smallest that give one
-    place of the output. The weights of the modules are not part of the net: a training draws them, or reads them from
-    a file, which `snsim convert` writes.
+    place of the output. If `sums` is not (), the sums of the blocks of an s-layer become a layer of their own: then
+    the second derivatives of its coefficients are those of the modules. The weights of the modules are not part of the
+    net: a training draws them, or reads them from a file, which `snsim convert` writes.
     """
     given = None if sizes is ABSENT or sizes is NIL else _read_sizes(interpreter, sizes)
     found = module_net(interpreter, module, given)
+    if sums is not ABSENT and sums is not NIL:
+        found = replace(found, sums=True)
     title = _default_name(module) if name is ABSENT or name is NIL else _read_name(name)
     span = interpreter.place()
     assert span is not None, "a running program has a place"
