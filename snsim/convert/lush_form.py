@@ -136,7 +136,7 @@ def _machine_module(machine: TrainedMachine) -> Object:
 
 def _outputs(net: Net, weights: Mapping[str, np.ndarray], inputs: np.ndarray) -> np.ndarray:
     """Return the outputs of a net for one pattern, in double precision, connection by connection."""
-    states = {net.layers[0].name: inputs}
+    states = {net.inputs[0].name: inputs}
     for layer in net.computed:
         sums = np.zeros(layer.units)
         if layer.bias != "none":
