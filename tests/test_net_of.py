@@ -236,6 +236,18 @@ def test_names_sizes_and_the_module_of_a_machine() -> None:
     assert [layer.units for layer in nets.get("f-layer").layers] == [3, 2]
 
 
+def test_the_comparison_changes_no_state() -> None:
+    """A method of the program decides the order, so a random input runs through; the states are kept."""
+    text = "(new two (new f-layer 2 3 1 1 (new idx3-squasher) w) (new f-layer 3 2 1 1 (new idx3-squasher) w))"
+    with machine_of(text) as (interpreter, module, param):
+        vector(param, "x")[...] = 0.5
+        between = module.slots[symbol("between")]
+        send(interpreter, between, symbol("resize"), [3.0, 1.0, 2.0])
+        between.slots[symbol("x")].array[...] = 7
+        interpreter.run(Source("u.lsh", "(net-of m 'two)"))
+        assert between.slots[symbol("x")].sizes == (3, 1, 2) and (between.slots[symbol("x")].array == 7).all()
+
+
 def test_tracing_changes_nothing() -> None:
     """No state, no weight, and no method: the machine computes afterwards as before."""
     with machine_of(LENET5) as (interpreter, module, param):
@@ -260,6 +272,7 @@ FAULTS = {
     "(net-of (new two (new f-layer 2 3 1 1 l w) (new rectifier)))": "an object of class rectifier computes its output",
     "(net-of (new steep 2 3 1 1 l w))": "a method of the program replaces bprop or bbprop of an object of class steep",
     "(net-of (new four))": "fprop of an object of class four takes 4 arguments, not 2",
+    "(net-of (new twice f))": "an object of class twice computes other outputs than its layers",
     "(net-of (new two f f))": "an object of class f-layer takes part twice",
     "(net-of (new c-layer 3 3 1 1 [i [0 0] [0 0]] 1 1 1 l w))": "joins two maps twice",
     "(net-of (new c-layer 3 3 1 1 [i [0 0]] 2 1 1 l w))": "joins nothing to map 1",
@@ -282,6 +295,8 @@ def test_faults(text: str) -> None:
 (defmethod rectifier fprop (in out)
   (==> out resize (idx-dim :in:x 0) (idx-dim :in:x 1) (idx-dim :in:x 2))
   (idx-bloop ((i :in:x) (o :out:x)) (idx-copy i o)))
+(defclass twice idx3-module a) (defmethod twice twice (x) (setq a x))
+(defmethod twice fprop (in out) (==> a fprop in out) (idx-f3dotc :out:x 2 :out:x))
 (defclass steep f-layer) (defmethod steep bprop (in out) ())
 (defclass four idx3-module) (defmethod four fprop (input output desired energy) ())
 """

@@ -16,7 +16,6 @@ from snsim.convert.calls import program_of, sn_names
 from snsim.convert.layers import layers_of
 from snsim.convert.lush_form import (
     ConvertedMachine,
-    check_same_outputs,
     file_bytes,
     machines_of,
     training_text,
@@ -30,9 +29,11 @@ from snsim.formatter.format import formatted
 from snsim.language.evaluator import Evaluator
 from snsim.language.forms import fold
 from snsim.language.limits import LimitError, Limits
+from snsim.language.objects import Object
 from snsim.language.procedures import CallError
 from snsim.language.source_files import is_lush
 from snsim.lush.dialect import begin, speaks_lush
+from snsim.lush.net_of import check_same_outputs
 from snsim.network.net import Net
 from snsim.program import Host, Program, make_interpreter, new_shelves, read_program
 from snsim.runtime.host import scratch
@@ -209,7 +210,7 @@ def _convert_machines(
     try:
         machines = machines_of(interpreter, followed.lush, title)
     except CallError as error:
-        raise fail(error.message, None, hint=f"run the program unchanged: snsim run FILE; {error.hint}") from None
+        raise _machine_error(error) from None
     if not machines:
         raise fail(
             f"{source.name} makes no machine",
@@ -225,7 +226,12 @@ def _convert_machines(
         net = _read(source, text, host).nets.get(net_name)
         converted = ConvertedMachine(net_name, found, machine, found.weights(net), suffix="" if k == 1 else f"-{k}")
         form = training_text(interpreter, followed.lush, converted, beside)
-        check_same_outputs(interpreter, converted, net)
+        module = machine.module
+        assert isinstance(module, Object)
+        try:
+            check_same_outputs(interpreter, module, found, net)
+        except CallError as error:
+            raise _machine_error(error) from None
         nets.append(net)
         texts.append(text)
         files |= {f"{beside}{part}": file_bytes(arrays) for part, arrays in converted.arrays.items()}
@@ -239,6 +245,10 @@ def _convert_machines(
                 texts.append("\n".join(f";; {line}" for line in form.split("\n")))
     whole = _conversion(source, "Lush", texts, nets, notes, files)
     return replace(whole, text=formatted(replace(source, text=whole.text)))
+
+
+def _machine_error(error: CallError) -> SnError:
+    return fail(error.message, None, hint=f"run the program unchanged: snsim run FILE; {error.hint}")
 
 
 def _read(source: Source, text: str, host: Host) -> Program:

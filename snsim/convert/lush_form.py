@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snsim.convert.layers import refusal
 from snsim.convert.lush_recorder import Learning, LushWatch, TrainedMachine, weights_of
 from snsim.convert.nlf import number_text
 from snsim.convert.recorder import ProgramWatch
@@ -30,15 +29,12 @@ from snsim.lush.modules.layers import CLayer, ELayer, FLayer, SLayer
 from snsim.lush.modules.roots import FPROP
 from snsim.lush.modules.states_and_params import STATES
 from snsim.lush.net_of import DeclaredMachines, ModuleNet, Sizes, module_net
-from snsim.network.expressions import evaluate
-from snsim.network.net import Net
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 _MOST_STATED = 4000  # numbers of examples that are written into a form
 _MOST_WRITTEN = 100_000_000  # numbers of examples that are written into a file
-_TOLERANCE = 1e-4  # of the comparison of outputs: the order of sums differs, and so does the rounding
 
 
 @dataclass(eq=False)
@@ -71,7 +67,7 @@ def machines_of(interpreter: Interpreter, watch: LushWatch, title: str) -> list[
     CallError for a module without a counterpart.
     """
     declared = interpreter.part(DeclaredMachines).found
-    records = [one for one in watch.machines if one.trainer is not None] or watch.machines
+    records = [one for one in watch.machines if one.trainer is not None] or list(watch.machines)
     records += [
         TrainedMachine(module)
         for module, _, _ in declared
@@ -104,55 +100,6 @@ def _pattern(interpreter: Interpreter, source: Object, number: int) -> tuple[np.
     send(interpreter, source, FPROP, [state, label])
     x = state.slots[symbol("x")]
     return np.array(x.array), float(label.array[()])
-
-
-def check_same_outputs(interpreter: Interpreter, converted: ConvertedMachine, net: Net) -> None:
-    """Raise SnError if the declared net computes other outputs than the modules for a pattern of random numbers."""
-    assert converted.machine is not None
-    inputs = np.random.default_rng(1).uniform(-1, 1, converted.found.input_sizes).astype(np.float32)
-    source, out = (make(interpreter, STATES[3, 2], 1.0, 1.0, 1.0) for _ in range(2))
-    source.slots[symbol("x")] = Idx.of(inputs)
-    for name in ("dx", "ddx"):
-        source.slots[symbol(name)] = Idx.of(np.zeros_like(inputs))
-    try:
-        send(interpreter, _machine_module(converted.machine), FPROP, [source, out])
-    except CallError as error:
-        raise refusal(
-            f"the modules of {converted.name} do not take the input of the converted net: {error.message}"
-        ) from None
-    wanted = np.asarray(out.slots[symbol("x")].array, np.float64).reshape(-1)
-    outputs = _outputs(net, converted.weights, inputs.reshape(-1).astype(np.float64))
-    if wanted.shape != outputs.shape or not np.allclose(outputs, wanted, _TOLERANCE, _TOLERANCE):
-        raise refusal(
-            f"the converted net {converted.name} computes other outputs than the modules, so nothing is written"
-        )
-
-
-def _machine_module(machine: TrainedMachine) -> Object:
-    module = machine.module
-    assert isinstance(module, Object)
-    return module
-
-
-def _outputs(net: Net, weights: Mapping[str, np.ndarray], inputs: np.ndarray) -> np.ndarray:
-    """Return the outputs of a net for one pattern, in double precision, connection by connection."""
-    states = {net.inputs[0].name: inputs}
-    for layer in net.computed:
-        sums = np.zeros(layer.units)
-        if layer.bias != "none":
-            sums += weights[f"{net.attribute(layer.name)}.bias"].reshape(-1)[layer.bias_index]
-        for connection in net.entering(layer.name):
-            table = connection.table
-            x = states[connection.source][table.source]
-            if connection.fixed is not None:
-                w: np.ndarray | float = float(connection.fixed)
-            else:
-                w = weights[net.weight_name(connection)].astype(np.float64).reshape(-1)[table.weight]
-            terms = (w - x) ** 2 if connection.distance else w * x
-            sums += np.bincount(table.target, terms, layer.units)
-        assert layer.nlf is not None
-        states[layer.name] = np.broadcast_to(evaluate(layer.nlf.f, {"x": sums}), sums.shape)
-    return states[net.layers[-1].name]
 
 
 # Training

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from snsim.language.forms import NIL, Form, Pair, Symbol
 from snsim.language.objects import BuiltInMethod, Object, send
 from snsim.language.procedures import CallError, Function
+from snsim.lush.idx import Idx
 from snsim.lush.modules.built_in import Classes, make, shown
 from snsim.lush.modules.layers import CLayer, ELayer, FLayer, SLayer
 from snsim.lush.modules.machines import Idx3SupervisedModule
@@ -96,7 +97,7 @@ class _UnknownStateError(Exception):
 
 def trace(interpreter: Interpreter, machine: Form) -> Trace:
     """Return the modules of a machine. CallError for one without a counterpart in declared nets."""
-    module = _module_in(machine)
+    module = module_in(machine)
     inside, out = (make(interpreter, STATES[3, 2], 1.0, 1.0, 1.0) for _ in range(2))
     steps: list[Step] = []
     states, kept = {id(inside): 0}, [inside, out]
@@ -120,7 +121,7 @@ def trace(interpreter: Interpreter, machine: Form) -> Trace:
     )
 
 
-def _module_in(machine: Form) -> Object:
+def module_in(machine: Form) -> Object:
     """Return a module; of an idx3-supervised-module the one in its slot machine. CallError for another value."""
     if isinstance(machine, Idx3SupervisedModule):
         machine = machine.machine
@@ -209,13 +210,27 @@ def _computing(module: Object) -> Object | None:
 
 def _modules_of(module: Object) -> list[Object]:
     """Return a module and those that its slots hold, also in lists, and theirs."""
+    return [one for one in _objects_of(module) if isinstance(one, GbModule)]
+
+
+def state_parts(module: Object) -> list[Idx]:
+    """Return the matrices of all states that a module and the modules in its slots hold."""
+    parts: list[Idx] = []
+    for one in _objects_of(module):
+        if isinstance(one, State):
+            parts += one.parts()
+    return parts
+
+
+def _objects_of(module: Object) -> list[Object]:
+    """Return a module and the modules and states that its slots hold, also in lists, and theirs."""
     found: dict[int, Object] = {}
     work: list[Form] = [module]
     while work:
         value = work.pop()
         if isinstance(value, Pair):
             work += list(_elements(value))[::-1]
-        elif isinstance(value, GbModule) and value.kind is not None and id(value) not in found:
+        elif isinstance(value, (GbModule, State)) and value.kind is not None and id(value) not in found:
             found[id(value)] = value
             value.store()
             work += list(value.slots.values())[::-1]

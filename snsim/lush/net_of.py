@@ -17,9 +17,10 @@ from snsim.errors import Span
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Symbol, fold, symbol
-from snsim.language.objects import Object
+from snsim.language.objects import Object, send
 from snsim.language.printer import show
 from snsim.language.procedures import ABSENT, CallError
+from snsim.lush.idx import Idx
 from snsim.lush.module_trace import (
     IDENTITIES,
     LAYERS,
@@ -27,17 +28,22 @@ from snsim.lush.module_trace import (
     Step,
     applied_class,
     has_own_backward,
+    module_in,
     no_counterpart,
+    state_parts,
     trace,
 )
-from snsim.lush.modules.built_in import lisp_list, shown
+from snsim.lush.modules.built_in import lisp_list, make, shown
 from snsim.lush.modules.layers import CLayer, ELayer, FLayer, Layer, SLayer
+from snsim.lush.modules.roots import FPROP
 from snsim.lush.modules.squashers import Idx3Sqsquasher, Idx3Squasher
+from snsim.lush.modules.states_and_params import STATES
 from snsim.lush.vocabulary import word
 from snsim.network.clauses import make_node
 from snsim.network.complete_form import table_form
+from snsim.network.expressions import evaluate
 from snsim.network.net import Net
-from snsim.network.net_form import declare_net, shelves_of
+from snsim.network.net_form import NetShelves, declare_net, shelves_of
 from snsim.network.tables import declare_table
 
 if TYPE_CHECKING:
@@ -46,7 +52,7 @@ if TYPE_CHECKING:
 _NLFS: dict[type, str] = {Idx3Squasher: "std-sigmoid", Idx3Sqsquasher: "squared-tanh"}
 _LETTERS: dict[type | None, str] = {FLayer: "f", CLayer: "c", SLayer: "s", ELayer: "e", None: "q"}
 _HALF = ["*", 0.5, "x"]  # the non-linearity of an e-layer
-_LINE_LENGTH = 110  # characters
+_TOLERANCE = 1e-4  # of the comparison of outputs: the order of sums differs, and so does the rounding
 Sizes = tuple[int, int, int]  # maps, rows, columns
 
 
@@ -124,15 +130,14 @@ class ModuleNet:
             if layer.table is not None
         }
 
-    def declare(self, interpreter: Interpreter, name: str, span: Span) -> Net:
-        """Put the net and its tables on the shelves of the program; SnError if a name is taken."""
-        shelves = shelves_of_program(interpreter)
+    def declare(self, shelves: NetShelves, name: str, span: Span) -> Net:
+        """Put the net and its tables on shelves; SnError if a name is taken."""
         tables = self.tables(name)
         shelves.nets.check_free(shelves.nets.declared_name(name), span)
         for title, matrix in tables.values():
             declare_table(make_node(["table", title, make_node(matrix, span)], span), shelves.tables)
         form = self.form(name, {layer: title for layer, (title, _) in tables.items()})
-        return declare_net(make_node(form, span), shelves.in_cell(interpreter.cell))
+        return declare_net(make_node(form, span), shelves)
 
     def text(self, name: str, expected: tuple[int, int, int] | None = None) -> str:
         """Return the forms `(table ...)` and `(net ...)` as text; `expected`: units, connections, weights."""
@@ -157,11 +162,6 @@ class ModuleNet:
         return values
 
 
-def shelves_of_program(interpreter: Interpreter) -> Any:
-    """Return the shelves of nets and tables of a program."""
-    return interpreter.part(shelves_of)
-
-
 @word("net-of")
 def net_of(
     interpreter: Interpreter, module: Form, name: Form = ABSENT, sizes: Form = ABSENT, sums: Form = ABSENT
@@ -182,7 +182,11 @@ def net_of(
     title = _default_name(module) if name is ABSENT or name is NIL else _read_name(name)
     span = interpreter.place()
     assert span is not None, "a running program has a place"
-    net = found.declare(interpreter, title, span)
+    shelves = interpreter.part(shelves_of)
+    if found.by_program:
+        assert isinstance(module, Object)
+        check_same_outputs(interpreter, module, found, found.declare(shelves.child(), "net-of", span))
+    net = found.declare(shelves.in_cell(interpreter.cell), title, span)
     interpreter.part(DeclaredMachines).found.append((module, found, net))
     return net
 
@@ -443,6 +447,81 @@ def _weights(layer: ChainLayer) -> np.ndarray:
         return module.coeff.x.array
     array = module.weight.x.array  # (target, source)
     return array.T if layer.scheme == ["full"] else array
+
+
+# Comparison
+
+
+def check_same_outputs(interpreter: Interpreter, machine: Object, found: ModuleNet, net: Net) -> None:
+    """Raise CallError if the net computes other outputs than the machine for random inputs and weights.
+
+    The states and weights of the modules are what they were, afterwards.
+    """
+    module, generator = module_in(machine), np.random.default_rng(1)
+    inputs = generator.uniform(-1, 1, found.input_sizes).astype(np.float32)
+    source, out = (make(interpreter, STATES[3, 2], *map(float, found.input_sizes)) for _ in range(2))
+    source.slots[symbol("x")] = Idx.of(inputs)
+    holders = [module, *(layer.module for layer in found.layers if layer.module is not None)]
+    kept = [(part, part.sizes, part.array.copy()) for holder in holders for part in state_parts(holder)]
+    try:
+        for layer in found.layers:
+            for array in _parameters(layer):
+                fan_in = array.size / len(array)
+                array[...] = generator.uniform(-1, 1, array.shape) / np.sqrt(fan_in)
+        weights = found.weights(net)
+        send(interpreter, module, FPROP, [source, out])
+    except CallError as error:
+        raise CallError(
+            f"net-of: {shown(module)} does not take the input of its net: {error.message}", 0, error.hint
+        ) from None
+    finally:
+        for part, sizes, array in kept:
+            part.resize(sizes)
+            part.array[...] = array
+    x = out.slots[symbol("x")]
+    assert isinstance(x, Idx)
+    wanted = np.asarray(x.array, np.float64).reshape(-1)
+    outputs = _outputs(net, weights, inputs.reshape(-1).astype(np.float64))
+    if wanted.shape != outputs.shape or not np.allclose(outputs, wanted, _TOLERANCE, _TOLERANCE):
+        raise CallError(
+            f"net-of: {shown(module)} computes other outputs than its layers one after the other",
+            0,
+            "a method fprop of the program may send fprop to modules, and do no more",
+        )
+
+
+def _parameters(layer: ChainLayer) -> list[np.ndarray]:
+    """Return the weights and the biases of the module of a layer, which may be written."""
+    module = layer.module
+    if module is None:
+        return []
+    if isinstance(module, ELayer):
+        return [module.weight.x.array]
+    first = (
+        module.kernel if isinstance(module, CLayer) else module.coeff if isinstance(module, SLayer) else module.weight
+    )
+    return [first.x.array, module.bias.x.array]
+
+
+def _outputs(net: Net, weights: Mapping[str, np.ndarray], inputs: np.ndarray) -> np.ndarray:
+    """Return the outputs of a net for one pattern, in double precision, connection by connection."""
+    states = {net.inputs[0].name: inputs}
+    for layer in net.computed:
+        sums = np.zeros(layer.units)
+        if layer.bias != "none":
+            sums += weights[f"{net.attribute(layer.name)}.bias"].reshape(-1)[layer.bias_index]
+        for connection in net.entering(layer.name):
+            table = connection.table
+            x = states[connection.source][table.source]
+            if connection.fixed is not None:
+                w: np.ndarray | float = float(connection.fixed)
+            else:
+                w = weights[net.weight_name(connection)].astype(np.float64).reshape(-1)[table.weight]
+            terms = (w - x) ** 2 if connection.distance else w * x
+            sums += np.bincount(table.target, terms, layer.units)
+        assert layer.nlf is not None
+        states[layer.name] = np.broadcast_to(evaluate(layer.nlf.f, {"x": sums}), sums.shape)
+    return states[net.layers[-1].name]
 
 
 # Text
