@@ -272,6 +272,7 @@ FAULTS = {
     "(net-of (new two (new f-layer 2 3 1 1 l w) (new rectifier)))": "an object of class rectifier computes its output",
     "(net-of (new steep 2 3 1 1 l w))": "a method of the program replaces bprop or bbprop of an object of class steep",
     "(net-of (new four))": "fprop of an object of class four takes 4 arguments, not 2",
+    "(net-of (new two f (new scaler)))": "an object of class scaler computes its output by a method of the program",
     "(net-of (new twice f))": "an object of class twice computes other outputs than its layers",
     "(net-of (new two f f))": "an object of class f-layer takes part twice",
     "(net-of (new c-layer 3 3 1 1 [i [0 0] [0 0]] 1 1 1 l w))": "joins two maps twice",
@@ -295,6 +296,8 @@ def test_faults(text: str) -> None:
 (defmethod rectifier fprop (in out)
   (==> out resize (idx-dim :in:x 0) (idx-dim :in:x 1) (idx-dim :in:x 2))
   (idx-bloop ((i :in:x) (o :out:x)) (idx-copy i o)))
+(defclass scaler idx3-module g) (defmethod scaler scaler () (setq g (float-matrix 2)))
+(defmethod scaler fprop (in out) (idx-bloop ((i :in:x) (o :out:x) (g g)) (idx-dotm0 i g o)))
 (defclass twice idx3-module a) (defmethod twice twice (x) (setq a x))
 (defmethod twice fprop (in out) (==> a fprop in out) (idx-f3dotc :out:x 2 :out:x))
 (defclass steep f-layer) (defmethod steep bprop (in out) ())

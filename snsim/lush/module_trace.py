@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from snsim.errors import SnError
 from snsim.language.forms import NIL, Form, Pair, Symbol
+from snsim.language.limits import LimitError
 from snsim.language.objects import BuiltInMethod, Object, send
 from snsim.language.procedures import CallError, Function
 from snsim.lush.idx import Idx
@@ -110,9 +112,12 @@ def trace(interpreter: Interpreter, machine: Form) -> Trace:
     except _UnknownStateError:
         raise _computes_itself(module) from None
     except CallError as error:
-        culprit = _computing(module)
-        if culprit is None:
+        if _computing(module) is None:
             raise CallError(error.message, 0, error.hint) from None
+        raise _computes_itself(module) from None
+    except SnError as error:  # in a method of the program
+        if isinstance(error, LimitError):
+            raise
         raise _computes_itself(module) from None
     if id(out) not in states or not steps:
         raise _computes_itself(module)
