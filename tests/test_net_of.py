@@ -28,6 +28,7 @@ from snsim.lush.net_of import ModuleNet, module_net
 from snsim.network.net import Net
 from snsim.program import make_interpreter, new_shelves, read_program
 from snsim.runtime.host import scratch
+from snsim.training.initial import initial_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGINES = (("reference", "float64"), ("reference", "float32"), ("native", "float32"), ("torch", "float32"))
@@ -310,6 +311,40 @@ def test_faults(text: str) -> None:
     assert FAULTS[text] in fault.message and fault.hint and fault.span is not None
 
 
+# Weights
+
+TRAIN = "(data (examples [[-1 -1] [1 1]] [[1 -1] [-1 1]])) (epsilon 0.1) (passes 2)"
+
+
+def test_a_training_begins_with_the_weights_of_the_modules() -> None:
+    """Those of the moment of net-of, by default; another distribution replaces them where it is stated."""
+    program = read_program(
+        Source(
+            "t.lsh",
+            "(defvar w (new idx1-ddparam 0 50)) (defvar m (new net-ff 2 3 2 1 1 w)) (for (k 0 16) (:w:x k (+ k 0.5)))"
+            f"(net-of m 'a) (idx-clear :w:x) (train a {TRAIN}) (train b (net a) (constant 9 (bias f1)) {TRAIN})"
+            f"(train c (net a) (forget 0) {TRAIN}) (net d (layer i 2) (layer o 2) (connect i o (full)))"
+            f"(train d (like a) (net d))",
+        )
+    )
+    drawn = {name: initial_weights(program.trainings.get(name), 1) for name in "abcd"}
+    a = drawn["a"]
+    assert a["input_f1.weight"].tolist() == [[0.5, 2.5, 4.5], [1.5, 3.5, 5.5]]  # (input, unit); modules: (unit, input)
+    assert a["f1.bias"].tolist() == [6.5, 7.5, 8.5]
+    assert a["f1_output.weight"].tolist() == [[9.5, 12.5], [10.5, 13.5], [11.5, 14.5]]
+    assert a["output.bias"].tolist() == [15.5, 16.5]
+    assert drawn["b"]["f1.bias"].tolist() == [9, 9, 9] and (drawn["b"]["output.bias"] == a["output.bias"]).all()
+    assert not any(values.any() for values in drawn["c"].values())
+    assert 0 < abs(drawn["d"]["i_o.weight"]).max() < 1  # another net: the default of all nets
+
+
+def test_a_net_without_modules_has_no_weights_of_modules() -> None:
+    text = f"(net d (layer i 2) (layer o 2) (connect i o (full))) (train d (module-weights) {TRAIN})"
+    with pytest.raises(SnError, match="the net d has no modules whose weights it could take") as caught:
+        read_program(Source("t.sn", text))
+    assert "(net-of module)" in caught.value.faults[0].hint
+
+
 # The commands
 
 
@@ -318,7 +353,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A program of Lush with a net of its modules, and a training of the net."""
     monkeypatch.chdir(tmp_path)
     Path("xor.lsh").write_text(
-        "(defvar w (new idx1-ddparam 0 50))\n(net-of (new net-ff 2 3 2 1 1 w) 'xor)\n"
+        "(defvar w (new idx1-ddparam 0 50)) (defvar m (new net-ff 2 3 2 1 1 w)) (seed 3)\n(==> m forget 1 2) (net-of m (quote xor))\n"
         "(train xor (data (examples [[-1 -1] [-1 1] [1 -1] [1 1]] [[1 -1] [-1 1] [-1 1] [1 -1]])) (epsilon 0.1)"
         " (passes 30) (update lm) (correct max))\n"
     )
@@ -332,10 +367,11 @@ def test_commands_take_the_net_of_a_program_of_lush(program: str) -> None:
     assert code == 0 and "7 units, 17 connections, 17 weights; 1 training" in out
     code, out, err = snsim("show", program, "--stage", "net")
     assert code == 0, err
-    again = read_program(Source("again.sn", out[out.index("(net") :])).nets.get("xor")
+    again = read_program(Source("again.sn", out[out.index("(net") : out.index("(train")])).nets.get("xor")
     assert again.digest == read_program(program).nets.get("xor").digest
     for command in (
         ["run", program],
+        ["run", "--resume", "runs/xor", "--passes", "40"],
         ["plot", "net", program, "--text"],
         ["plot", "weights", "runs/xor", "--text"],
         ["page", "runs/xor", "-o", "page.html"],

@@ -45,6 +45,7 @@ from snsim.network.expressions import evaluate
 from snsim.network.net import Net
 from snsim.network.net_form import NetShelves, declare_net, shelves_of
 from snsim.network.tables import declare_table
+from snsim.registry import Shelf
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -131,13 +132,16 @@ class ModuleNet:
         }
 
     def declare(self, shelves: NetShelves, name: str, span: Span) -> Net:
-        """Put the net and its tables on shelves; SnError if a name is taken."""
+        """Put the net, with the weights of the modules, and its tables on shelves; SnError if a name is taken."""
         tables = self.tables(name)
-        shelves.nets.check_free(shelves.nets.declared_name(name), span)
+        full_name = shelves.nets.declared_name(name)
+        shelves.nets.check_free(full_name, span)
         for title, matrix in tables.values():
             declare_table(make_node(["table", title, make_node(matrix, span)], span), shelves.tables)
         form = self.form(name, {layer: title for layer, (title, _) in tables.items()})
-        return declare_net(make_node(form, span), shelves)
+        net = declare_net(make_node(form, span), NetShelves(shelves.tables, Shelf("net"), shelves.nlfs))
+        net = replace(net, name=full_name, module_weights=self.weights(net))
+        return shelves.nets.add(full_name, net, net.summary, span)
 
     def text(self, name: str, expected: tuple[int, int, int] | None = None) -> str:
         """Return the forms `(table ...)` and `(net ...)` as text; `expected`: units, connections, weights."""
@@ -172,8 +176,8 @@ def net_of(
     sends `fprop` to such modules. `name` is the name of the net, by default that of the class of the module. `sizes`
     are maps, rows and columns of the input, as (idx-dim :in:x) returns them; by default the smallest that give one
     place of the output. If `sums` is not (), the sums of the blocks of an s-layer become a layer of their own: then
-    the second derivatives of its coefficients are those of the modules. The weights of the modules are not part of the
-    net: a training draws them, or reads them from a file, which `snsim convert` writes.
+    the second derivatives of its coefficients are those of the modules. A training of the net begins with the weights
+    that the modules have now, unless it states others: (module-weights) is its default.
     """
     given = None if sizes is ABSENT or sizes is NIL else _read_sizes(interpreter, sizes)
     found = module_net(interpreter, module, given)
