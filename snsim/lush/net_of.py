@@ -189,7 +189,7 @@ def net_of(
     shelves = interpreter.part(shelves_of)
     if found.by_program:
         assert isinstance(module, Object)
-        check_same_outputs(interpreter, module, found, found.declare(shelves.child(), "net-of", span))
+        check_same_outputs(interpreter, module, found, found.declare(shelves.child(), title, span))
     net = found.declare(shelves.in_cell(interpreter.cell), title, span)
     interpreter.part(DeclaredMachines).found.append((module, found, net))
     return net
@@ -462,8 +462,9 @@ def check_same_outputs(interpreter: Interpreter, machine: Object, found: ModuleN
     The states and weights of the modules are what they were, afterwards.
     """
     module, generator = module_in(machine), np.random.default_rng(1)
-    inputs = generator.uniform(-1, 1, found.input_sizes).astype(np.float32)
+    interpreter.budget.make_matrix(3 * net.counts.connections, "net-of")
     source, out = (make(interpreter, STATES[3, 2], *map(float, found.input_sizes)) for _ in range(2))
+    inputs = generator.uniform(-1, 1, found.input_sizes).astype(np.float32)
     source.slots[symbol("x")] = Idx.of(inputs)
     holders = [module, *(layer.module for layer in found.layers if layer.module is not None)]
     kept = [(part, part.sizes, part.array.copy()) for holder in holders for part in state_parts(holder)]
