@@ -353,7 +353,8 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A program of Lush with a net of its modules, and a training of the net."""
     monkeypatch.chdir(tmp_path)
     Path("xor.lsh").write_text(
-        "(defvar w (new idx1-ddparam 0 50)) (defvar m (new net-ff 2 3 2 1 1 w)) (seed 3)\n(==> m forget 1 2) (net-of m (quote xor))\n"
+        "(defvar w (new idx1-ddparam 0 50)) (defvar m (new net-ff 2 3 2 1 1 w)) (seed 3)\n"
+        "(==> m forget 1 2) (net-of m (quote xor))\n"
         "(train xor (data (examples [[-1 -1] [-1 1] [1 -1] [1 1]] [[1 -1] [-1 1] [-1 1] [1 -1]])) (epsilon 0.1)"
         " (passes 30) (update lm) (correct max))\n"
     )
