@@ -256,6 +256,7 @@ def make_interpreter(
             interpreter.part(Netspace).reorder_sums()
     interpreter.keep(host_of, host)
     interpreter.keep(declared_nets, own.network.nets)
+    interpreter.keep(net_form.shelves_of, own.network)
     return interpreter
 
 

@@ -258,7 +258,7 @@ def test_module_is_the_net(path, name):
     out, plain = net(x).reshape(3, -1), plain_outputs(made, values, x)
     np.testing.assert_allclose(out.detach(), plain.detach(), rtol=1e-9, atol=1e-12)
     (0.5 * (out - d) ** 2).sum().backward()
-    if name != "branches":  # autograd alone has other derivatives there than are meant
+    if name not in ("branches", "lenet-5-lush"):  # autograd alone has other derivatives there than are meant
         (0.5 * (plain - d) ** 2).sum().backward()
         for n in weights(made):
             np.testing.assert_allclose(net.get_parameter(n).grad, values[n].grad, rtol=1e-8, atol=1e-10, err_msg=n)

@@ -8,7 +8,7 @@ Units of a layer are numbered from 0 in C order of its shape.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from math import prod
@@ -264,6 +264,7 @@ class Net:
     clauses: tuple[Clause, ...] = ()  # the complete form with origins, for show
     span: Span | None = None
     transforms: tuple[Transform, ...] = ()
+    module_weights: Mapping[str, np.ndarray] | None = None  # of the modules of (net-of ...), by parameter name
 
     def __repr__(self) -> str:
         return f"<net {self.name}: {self.summary}>"

@@ -97,6 +97,14 @@ class NetShelves:
         return NetShelves(self.tables, self.nets.in_cell(cell), self.nlfs) if cell else self
 
 
+def shelves_of(interpreter: Any) -> NetShelves:
+    """Return empty shelves: the value of `interpreter.part(shelves_of)` for an interpreter without declarations.
+
+    `interpreter.keep(shelves_of, shelves)` sets those of a program.
+    """
+    return NetShelves()
+
+
 # Each word takes the call as a node with its commas evaluated, the interpreter, and the shelves of the program.
 WORDS: Shelf[Callable[[Node, Any, NetShelves], object]] = Shelf("declarative word")
 

@@ -108,6 +108,9 @@ ReaderOf = Callable[
 ]  # the function that reads the value in a clause of this word; None if it takes none
 
 
+_NO_MODULES = "(net-of module) in a program of Lush makes a net of modules; for another net write (forget-sqrt 1)"
+
+
 def read_family(
     clauses: Iterable[Clause], reader_of: ReaderOf, net: Net | None, faults: Faults, drop: Callable[[Clause], None]
 ) -> Family:
@@ -126,6 +129,8 @@ def read_family(
             problem = problems[scope]
             if problem is None and net is not None and clause.word in INITIALISERS:
                 problem = _codes_problem(scope, net)
+            if problem is None and net is not None and clause.word == "module-weights" and net.module_weights is None:
+                problem = f"the net {net.name} has no modules whose weights it could take", _NO_MODULES
             if problem is not None and clause.origin != STATED:
                 drop(statement.clause)
             elif problem is not None:
