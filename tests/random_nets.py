@@ -239,6 +239,13 @@ def _windows(
         steps = [draw.randint(1, 3) for _ in range(2)]
         size = [(n + 2 * border - w) // s + 1 for n, w, s in zip((rows, columns), window, steps)]
         edge = f" (border {border} {draw.choice((-1, 0, 0.5))})" if border else ""
+        own = random.Random(f"{ends} {source} {window} {steps}")  # so that older random nets stay as they were
+        if own.random() < 0.2:
+            sides = [own.randint(0, 2) for _ in range(4)]
+            wide = [rows + sides[0] + sides[1], columns + sides[2] + sides[3]]
+            window = [min(pair) for pair in zip(window, wide)]
+            size = [(n - w) // s + 1 for n, w, s in zip(wide, window, steps)]
+            edge = f" (border {' '.join(map(str, sides))} {own.choice((-1, 0.5))})"
     targets = draw.choice((maps, draw.randint(1, 6), 20))
     table = ""
     if draw.random() < 0.6:

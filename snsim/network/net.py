@@ -567,6 +567,7 @@ def _wiring_bytes(wiring: Wiring) -> Iterator[bytes]:
                 structure.border,
                 structure.wrap,
                 structure.sharing,
+                *([] if structure.far_border is None else [structure.far_border]),
             )
         ).encode()
         yield np.packbits(structure.maps).tobytes()

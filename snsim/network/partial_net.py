@@ -24,6 +24,7 @@ from snsim.network.clauses import (
     read_name,
     read_names,
 )
+from snsim.network.connect_options import BORDER_SYNTAX
 from snsim.network.net import Net
 from snsim.network.schemes import SCHEMES
 from snsim.network.transforms import SYNTAX, DraftTransform, read_transform
@@ -45,8 +46,9 @@ for _shelf, _word, _syntax, _doc in (
     (
         CONNECT_OPTIONS,
         "border",
-        "(border N V), (border N wrap) or (border wrap)",
-        "N cells around each map, with the value V or wrapped around; default none",
+        BORDER_SYNTAX,
+        "N cells around each map, with the value V or wrapped around; or T cells above it, B below it, L to its left "
+        "and R to its right; default none",
     ),
     (CONNECT_OPTIONS, "exact", "(exact)", "refuse a net whose windows leave cells at the far edge unread"),
     (CONNECT_OPTIONS, "scale", "(scale NUM)", "inputs multiplied by a constant; default 1"),

@@ -138,8 +138,10 @@ def _windows(source: Layer, target: Layer, statement: Statement, sharing: str, e
     maps = np.eye(*sizes, dtype=bool) if each_map else statement.maps(*sizes, names)
     if window is None or maps is None or statement.faults.any:
         raise SnError(statement.faults.found)
-    cells = border.cells, border.cells
-    windows = Windows(source.maps, target.maps, maps, (window[0], window[1]), step, cells, border.wrap, sharing)
+    far = None if border.far == border.near else border.far
+    windows = Windows(
+        source.maps, target.maps, maps, (window[0], window[1]), step, border.near, border.wrap, sharing, far
+    )
     check_windows(windows, border, statement, names)
     if not maps.any():
         statement.faults.add(
