@@ -193,8 +193,8 @@ def _border(call: _WindowCall, source: tuple[int, int, int], target: tuple[int, 
     A frame may have cells on the far sides that no window reads, so they do not tell how wide the border is.
     """
     reach = [(target[k + 1] - 1) * call.step[k] + call.window[k] - source[k + 1] - call.border[k] for k in (0, 1)]
-    all_round = Border.all_round(call.border[0], wrap=call.wrap)
-    of_sides = Border(call.border, (max(0, reach[0]), max(0, reach[1])))
+    all_round = Border(call.border[0], wrap=call.wrap)
+    of_sides = Border(sides=(call.border[0], max(0, reach[0]), call.border[1], max(0, reach[1])))
     for border in (all_round, of_sides):
         fits = tuple(count_windows(source[k + 1], border, k, call.window[k], call.step[k]) for k in (0, 1))
         if fits == target[1:] and border.near == call.border and border.wrap == call.wrap:

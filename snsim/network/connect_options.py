@@ -27,30 +27,33 @@ BESIDE_DISTANCE = {"scale": "measures x as it is", "weight-norm": "needs the wei
 
 @dataclass(frozen=True)
 class Border:
-    """Cells around a map, with the value `value`, or those of the opposite side of the map if `wrap`.
+    """Cells around a map: `cells` rows and columns of `value`, or of the opposite side of the map if `wrap`.
 
-    `near` counts the rows above the map and the columns to its left, `far` those below it and to its right.
+    `sides` counts them above, below, to the left and to the right; None: `cells` on each side.
     """
 
-    near: tuple[int, int] = (0, 0)
-    far: tuple[int, int] = (0, 0)
+    cells: int = 0
     value: float = 0.0
     wrap: bool = False
+    sides: tuple[int, int, int, int] | None = None
 
-    @staticmethod
-    def all_round(cells: int, value: float = 0.0, wrap: bool = False) -> Border:
-        """Return the border with as many cells on all sides."""
-        return Border((cells, cells), (cells, cells), value, wrap)
+    @property
+    def near(self) -> tuple[int, int]:
+        """Rows above the map, and columns to its left."""
+        return (self.cells, self.cells) if self.sides is None else (self.sides[0], self.sides[2])
+
+    @property
+    def far(self) -> tuple[int, int]:
+        """Rows below the map, and columns to its right."""
+        return (self.cells, self.cells) if self.sides is None else (self.sides[1], self.sides[3])
 
     @property
     def text(self) -> str:
         """The border as a message names it: "border 2", "border 1 2 0 0", "border wrap"."""
-        (top, left), (bottom, right) = self.near, self.far
-        sides = (top, bottom, left, right)
-        cells = str(top) if len(set(sides)) == 1 else " ".join(map(str, sides))
+        cells = str(self.cells) if self.sides is None else " ".join(map(str, self.sides))
         if not self.wrap:
             return f"border {cells}"
-        return f"border {cells} wrap" if any(sides) else "border wrap"
+        return f"border {cells} wrap" if self.cells else "border wrap"
 
 
 @dataclass(frozen=True)
@@ -123,13 +126,13 @@ class Statement:
             return Border(wrap=wrap)
         cells = read_whole_number(args[0], "the number of border cells", self.faults) or 0
         if wrap:
-            return Border.all_round(cells, wrap=True)
+            return Border(cells, wrap=True)
         if args[1].is_symbol:
             self.faults.add(
                 f'a border is a number or wrap, not the name "{args[1].name}"', args[1].span, f"write {BORDER_SYNTAX}"
             )
-            return Border.all_round(cells)
-        return Border.all_round(cells, read_number(args[1], "the value of the border", self.faults) or 0.0)
+            return Border(cells)
+        return Border(cells, read_number(args[1], "the value of the border", self.faults) or 0.0)
 
     def _border_of_sides(self, node: Node, args: Sequence[Node]) -> Border:
         """Return the border of `(border T B L R V)`."""
@@ -153,7 +156,7 @@ class Statement:
             for cells, side in zip(args, ("above", "below", "to the left", "to the right"))
         )
         value = read_number(args[4], "the value of the border", self.faults) or 0.0
-        return Border((top, left), (bottom, right), value)
+        return Border(0, value, sides=(top, bottom, left, right))
 
     def exact(self) -> bool:
         """Tell whether `(exact)` is stated, which refuses cells at the far edge that no window reaches."""
