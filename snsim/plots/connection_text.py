@@ -100,7 +100,7 @@ def connection_words(connection: Connection) -> str:
     elif isinstance(structure, Frames) and structure.step != 1 and reads_step:
         words.append(_clause("step", structure.step))
     if connection.scheme == "average-mask":  # which implies the scale, the weights and the table
-        return " ".join(words)
+        return " ".join([*words, *_named(connection)])
     if connection.scale != 1.0:
         words.append(_clause("scale", connection.scale))
     if connection.codes is not None:
@@ -117,7 +117,11 @@ def connection_words(connection: Connection) -> str:
         words.append("(table one-to-one)")
     elif isinstance(structure, Windows) and not structure.maps.all():
         words.append(f"{int(structure.maps.sum())} of {structure.maps.size} pairs of maps")
-    return " ".join(words)
+    return " ".join([*words, *_named(connection)])
+
+
+def _named(connection: Connection) -> list[str]:
+    return [] if connection.label is None else [_clause("name", connection.label)]
 
 
 def transform_words(transform: Transform) -> str:
