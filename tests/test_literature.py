@@ -1,5 +1,6 @@
 """The small nets of the literature: each is trained as its file says and ends with the result that is known of it."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -86,13 +87,22 @@ def test_symmetry_is_seen_by_weights_of_ratio_1_2_4(tmp_path: Path) -> None:
     """The solution of Rumelhart, Hinton and Williams (1986): 1:2:4, opposite signs left and right, in both units.
 
     Only so does each unlike half leave a sum that no other half cancels: the eight sums +-1 +-2 +-4 are all different.
+    Two of the seeds 1 to 10 end with other weights whose eight sums are all different too.
     """
-    _, folder = trained("symmetry", tmp_path)
-    weights = dict(snsim.load(folder).named_parameters())["input_hidden.weight"].detach().numpy().reshape(6, 2)
-    for unit in weights.T:
-        left, right = unit[:3], unit[:2:-1]
-        np.testing.assert_allclose(left, -right, rtol=0.01)
-        np.testing.assert_allclose(sorted(abs(left)) / min(abs(left)), [1, 2, 4], rtol=0.02)
+    as_printed = 0
+    for seed in range(1, 11):
+        misses, folder = trained("symmetry", tmp_path, seed=seed)
+        assert misses == 0, seed
+        weights = dict(snsim.load(folder).named_parameters())["input_hidden.weight"].detach().numpy().reshape(6, 2)
+        ratios = []
+        for unit in weights.T:
+            left, right = unit[:3], unit[:2:-1]
+            np.testing.assert_allclose(left, -right, rtol=0.01, err_msg=f"seed {seed}")
+            ratios.append(sorted(abs(left)) / min(abs(left)))
+            sums = np.array(list(product((1, -1), repeat=3))) @ ratios[-1]
+            assert abs(np.subtract.outer(sums, sums)[~np.eye(8, dtype=bool)]).min() > 0.8, (seed, ratios)
+        as_printed += np.allclose(ratios, [[1, 2, 4]] * 2, rtol=0.02)
+    assert as_printed >= 8
 
 
 def test_the_encoder_has_a_code_for_each_word(tmp_path: Path) -> None:
