@@ -110,9 +110,10 @@ def _held_by_tests() -> dict[str, list[str]]:
             continue
         parts = list(ast.walk(test))
         calls = {part.func.id for part in parts if isinstance(part, ast.Call) and isinstance(part.func, ast.Name)}
-        texts = [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+        constants = [part.value for part in parts if isinstance(part, ast.Constant)]
+        texts = [value.removesuffix(".sn") for value in constants if isinstance(value, str)]
         listed = [name for part in parts if isinstance(part, ast.Name) for name in named.get(part.id, ())]
-        for name in dict.fromkeys([*texts, *listed]) if calls & {"trained", "passes_of"} else ():
+        for name in dict.fromkeys([*texts, *listed]) if calls & {"trained", "passes_of", "run"} else ():
             held.setdefault(name, []).append(test.name.removeprefix("test_").replace("_", " "))
     return held
 

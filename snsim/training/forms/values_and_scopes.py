@@ -242,7 +242,8 @@ def scope_problem(scope: Scope, net: Net) -> tuple[str, Callable[[], str] | str]
         named = f" by a connection called {scope.label}" if scope.label else ""
         return f"net {net.name} does not connect {scope.source} to {scope.layer}{named}", f"connections: {joined}"
     if scope.layer in {layer.name for layer in net.inputs}:
-        return f"nothing enters {scope.layer}, the input layer of net {net.name}", "name a later layer"
+        which = "the input layer" if len(net.inputs) == 1 else "an input layer"
+        return f"nothing enters {scope.layer}, {which} of net {net.name}", "name a later layer"
     if scope.kind == "layer" and net.has_layer(scope.layer):
         return (
             f"the weights into {scope.layer} are those of other connections (weights-of), and it has no bias",
