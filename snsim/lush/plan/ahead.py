@@ -1,0 +1,462 @@
+"""Run the presentations of a message of a trainer ahead, compiled, all but the last one.
+
+The last presentation of a message runs module by module, so every slot of every object then holds what it would hold
+without a plan: each presentation overwrites all of them but the param, the counts of the meter, the age and the
+positions of the sources, which are written back. A presentation with a large number or an error runs module by module
+too, and so does the one before it: its error then finds the slots as they would be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from snsim.errors import SnError
+from snsim.language.forms import symbol
+from snsim.language.objects import Object
+from snsim.lush.arithmetic import Floats, heap_sort
+from snsim.lush.idx import Idx
+from snsim.lush.modules.classifiers import MaxClasser, MinClasser
+from snsim.lush.modules.costs import EdistCost
+from snsim.lush.modules.layers import LogaddLayer
+from snsim.lush.modules.machines import Idx3SupervisedModule
+from snsim.lush.modules.meters import ClassifierMeter
+from snsim.lush.modules.roots import BBPROP, BPROP, FPROP
+from snsim.lush.modules.states_and_params import ClassState, DDparam, Dparam, DparamEps, Param, State
+from snsim.lush.plan.chain import Describer, Description, NotPlannedError, built_in, links, output_sizes, refuse
+from snsim.lush.plan.patterns import Reader, reader_of
+from snsim.lush.storing import convert
+from snsim.lush.vocabulary import LUSH
+
+if TYPE_CHECKING:
+    from snsim.language.interpreter import Interpreter
+    from snsim.lush.plan.compiled import CompiledOperations
+    from snsim.lush.plan.layout import Arguments, Layout, Operations
+
+_F = np.float32
+_LEAST = 3  # presentations that are worth a start
+_WARM_UP = 100  # presentations of a program that run module by module first: a small program needs no compiler
+_CHUNK = 64  # presentations between two looks at the clock
+_LARGE = {"test": 1e15, "train": 1e15, "curvature": 1e8}  # a weight from which a sum that nobody computes may overflow
+_MOST_NUMBERS = 20_000_000  # of the buffers of a plan
+_UPDATE, _CLEAR_DX, _CLEAR_DDX = symbol("update"), symbol("clear-dx"), symbol("clear-ddx")
+_UPDATE_DDELTAS, _UPDATE_XAVERAGE = symbol("update-ddeltas"), symbol("update-xaverage")
+_X, _DX = symbol("x"), symbol("dx")
+
+
+@cache
+def _compiled() -> CompiledOperations | None:
+    """Return the compiled operations, or None if llvmlite is missing."""
+    try:
+        from snsim.lush.plan.compiled import CompiledOperations  # loads llvmlite
+
+        return CompiledOperations()
+    except (ImportError, SnError):
+        return None
+
+
+class Plans:
+    """The plans of one program: `interpreter.part(Plans)`.
+
+    `on` switches them; a program has no word for it.
+    """
+
+    on = True
+
+    def __init__(self, interpreter: object = None):
+        self.presentations = 0  # module by module, since the program began
+        self.steps: dict[tuple[Description, str], int] = {}  # of the budget, that a presentation takes
+        self._layouts: dict[Description, Layout] = {}
+
+    def layout(self, description: Description) -> Layout:
+        """Return the layout of a chain: a few are kept."""
+        known = self._layouts.pop(description, None)
+        if known is None:
+            compiled = _compiled()
+            if compiled is None:
+                raise refuse("no compiler")
+            from snsim.lush.plan.layout import Layout, needed_numbers
+
+            if needed_numbers(description) > _MOST_NUMBERS:
+                raise refuse("a chain that needs much memory")
+            known = Layout(description, compiled)
+        self._layouts[description] = known
+        for old in list(self._layouts)[:-4]:
+            del self._layouts[old]
+        return known
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What an update takes: eta, inertia, and kappa of the running mean."""
+
+    eta: float
+    inertia: float = 0
+    kappa: float = 0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The objects of a presentation."""
+
+    machine: Object
+    param: Param
+    input: Object
+    output: Object
+    desired: Idx
+    energy: State
+
+
+class Ahead:
+    """The presentations of one message of a trainer.
+
+    The trainer calls `run` before each presentation of its own, and `note` after it. `rates`: a training;
+    `share` = 1/n: a mean of second derivatives; else a test.
+    """
+
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        parts: Callable[[], Parts],
+        source: Object,
+        meter: Object | None,
+        rates: Rates | None = None,
+        share: float | None = None,
+    ):
+        self.plans = interpreter.part(Plans)
+        self.interpreter, self.parts, self.source, self.meter = interpreter, parts, source, meter
+        self.rates, self.share = rates, share
+        self.mode = "train" if rates is not None else "test" if share is None else "curvature"
+        self.steps: int | None = None
+        self.fits = False  # the states had their sizes before the presentation that is noted next
+        self._attempts = 3  # at the first presentation, whose states have other sizes, at the second, and after it
+
+    def note(self, steps: int) -> None:
+        """Take note of a presentation module by module, which took these steps of the budget."""
+        self.steps = steps if self.fits else None
+        self.plans.presentations += 1
+
+    def run(self, count: int, age: float) -> tuple[int, float]:
+        """Run up to `count` presentations from trainer's age on; return their number, 0 without a plan, and the age."""
+        if count < _LEAST or not self._attempts or not self.plans.on:
+            return 0, age
+        if self.plans.presentations + count < _WARM_UP:
+            return 0, age
+        self._attempts -= 1
+        self.fits = False
+        try:
+            run = _Run(self, count, age)
+        except NotPlannedError:
+            return 0, age
+        self._attempts += 1
+        return run.run()
+
+
+class _Run:
+    """Some presentations, one after the other."""
+
+    def __init__(self, ahead: Ahead, count: int, age: float):
+        """Check that a plan fits; NotPlannedError if not."""
+        parts, plans = ahead.parts(), ahead.plans
+        self.ahead, self.age, self.parts = ahead, age, parts
+        self.reader = reader_of(ahead.source)
+        self.description = self._describe(parts, self.reader)
+        ahead.fits = True
+        steps = ahead.steps if ahead.steps is not None else plans.steps.get((self.description, ahead.mode))
+        if steps is None:
+            raise refuse("a chain that no presentation has tried")
+        plans.steps[self.description, ahead.mode] = self.steps = steps
+        self._check_rates()
+        self.layout = plans.layout(self.description)
+        current = ahead.source.slots[symbol("current")]
+        if not isinstance(current, float) or not 0 <= current < self.reader.size:
+            raise refuse("a source beyond its end")
+        self.numbers = (int(current) + np.arange(count)) % self.reader.size
+        self.classes = self._classes()
+        if len(self.classes) < _LEAST:
+            raise refuse("too few patterns before one with an unknown label")
+        self.numbers = self.numbers[: len(self.classes)]
+
+    # ---- Checks --------------------------------------------------------------------------------------------------
+
+    def _describe(self, parts: Parts, reader: Reader) -> Description:
+        machine, mode = parts.machine, self.ahead.mode
+        selectors = {"test": [FPROP], "train": [FPROP, BPROP], "curvature": [FPROP, BPROP, BBPROP]}[mode]
+        if type(machine) is not Idx3SupervisedModule:
+            raise refuse("another machine")
+        built_in(machine, *selectors)
+        built_in(parts.param, _UPDATE, _CLEAR_DX, _CLEAR_DDX, _UPDATE_DDELTAS, _UPDATE_XAVERAGE)
+        if type(parts.param) not in (Dparam, DparamEps, DDparam):
+            raise refuse("another param")
+        cost, classer, mout = machine.cost, machine.classifier, machine.mout
+        if not isinstance(cost, EdistCost) or not isinstance(classer, (MaxClasser, MinClasser)):
+            raise refuse("another cost or classifier")
+        built_in(cost, *selectors)
+        built_in(cost.logadder, *selectors)
+        built_in(classer, FPROP)
+        if type(cost.logadder) is not LogaddLayer or type(parts.output) is not ClassState:
+            raise refuse("another log-sum or answer")
+        self._check_meter()
+        levels = len(selectors)
+        describer = Describer(parts.param, levels)
+        assert isinstance(parts.input, Object)
+        chain = list(links(machine.machine, parts.input, mout, selectors))
+        for link in chain:
+            built_in(link.module, *selectors)
+        description = describer.describe(chain, reader.sizes)
+        if output_sizes(description)[1:] != (1, 1):
+            raise refuse("several places of the output")
+        outputs = output_sizes(description)[0]
+        self.labels, self.prototypes = classer.classindex2label.array, cost.proto.array
+        if self.labels.shape != (outputs,) or self.prototypes.shape[1] != outputs:
+            raise refuse("labels or prototypes that do not fit the output")
+        self.down, self.class_of = isinstance(classer, MaxClasser), cost.label2classindex.array
+        for level in (_X, _DX)[:levels]:
+            part = parts.energy.slots.get(level)
+            if not isinstance(part, Idx) or part.sizes != () or part.kind != _F:
+                raise refuse("no energy")
+            describer.alone(part)
+        if parts.desired.sizes != () or parts.desired.kind.kind not in "if":
+            raise refuse("no label")
+        describer.alone(parts.desired)
+        for part in (cost.proto, cost.label2classindex, classer.classindex2label):
+            if id(part.storage) in describer.memory:
+                raise refuse("matrices share their memory")
+        if any(np.may_share_memory(stored, whole) for stored in reader.stored for whole in describer.arrays):
+            raise refuse("matrices share their memory")
+        return description
+
+    def _check_meter(self) -> None:
+        meter = self.ahead.meter
+        if meter is None:
+            return
+        if type(meter) is not ClassifierMeter or meter.slots[symbol("correctp")] is not LUSH.get("same-class?"):
+            raise refuse("another meter")
+        built_in(meter, _UPDATE)
+
+    def _check_rates(self) -> None:
+        rates, param = self.ahead.rates, self.parts.param
+        x = param.x.array
+        if not len(x) or not float(np.abs(x).max()) < _LARGE[self.ahead.mode]:
+            raise refuse("a large weight")
+        if rates is None:
+            return
+        if not (abs(rates.eta) < 1e10 and 0 <= rates.inertia <= 1 and abs(rates.kappa) <= 1):
+            raise refuse("large rates")
+        if rates.kappa and not isinstance(param, DDparam):
+            raise refuse("a running mean that the param does not have")
+
+    def _classes(self) -> np.ndarray:
+        """Return the number of the class of each pattern, up to the one before the first that has an unknown label."""
+        labels = convert(self.reader.labels(self.numbers), self.parts.desired.kind)
+        self.wanted = labels.astype(np.float64)
+        whole = np.trunc(self.wanted).astype(np.int64)
+        inside = (whole >= 0) & (whole < len(self.class_of))
+        classes = np.where(inside, self.class_of[np.where(inside, whole, 0)], -1).astype(np.int64)
+        unknown = np.flatnonzero((classes < 0) | (classes >= len(self.prototypes)))
+        return classes[: max(int(unknown[0]) - 1, 0)] if len(unknown) else classes
+
+    # ---- Presentations -------------------------------------------------------------------------------------------
+
+    def run(self) -> tuple[int, float]:
+        """Run the presentations; return how many, and the age of the trainer after them."""
+        layout, size = self.layout, self.layout.outputs
+        count = len(self.numbers)
+        self.kept, self.energies = np.zeros((count, size), _F), np.zeros(count, _F)
+        self.state = _State(self, layout)
+        ages = self._ages(count)
+        self.done, stopped = 0, False
+        try:
+            while self.done < count and not stopped:
+                before, some = self.done, slice(self.done, min(self.done + _CHUNK, count))
+                self.done += self._run_chunk(some, ages)
+                stopped = self.done < some.stop
+                if stopped and layout.flag[0] == 2:  # at its update
+                    self.state.undo(begun=True)
+                elif stopped and self.done:  # the one before runs module by module, for its slots
+                    self.state.undo(begun=False)
+                    self.done -= 1
+                self.ahead.interpreter.budget.step(self.steps * (self.done - before))
+        finally:
+            self.state.write_back()
+            self._settle(ages)
+        return self.done, ages[self.done]
+
+    def _ages(self, count: int) -> list[float]:
+        ages = [self.age]
+        for _ in range(count):
+            ages.append(ages[-1] + (1 if self.ahead.mode == "train" else 0))
+        return ages
+
+    def _run_chunk(self, some: slice, ages: list[float]) -> int:
+        layout, count = self.layout, some.stop - some.start
+        inputs = self.reader.inputs(self.numbers[some])
+        patterns = np.zeros(inputs.size + 64, _F)
+        patterns[: inputs.size].reshape(inputs.shape)[...] = inputs
+        operations = self._operations(patterns, some, ages)
+        layout.check[...] = 0
+        return layout.compiled.run(operations.table(), count, layout.flag)
+
+    def _operations(self, patterns: Floats, some: slice, ages: list[float]) -> Operations:
+        """Return the operations of a chunk."""
+        from snsim.lush.plan.layout import Operations
+
+        layout, mode = self.layout, self.ahead.mode
+        list_ = Operations(layout.compiled)
+        size = int(np.prod(self.description.sizes))
+        vectors = -(-size // layout.lanes)
+        list_.add("present", target=layout.input, source=patterns, size=size, vectors=vectors)
+        list_.extend(layout.forward())
+        prototypes, classes = np.ascontiguousarray(self.prototypes), np.ascontiguousarray(self.classes[some])
+        cost: Arguments = {"x": layout.output, "prototypes": prototypes, "labels": classes, "outputs": layout.outputs}
+        list_.add("distance_cost", energies=self.energies[some.start :], check=layout.check, **cost)
+        if self.ahead.meter is not None:
+            list_.add("keep_output", x=layout.output, kept=self.kept[some.start :], outputs=layout.outputs)
+        if mode != "test":
+            slope = float(self.parts.energy.dx.array[()])
+            list_.add("distance_back", out=layout.output_dx, share=slope, **cost)
+            list_.extend(layout.backward() if mode == "train" else layout.errors())
+        list_.add("stop_if_large", check=layout.check, flag=layout.flag, stage=1)
+        if mode != "test":
+            self.state.add_update(list_, some, ages)
+        return list_
+
+    def _settle(self, ages: list[float]) -> None:
+        """Write what the presentations leave in source, desired label and meter."""
+        done, source = self.done, self.ahead.source
+        if not done:
+            return
+        self.reader.settle(self.numbers[:done])
+        source.set(symbol("current"), float((self.numbers[done - 1] + 1) % self.reader.size))
+        meter = self.ahead.meter
+        if meter is None:
+            return
+        assert isinstance(meter, ClassifierMeter)
+        answers, confidences = self._answers()
+        wanted = self.wanted[:done]
+        punt = answers == -1
+        right = ~punt & (answers == wanted)
+        total = meter.total_energy
+        for energy in self.energies[:done].tolist():
+            total += energy
+        meter.total_energy = total
+        meter.size += float(done)
+        meter.total_correct += float(right.sum())
+        meter.total_punt += float(punt.sum())
+        meter.total_error += float((~punt & ~right).sum())
+        meter.age = ages[done - 1]
+        meter.energy, meter.confidence = float(self.energies[done - 1]), float(confidences[-1])
+
+    def _answers(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the class that the classifier answers for each presentation, and its score."""
+        scores = self.kept[: self.done]
+        best = scores.argmax(axis=1) if self.down else scores.argmin(axis=1)
+        confidences = scores[np.arange(len(scores)), best]
+        answers = self.labels[best].astype(np.int32).astype(np.float64)
+        for i in np.flatnonzero((scores == confidences[:, None]).sum(axis=1) > 1):
+            keys, tags = scores[i].copy(), self.labels.astype(np.int32)
+            heap_sort(keys, tags, self.down)
+            answers[i], confidences[i] = tags[0], keys[0]
+        return answers, confidences
+
+
+class _State:
+    """The vectors of the param, as the operations have them."""
+
+    def __init__(self, run: _Run, layout: Layout):
+        self.run, self.layout, self.param = run, layout, run.parts.param
+        self.target, self.place = layout.target, layout.place
+        self._load(layout.x, self.param.x)
+        self._written: list[tuple[Floats, Idx]] = []
+        self._backups: list[tuple[Floats, Floats]] = []
+        self._last: Floats | None = None
+        mode, param = run.ahead.mode, self.param
+        if mode == "train":
+            self._written.append((layout.x, param.x))
+            self._backups.append((layout.x, layout.backup))
+            if isinstance(param, DparamEps):
+                self._load(layout.rates, param.epsilons)
+            else:
+                layout.rates[self.target] = 1
+            assert run.ahead.rates is not None
+            if run.ahead.rates.inertia:
+                assert isinstance(param, Dparam)
+                self.deltas = self._also(param.deltas)
+            if run.ahead.rates.kappa:
+                assert isinstance(param, DDparam)
+                self.xaverage = self._also(param.xaverage)
+                self._last = self.xaverage[0]
+        elif mode == "curvature":
+            assert isinstance(param, DDparam)
+            self.ddeltas = self._also(param.ddeltas)
+
+    def _load(self, numbers: Floats, whole: Idx) -> None:
+        numbers[self.target] = whole.array[self.place]
+
+    def _also(self, whole: Idx) -> tuple[Floats, Floats]:
+        """Return a vector that is updated too, and its values before the last update."""
+        from snsim.lush.plan.layout import buffer
+
+        numbers, backup = (buffer(len(self.layout.x)) for _ in range(2))
+        self._load(numbers, whole)
+        self._written.append((numbers, whole))
+        self._backups.append((numbers, backup))
+        return numbers, backup
+
+    def undo(self, begun: bool) -> None:
+        """Take back the last update; `begun`: it has not come to the running mean yet."""
+        for numbers, backup in self._backups:
+            if not begun or numbers is not self._last:
+                numbers[...] = backup
+
+    def write_back(self) -> None:
+        """Copy the vectors that were updated into the param."""
+        layout = self.layout
+        for numbers, whole in self._written:
+            whole.array[self.place[layout.unique]] = numbers[self.target[layout.unique]]
+
+    def add_update(self, list_: Operations, some: slice, ages: list[float]) -> None:
+        """Add the operations that update the vectors."""
+        layout, ahead = self.layout, self.run.ahead
+        common: dict[str, Any] = {"vectors": layout.vectors, "check": layout.check}
+        if ahead.share is not None:
+            constant = np.full(layout.outputs + 64, self.run.parts.energy.dx.array[()], _F)
+            vectors = -(-layout.outputs // layout.lanes)
+            list_.add("present", target=layout.output_dx, source=constant, size=0, vectors=vectors)
+            list_.extend(layout.curvature())
+            numbers, backup = self.ddeltas
+            new, old = float(_F(ahead.share)), 1.0
+            list_.add("mix", target=numbers, source=layout.dx, backup=backup, new=new, old=old, **common)
+        else:
+            rates = ahead.rates
+            assert rates is not None
+            direction = layout.dx
+            if rates.inertia:
+                direction, backup = self.deltas
+                new, old = float(_F(1) - _F(rates.inertia)), float(_F(rates.inertia))
+                list_.add("mix", target=direction, source=layout.dx, backup=backup, new=new, old=old, **common)
+            list_.add(
+                "update",
+                x=layout.x,
+                direction=direction,
+                rates=layout.rates,
+                backup=layout.backup,
+                minus_eta=float(-_F(rates.eta)),
+                **common,
+            )
+        list_.add("stop_if_large", check=layout.check, flag=layout.flag, stage=2)
+        if ahead.rates is not None and ahead.rates.kappa:
+            numbers, backup = self.xaverage
+            kappas = self._kappas(ahead.rates.kappa, ages[some])
+            vectors = layout.vectors
+            list_.add("average", target=numbers, x=layout.x, backup=backup, kappas=kappas, vectors=vectors)
+
+    @staticmethod
+    def _kappas(kappa: float, ages: list[float]) -> Floats:
+        """Return 1 - k and k for the age of each presentation."""
+        k = np.array([_F(kappa) if kappa > 0 else _F(-kappa) / _F(1 + age) for age in ages], _F)
+        return np.stack([_F(1) - k, k], axis=1).copy()
