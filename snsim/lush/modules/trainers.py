@@ -138,7 +138,7 @@ class SupervisedGradient(EbTrainer):
         """Return what runs presentations compiled, where the modules allow it."""
 
         def parts() -> Parts:
-            return Parts(self.machine, self.param, self.input, self.output, self.desired, self.energy)
+            return Parts(self, self.machine, self.param, self.input, self.output, self.desired, self.energy)
 
         return Ahead(self.interpreter, parts, source, meter, rates, share)
 
@@ -146,13 +146,11 @@ class SupervisedGradient(EbTrainer):
         """Present n patterns: the last one module by module, those before it compiled if a plan fits."""
         budget, i = self.interpreter.budget, 0
         while i < n:
-            done, age = ahead.run(n - i - 1, self.age)
-            if done:
-                self.age = age
+            i += ahead.run(n - i)
             before = budget.steps
             present()
             ahead.note(budget.steps - before)
-            i += done + 1
+            i += 1
 
     @message("test", OBJECT, OBJECT)
     def test(self, source: Object, meter: Object) -> Form:

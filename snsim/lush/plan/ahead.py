@@ -3,7 +3,8 @@
 The last presentation of a message runs module by module, so every slot of every object then holds what it would hold
 without a plan: each presentation overwrites all of them but the param, the counts of the meter, the age and the
 positions of the sources, which are written back. A presentation with a large number or an error runs module by module
-too, and so does the one before it: its error then finds the slots as they would be.
+too, and so does the one before it: its error then finds the slots as they would be. To know about an error of the last
+presentation, it is tried compiled, and taken back.
 """
 
 from __future__ import annotations
@@ -12,22 +13,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from snsim.errors import SnError
 from snsim.language.forms import symbol
 from snsim.language.objects import Object
+from snsim.language.procedures import CallError
 from snsim.lush.arithmetic import Floats, heap_sort
 from snsim.lush.idx import Idx
 from snsim.lush.modules.classifiers import MaxClasser, MinClasser
 from snsim.lush.modules.costs import EdistCost
 from snsim.lush.modules.layers import LogaddLayer
-from snsim.lush.modules.machines import Idx3SupervisedModule
 from snsim.lush.modules.meters import ClassifierMeter
 from snsim.lush.modules.roots import BBPROP, BPROP, FPROP
 from snsim.lush.modules.states_and_params import ClassState, DDparam, Dparam, DparamEps, Param, State
-from snsim.lush.plan.chain import Describer, Description, NotPlannedError, built_in, links, output_sizes, refuse
+from snsim.lush.plan.chain import (
+    Describer,
+    Description,
+    NotPlannedError,
+    built_in,
+    links,
+    machine_of,
+    output_sizes,
+    refuse,
+)
 from snsim.lush.plan.patterns import Reader, reader_of
 from snsim.lush.storing import convert
 from snsim.lush.vocabulary import LUSH
@@ -38,14 +49,15 @@ if TYPE_CHECKING:
     from snsim.lush.plan.layout import Arguments, Layout, Operations
 
 _F = np.float32
-_LEAST = 3  # presentations that are worth a start
+_LEAST = 3  # presentations left that are worth a start
 _WARM_UP = 100  # presentations of a program that run module by module first: a small program needs no compiler
+_ATTEMPTS = 8  # of a message to find a plan, or to run one that stops at a large number
 _CHUNK = 64  # presentations between two looks at the clock
 _LARGE = {"test": 1e15, "train": 1e15, "curvature": 1e8}  # a weight from which a sum that nobody computes may overflow
 _MOST_NUMBERS = 20_000_000  # of the buffers of a plan
 _UPDATE, _CLEAR_DX, _CLEAR_DDX = symbol("update"), symbol("clear-dx"), symbol("clear-ddx")
 _UPDATE_DDELTAS, _UPDATE_XAVERAGE = symbol("update-ddeltas"), symbol("update-xaverage")
-_X, _DX = symbol("x"), symbol("dx")
+_X, _DX, _AGE, _CURRENT, _CORRECTP = (symbol(name) for name in ("x", "dx", "age", "current", "correctp"))
 
 
 @cache
@@ -62,14 +74,21 @@ def _compiled() -> CompiledOperations | None:
 class Plans:
     """The plans of one program: `interpreter.part(Plans)`.
 
-    `on` switches them; a program has no word for it.
+    Attributes
+    ----------
+    on : bool
+        Whether plans are used at all. A program has no word for it.
+    presentations, compiled : int
+        How many ran module by module, and how many compiled, since the program began.
+    steps : dict
+        By trainer: how many steps of the budget a presentation takes, by chain and mode.
     """
 
     on = True
 
     def __init__(self, interpreter: object = None):
-        self.presentations = 0  # module by module, since the program began
-        self.steps: dict[tuple[Description, str], int] = {}  # of the budget, that a presentation takes
+        self.presentations = self.compiled = 0
+        self.steps: WeakKeyDictionary[Object, dict[tuple[Description, str], int]] = WeakKeyDictionary()
         self._layouts: dict[Description, Layout] = {}
 
     def layout(self, description: Description) -> Layout:
@@ -103,6 +122,7 @@ class Rates:
 class Parts:
     """The objects of a presentation."""
 
+    trainer: Object
     machine: Object
     param: Param
     input: Object
@@ -133,48 +153,49 @@ class Ahead:
         self.mode = "train" if rates is not None else "test" if share is None else "curvature"
         self.steps: int | None = None
         self.fits = False  # the states had their sizes before the presentation that is noted next
-        self._attempts = 3  # at the first presentation, whose states have other sizes, at the second, and after it
+        self._attempts = _ATTEMPTS
 
     def note(self, steps: int) -> None:
         """Take note of a presentation module by module, which took these steps of the budget."""
         self.steps = steps if self.fits else None
         self.plans.presentations += 1
 
-    def run(self, count: int, age: float) -> tuple[int, float]:
-        """Run up to `count` presentations from trainer's age on; return their number, 0 without a plan, and the age."""
+    def run(self, count: int) -> int:
+        """Run presentations, of which `count` are left, but never the last; return how many: 0 without a plan."""
         if count < _LEAST or not self._attempts or not self.plans.on:
-            return 0, age
+            return 0
         if self.plans.presentations + count < _WARM_UP:
-            return 0, age
+            return 0
         self._attempts -= 1
         self.fits = False
         try:
-            run = _Run(self, count, age)
-        except NotPlannedError:
-            return 0, age
-        self._attempts += 1
+            run = _Run(self, count)
+        except (NotPlannedError, CallError):  # the modules raise the error
+            return 0
         return run.run()
 
 
 class _Run:
     """Some presentations, one after the other."""
 
-    def __init__(self, ahead: Ahead, count: int, age: float):
-        """Check that a plan fits; NotPlannedError if not."""
+    def __init__(self, ahead: Ahead, count: int):
+        """Check that a plan fits; NotPlannedError or CallError if not."""
         parts, plans = ahead.parts(), ahead.plans
-        self.ahead, self.age, self.parts = ahead, age, parts
+        self.ahead, self.parts = ahead, parts
         self.reader = reader_of(ahead.source)
         self.description = self._describe(parts, self.reader)
         ahead.fits = True
-        steps = ahead.steps if ahead.steps is not None else plans.steps.get((self.description, ahead.mode))
+        known = plans.steps.setdefault(parts.trainer, {})
+        steps = ahead.steps if ahead.steps is not None else known.get((self.description, ahead.mode))
         if steps is None:
             raise refuse("a chain that no presentation has tried")
-        plans.steps[self.description, ahead.mode] = self.steps = steps
+        known[self.description, ahead.mode] = self.steps = steps
         self._check_rates()
         self.layout = plans.layout(self.description)
-        current = ahead.source.slots[symbol("current")]
+        current = ahead.source.slots[_CURRENT]
         if not isinstance(current, float) or not 0 <= current < self.reader.size:
             raise refuse("a source beyond its end")
+        count = min(count, max(_LEAST, _MOST_NUMBERS // self.layout.outputs))
         self.numbers = (int(current) + np.arange(count)) % self.reader.size
         self.classes = self._classes()
         if len(self.classes) < _LEAST:
@@ -184,15 +205,18 @@ class _Run:
     # ---- Checks --------------------------------------------------------------------------------------------------
 
     def _describe(self, parts: Parts, reader: Reader) -> Description:
-        machine, mode = parts.machine, self.ahead.mode
+        mode = self.ahead.mode
         selectors = {"test": [FPROP], "train": [FPROP, BPROP], "curvature": [FPROP, BPROP, BBPROP]}[mode]
-        if type(machine) is not Idx3SupervisedModule:
-            raise refuse("another machine")
-        built_in(machine, *selectors)
-        built_in(parts.param, _UPDATE, _CLEAR_DX, _CLEAR_DDX, _UPDATE_DDELTAS, _UPDATE_XAVERAGE)
+        needed = {"test": [], "train": [_UPDATE, _CLEAR_DX], "curvature": [_CLEAR_DX, _CLEAR_DDX, _UPDATE_DDELTAS]}[
+            mode
+        ]
+        if self.ahead.rates is not None and self.ahead.rates.kappa:
+            needed.append(_UPDATE_XAVERAGE)
+        built_in(parts.param, *needed)
         if type(parts.param) not in (Dparam, DparamEps, DDparam):
             raise refuse("another param")
-        cost, classer, mout = machine.cost, machine.classifier, machine.mout
+        machine = machine_of(parts.machine, selectors)
+        cost, classer = machine.cost, machine.classifier
         if not isinstance(cost, EdistCost) or not isinstance(classer, (MaxClasser, MinClasser)):
             raise refuse("another cost or classifier")
         built_in(cost, *selectors)
@@ -203,8 +227,7 @@ class _Run:
         self._check_meter()
         levels = len(selectors)
         describer = Describer(parts.param, levels)
-        assert isinstance(parts.input, Object)
-        chain = list(links(machine.machine, parts.input, mout, selectors))
+        chain = list(links(machine.module, parts.input, machine.out, selectors))
         for link in chain:
             built_in(link.module, *selectors)
         description = describer.describe(chain, reader.sizes)
@@ -220,9 +243,11 @@ class _Run:
             if not isinstance(part, Idx) or part.sizes != () or part.kind != _F:
                 raise refuse("no energy")
             describer.alone(part)
-        if parts.desired.sizes != () or parts.desired.kind.kind not in "if":
+        if parts.desired.sizes != () or parts.desired.kind.kind not in "iuf":
             raise refuse("no label")
         describer.alone(parts.desired)
+        for part in (cost.dist.x, cost.dist.dx, cost.logadded_dist.x, cost.logadded_dist.dx):
+            describer.alone(part)
         for part in (cost.proto, cost.label2classindex, classer.classindex2label):
             if id(part.storage) in describer.memory:
                 raise refuse("matrices share their memory")
@@ -234,7 +259,7 @@ class _Run:
         meter = self.ahead.meter
         if meter is None:
             return
-        if type(meter) is not ClassifierMeter or meter.slots[symbol("correctp")] is not LUSH.get("same-class?"):
+        if type(meter) is not ClassifierMeter or meter.slots[_CORRECTP] is not LUSH.get("same-class?"):
             raise refuse("another meter")
         built_in(meter, _UPDATE)
 
@@ -251,43 +276,47 @@ class _Run:
             raise refuse("a running mean that the param does not have")
 
     def _classes(self) -> np.ndarray:
-        """Return the number of the class of each pattern, up to the one before the first that has an unknown label."""
+        """Return the number of the class of each pattern, up to the first that has an unknown label."""
         labels = convert(self.reader.labels(self.numbers), self.parts.desired.kind)
         self.wanted = labels.astype(np.float64)
         whole = np.trunc(self.wanted).astype(np.int64)
         inside = (whole >= 0) & (whole < len(self.class_of))
         classes = np.where(inside, self.class_of[np.where(inside, whole, 0)], -1).astype(np.int64)
         unknown = np.flatnonzero((classes < 0) | (classes >= len(self.prototypes)))
-        return classes[: max(int(unknown[0]) - 1, 0)] if len(unknown) else classes
+        return classes[: int(unknown[0])] if len(unknown) else classes
 
     # ---- Presentations -------------------------------------------------------------------------------------------
 
-    def run(self) -> tuple[int, float]:
-        """Run the presentations; return how many, and the age of the trainer after them."""
+    def run(self) -> int:
+        """Run the presentations; return how many."""
         layout, size = self.layout, self.layout.outputs
         count = len(self.numbers)
         self.kept, self.energies = np.zeros((count, size), _F), np.zeros(count, _F)
         self.state = _State(self, layout)
         ages = self._ages(count)
-        self.done, stopped = 0, False
+        self.done = 0
         try:
-            while self.done < count and not stopped:
+            while True:
                 before, some = self.done, slice(self.done, min(self.done + _CHUNK, count))
                 self.done += self._run_chunk(some, ages)
                 stopped = self.done < some.stop
-                if stopped and layout.flag[0] == 2:  # at its update
+                if stopped and layout.flag[0] == 2:  # in its update
                     self.state.undo(begun=True)
-                elif stopped and self.done:  # the one before runs module by module, for its slots
+                elif self.done and (stopped or self.done == count):
                     self.state.undo(begun=False)
-                    self.done -= 1
+                    self.done -= 1  # it runs module by module, for its slots
                 self.ahead.interpreter.budget.step(self.steps * (self.done - before))
+                if self.done < some.stop:
+                    break
         finally:
             self.state.write_back()
             self._settle(ages)
-        return self.done, ages[self.done]
+        return self.done
 
     def _ages(self, count: int) -> list[float]:
-        ages = [self.age]
+        age = self.parts.trainer.slots[_AGE]
+        assert isinstance(age, float)
+        ages = [age]
         for _ in range(count):
             ages.append(ages[-1] + (1 if self.ahead.mode == "train" else 0))
         return ages
@@ -328,10 +357,12 @@ class _Run:
     def _settle(self, ages: list[float]) -> None:
         """Write what the presentations leave in source, desired label and meter."""
         done, source = self.done, self.ahead.source
+        self.ahead.plans.compiled += done
         if not done:
             return
+        self.parts.trainer.set(_AGE, ages[done])
         self.reader.settle(self.numbers[:done])
-        source.set(symbol("current"), float((self.numbers[done - 1] + 1) % self.reader.size))
+        source.set(_CURRENT, float((self.numbers[done - 1] + 1) % self.reader.size))
         meter = self.ahead.meter
         if meter is None:
             return
@@ -401,7 +432,7 @@ class _State:
         """Return a vector that is updated too, and its values before the last update."""
         from snsim.lush.plan.layout import buffer
 
-        numbers, backup = (buffer(len(self.layout.x)) for _ in range(2))
+        numbers, backup = (buffer(self.layout.size) for _ in range(2))
         self._load(numbers, whole)
         self._written.append((numbers, whole))
         self._backups.append((numbers, backup))

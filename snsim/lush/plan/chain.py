@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
-from snsim.language.objects import Object
+from snsim.language.objects import BuiltInMethod, Object
 from snsim.language.procedures import Function
 from snsim.lush.idx import Idx
 from snsim.lush.modules.built_in import Message
 from snsim.lush.modules.layers import CLayer, FLayer, Layer, SLayer
+from snsim.lush.modules.machines import Idx3SupervisedModule
 from snsim.lush.modules.nets import Chain
 from snsim.lush.modules.roots import BBPROP, BPROP, FPROP, Idx3Module
 from snsim.lush.modules.squashers import Idx3Sqsquasher, Idx3Squasher
@@ -119,6 +120,44 @@ def built_in(receiver: object, *selectors: Symbol) -> None:
             raise refuse(f"{selector} is a method of the program")
 
 
+# Machines
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A module, the state behind it, a cost and a classifier."""
+
+    module: Form
+    out: Form
+    cost: Form
+    classifier: Form
+
+
+def machine_of(machine: Object, selectors: Sequence[Symbol]) -> Machine:
+    """Return the parts of a machine: of the library's class, or of one of the program that sends the same messages."""
+    if machine.kind is None or machine.running:
+        raise refuse("a machine in the middle of a message")
+    found = [machine.kind.method(selector) for selector in selectors]
+    methods = [match[0] for match in found if match is not None]
+    if len(methods) < len(selectors):
+        raise refuse("a machine without a message")
+    if all(type(method) is Message for method in methods):
+        if not isinstance(machine, Idx3SupervisedModule):
+            raise refuse("another machine")
+        return Machine(machine.machine, machine.mout, machine.cost, machine.classifier)
+    forward, *backward = [_sends(machine, method, selector, 4) for method, selector in zip(methods, selectors)]
+    by_ends = {tuple(end for end in ends if isinstance(end, int)): (target, ends) for target, ends in forward}
+    if len(forward) != 3 or by_ends.keys() != {(0,), (1,), (2, 3)} or any(len(ends) < 2 for _, ends in forward):
+        raise refuse("a machine that does more")
+    (module, (_, out)), (classifier, answering), (cost, costing) = by_ends[0,], by_ends[1,], by_ends[2, 3]
+    if not isinstance(out, Symbol) or (forward[0], answering, costing) != ((module, (0, out)), (out, 1), (out, 2, 3)):
+        raise refuse("a machine in another order")
+    if any(sends != [(cost, costing), (module, (0, out))] for sends in backward):
+        raise refuse("a machine whose gradients take another way")
+    slots = machine.slots
+    return Machine(slots[module], slots[out], slots[cost], slots[classifier])
+
+
 # The modules of a machine, one behind the other
 
 
@@ -150,11 +189,8 @@ def links(module: Form, source: Form, out: Form, selectors: Sequence[Symbol], de
         else:
             yield Link(module, source, out)
         return
-    own = [method for method in methods if isinstance(method, Function)]
-    if len(own) < len(methods):
-        raise refuse("a module that inherits some of its messages")
-    forward, *backward = [_sends(module, method, selector) for method, selector in zip(own, selectors)]
-    if any(sends != forward[::-1] for sends in backward):
+    forward, *backward = [_sends(module, method, selector, 2) for method, selector in zip(methods, selectors)]
+    if any(sends != forward[::-1] for sends in backward) or any(len(ends) != 2 for _, ends in forward):
         raise refuse("a backward pass in another order")
     for target, ends in forward:
         before, after = [(source, out)[end] if isinstance(end, int) else module.slots[end] for end in ends]
@@ -164,20 +200,22 @@ def links(module: Form, source: Form, out: Form, selectors: Sequence[Symbol], de
 Send = tuple[Symbol, tuple[Symbol | int, ...]]
 
 
-def _sends(module: Object, method: Function, selector: Symbol) -> list[Send]:
-    """Return the sends that a method consists of; declarations of types do not count.
+def _sends(module: Object, method: Function | BuiltInMethod, selector: Symbol, count: int) -> list[Send]:
+    """Return the sends that a method of `count` parameters consists of; declarations of types do not count.
 
-    A send is the slot of the receiver, and its two arguments: the name of a slot, or 0 and 1 for the method's own.
+    A send is the slot of the receiver, and the arguments: the name of a slot, or 0, 1, ... for the method's own.
     """
+    if not isinstance(method, Function):
+        raise refuse("a module that inherits some of its messages")
     ends = method.parameters.required
-    if method.accepts != 2 or ends[0] is ends[1] or any(name in module.slots for name in ends):
-        raise refuse("a method with other parameters than (in out)")
+    if method.accepts != count or len(set(ends)) < count or any(name in module.slots for name in ends):
+        raise refuse("a method with other parameters")
     sends: list[Send] = []
     for form in _elements(method.body):
         if isinstance(form, Pair) and _is_type(form.car):
             continue
         parts = list(_elements(form))
-        if len(parts) != 5 or parts[0] is not _SEND or parts[2] is not selector:
+        if len(parts) < 4 or parts[0] is not _SEND or parts[2] is not selector:
             raise refuse("a method that does more than send its message on")
         target = parts[1]
         if not isinstance(target, Symbol) or target not in module.slots:
@@ -287,7 +325,7 @@ class Describer:
         self._check_bias(layer.bias, outputs)
         self.own(layer.sum, (outputs, 1, 1))
         places = first + np.arange(inputs * outputs).reshape(outputs, inputs).T
-        return Full(inputs, outputs, places.astype(np.int64).tobytes(), bias, False, squash)
+        return Full(inputs, outputs, places.astype(np.int32).tobytes(), bias, False, squash)
 
     def _windows(self, layer: CLayer, sizes: Sizes, squash: str) -> Stage:
         table = layer.rows()
@@ -307,7 +345,7 @@ class Describer:
             if ascending and (number >= 0).all():  # each sum adds its terms as that of an f-layer
                 taps = np.arange(ki * kj)
                 places = first + number[:, None, :] * (ki * kj) + taps[None, :, None]
-                weights = places.reshape(-1, thickness).astype(np.int64).tobytes()
+                weights = places.reshape(-1, thickness).astype(np.int32).tobytes()
                 return Full(maps * ki * kj, thickness, weights, bias, True, squash)
         return Windows(sizes, (ki, kj), rows, thickness, first, bias, squash)
 

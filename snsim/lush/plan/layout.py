@@ -27,7 +27,7 @@ def buffer(count: int) -> Floats:
     """Return zeros with room behind them, from a multiple of 64 bytes on."""
     whole = np.zeros(count + _ROOM + _LEAST // 4, np.float32)
     first = -whole.ctypes.data % _LEAST // 4
-    return whole[first:]
+    return whole[first : first + count + _ROOM]
 
 
 def needed_numbers(description: Description) -> int:
@@ -100,6 +100,8 @@ class Layout:
     target, place : arrays of int64
         Number target[i] of the block of parameters is number place[i] of the param. Some of the param stand at several
         places of the block. `unique` selects the first place of each.
+    size, vectors : int
+        The numbers in the block of parameters, and the vectors that hold them.
     x, dx, rates, backup : arrays
         The parameters, their gradients or second derivatives, their rates, and the values before the last update.
     """
@@ -107,7 +109,7 @@ class Layout:
     def __init__(self, description: Description, compiled: CompiledOperations):
         self.description, self.compiled, self.lanes = description, compiled, compiled.lanes
         self.outputs = output_sizes(description)[0]
-        self._size = 0
+        self.size = 0
         self._targets: list[np.ndarray] = []
         self._places: list[np.ndarray] = []
         self._starts = [self._place_parameters(stage) for stage in description.stages]
@@ -116,8 +118,8 @@ class Layout:
         self._put(self._take(len(rest)) + np.arange(len(rest)), rest)
         self.target, self.place = np.concatenate(self._targets), np.concatenate(self._places)
         self.unique = np.unique(self.place, return_index=True)[1]
-        self.x, self.dx, self.rates, self.backup = (buffer(self._size) for _ in range(4))
-        self.vectors = self._size // self.lanes
+        self.x, self.dx, self.rates, self.backup = (buffer(self.size) for _ in range(4))
+        self.vectors = self.size // self.lanes
         self.check, self.flag = buffer(self.lanes), np.zeros(1, np.int64)
         self.minus_zero = np.full(1, -0.0, np.float32)
         self._buffers = self._make_buffers()
@@ -127,8 +129,8 @@ class Layout:
 
     def _take(self, count: int) -> int:
         """Allocate numbers in the block of parameters; return the first."""
-        first = self._size
-        self._size += self._padded(count)
+        first = self.size
+        self.size += self._padded(count)
         return first
 
     def _padded(self, count: int) -> int:
@@ -143,7 +145,7 @@ class Layout:
         if isinstance(stage, Full):
             pitch = self._padded(stage.outputs)
             first, bias = self._take(self._padded(stage.inputs) * pitch), self._take(pitch)
-            places = np.frombuffer(stage.weights, np.int64)
+            places = np.frombuffer(stage.weights, np.int32)
             rows = first + np.arange(stage.inputs)[:, None] * pitch + np.arange(stage.outputs)
             self._put(rows, places)
             self._put(bias + np.arange(stage.outputs), stage.bias + np.arange(stage.outputs))
@@ -217,6 +219,8 @@ class Layout:
 
     def _forward(self) -> Operations:
         list_ = Operations(self.compiled)
+        vectors = math.ceil(math.prod(self.description.sizes) / self.lanes)
+        list_.add("check_numbers", x=self.input, vectors=vectors, check=self.check)
         for stage, start, b in zip(self.description.stages, self._starts, self._buffers):
             if isinstance(stage, Full):
                 self._add_full_sums(list_, stage, start, b)

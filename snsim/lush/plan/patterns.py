@@ -80,6 +80,8 @@ def _stored(source: Stored) -> Reader:
     inputs, labels = source.inputs.array, source.labels.array
     if len(labels) < len(inputs):
         raise refuse("fewer labels than patterns")
+    if isinstance(source, (DsourceMnist, DsourceIdx3ul)) and not abs(source.bias) + abs(source.coeff) < 1e10:
+        raise refuse("large pixels")
     if isinstance(source, DsourceMnist):
         read, sizes = _framed(source)
     elif isinstance(source, DsourceIdx3ul):
