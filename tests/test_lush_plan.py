@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
@@ -474,7 +475,7 @@ def test_an_interrupt_leaves_a_whole_number_of_presentations(monkeypatch: pytest
 
 
 def test_without_a_compiler_the_modules_compute(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead, "_compiled", lambda: None)
+    monkeypatch.setattr(ahead, "_compiled", cache(lambda: None))
     both(setup(FULL, 3, 1, 1, 4), TRAIN, compiled=False)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from time import thread_time
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
     from snsim.lush.plan.layout import Arguments, Layout, Operations
 
 _F = np.float32
-_LEAST = 3  # presentations left that are worth a start
-_WARM_UP = 100  # presentations of a program that run module by module first: a small program needs no compiler
+_LEAST = 4  # presentations left that are worth a start
+_WARM_UP = 0.5  # seconds of presentations, module by module, that are worth the start of a compiler
 _ATTEMPTS = 8  # of a message to find a plan, or to run one that stops at a large number
 _CHUNK = 64  # presentations between two looks at the clock
 _LARGE = {"test": 1e15, "train": 1e15, "curvature": 1e8}  # a weight from which a sum that nobody computes may overflow
@@ -78,8 +79,10 @@ class Plans:
     ----------
     on : bool
         Whether plans are used at all. A program has no word for it.
-    presentations, compiled : int
-        How many ran module by module, and how many compiled, since the program began.
+    seconds, one : float
+        The seconds of CPU of all presentations that ran module by module, and of the last of them.
+    compiled : int
+        How many presentations ran compiled.
     steps : dict
         By trainer: how many steps of the budget a presentation takes, by chain and mode.
     """
@@ -87,7 +90,8 @@ class Plans:
     on = True
 
     def __init__(self, interpreter: object = None):
-        self.presentations = self.compiled = 0
+        self.seconds = self.one = 0.0
+        self.compiled = 0
         self.steps: WeakKeyDictionary[Object, dict[tuple[Description, str], int]] = WeakKeyDictionary()
         self._layouts: dict[Description, Layout] = {}
 
@@ -153,18 +157,24 @@ class Ahead:
         self.mode = "train" if rates is not None else "test" if share is None else "curvature"
         self.steps: int | None = None
         self.fits = False  # the states had their sizes before the presentation that is noted next
-        self._attempts = _ATTEMPTS
+        self._attempts, self._began = _ATTEMPTS, 0.0
 
     def note(self, steps: int) -> None:
         """Take note of a presentation module by module, which took these steps of the budget."""
         self.steps = steps if self.fits else None
-        self.plans.presentations += 1
+        self.plans.one = thread_time() - self._began
+        self.plans.seconds += self.plans.one
 
     def run(self, count: int) -> int:
         """Run presentations, of which `count` are left, but never the last; return how many: 0 without a plan."""
+        done = self._run(count)
+        self._began = thread_time()
+        return done
+
+    def _run(self, count: int) -> int:
         if count < _LEAST or not self._attempts or not self.plans.on:
             return 0
-        if self.plans.presentations + count < _WARM_UP:
+        if not _compiled.cache_info().currsize and self.plans.seconds + count * self.plans.one < _WARM_UP:
             return 0
         self._attempts -= 1
         self.fits = False
