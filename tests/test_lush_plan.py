@@ -30,6 +30,9 @@ from snsim.runtime.host import scratch
 
 pytest.importorskip("llvmlite")
 
+from snsim.engines.native import jit
+from snsim.lush.plan import compiled, operations
+
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +214,7 @@ def nets(draw: st.DrawFn) -> str:
     if not any("layer" in module for module in modules):
         modules.append(f"(new f-layer {maps} 3 1 1 {squash()} param)")
         maps = 3
-    more = {
+    more: dict[str, Any] = {
         "seed": size(1, 99),
         "param": draw(st.sampled_from(["idx1-ddparam", "idx1-ddparam", "idx1-dparam-eps", "idx1-dparam"])),
         "classer": draw(st.sampled_from(["max-classer", "min-classer"])),
@@ -448,30 +451,67 @@ def test_the_limit_of_steps_ends_the_training() -> None:
     assert plain == planned and plain[0].startswith("the program takes too many steps")
 
 
-def test_an_interrupt_leaves_a_whole_number_of_presentations(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("place", ["in the budget", "after the compiled code"])
+def test_an_interrupt_leaves_a_whole_number_of_presentations(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     program = setup(FULL, 3, 1, 1, 4)
-    chunk, step = ahead._CHUNK, Budget.step
+    chunk, step, run = ahead._CHUNK, Budget.step, compiled.CompiledOperations.run
 
     def interrupt(budget: Budget, count: int = 1) -> None:
         step(budget, count)
         if count >= chunk:  # a chunk has run
             raise KeyboardInterrupt
 
+    def run_interrupted(self: compiled.CompiledOperations, *arguments: Any) -> None:
+        run(self, *arguments)
+        raise KeyboardInterrupt
+
     with scratch() as host:
         interpreter = make_interpreter(new_shelves(), host)
         begin(interpreter)
         interpreter.run(Source("program", program))
-        monkeypatch.setattr(Budget, "step", interrupt)
+        if place == "in the budget":
+            monkeypatch.setattr(Budget, "step", interrupt)
+        else:
+            monkeypatch.setattr(compiled.CompiledOperations, "run", run_interrupted)
         with pytest.raises(KeyboardInterrupt):
             interpreter.run(Source("form", "(==> trainer train-online source meter 1000 0.1)"))
         monkeypatch.undo()
         stopped = {name: interpreter.run(Source("form", name)) for name in (":trainer:age", ":meter:size")}
         param = interpreter.run(Source("form", ":param:x")).array.tobytes()
-        place = interpreter.run(Source("form", "(==> source tell)"))
+        position = interpreter.run(Source("form", "(==> source tell)"))
     presentations = 2 + chunk
-    assert stopped == {":trainer:age": presentations, ":meter:size": presentations} and place == presentations % 9
+    assert stopped == {":trainer:age": presentations, ":meter:size": presentations} and position == presentations % 9
     whole = outcome(program, [f"(==> trainer train-online source meter {presentations} 0.1)"], False)
     assert whole.slots["param:x"][2] == param
+
+
+def test_a_trainer_of_the_program_uses_plans() -> None:
+    """A message of the library that runs inside one of the program: the slots of the trainer are variables then."""
+    child = """
+(defclass slow supervised-gradient twice)
+(defmethod slow slow (m p) (==> this supervised-gradient m p))
+(defmethod slow both (d m) (setq age 5) (==> this train d m 0.1) (==> this train d m 0.05 0.9) (setq twice age))
+"""
+    program = child + setup(FULL, 3, 1, 1, 4).replace("new supervised-gradient", "new slow")
+    done = both(program, "(==> trainer both source meter)", "(print :trainer:twice)", "(==> trainer both source meter)")
+    assert "23" in done.text
+
+
+def test_the_code_has_no_fused_multiply_add() -> None:
+    text = operations.operations_text(operations.machine_for(jit.machine("float32").lanes))
+    assert "fmuladd" not in text and " contract " not in text and "fast" not in text
+    assert "fmadd" not in jit.assembly(text) and "fmla" not in jit.assembly(text)
+
+
+def test_vectors_of_any_width_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    width = operations.machine_for
+    monkeypatch.setattr(compiled, "machine_for", lambda lanes: width(4))
+    monkeypatch.setattr(ahead, "_compiled", cache(compiled.CompiledOperations))
+    layers = (
+        """(setq net (new net-cscf 12 13 3 4 (full-table 2 3) 2 2 5 5 [i [0 0] [2 0] [1 1] [2 1] [0 1]] 5 param))"""
+    )
+    program = setup(layers, 2, 12, 13, 5)
+    both(program, "(==> trainer compute-diaghessian source 9 0.1)", TRAIN, "(==> trainer test source meter)")
 
 
 def test_without_a_compiler_the_modules_compute(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -487,6 +527,7 @@ def test_a_chain_that_needs_much_memory_is_not_compiled(monkeypatch: pytest.Monk
 @needs_reference("gblearn2-programs")
 @pytest.mark.parametrize("name", ["xor-modules", "sources-and-costs", "own-module", "conv16"])
 def test_plans_print_what_the_original_printed(name: str) -> None:
+    assert REFERENCE is not None
     folder = REFERENCE / "gblearn2-programs"
     port = io.StringIO()
     text = (folder / f"{name}.lsh").read_text(encoding="latin-1")

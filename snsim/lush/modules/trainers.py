@@ -138,9 +138,9 @@ class SupervisedGradient(EbTrainer):
         """Return what runs presentations compiled, where the modules allow it."""
 
         def parts() -> Parts:
-            return Parts(self, self.machine, self.param, self.input, self.output, self.desired, self.energy)
+            return Parts(self.machine, self.param, self.input, self.output, self.desired, self.energy)
 
-        return Ahead(self.interpreter, parts, source, meter, rates, share)
+        return Ahead(self, parts, source, meter, rates, share)
 
     def _present(self, n: int, present: Callable[[], None], ahead: Ahead) -> None:
         """Present n patterns: the last one module by module, those before it compiled if a plan fits."""

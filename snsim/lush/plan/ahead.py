@@ -24,6 +24,7 @@ from snsim.language.objects import Object
 from snsim.language.procedures import CallError
 from snsim.lush.arithmetic import Floats, heap_sort
 from snsim.lush.idx import Idx
+from snsim.lush.modules.built_in import LushObject
 from snsim.lush.modules.classifiers import MaxClasser, MinClasser
 from snsim.lush.modules.costs import EdistCost
 from snsim.lush.modules.layers import LogaddLayer
@@ -34,6 +35,7 @@ from snsim.lush.plan.chain import (
     Describer,
     Description,
     NotPlannedError,
+    NotYetError,
     built_in,
     links,
     machine_of,
@@ -45,7 +47,6 @@ from snsim.lush.storing import convert
 from snsim.lush.vocabulary import LUSH
 
 if TYPE_CHECKING:
-    from snsim.language.interpreter import Interpreter
     from snsim.lush.plan.compiled import CompiledOperations
     from snsim.lush.plan.layout import Arguments, Layout, Operations
 
@@ -55,6 +56,7 @@ _WARM_UP = 0.5  # seconds of presentations, module by module, that are worth the
 _ATTEMPTS = 8  # of a message to find a plan, or to run one that stops at a large number
 _CHUNK = 64  # presentations between two looks at the clock
 _LARGE = {"test": 1e15, "train": 1e15, "curvature": 1e8}  # a weight from which a sum that nobody computes may overflow
+_BEFORE_UPDATE, _IN_UPDATE = 1, 2  # where a large number stops a presentation
 _MOST_NUMBERS = 20_000_000  # of the buffers of a plan
 _UPDATE, _CLEAR_DX, _CLEAR_DDX = symbol("update"), symbol("clear-dx"), symbol("clear-ddx")
 _UPDATE_DDELTAS, _UPDATE_XAVERAGE = symbol("update-ddeltas"), symbol("update-xaverage")
@@ -126,7 +128,6 @@ class Rates:
 class Parts:
     """The objects of a presentation."""
 
-    trainer: Object
     machine: Object
     param: Param
     input: Object
@@ -144,15 +145,15 @@ class Ahead:
 
     def __init__(
         self,
-        interpreter: Interpreter,
+        trainer: LushObject,
         parts: Callable[[], Parts],
         source: Object,
         meter: Object | None,
         rates: Rates | None = None,
         share: float | None = None,
     ):
-        self.plans = interpreter.part(Plans)
-        self.interpreter, self.parts, self.source, self.meter = interpreter, parts, source, meter
+        self.trainer, self.interpreter, self.plans = trainer, trainer.interpreter, trainer.interpreter.part(Plans)
+        self.parts, self.source, self.meter = parts, source, meter
         self.rates, self.share = rates, share
         self.mode = "train" if rates is not None else "test" if share is None else "curvature"
         self.steps: int | None = None
@@ -180,7 +181,10 @@ class Ahead:
         self.fits = False
         try:
             run = _Run(self, count)
+        except NotYetError:
+            return 0
         except (NotPlannedError, CallError):  # the modules raise the error
+            self._attempts = 0
             return 0
         return run.run()
 
@@ -195,10 +199,10 @@ class _Run:
         self.reader = reader_of(ahead.source)
         self.description = self._describe(parts, self.reader)
         ahead.fits = True
-        known = plans.steps.setdefault(parts.trainer, {})
+        known = plans.steps.setdefault(ahead.trainer, {})
         steps = ahead.steps if ahead.steps is not None else known.get((self.description, ahead.mode))
         if steps is None:
-            raise refuse("a chain that no presentation has tried")
+            raise NotYetError("a chain that no presentation has tried")
         known[self.description, ahead.mode] = self.steps = steps
         self._check_rates()
         self.layout = plans.layout(self.description)
@@ -209,7 +213,7 @@ class _Run:
         self.numbers = (int(current) + np.arange(count)) % self.reader.size
         self.classes = self._classes()
         if len(self.classes) < _LEAST:
-            raise refuse("too few patterns before one with an unknown label")
+            raise NotYetError("too few patterns before one with an unknown label")
         self.numbers = self.numbers[: len(self.classes)]
 
     # ---- Checks --------------------------------------------------------------------------------------------------
@@ -304,41 +308,50 @@ class _Run:
         self.kept, self.energies = np.zeros((count, size), _F), np.zeros(count, _F)
         self.state = _State(self, layout)
         ages = self._ages(count)
-        self.done = 0
+        self.progress = np.zeros(1, np.int64)
         try:
-            while True:
-                before, some = self.done, slice(self.done, min(self.done + _CHUNK, count))
-                self.done += self._run_chunk(some, ages)
-                stopped = self.done < some.stop
-                if stopped and layout.flag[0] == 2:  # in its update
-                    self.state.undo(begun=True)
-                elif self.done and (stopped or self.done == count):
-                    self.state.undo(begun=False)
-                    self.done -= 1  # it runs module by module, for its slots
-                self.ahead.interpreter.budget.step(self.steps * (self.done - before))
-                if self.done < some.stop:
-                    break
+            while self._run_some(count, ages):
+                pass
         finally:
             self.state.write_back()
             self._settle(ages)
         return self.done
 
+    @property
+    def done(self) -> int:
+        """The number of presentations that are complete."""
+        return int(self.progress[0])
+
+    def _run_some(self, count: int, ages: list[float]) -> bool:
+        """Run some presentations; return whether there are more."""
+        before, layout = self.done, self.layout
+        some = slice(before, min(before + _CHUNK, count))
+        self._run_chunk(some, ages)
+        stopped = self.done < some.stop
+        if stopped and layout.flag[0] == _IN_UPDATE:
+            self.state.undo(begun=True)
+        elif self.done and (stopped or self.done == count):
+            self.state.undo(begun=False)
+            self.progress -= 1  # it runs module by module, for its slots
+        self.ahead.interpreter.budget.step(self.steps * (self.done - before))
+        return self.done == some.stop
+
     def _ages(self, count: int) -> list[float]:
-        age = self.parts.trainer.slots[_AGE]
+        age = self.ahead.trainer.get(_AGE)
         assert isinstance(age, float)
         ages = [age]
         for _ in range(count):
             ages.append(ages[-1] + (1 if self.ahead.mode == "train" else 0))
         return ages
 
-    def _run_chunk(self, some: slice, ages: list[float]) -> int:
+    def _run_chunk(self, some: slice, ages: list[float]) -> None:
         layout, count = self.layout, some.stop - some.start
         inputs = self.reader.inputs(self.numbers[some])
         patterns = np.zeros(inputs.size + 64, _F)
         patterns[: inputs.size].reshape(inputs.shape)[...] = inputs
         operations = self._operations(patterns, some, ages)
         layout.check[...] = 0
-        return layout.compiled.run(operations.table(), count, layout.flag)
+        layout.compiled.run(operations.table(), count, layout.flag, self.progress)
 
     def _operations(self, patterns: Floats, some: slice, ages: list[float]) -> Operations:
         """Return the operations of a chunk."""
@@ -359,7 +372,7 @@ class _Run:
             slope = float(self.parts.energy.dx.array[()])
             list_.add("distance_back", out=layout.output_dx, share=slope, **cost)
             list_.extend(layout.backward() if mode == "train" else layout.errors())
-        list_.add("stop_if_large", check=layout.check, flag=layout.flag, stage=1)
+        list_.add("stop_if_large", check=layout.check, flag=layout.flag, stage=_BEFORE_UPDATE)
         if mode != "test":
             self.state.add_update(list_, some, ages)
         return list_
@@ -370,7 +383,7 @@ class _Run:
         self.ahead.plans.compiled += done
         if not done:
             return
-        self.parts.trainer.set(_AGE, ages[done])
+        self.ahead.trainer.set(_AGE, ages[done])
         self.reader.settle(self.numbers[:done])
         source.set(_CURRENT, float((self.numbers[done - 1] + 1) % self.reader.size))
         meter = self.ahead.meter
@@ -489,7 +502,7 @@ class _State:
                 minus_eta=float(-_F(rates.eta)),
                 **common,
             )
-        list_.add("stop_if_large", check=layout.check, flag=layout.flag, stage=2)
+        list_.add("stop_if_large", check=layout.check, flag=layout.flag, stage=_IN_UPDATE)
         if ahead.rates is not None and ahead.rates.kappa:
             numbers, backup = self.xaverage
             kappas = self._kappas(ahead.rates.kappa, ages[some])

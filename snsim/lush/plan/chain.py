@@ -35,6 +35,10 @@ class NotPlannedError(Exception):
     """Raised for what compiled operations do not compute: it runs module by module."""
 
 
+class NotYetError(NotPlannedError):
+    """Raised for what the next presentation, module by module, may change."""
+
+
 @dataclass(frozen=True)
 class Full:
     """Full connections between single places: an f-layer, or a c-layer whose kernels cover the whole input.
@@ -288,7 +292,7 @@ class Describer:
         for level in (_X, _DX, _DDX)[: self.levels]:
             part = state.slots[level]
             if not isinstance(part, Idx) or part.sizes != sizes or part.kind != np.float32:
-                raise refuse("a state of other sizes, as before its first presentation")
+                raise NotYetError("a state of other sizes, as before its first presentation")
             self.alone(part)
 
     def alone(self, part: Idx) -> None:

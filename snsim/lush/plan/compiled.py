@@ -32,15 +32,14 @@ class CompiledOperations:
         assert {slot for _, slot in slots} == set(arguments), (name, set(arguments))
         return self._addresses[name], np.array([bits(arguments[slot]) for _, slot in slots], np.int64)
 
-    def run(self, operations: np.ndarray, turns: int, flag: np.ndarray) -> int:
+    def run(self, operations: np.ndarray, turns: int, flag: np.ndarray, done: np.ndarray) -> None:
         """Run operations (rows of function and arguments) for each of the presentations.
 
-        Return how many are complete. `flag` tells which operation has stopped the next one, 0 for none.
+        Adds the number of complete presentations to `done`. `flag` tells which operation has stopped the next one, 0
+        for none. An interrupt may follow at once, so the caller reads both, and nothing is returned.
         """
-        done = np.zeros(1, np.int64)
         flag[0] = 0
         self._run(operations.ctypes.data, len(operations), turns, flag.ctypes.data, done.ctypes.data)
-        return int(done[0])
 
 
 def bits(value: np.ndarray | int | float) -> int:

@@ -675,12 +675,15 @@ def machine_for(lanes: int) -> Machine:
 
 _RUN = """
 ; Calls the operations (function, arguments) one after the other for each presentation, until one sets the flag.
+; Adds 1 to %done after each presentation.
 define void @run_operations(ptr %operations, i64 %count, i64 %turns, ptr %flag, ptr %done) {
 entry:
+  %before = load i64, ptr %done, align 8
   br label %turn
 turn:
   %k = phi i64 [ 0, %entry ], [ %k.next, %finished ]
-  store i64 %k, ptr %done, align 8
+  %complete = add i64 %before, %k
+  store i64 %complete, ptr %done, align 8
   %more = icmp slt i64 %k, %turns
   br i1 %more, label %operation, label %end
 operation:
