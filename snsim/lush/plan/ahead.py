@@ -39,7 +39,6 @@ from snsim.lush.plan.chain import (
     built_in,
     links,
     machine_of,
-    output_sizes,
     refuse,
 )
 from snsim.lush.plan.patterns import Reader, reader_of
@@ -58,8 +57,14 @@ _CHUNK = 64  # presentations between two looks at the clock
 _LARGE = {"test": 1e15, "train": 1e15, "curvature": 1e8}  # a weight from which a sum that nobody computes may overflow
 _BEFORE_UPDATE, _IN_UPDATE = 1, 2  # where a large number stops a presentation
 _MOST_NUMBERS = 20_000_000  # of the buffers of a plan
+_MOST_PRESENTATIONS, _MOST_OUTPUTS = 50_000, 4_000_000  # of one run; the outputs are kept for the meter
 _UPDATE, _CLEAR_DX, _CLEAR_DDX = symbol("update"), symbol("clear-dx"), symbol("clear-ddx")
 _UPDATE_DDELTAS, _UPDATE_XAVERAGE = symbol("update-ddeltas"), symbol("update-xaverage")
+_OF_PARAM = {  # the messages that a presentation sends
+    "test": [],
+    "train": [_UPDATE, _CLEAR_DX],
+    "curvature": [_CLEAR_DX, _CLEAR_DDX, _UPDATE_DDELTAS],
+}
 _X, _DX, _AGE, _CURRENT, _CORRECTP = (symbol(name) for name in ("x", "dx", "age", "current", "correctp"))
 
 
@@ -198,6 +203,10 @@ class _Run:
         self.ahead, self.parts = ahead, parts
         self.reader = reader_of(ahead.source)
         self.description = self._describe(parts, self.reader)
+        age = ahead.trainer.get(_AGE)
+        if not isinstance(age, float):
+            raise refuse("an age that is no number")
+        self.age = age
         ahead.fits = True
         known = plans.steps.setdefault(ahead.trainer, {})
         steps = ahead.steps if ahead.steps is not None else known.get((self.description, ahead.mode))
@@ -209,7 +218,7 @@ class _Run:
         current = ahead.source.slots[_CURRENT]
         if not isinstance(current, float) or not 0 <= current < self.reader.size:
             raise refuse("a source beyond its end")
-        count = min(count, max(_LEAST, _MOST_NUMBERS // self.layout.outputs))
+        count = min(count, _MOST_PRESENTATIONS, max(_LEAST, _MOST_OUTPUTS // self.layout.outputs))
         self.numbers = (int(current) + np.arange(count)) % self.reader.size
         self.classes = self._classes()
         if len(self.classes) < _LEAST:
@@ -221,12 +230,7 @@ class _Run:
     def _describe(self, parts: Parts, reader: Reader) -> Description:
         mode = self.ahead.mode
         selectors = {"test": [FPROP], "train": [FPROP, BPROP], "curvature": [FPROP, BPROP, BBPROP]}[mode]
-        needed = {"test": [], "train": [_UPDATE, _CLEAR_DX], "curvature": [_CLEAR_DX, _CLEAR_DDX, _UPDATE_DDELTAS]}[
-            mode
-        ]
-        if self.ahead.rates is not None and self.ahead.rates.kappa:
-            needed.append(_UPDATE_XAVERAGE)
-        built_in(parts.param, *needed)
+        built_in(parts.param, *_OF_PARAM[mode])
         if type(parts.param) not in (Dparam, DparamEps, DDparam):
             raise refuse("another param")
         machine = machine_of(parts.machine, selectors)
@@ -245,9 +249,9 @@ class _Run:
         for link in chain:
             built_in(link.module, *selectors)
         description = describer.describe(chain, reader.sizes)
-        if output_sizes(description)[1:] != (1, 1):
+        outputs, *places = description.output
+        if places != [1, 1]:
             raise refuse("several places of the output")
-        outputs = output_sizes(description)[0]
         self.labels, self.prototypes = classer.classindex2label.array, cost.proto.array
         if self.labels.shape != (outputs,) or self.prototypes.shape[1] != outputs:
             raise refuse("labels or prototypes that do not fit the output")
@@ -276,6 +280,8 @@ class _Run:
         if type(meter) is not ClassifierMeter or meter.slots[_CORRECTP] is not LUSH.get("same-class?"):
             raise refuse("another meter")
         built_in(meter, _UPDATE)
+        if not all(isinstance(value, float) for name, value in meter.slots.items() if name is not _CORRECTP):
+            raise refuse("a count that is no number")
 
     def _check_rates(self) -> None:
         rates, param = self.ahead.rates, self.parts.param
@@ -286,8 +292,10 @@ class _Run:
             return
         if not (abs(rates.eta) < 1e10 and 0 <= rates.inertia <= 1 and abs(rates.kappa) <= 1):
             raise refuse("large rates")
-        if rates.kappa and not isinstance(param, DDparam):
-            raise refuse("a running mean that the param does not have")
+        if rates.kappa:
+            if not isinstance(param, DDparam) or not np.isfinite(param.xaverage.array).all() or self.age < 0:
+                raise refuse("a running mean that would raise an error")
+            built_in(param, _UPDATE_XAVERAGE)
 
     def _classes(self) -> np.ndarray:
         """Return the number of the class of each pattern, up to the first that has an unknown label."""
@@ -337,9 +345,8 @@ class _Run:
         return self.done == some.stop
 
     def _ages(self, count: int) -> list[float]:
-        age = self.ahead.trainer.get(_AGE)
-        assert isinstance(age, float)
-        ages = [age]
+        """Return the age of the trainer before each presentation, and after the last."""
+        ages = [self.age]
         for _ in range(count):
             ages.append(ages[-1] + (1 if self.ahead.mode == "train" else 0))
         return ages
@@ -378,7 +385,7 @@ class _Run:
         return list_
 
     def _settle(self, ages: list[float]) -> None:
-        """Write what the presentations leave in source, desired label and meter."""
+        """Write what the presentations leave in trainer, sources and meter."""
         done, source = self.done, self.ahead.source
         self.ahead.plans.compiled += done
         if not done:

@@ -54,6 +54,11 @@ class Full:
     of_windows: bool
     squash: str
 
+    @property
+    def output(self) -> Sizes:
+        """The sizes of the output."""
+        return self.outputs, 1, 1
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -68,9 +73,9 @@ class Windows:
     squash: str
 
     @property
-    def places(self) -> tuple[int, int]:
-        """The rows and columns of the output."""
-        return self.sizes[1] - self.kernel[0] + 1, self.sizes[2] - self.kernel[1] + 1
+    def output(self) -> Sizes:
+        """The sizes of the output."""
+        return self.thickness, self.sizes[1] - self.kernel[0] + 1, self.sizes[2] - self.kernel[1] + 1
 
 
 @dataclass(frozen=True)
@@ -84,9 +89,9 @@ class Blocks:
     squash: str
 
     @property
-    def places(self) -> tuple[int, int]:
-        """The rows and columns of the output."""
-        return self.sizes[1] // self.block[0], self.sizes[2] // self.block[1]
+    def output(self) -> Sizes:
+        """The sizes of the output."""
+        return self.sizes[0], self.sizes[1] // self.block[0], self.sizes[2] // self.block[1]
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,11 @@ class Squash:
 
     sizes: Sizes
     squash: str
+
+    @property
+    def output(self) -> Sizes:
+        """The sizes of the output."""
+        return self.sizes
 
 
 Stage = Full | Windows | Blocks | Squash
@@ -107,6 +117,11 @@ class Description:
     sizes: Sizes
     stages: tuple[Stage, ...]
     parameters: int
+
+    @property
+    def output(self) -> Sizes:
+        """The sizes of the output."""
+        return self.stages[-1].output
 
 
 def refuse(reason: str) -> NotPlannedError:
@@ -279,7 +294,7 @@ class Describer:
             stage = self._stage(link.module, now)
             if not isinstance(stage, Squash) or stage.squash:
                 stages.append(stage)
-            now, before = _output(stage), link.out
+            now, before = stage.output, link.out
         if before is None or not stages:
             raise refuse("no module")
         self.own(before, now)
@@ -359,10 +374,10 @@ class Describer:
             raise refuse("blocks that do not fit")
         coeff, bias = self._place(layer.coeff), self._place(layer.bias)
         self._check_bias(layer.bias, maps)
-        out = (maps, h // bi, w // bj)
-        self.own(layer.sum, out)
-        self.own(layer.sub, out)
-        return Blocks(sizes, (bi, bj), coeff, bias, squash)
+        blocks = Blocks(sizes, (bi, bj), coeff, bias, squash)
+        self.own(layer.sum, blocks.output)
+        self.own(layer.sub, blocks.output)
+        return blocks
 
     def _check_bias(self, bias: State, count: int) -> None:
         if bias.x.sizes != (count,):
@@ -386,17 +401,3 @@ class Describer:
             raise refuse("shared parameters")
         self._taken.append((first, end))
         return first
-
-
-def _output(stage: Stage) -> Sizes:
-    if isinstance(stage, Squash):
-        return stage.sizes
-    if isinstance(stage, Full):
-        return (stage.outputs, 1, 1)
-    maps = stage.thickness if isinstance(stage, Windows) else stage.sizes[0]
-    return (maps, *stage.places)
-
-
-def output_sizes(description: Description) -> Sizes:
-    """Return the sizes of the output of a chain."""
-    return _output(description.stages[-1])

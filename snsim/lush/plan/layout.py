@@ -16,17 +16,17 @@ import numpy as np
 
 from snsim.lush.arithmetic import QUICK_TANH, STANDARD_SIGMOID, Floats
 from snsim.lush.plan.arguments import BLOCK, CHUNK, WIDE
-from snsim.lush.plan.chain import Blocks, Description, Full, Squash, Stage, Windows, output_sizes
+from snsim.lush.plan.chain import Blocks, Description, Full, Sizes, Squash, Stage, Windows
 from snsim.lush.plan.compiled import CompiledOperations, bits
 
-_LEAST = 64  # bytes to which buffers are aligned
+_ALIGNED = 64  # bytes
 _ROOM = 128  # numbers behind a buffer
 
 
 def buffer(count: int) -> Floats:
-    """Return zeros with room behind them, from a multiple of 64 bytes on."""
-    whole = np.zeros(count + _ROOM + _LEAST // 4, np.float32)
-    first = -whole.ctypes.data % _LEAST // 4
+    """Return zeros, and room behind them. The address of the first is a multiple of 64."""
+    whole = np.zeros(count + _ROOM + _ALIGNED // 4, np.float32)
+    first = -whole.ctypes.data % _ALIGNED // 4
     return whole[first : first + count + _ROOM]
 
 
@@ -43,7 +43,7 @@ def needed_numbers(description: Description) -> int:
             ki, kj = stage.kernel
             frame = (h + ki) * (w + kj)
             numbers += 4 * (stage.sizes[0] + stage.thickness) * frame
-            numbers += stage.sizes[0] * math.prod(stage.places) * (math.prod(stage.kernel) + CHUNK)
+            numbers += stage.sizes[0] * math.prod(stage.output[1:]) * (math.prod(stage.kernel) + CHUNK)
             numbers += 5 * len(stage.table) * CHUNK
     return numbers
 
@@ -108,7 +108,7 @@ class Layout:
 
     def __init__(self, description: Description, compiled: CompiledOperations):
         self.description, self.compiled, self.lanes = description, compiled, compiled.lanes
-        self.outputs = output_sizes(description)[0]
+        self.outputs = description.output[0]
         self.size = 0
         self._targets: list[np.ndarray] = []
         self._places: list[np.ndarray] = []
@@ -177,22 +177,14 @@ class Layout:
         self.input = x
         made = []
         for i, stage in enumerate(self.description.stages):
-            if isinstance(stage, Squash):
-                sums, sum_dx = x, dx
-                count = math.prod(stage.sizes)
-            else:
-                count = stage.outputs if isinstance(stage, Full) else self._maps(stage) * math.prod(stage.places)
-                sums, sum_dx = buffer(count), buffer(count)
+            count = math.prod(stage.output)
+            sums, sum_dx = (x, dx) if isinstance(stage, Squash) else (buffer(count), buffer(count))
             sub = buffer(count if isinstance(stage, Blocks) else 0)
             out, out_dx = (buffer(count), buffer(count)) if stage.squash else (sums, sum_dx)
             made.append(Buffers(x, sums, out, dx, sum_dx, out_dx, sub, not i))
             x, dx = out, out_dx
         self.output, self.output_dx = x, dx
         return made
-
-    @staticmethod
-    def _maps(stage: Windows | Blocks) -> int:
-        return stage.thickness if isinstance(stage, Windows) else stage.sizes[0]
 
     # ---- Operations ----------------------------------------------------------------------------------------------
 
@@ -202,15 +194,15 @@ class Layout:
 
     def backward(self) -> Operations:
         """Return the operations from the gradient of the output to those of all parameters."""
-        return self._made_once("backward", lambda: self._back(True, ""))
+        return self._made_once("backward", lambda: self._back(gradients=True, squared=False))
 
     def errors(self) -> Operations:
         """Return the operations of `backward` that go from stage to stage: their numbers are checked only."""
-        return self._made_once("errors", lambda: self._back(False, ""))
+        return self._made_once("errors", lambda: self._back(gradients=False, squared=False))
 
     def curvature(self) -> Operations:
         """Return the operations from the second derivative of the output to those of all parameters."""
-        return self._made_once("curvature", lambda: self._back(True, "squared"))
+        return self._made_once("curvature", lambda: self._back(gradients=True, squared=True))
 
     def _made_once(self, name: str, make: Callable[[], Operations]) -> Operations:
         if name not in self._made:
@@ -232,7 +224,7 @@ class Layout:
             self._add_squash(list_, stage, b, "")
         return list_
 
-    def _back(self, gradients: bool, squared: str) -> Operations:
+    def _back(self, gradients: bool, squared: bool) -> Operations:
         """Return the operations of a backward pass, with the gradients of the parameters or without."""
         list_ = Operations(self.compiled)
         stages = list(zip(self.description.stages, self._starts, self._buffers))
@@ -247,8 +239,7 @@ class Layout:
         return list_
 
     def _add_squash(self, list_: Operations, stage: Stage, b: Buffers, way: str) -> None:
-        count = math.prod(stage.sizes) if isinstance(stage, Squash) else self._count(stage)
-        vectors = math.ceil(count / self.lanes)
+        vectors = math.ceil(math.prod(stage.output) / self.lanes)
         if not stage.squash:
             list_.add("check_numbers", x=b.sum_dx if way else b.sum, vectors=vectors, check=self.check)
             return
@@ -261,9 +252,6 @@ class Layout:
             list_.add(f"{stage.squash}_{way}", errors=b.out_dx, out=b.sum_dx, **numbers)
         else:
             list_.add(stage.squash, out=b.out, **numbers)
-
-    def _count(self, stage: Full | Windows | Blocks) -> int:
-        return stage.outputs if isinstance(stage, Full) else self._maps(stage) * math.prod(stage.places)
 
     def _add_full_sums(self, list_: Operations, stage: Full, start: tuple[int, int], b: Buffers) -> None:
         weights, bias = self.x[start[0] :], self.x[start[1] :]
@@ -288,7 +276,7 @@ class Layout:
         (_, h, w), width, taps = stage.sizes, self._width(stage), math.prod(stage.kernel)
         counts = Counter(end for _, end in stage.table)
         same = Counter(counts.values())
-        places = math.prod(stage.places)
+        places = math.prod(stage.output[1:])
         tables = [
             (
                 [
@@ -302,7 +290,7 @@ class Layout:
         ]
         first_rows = [next(r for r, (_, end) in enumerate(stage.table) if end == m) for m in range(stage.thickness)]
         biases = [self.x[start[0] + r * width + taps :] for r in first_rows]
-        self._add_plane_sums(list_, tables, stage.kernel, w, stage.places, b.sum, biases, "")
+        self._add_plane_sums(list_, tables, stage.kernel, w, stage.output, b.sum, biases, False)
 
     def _add_plane_sums(
         self,
@@ -310,17 +298,17 @@ class Layout:
         tables: list[tuple[list[tuple[Floats, Floats]], float]],
         kernel: tuple[int, int],
         pitch: int,
-        places: tuple[int, int],
+        output: Sizes,
         out: Floats,
         biases: list[Floats],
-        squared: str,
+        squared: bool,
         step: int = 1,
     ) -> None:
         """Add the window sums of planes: `tables` holds rows (plane, kernel) and the first value for each map."""
-        (rows, columns), (ki, kj) = places, kernel
+        (maps, rows, columns), (ki, kj) = output, kernel
         blocks = math.ceil(((rows - 1) * pitch + columns) / (BLOCK * self.lanes))
         plane = blocks * BLOCK * self.lanes
-        wide = buffer(len(tables) * plane)
+        wide = buffer(maps * plane)
         jobs, cuts = [], []
         for m, (pairs, zero) in enumerate(tables):
             row = _table(pairs)
@@ -328,14 +316,13 @@ class Layout:
             jobs.append((wide[m * plane :], row, len(pairs), zero))
             cuts.append((wide[m * plane :], out[m * rows * columns :], biases[m]))
         name = "window_sums_squared" if squared else "window_sums"
-        maps = len(tables)
-        list_.kept += [wide]
+        list_.kept.append(wide)
         list_.add(name, jobs=_table(jobs), maps=maps, rows=ki, columns=kj, pitch=pitch, blocks=blocks, step=step)
         vectors = math.ceil(columns / self.lanes)
         list_.add("cut_rows", jobs=_table(cuts), maps=maps, rows=rows, columns=columns, pitch=pitch, vectors=vectors)
 
     def _add_spread(
-        self, list_: Operations, stage: Full | Windows | Blocks, start: tuple[int, int], b: Buffers, squared: str
+        self, list_: Operations, stage: Full | Windows | Blocks, start: tuple[int, int], b: Buffers, squared: bool
     ) -> None:
         """Add the operations from the gradient of the sum to that of the input."""
         if isinstance(stage, Full):
@@ -361,9 +348,9 @@ class Layout:
             self._add_window_spread(list_, stage, start, b, squared)
 
     def _add_window_spread(
-        self, list_: Operations, stage: Windows, start: tuple[int, int], b: Buffers, squared: str
+        self, list_: Operations, stage: Windows, start: tuple[int, int], b: Buffers, squared: bool
     ) -> None:
-        (maps, h, w), (ki, kj), (rows, columns) = stage.sizes, stage.kernel, stage.places
+        (maps, h, w), (ki, kj), (_, rows, columns) = stage.sizes, stage.kernel, stage.output
         pitch, width, taps = w + kj - 1, self._width(stage), ki * kj
         plane = (h + ki - 1) * pitch
         frames = buffer(stage.thickness * plane)
@@ -381,10 +368,10 @@ class Layout:
             ]
             tables.append((pairs, _first(same[len(pairs)] * h * w)))
         biases = [self.minus_zero] * maps
-        self._add_plane_sums(list_, tables, stage.kernel, pitch, (h, w), b.dx, biases, squared, -1)
+        self._add_plane_sums(list_, tables, stage.kernel, pitch, stage.sizes, b.dx, biases, squared, -1)
 
     def _gradient(
-        self, list_: Operations, stage: Full | Windows | Blocks, start: tuple[int, int], b: Buffers, squared: str
+        self, list_: Operations, stage: Full | Windows | Blocks, start: tuple[int, int], b: Buffers, squared: bool
     ) -> None:
         """Add the operations that set the gradients of the parameters of a stage."""
         gradient, bias = self.dx[start[0] :], self.dx[start[1] :]
@@ -405,7 +392,7 @@ class Layout:
             )
         elif isinstance(stage, Blocks):
             name = "block_gradient_squared" if squared else "block_gradient"
-            places = math.prod(stage.places)
+            places = math.prod(stage.output[1:])
             list_.add(
                 name,
                 sub=b.sub,
@@ -418,8 +405,8 @@ class Layout:
         else:
             self._add_kernel_gradient(list_, stage, start[0], b, squared)
 
-    def _add_kernel_gradient(self, list_: Operations, stage: Windows, start: int, b: Buffers, squared: str) -> None:
-        (maps, h, w), (ki, kj), (rows, columns) = stage.sizes, stage.kernel, stage.places
+    def _add_kernel_gradient(self, list_: Operations, stage: Windows, start: int, b: Buffers, squared: bool) -> None:
+        (maps, h, w), (ki, kj), (_, rows, columns) = stage.sizes, stage.kernel, stage.output
         width, places = self._width(stage), rows * columns
         windows = [buffer(places * width) for _ in range(maps)]
         nowhere = buffer(width)
@@ -463,5 +450,5 @@ def _table(rows: Sequence[tuple[np.ndarray | int | float, ...]]) -> np.ndarray:
 
 
 def _shape(stage: Blocks) -> Arguments:
-    (maps, _, _), (rows, columns), (bi, bj) = stage.sizes, stage.places, stage.block
+    (maps, rows, columns), (bi, bj) = stage.output, stage.block
     return {"maps": maps, "rows": rows, "columns": columns, "block_rows": bi, "block_columns": bj}
