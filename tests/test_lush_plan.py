@@ -82,6 +82,8 @@ def outcome(program: str, forms: list[str], on: bool, limits: Limits | None = No
         found: dict[str, Any] = {}
         for name in ("trainer", "meter", "source", "param"):
             slots_below(interpreter.lookup(symbol(name)), name, found, set())
+        saliencies = interpreter.lookup(symbol("saliencies"))
+        found["saliencies"] = saliencies.array.tobytes() if isinstance(saliencies, Idx) else b""
         plans = interpreter.part(Plans)
         return Outcome(found, port.getvalue(), interpreter.budget.steps, plans.compiled, faults)
 
@@ -103,6 +105,7 @@ def both(program: str, *forms: str, compiled: bool | None = True, limits: Limits
 
 SETUP = """
 (seed {seed})
+(defvar saliencies)
 (setq param (new {param} 0 5000))
 {layers}
 (setq machine (new idx3-supervised-module net
@@ -231,6 +234,7 @@ def test_a_chain_leaves_the_bits_of_its_modules(program: str, inertia: float, ka
     forms = [
         "(==> trainer test source meter)",
         *(["(==> trainer compute-diaghessian source 7 0.5)"] if second else []),
+        *(["(setq saliencies (==> trainer saliencies source 6))"] if second else []),
         f"(==> trainer train source meter 0.02 {inertia} {kappa if second else 0})",
         "(==> trainer test source meter) (==> meter display)",
         f"(==> trainer train-online source meter 7 0.01 {inertia})",

@@ -217,14 +217,17 @@ class SupervisedGradient(EbTrainer):
         _check_patterns("saliencies", n)
         self.send(param, _CLEAR_DELTAS)
         self.send(param, _CLEAR_DDELTAS)
-        for _ in range(n):
+
+        def present() -> None:
             self._forward(source)
             self.send(param, _CLEAR_DX)
-            self.send(param, _UPDATE_DELTAS, 1.0 / n, 1.0)
+            self.send(param, _UPDATE_DELTAS, 1.0 / n, 1.0)  # of 0: deltas stay 0
             self.send(self.machine, BPROP, self.input, self.output, self.desired, self.energy)
             self._curvature()
             self.send(param, _UPDATE_DDELTAS, 1.0 / n, 1.0)
             self.send(source, _NEXT)
+
+        self._present(n, present, self._ahead(source, None, share=1.0 / n))
         return self.send(param, _SALIENCIES)
 
 

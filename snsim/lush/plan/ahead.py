@@ -59,11 +59,12 @@ _BEFORE_UPDATE, _IN_UPDATE = 1, 2  # where a large number stops a presentation
 _MOST_NUMBERS = 20_000_000  # of the buffers of a plan
 _MOST_PRESENTATIONS, _MOST_OUTPUTS = 50_000, 4_000_000  # of one run; the outputs are kept for the meter
 _UPDATE, _CLEAR_DX, _CLEAR_DDX = symbol("update"), symbol("clear-dx"), symbol("clear-ddx")
-_UPDATE_DDELTAS, _UPDATE_XAVERAGE = symbol("update-ddeltas"), symbol("update-xaverage")
+_UPDATE_DELTAS, _UPDATE_DDELTAS = symbol("update-deltas"), symbol("update-ddeltas")
+_UPDATE_XAVERAGE = symbol("update-xaverage")
 _OF_PARAM = {  # the messages that a presentation sends
     "test": [],
     "train": [_UPDATE, _CLEAR_DX],
-    "curvature": [_CLEAR_DX, _CLEAR_DDX, _UPDATE_DDELTAS],
+    "curvature": [_CLEAR_DX, _CLEAR_DDX, _UPDATE_DELTAS, _UPDATE_DDELTAS],
 }
 _X, _DX, _AGE, _CURRENT, _CORRECTP = (symbol(name) for name in ("x", "dx", "age", "current", "correctp"))
 
