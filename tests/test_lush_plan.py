@@ -108,10 +108,8 @@ SETUP = """
 (defvar saliencies)
 (setq param (new {param} 0 5000))
 {layers}
-(setq machine (new idx3-supervised-module net
-  (new edist-cost {labels} 1 1
-    (idx-bloop ((row (float-matrix {outputs} {outputs}))) (idx-bloop ((x row)) (x (rand 1)))))
-  (new {classer} {labels})))
+(de drawn () (let ((m (float-matrix {outputs} {outputs}))) (idx-bloop ((row m)) (idx-bloop ((x row)) (x (rand 1)))) m))
+(setq machine (new idx3-supervised-module net (new {cost}) (new {classer})))
 (setq patterns (float-matrix {count} {maps} {rows} {columns}))
 (idx-bloop ((x (redim patterns {size}))) (x (rand 2)))
 (setq labels-of (int-matrix {count}))
@@ -123,6 +121,7 @@ SETUP = """
 (idx-bloop ((x :param:x)) (x (+ (x) (rand 0.3))))
 (when (= {rates} 1) (idx-bloop ((x :param:epsilons)) (x (rand 0.1 1))))
 (:trainer:energy:dx {slope})
+(:trainer:energy:ddx 0.6)
 """
 
 
@@ -131,6 +130,7 @@ def setup(layers: str, maps: int, rows: int, columns: int, outputs: int, count: 
     values = {
         "seed": 3,
         "param": "idx1-ddparam",
+        "cost": "edist-cost",
         "classer": "max-classer",
         "spread": 1,
         "slope": 1,
@@ -138,6 +138,10 @@ def setup(layers: str, maps: int, rows: int, columns: int, outputs: int, count: 
         "size": count * maps * rows * columns,
         **more,
     }
+    labels = values["labels"]
+    matrices = {"edist-cost": "(drawn)", "wedist-cost": "(drawn) (drawn)", "mle-cost": ""}[values["cost"]]
+    values["cost"] = f"{values['cost']} {labels} 1 1 {matrices}"
+    values["classer"] += f" {labels} 1 1 (drawn)" if values["classer"] == "edist-classer" else f" {labels}"
     values["rates"] = int(values["param"] != "idx1-dparam")
     numbers = {"maps": maps, "rows": rows, "columns": columns, "outputs": outputs, "count": count}
     return SETUP.format(layers=layers, **numbers, **values)
@@ -212,7 +216,8 @@ def nets(draw: st.DrawFn) -> str:
         convolve(rows, columns)
     for _ in range(size(0, 2)):
         outputs = size(1, 20)
-        modules.append(f"(new f-layer {maps} {outputs} 1 1 {squash()} param)")
+        full = f"(new f-layer {maps} {outputs} 1 1 {squash()} param)"
+        modules.append(draw(st.sampled_from([full, full, f"(new e-layer {maps} {outputs} param)"])))
         maps = outputs
     if not any("layer" in module for module in modules):
         modules.append(f"(new f-layer {maps} 3 1 1 {squash()} param)")
@@ -220,7 +225,8 @@ def nets(draw: st.DrawFn) -> str:
     more: dict[str, Any] = {
         "seed": size(1, 99),
         "param": draw(st.sampled_from(["idx1-ddparam", "idx1-ddparam", "idx1-dparam-eps", "idx1-dparam"])),
-        "classer": draw(st.sampled_from(["max-classer", "min-classer"])),
+        "cost": draw(st.sampled_from(["edist-cost", "wedist-cost", "mle-cost"])),
+        "classer": draw(st.sampled_from(["max-classer", "min-classer", "edist-classer"])),
         "slope": draw(st.sampled_from([1, 0.7, -1.25])),
         "spread": draw(st.sampled_from([1, 3, 20])),
     }
@@ -272,7 +278,7 @@ TRAIN = "(==> trainer train source meter 0.05 0.9) (==> meter display)"
         ("(setq net (new c-layer 2 2 2 2 (full-table 1 4) 4 1 1 (new idx3-squasher) param))", (1, 2, 2)),  # steps
         ("(setq net (new c-layer 2 2 1 1 (full-table 1 4) 4 1 1 (new idx3-squasher) param))", (1, 3, 3)),  # places
         ("(setq net (new c-layer 2 2 1 1 [i [0 0] [0 1] [0 3]] 4 1 1 (new idx3-squasher) param))", (1, 2, 2)),  # no row
-        ("(setq net (new e-layer 3 4 param))", (3, 1, 1)),
+        ("(setq net (new e-layer 3 4 param))", (3, 2, 1)),
         (FULL + " (setq :net:f0-module:squash :net:f1-module:squash) (setq :net:f1-module :net:f1-module)", (3, 1, 1)),
     ],
 )
@@ -322,6 +328,9 @@ def test_a_plan_is_made_again_after_a_change() -> None:
         "(:param:x 2 1e20)",
         "(setq :source:inputs (float-matrix 9 2 1 1))",
         "(setq :machine:classifier (new edist-classer [i 0 1 2 3] 1 1 :machine:cost:proto))",
+        "(setq :machine:classifier (new edist-classer [i 0 1 2 3] 1 1 (drawn))) (setq :machine:classifier:dist input)",
+        "(setq :machine:cost (new mmi-cost [i 0 1 2 3] [f 0.2 0.2 0.2 0.2 0.2] 1 1 param)) (:param:epsilons 47 0.1)",
+        "(:machine:cost:proto 1 1 1e18)",
         "(setq :net:f0-module 3)",
         "(setq :trainer:energy 3)",
         "(setq :machine:cost (new mle-cost [i 0 1 2 3] 1 1))",

@@ -22,12 +22,9 @@ from snsim.errors import SnError
 from snsim.language.forms import symbol
 from snsim.language.objects import Object
 from snsim.language.procedures import CallError
-from snsim.lush.arithmetic import Floats, heap_sort
+from snsim.lush.arithmetic import Floats
 from snsim.lush.idx import Idx
 from snsim.lush.modules.built_in import LushObject
-from snsim.lush.modules.classifiers import MaxClasser, MinClasser
-from snsim.lush.modules.costs import EdistCost
-from snsim.lush.modules.layers import LogaddLayer
 from snsim.lush.modules.meters import ClassifierMeter
 from snsim.lush.modules.roots import BBPROP, BPROP, FPROP
 from snsim.lush.modules.states_and_params import ClassState, DDparam, Dparam, DparamEps, Param, State
@@ -41,13 +38,14 @@ from snsim.lush.plan.chain import (
     machine_of,
     refuse,
 )
+from snsim.lush.plan.desired import answers_of, cost_of
 from snsim.lush.plan.patterns import Reader, reader_of
 from snsim.lush.storing import convert
 from snsim.lush.vocabulary import LUSH
 
 if TYPE_CHECKING:
     from snsim.lush.plan.compiled import CompiledOperations
-    from snsim.lush.plan.layout import Arguments, Layout, Operations
+    from snsim.lush.plan.layout import Layout, Operations
 
 _F = np.float32
 _LEAST = 4  # presentations left that are worth a start
@@ -66,7 +64,8 @@ _OF_PARAM = {  # the messages that a presentation sends
     "train": [_UPDATE, _CLEAR_DX],
     "curvature": [_CLEAR_DX, _CLEAR_DDX, _UPDATE_DELTAS, _UPDATE_DDELTAS],
 }
-_X, _DX, _AGE, _CURRENT, _CORRECTP = (symbol(name) for name in ("x", "dx", "age", "current", "correctp"))
+_X, _DX, _DDX = symbol("x"), symbol("dx"), symbol("ddx")
+_AGE, _CURRENT, _CORRECTP = symbol("age"), symbol("current"), symbol("correctp")
 
 
 @cache
@@ -235,14 +234,8 @@ class _Run:
         if type(parts.param) not in (Dparam, DparamEps, DDparam):
             raise refuse("another param")
         machine = machine_of(parts.machine, selectors)
-        cost, classer = machine.cost, machine.classifier
-        if not isinstance(cost, EdistCost) or not isinstance(classer, (MaxClasser, MinClasser)):
-            raise refuse("another cost or classifier")
-        built_in(cost, *selectors)
-        built_in(cost.logadder, *selectors)
-        built_in(classer, FPROP)
-        if type(cost.logadder) is not LogaddLayer or type(parts.output) is not ClassState:
-            raise refuse("another log-sum or answer")
+        if type(parts.output) is not ClassState:
+            raise refuse("another answer")
         self._check_meter()
         levels = len(selectors)
         describer = Describer(parts.param, levels)
@@ -253,11 +246,7 @@ class _Run:
         outputs, *places = description.output
         if places != [1, 1]:
             raise refuse("several places of the output")
-        self.labels, self.prototypes = classer.classindex2label.array, cost.proto.array
-        if self.labels.shape != (outputs,) or self.prototypes.shape[1] != outputs:
-            raise refuse("labels or prototypes that do not fit the output")
-        self.down, self.class_of = isinstance(classer, MaxClasser), cost.label2classindex.array
-        for level in (_X, _DX)[:levels]:
+        for level in (_X, _DX, _DDX)[:levels]:
             part = parts.energy.slots.get(level)
             if not isinstance(part, Idx) or part.sizes != () or part.kind != _F:
                 raise refuse("no energy")
@@ -265,11 +254,8 @@ class _Run:
         if parts.desired.sizes != () or parts.desired.kind.kind not in "iuf":
             raise refuse("no label")
         describer.alone(parts.desired)
-        for part in (cost.dist.x, cost.dist.dx, cost.logadded_dist.x, cost.logadded_dist.dx):
-            describer.alone(part)
-        for part in (cost.proto, cost.label2classindex, classer.classindex2label):
-            if id(part.storage) in describer.memory:
-                raise refuse("matrices share their memory")
+        self.cost = cost_of(machine.cost, outputs, selectors, describer)
+        self.answers = answers_of(machine.classifier, outputs, describer)
         if any(np.may_share_memory(stored, whole) for stored in reader.stored for whole in describer.arrays):
             raise refuse("matrices share their memory")
         return description
@@ -300,13 +286,8 @@ class _Run:
 
     def _classes(self) -> np.ndarray:
         """Return the number of the class of each pattern, up to the first that has an unknown label."""
-        labels = convert(self.reader.labels(self.numbers), self.parts.desired.kind)
-        self.wanted = labels.astype(np.float64)
-        whole = np.trunc(self.wanted).astype(np.int64)
-        inside = (whole >= 0) & (whole < len(self.class_of))
-        classes = np.where(inside, self.class_of[np.where(inside, whole, 0)], -1).astype(np.int64)
-        unknown = np.flatnonzero((classes < 0) | (classes >= len(self.prototypes)))
-        return classes[: int(unknown[0])] if len(unknown) else classes
+        self.wanted = convert(self.reader.labels(self.numbers), self.parts.desired.kind).astype(np.float64)
+        return self.cost.classes(self.wanted)
 
     # ---- Presentations -------------------------------------------------------------------------------------------
 
@@ -371,14 +352,12 @@ class _Run:
         vectors = -(-size // layout.lanes)
         list_.add("present", target=layout.input, source=patterns, size=size, vectors=vectors)
         list_.extend(layout.forward())
-        prototypes, classes = np.ascontiguousarray(self.prototypes), np.ascontiguousarray(self.classes[some])
-        cost: Arguments = {"x": layout.output, "prototypes": prototypes, "labels": classes, "outputs": layout.outputs}
-        list_.add("distance_cost", energies=self.energies[some.start :], check=layout.check, **cost)
+        classes, energy = self.classes[some], self.parts.energy
+        self.cost.add_forward(list_, layout, classes, self.energies[some.start :])
         if self.ahead.meter is not None:
             list_.add("keep_output", x=layout.output, kept=self.kept[some.start :], outputs=layout.outputs)
         if mode != "test":
-            slope = float(self.parts.energy.dx.array[()])
-            list_.add("distance_back", out=layout.output_dx, share=slope, **cost)
+            self.cost.add_back(list_, layout, classes, energy)
             list_.extend(layout.backward() if mode == "train" else layout.errors())
         list_.add("stop_if_large", check=layout.check, flag=layout.flag, stage=_BEFORE_UPDATE)
         if mode != "test":
@@ -398,7 +377,7 @@ class _Run:
         if meter is None:
             return
         assert isinstance(meter, ClassifierMeter)
-        answers, confidences = self._answers()
+        answers, confidences = self.answers(self.kept[:done])
         wanted = self.wanted[:done]
         punt = answers == -1
         right = ~punt & (answers == wanted)
@@ -412,18 +391,6 @@ class _Run:
         meter.total_error += float((~punt & ~right).sum())
         meter.age = ages[done - 1]
         meter.energy, meter.confidence = float(self.energies[done - 1]), float(confidences[-1])
-
-    def _answers(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the class that the classifier answers for each presentation, and its score."""
-        scores = self.kept[: self.done]
-        best = scores.argmax(axis=1) if self.down else scores.argmin(axis=1)
-        confidences = scores[np.arange(len(scores)), best]
-        answers = self.labels[best].astype(np.int32).astype(np.float64)
-        for i in np.flatnonzero((scores == confidences[:, None]).sum(axis=1) > 1):
-            keys, tags = scores[i].copy(), self.labels.astype(np.int32)
-            heap_sort(keys, tags, self.down)
-            answers[i], confidences[i] = tags[0], keys[0]
-        return answers, confidences
 
 
 class _State:
@@ -486,9 +453,7 @@ class _State:
         layout, ahead = self.layout, self.run.ahead
         common: dict[str, Any] = {"vectors": layout.vectors, "check": layout.check}
         if ahead.share is not None:
-            constant = np.full(layout.outputs + 64, self.run.parts.energy.dx.array[()], _F)
-            vectors = -(-layout.outputs // layout.lanes)
-            list_.add("present", target=layout.output_dx, source=constant, size=0, vectors=vectors)
+            self.run.cost.add_curvature(list_, layout, self.run.classes[some], self.run.parts.energy)
             list_.extend(layout.curvature())
             numbers, backup = self.ddeltas
             new, old = float(_F(ahead.share)), 1.0

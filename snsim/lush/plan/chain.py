@@ -17,7 +17,7 @@ from snsim.language.objects import BuiltInMethod, Object
 from snsim.language.procedures import Function
 from snsim.lush.idx import Idx
 from snsim.lush.modules.built_in import Message
-from snsim.lush.modules.layers import CLayer, FLayer, Layer, SLayer
+from snsim.lush.modules.layers import CLayer, ELayer, FLayer, Layer, SLayer
 from snsim.lush.modules.machines import Idx3SupervisedModule
 from snsim.lush.modules.nets import Chain
 from snsim.lush.modules.roots import BBPROP, BPROP, FPROP, Idx3Module
@@ -53,6 +53,24 @@ class Full:
     bias: int
     of_windows: bool
     squash: str
+
+    @property
+    def output(self) -> Sizes:
+        """The sizes of the output."""
+        return self.outputs, 1, 1
+
+
+@dataclass(frozen=True)
+class Distances:
+    """Half the squared distance from a vector for each output, at a single place: an e-layer.
+
+    `weights[j][t]`: as in Full.
+    """
+
+    inputs: int
+    outputs: int
+    weights: bytes
+    squash: str = ""
 
     @property
     def output(self) -> Sizes:
@@ -107,7 +125,7 @@ class Squash:
         return self.sizes
 
 
-Stage = Full | Windows | Blocks | Squash
+Stage = Full | Distances | Windows | Blocks | Squash
 
 
 @dataclass(frozen=True)
@@ -321,6 +339,9 @@ class Describer:
         kind = type(module)
         if kind in SQUASHERS:
             return Squash(sizes, SQUASHERS[kind])
+        if kind is ELayer:
+            assert isinstance(module, ELayer)
+            return self._distances(module, sizes)
         if not isinstance(module, Layer):
             raise refuse(f"no operation for {kind.__name__}")
         squash = module.squash
@@ -343,8 +364,13 @@ class Describer:
         first, bias = self._place(layer.weight), self._place(layer.bias)
         self._check_bias(layer.bias, outputs)
         self.own(layer.sum, (outputs, 1, 1))
-        places = first + np.arange(inputs * outputs).reshape(outputs, inputs).T
-        return Full(inputs, outputs, places.astype(np.int32).tobytes(), bias, False, squash)
+        return Full(inputs, outputs, _transposed(first, outputs, inputs), bias, False, squash)
+
+    def _distances(self, layer: ELayer, sizes: Sizes) -> Distances:
+        outputs, inputs = layer.weight.x.sizes
+        if sizes != (inputs, 1, 1):
+            raise refuse("several places")
+        return Distances(inputs, outputs, _transposed(self._place(layer.weight), outputs, inputs))
 
     def _windows(self, layer: CLayer, sizes: Sizes, squash: str) -> Stage:
         table = layer.rows()
@@ -401,3 +427,8 @@ class Describer:
             raise refuse("shared parameters")
         self._taken.append((first, end))
         return first
+
+
+def _transposed(first: int, rows: int, columns: int) -> bytes:
+    """Return the places of a matrix in the param that begins at `first`, column after column."""
+    return (first + np.arange(rows * columns).reshape(rows, columns).T).astype(np.int32).tobytes()

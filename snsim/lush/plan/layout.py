@@ -16,7 +16,7 @@ import numpy as np
 
 from snsim.lush.arithmetic import QUICK_TANH, STANDARD_SIGMOID, Floats
 from snsim.lush.plan.arguments import BLOCK, CHUNK, WIDE
-from snsim.lush.plan.chain import Blocks, Description, Full, Sizes, Squash, Stage, Windows
+from snsim.lush.plan.chain import Blocks, Description, Distances, Full, Sizes, Squash, Stage, Windows
 from snsim.lush.plan.compiled import CompiledOperations, bits
 
 _ALIGNED = 64  # bytes
@@ -34,7 +34,7 @@ def needed_numbers(description: Description) -> int:
     """Return about how many numbers the buffers of a chain take."""
     numbers = 8 * description.parameters
     for stage in description.stages:
-        if isinstance(stage, Full):
+        if isinstance(stage, (Full, Distances)):
             numbers += 4 * (stage.inputs + stage.outputs)
             continue
         numbers += 8 * math.prod(stage.sizes)
@@ -142,12 +142,15 @@ class Layout:
 
     def _place_parameters(self, stage: Stage) -> tuple[int, int]:
         """Allocate the parameters of a stage; return where its weights and biases begin."""
-        if isinstance(stage, Full):
+        if isinstance(stage, (Full, Distances)):
             pitch = self._padded(stage.outputs)
-            first, bias = self._take(self._padded(stage.inputs) * pitch), self._take(pitch)
+            first = self._take(self._padded(stage.inputs) * pitch)
             places = np.frombuffer(stage.weights, np.int32)
             rows = first + np.arange(stage.inputs)[:, None] * pitch + np.arange(stage.outputs)
             self._put(rows, places)
+            if isinstance(stage, Distances):
+                return first, first
+            bias = self._take(pitch)
             self._put(bias + np.arange(stage.outputs), stage.bias + np.arange(stage.outputs))
             return first, bias
         if isinstance(stage, Windows):
@@ -214,7 +217,7 @@ class Layout:
         vectors = math.ceil(math.prod(self.description.sizes) / self.lanes)
         list_.add("check_numbers", x=self.input, vectors=vectors, check=self.check)
         for stage, start, b in zip(self.description.stages, self._starts, self._buffers):
-            if isinstance(stage, Full):
+            if isinstance(stage, (Full, Distances)):
                 self._add_full_sums(list_, stage, start, b)
             elif isinstance(stage, Windows):
                 self._add_window_sums(list_, stage, start, b)
@@ -253,23 +256,19 @@ class Layout:
         else:
             list_.add(stage.squash, out=b.out, **numbers)
 
-    def _add_full_sums(self, list_: Operations, stage: Full, start: tuple[int, int], b: Buffers) -> None:
-        weights, bias = self.x[start[0] :], self.x[start[1] :]
-        vectors, done, zero = self._padded(stage.outputs) // self.lanes, 0, _first(stage.outputs)
+    def _add_full_sums(self, list_: Operations, stage: Full | Distances, start: tuple[int, int], b: Buffers) -> None:
+        pitch = self._padded(stage.outputs)
+        done = 0
         for size in (8, 4, 2, 1):
-            while vectors - done >= size:
+            while pitch // self.lanes - done >= size:
                 at = done * self.lanes
-                pitch = self._padded(stage.outputs)
-                list_.add(
-                    f"full_sums_{size}",
-                    x=b.x,
-                    weights=weights[at:],
-                    bias=bias[at:],
-                    out=b.sum[at:],
-                    inputs=stage.inputs,
-                    pitch=pitch,
-                    start=zero,
-                )
+                weights, out = self.x[start[0] + at :], b.sum[at:]
+                common: Arguments = {"x": b.x, "weights": weights, "out": out, "inputs": stage.inputs, "pitch": pitch}
+                if isinstance(stage, Distances):
+                    list_.add(f"distances_{size}", **common)
+                else:
+                    bias = self.x[start[1] + at :]
+                    list_.add(f"full_sums_{size}", bias=bias, start=_first(stage.outputs), **common)
                 done += size
 
     def _add_window_sums(self, list_: Operations, stage: Windows, start: tuple[int, int], b: Buffers) -> None:
@@ -321,26 +320,41 @@ class Layout:
         vectors = math.ceil(columns / self.lanes)
         list_.add("cut_rows", jobs=_table(cuts), maps=maps, rows=rows, columns=columns, pitch=pitch, vectors=vectors)
 
+    def _add_full_spread(
+        self, list_: Operations, stage: Full | Distances, start: int, b: Buffers, squared: bool
+    ) -> None:
+        pitch, blocks = self._padded(stage.outputs), self._padded(stage.inputs) // self.lanes
+        common: Arguments = {
+            "weights": self.x[start:],
+            "errors": b.sum_dx,
+            "out": b.dx,
+            "outputs": stage.outputs,
+            "blocks": blocks,
+            "vectors": pitch // self.lanes,
+            "pitch": pitch,
+            "start": _first(stage.inputs),
+        }
+        if isinstance(stage, Full):
+            way = "" if not squared else "_weight_twice" if stage.of_windows else "_squared_weight"
+            list_.add(f"full_spread{way}", **common)
+        elif squared:  # the second derivative is 1
+            ones = buffer(stage.inputs)
+            ones[: stage.inputs] = 1
+            list_.add("present", target=b.dx, source=ones, size=0, vectors=blocks)
+        else:
+            list_.add("distance_spread", x=b.x, **common)
+
     def _add_spread(
-        self, list_: Operations, stage: Full | Windows | Blocks, start: tuple[int, int], b: Buffers, squared: bool
+        self,
+        list_: Operations,
+        stage: Full | Distances | Windows | Blocks,
+        start: tuple[int, int],
+        b: Buffers,
+        squared: bool,
     ) -> None:
         """Add the operations from the gradient of the sum to that of the input."""
-        if isinstance(stage, Full):
-            pitch = self._padded(stage.outputs)
-            name = "full_spread"
-            if squared:
-                name += "_weight_twice" if stage.of_windows else "_squared_weight"
-            list_.add(
-                name,
-                weights=self.x[start[0] :],
-                errors=b.sum_dx,
-                out=b.dx,
-                outputs=stage.outputs,
-                blocks=self._padded(stage.inputs) // self.lanes,
-                vectors=pitch // self.lanes,
-                pitch=pitch,
-                start=_first(stage.inputs),
-            )
+        if isinstance(stage, (Full, Distances)):
+            self._add_full_spread(list_, stage, start[0], b, squared)
         elif isinstance(stage, Blocks):
             name = "block_spread_squared" if squared else "block_spread"
             list_.add(name, errors=b.sum_dx, coeff=self.x[start[0] :], out=b.dx, **_shape(stage))
@@ -371,25 +385,17 @@ class Layout:
         self._add_plane_sums(list_, tables, stage.kernel, pitch, stage.sizes, b.dx, biases, squared, -1)
 
     def _gradient(
-        self, list_: Operations, stage: Full | Windows | Blocks, start: tuple[int, int], b: Buffers, squared: bool
+        self,
+        list_: Operations,
+        stage: Full | Distances | Windows | Blocks,
+        start: tuple[int, int],
+        b: Buffers,
+        squared: bool,
     ) -> None:
         """Add the operations that set the gradients of the parameters of a stage."""
         gradient, bias = self.dx[start[0] :], self.dx[start[1] :]
-        if isinstance(stage, Full):
-            pitch = self._padded(stage.outputs)
-            name = "full_gradient"
-            if squared:
-                name += "_squared_input" if stage.of_windows else "_input_twice"
-            list_.add(
-                name,
-                x=b.x,
-                errors=b.sum_dx,
-                gradient=gradient,
-                bias_gradient=bias,
-                inputs=stage.inputs,
-                vectors=pitch // self.lanes,
-                pitch=pitch,
-            )
+        if isinstance(stage, (Full, Distances)):
+            self._add_full_gradient(list_, stage, start, b, squared)
         elif isinstance(stage, Blocks):
             name = "block_gradient_squared" if squared else "block_gradient"
             places = math.prod(stage.output[1:])
@@ -404,6 +410,22 @@ class Layout:
             )
         else:
             self._add_kernel_gradient(list_, stage, start[0], b, squared)
+
+    def _add_full_gradient(
+        self, list_: Operations, stage: Full | Distances, start: tuple[int, int], b: Buffers, squared: bool
+    ) -> None:
+        pitch, gradient = self._padded(stage.outputs), self.dx[start[0] :]
+        vectors = pitch // self.lanes
+        common: Arguments = {"x": b.x, "errors": b.sum_dx, "gradient": gradient, "inputs": stage.inputs}
+        common |= {"vectors": vectors, "pitch": pitch}
+        if isinstance(stage, Full):
+            way = "" if not squared else "_squared_input" if stage.of_windows else "_input_twice"
+            list_.add(f"full_gradient{way}", bias_gradient=self.dx[start[1] :], **common)
+        elif squared:  # nothing is added to the second derivative
+            zeros = buffer(stage.inputs * pitch)
+            list_.add("present", target=gradient, source=zeros, size=0, vectors=stage.inputs * vectors)
+        else:
+            list_.add("distance_gradient", weights=self.x[start[0] :], **common)
 
     def _add_kernel_gradient(self, list_: Operations, stage: Windows, start: int, b: Buffers, squared: bool) -> None:
         (maps, h, w), (ki, kj), (_, rows, columns) = stage.sizes, stage.kernel, stage.output

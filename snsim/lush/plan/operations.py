@@ -489,6 +489,72 @@ def _full_gradient(o: Operation, name: str) -> None:
     _loop(f, o["vectors"], bias)
 
 
+# Distances: weights stand as those of full connections
+
+
+@_body("distances_1", "distances_2", "distances_4", "distances_8")
+def _distances(o: Operation, name: str) -> None:
+    """Sum the squared differences of input and weight for some vectors of outputs, inputs ascending; times 0.5."""
+    f, lanes, vectors = o.f, o.f.machine.lanes, int(name.rsplit("_", 1)[1])
+
+    def turn(j: Value, sums: list[Value]) -> list[Value]:
+        x = f.broadcast(o.at("x", j))
+        row = o.at("weights", _times(f, j, o["pitch"]))
+        differences = [x - f.load(row + lanes * v) for v in range(vectors)]
+        return [total + d * d for total, d in zip(sums, differences)]
+
+    for v, total in enumerate(_loop(f, o["inputs"], turn, [f.zero] * vectors)):
+        f.store(total * 0.5, o.at("out") + lanes * v)
+
+
+@_body("distance_spread")
+def _distance_spread(o: Operation, name: str) -> None:
+    """Sum (input - weight) times error for each input, outputs ascending: lanes are inputs, squares are transposed."""
+    f, lanes = o.f, o.f.machine.lanes
+
+    def block(b: Value, _: object) -> None:
+        first = _times(f, b, lanes)
+        x = f.load(o.at("x", first))
+
+        def square(s: Value, sums: list[Value]) -> list[Value]:
+            at = _times(f, s, lanes)
+            rows = [
+                f.load(o.at("weights", _times(f, f.op("add", first, f.integer(r)), o["pitch"]), at))
+                for r in range(lanes)
+            ]
+            total = sums[0]
+            for t, weight in enumerate(_transposed(f, rows)):
+                output = f.op("add", at, f.integer(t))
+                inside = f.instruction(f"icmp slt i64 {output.text}, {o['outputs'].text}", "i1")
+                product = (x - weight) * f.broadcast(o.at("errors", output))
+                total = total + f.select(inside, product, f.constant(-0.0))
+            return [total]
+
+        total = _loop(f, o["vectors"], square, [o.vector("start")])[0]
+        f.store(total, o.at("out", first))
+
+    _loop(f, o["blocks"], block)
+
+
+@_body("distance_gradient")
+def _distance_gradient(o: Operation, name: str) -> None:
+    """Set the gradient of each weight to 0 + (input - weight) times minus the error."""
+    f, lanes = o.f, o.f.machine.lanes
+
+    def row(j: Value, _: object) -> None:
+        x = f.broadcast(o.at("x", j))
+        start = _times(f, j, o["pitch"])
+
+        def part(v: Value, _: object) -> None:
+            at = _times(f, v, lanes)
+            difference = x - f.load(o.at("weights", start, at))
+            f.store(difference * -f.load(o.at("errors", at)) + 0.0, o.at("gradient", start, at))
+
+        _loop(f, o["vectors"], part)
+
+    _loop(f, o["inputs"], row)
+
+
 # Subsampling
 
 
@@ -576,43 +642,84 @@ def _block_spread(o: Operation, name: str) -> None:
 # Cost
 
 
-def _difference(o: Operation) -> Callable[[Value], Value]:
-    """Return what emits output minus prototype of the label of this presentation."""
+def _row(o: Operation, matrix: str) -> Callable[[Value], Value]:
+    """Return what emits an element of the row of a matrix that belongs to the label of this presentation."""
     f = o.f
     row = _times(f, _entry(f, o["labels"], o["turn"], "i64"), o["outputs"])
-    return lambda j: f.load_scalar(o.at("x", j)) - f.load_scalar(o.at("prototypes", row, j))
+    return lambda j: f.load_scalar(o.at(matrix, row, j))
+
+
+def _set_energy(o: Operation, energy: Value) -> None:
+    f, place = o.f, o.at("check")
+    f.store(energy, o.at("energies", o["turn"]))
+    f.store(_checked(f, f.load(place), f.splat(energy)), place)
 
 
 @_body("keep_output")
 def _keep_output(o: Operation, name: str) -> None:
     f = o.f
     first = _times(f, o["turn"], o["outputs"])
-    _loop(
-        f,
-        o["outputs"],
-        lambda j, _: f.store(f.load_scalar(o.at("x", j)), o.at("kept", first, j)),
-    )
+    _loop(f, o["outputs"], lambda j, _: f.store(f.load_scalar(o.at("x", j)), o.at("kept", first, j)))
 
 
-@_body("distance_cost")
-def _distance_cost(o: Operation, name: str) -> None:
-    f, difference = o.f, _difference(o)
+@_body("prototype_cost", "weighted_cost")
+def _prototype_cost(o: Operation, name: str) -> None:
+    """Set the energy: 0.5 sum d d, or 0.5 float(sum factor d d) with the sum in double; d = output - prototype."""
+    f, prototype = o.f, _row(o, "prototypes")
+    weighted = name == "weighted_cost"
+    factor = _row(o, "factors") if weighted else prototype
+
+    def double(value: Value) -> Value:
+        return f.cast(value, "double", "fpext")
 
     def term(j: Value, total: list[Value]) -> list[Value]:
-        d = difference(j)
-        return [total[0] + d * d]
+        d = f.load_scalar(o.at("x", j)) - prototype(j)
+        return [total[0] + (double(factor(j)) * double(d)) * double(d) if weighted else total[0] + d * d]
 
-    total = _loop(f, o["outputs"], term, [f.constant(0.0, f.machine.scalar)])[0]
-    energy = total * f.constant(0.5, f.machine.scalar)
-    f.store(energy, o.at("energies", o["turn"]))
-    place = o.at("check")
-    f.store(_checked(f, f.load(place), f.splat(energy)), place)
+    zero = f.constant(0.0, f.machine.scalar)
+    total = _loop(f, o["outputs"], term, [double(zero) if weighted else zero])[0]
+    total = f.cast(total, f.machine.scalar, "fptrunc") if weighted else total
+    _set_energy(o, total * f.constant(0.5, f.machine.scalar))
 
 
-@_body("distance_back")
-def _distance_back(o: Operation, name: str) -> None:
-    f, difference = o.f, _difference(o)
-    _loop(f, o["outputs"], lambda j, _: f.store(difference(j) * o["share"], o.at("out", j)))
+@_body("prototype_back", "weighted_back", "weighted_curvature")
+def _prototype_back(o: Operation, name: str) -> None:
+    """out.dx = d share, (d factor) share; curvature: out.ddx = factor share."""
+    f = o.f
+
+    def element(j: Value, _: object) -> None:
+        value = None if name == "weighted_curvature" else f.load_scalar(o.at("x", j)) - _row(o, "prototypes")(j)
+        if name != "prototype_back":
+            factor = _row(o, "factors")(j)
+            value = factor if value is None else value * factor
+        assert value is not None
+        f.store(value * o["share"], o.at("out", j))
+
+    _loop(f, o["outputs"], element)
+
+
+@_body("unit_cost")
+def _unit_cost(o: Operation, name: str) -> None:
+    """Set the energy to the output of the label's unit, or to 0 for unit -1, which means none."""
+    f = o.f
+    unit = _entry(f, o["labels"], o["turn"], "i64")
+    some = f.instruction(f"icmp sge i64 {unit.text}, 0", "i1")
+    output = f.load_scalar(o.at("x", f.select(some, unit, f.integer(0))))
+    _set_energy(o, f.select(some, output, f.constant(0.0, f.machine.scalar)))
+
+
+@_body("unit_back")
+def _unit_back(o: Operation, name: str) -> None:
+    """Set the gradient of the label's unit to the share, that of the others to 0."""
+    f = o.f
+    unit = _entry(f, o["labels"], o["turn"], "i64")
+    zero = f.constant(0.0, f.machine.scalar)
+
+    def element(j: Value, _: object) -> None:
+        own = f.instruction(f"icmp eq i64 {j.text}, {unit.text}", "i1")
+        f.store(f.select(own, o["share"], zero), o.at("out", j))
+
+    _loop(f, o["outputs"], element)
 
 
 # Updates
