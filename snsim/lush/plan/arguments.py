@@ -44,8 +44,9 @@ OPERATIONS: dict[str, tuple[tuple[str, str], ...]] = {
         ("sigmoid_back squared_tanh_back sigmoid_curved squared_tanh_curved", f"x errors out {_SIGMOID}"),
         ("window_sums window_sums_squared", f"{_WINDOWS} blocks step"),
         ("cut_rows", f"{_WINDOWS} vectors"),
-        ("frame_rows", _WINDOWS),
-        ("list_windows list_windows_squared", f"{_WINDOWS} kernel_rows kernel_columns width vectors"),
+        ("pick_rows", f"{_WINDOWS} apart"),
+        ("frame_rows", f"{_WINDOWS} apart"),
+        ("list_windows list_windows_squared", f"{_WINDOWS} next apart kernel_rows kernel_columns width vectors"),
         ("kernel_gradient", "jobs count chunks places width"),
         ("full_sums_1 full_sums_2 full_sums_4 full_sums_8", "x weights bias out inputs pitch start"),
         (

@@ -80,10 +80,11 @@ class Distances:
 
 @dataclass(frozen=True)
 class Windows:
-    """A convolution with steps of 1: rows (from, to) of the table, and the first of its kernels in the param."""
+    """A convolution: rows (from, to) of the table, and the first of its kernels in the param."""
 
     sizes: Sizes
     kernel: tuple[int, int]
+    step: tuple[int, int]
     table: tuple[tuple[int, int], ...]
     thickness: int
     kernels: int
@@ -93,7 +94,8 @@ class Windows:
     @property
     def output(self) -> Sizes:
         """The sizes of the output."""
-        return self.thickness, self.sizes[1] - self.kernel[0] + 1, self.sizes[2] - self.kernel[1] + 1
+        rows, columns = ((n - k) // step + 1 for n, k, step in zip(self.sizes[1:], self.kernel, self.step))
+        return self.thickness, rows, columns
 
 
 @dataclass(frozen=True)
@@ -375,13 +377,15 @@ class Describer:
     def _windows(self, layer: CLayer, sizes: Sizes, squash: str) -> Stage:
         table = layer.rows()
         (maps, h, w), (_, ki, kj), thickness = sizes, layer.kernel.x.sizes, layer.thickness
-        starts, ends = set(table[:, 0].tolist()), set(table[:, 1].tolist())
-        if layer.step != (1, 1) or h < ki or w < kj or starts != set(range(maps)) or ends != set(range(thickness)):
-            raise refuse("steps, or maps without kernels")
+        (ri, rj), rows = layer.step, tuple((int(start), int(end)) for start, end in table)
+        if h < ki or w < kj or ri < 1 or rj < 1 or (h - ki) % ri or (w - kj) % rj or layer.highest >= maps:
+            raise refuse("kernels that do not fit")
+        if len({end for _, end in rows}) < thickness:
+            raise refuse("a map without kernels")
         first, bias = self._place(layer.kernel), self._place(layer.bias)
         self._check_bias(layer.bias, thickness)
-        self.own(layer.sum, (thickness, h - ki + 1, w - kj + 1))
-        rows = tuple((int(start), int(end)) for start, end in table)
+        windows = Windows(sizes, (ki, kj), (ri, rj), rows, thickness, first, bias, squash)
+        self.own(layer.sum, windows.output)
         if (h, w) == (ki, kj) and len(rows) == maps * thickness:
             number = np.full((maps, thickness), -1)
             for r, (start, end) in enumerate(rows):
@@ -392,7 +396,7 @@ class Describer:
                 places = first + number[:, None, :] * (ki * kj) + taps[None, :, None]
                 weights = places.reshape(-1, thickness).astype(np.int32).tobytes()
                 return Full(maps * ki * kj, thickness, weights, bias, True, squash)
-        return Windows(sizes, (ki, kj), rows, thickness, first, bias, squash)
+        return windows
 
     def _blocks(self, layer: SLayer, sizes: Sizes, squash: str) -> Blocks:
         (maps, h, w), (bi, bj) = sizes, (layer.stridei, layer.stridej)

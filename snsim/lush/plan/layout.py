@@ -289,7 +289,7 @@ class Layout:
         ]
         first_rows = [next(r for r, (_, end) in enumerate(stage.table) if end == m) for m in range(stage.thickness)]
         biases = [self.x[start[0] + r * width + taps :] for r in first_rows]
-        self._add_plane_sums(list_, tables, stage.kernel, w, stage.output, b.sum, biases, False)
+        self._add_plane_sums(list_, tables, stage.kernel, w, stage.output, b.sum, biases, False, step=stage.step)
 
     def _add_plane_sums(
         self,
@@ -301,24 +301,41 @@ class Layout:
         out: Floats,
         biases: list[Floats],
         squared: bool,
-        step: int = 1,
+        step: tuple[int, int] = (1, 1),
+        flipped: bool = False,
     ) -> None:
-        """Add the window sums of planes: `tables` holds rows (plane, kernel) and the first value for each map."""
-        (maps, rows, columns), (ki, kj) = output, kernel
-        blocks = math.ceil(((rows - 1) * pitch + columns) / (BLOCK * self.lanes))
+        """Add the window sums of planes: `tables` holds rows (plane, kernel) and the first value for each map.
+
+        They are computed for all places, also for those between the steps. A map without rows becomes 0.
+        """
+        (maps, rows, columns), (ki, kj), (ri, rj) = output, kernel, step
+        places = (rows - 1) * ri * pitch + (columns - 1) * rj + 1
+        blocks = math.ceil(places / (BLOCK * self.lanes))
         plane = blocks * BLOCK * self.lanes
         wide = buffer(maps * plane)
         jobs, cuts = [], []
         for m, (pairs, zero) in enumerate(tables):
-            row = _table(pairs)
-            list_.kept.append(row)
-            jobs.append((wide[m * plane :], row, len(pairs), zero))
             cuts.append((wide[m * plane :], out[m * rows * columns :], biases[m]))
-        name = "window_sums_squared" if squared else "window_sums"
+            if pairs:
+                row = _table(pairs)
+                list_.kept.append(row)
+                jobs.append((wide[m * plane :], row, len(pairs), zero))
         list_.kept.append(wide)
-        list_.add(name, jobs=_table(jobs), maps=maps, rows=ki, columns=kj, pitch=pitch, blocks=blocks, step=step)
-        vectors = math.ceil(columns / self.lanes)
-        list_.add("cut_rows", jobs=_table(cuts), maps=maps, rows=rows, columns=columns, pitch=pitch, vectors=vectors)
+        list_.add(
+            "window_sums_squared" if squared else "window_sums",
+            jobs=_table(jobs),
+            maps=len(jobs),
+            rows=ki,
+            columns=kj,
+            pitch=pitch,
+            blocks=blocks,
+            step=-1 if flipped else 1,
+        )
+        common: Arguments = {"jobs": _table(cuts), "maps": maps, "rows": rows, "columns": columns, "pitch": ri * pitch}
+        if rj == 1:
+            list_.add("cut_rows", vectors=math.ceil(columns / self.lanes), **common)
+        else:
+            list_.add("pick_rows", apart=rj, **common)
 
     def _add_full_spread(
         self, list_: Operations, stage: Full | Distances, start: int, b: Buffers, squared: bool
@@ -371,7 +388,8 @@ class Layout:
         inside = (ki - 1) * pitch + kj - 1
         jobs = _table([(b.sum_dx[m * rows * columns :], frames[m * plane + inside :]) for m in range(stage.thickness)])
         list_.kept.append(frames)
-        list_.add("frame_rows", jobs=jobs, maps=stage.thickness, rows=rows, columns=columns, pitch=pitch)
+        (ri, rj), thickness = stage.step, stage.thickness
+        list_.add("frame_rows", jobs=jobs, maps=thickness, rows=rows, columns=columns, pitch=ri * pitch, apart=rj)
         same = Counter(Counter(source for source, _ in stage.table).values())
         tables = []
         for m in range(maps):
@@ -382,7 +400,7 @@ class Layout:
             ]
             tables.append((pairs, _first(same[len(pairs)] * h * w)))
         biases = [self.minus_zero] * maps
-        self._add_plane_sums(list_, tables, stage.kernel, pitch, stage.sizes, b.dx, biases, squared, -1)
+        self._add_plane_sums(list_, tables, stage.kernel, pitch, stage.sizes, b.dx, biases, squared, flipped=True)
 
     def _gradient(
         self,
@@ -440,6 +458,8 @@ class Layout:
             rows=rows,
             columns=columns,
             pitch=w,
+            next=stage.step[0] * w,
+            apart=stage.step[1],
             kernel_rows=ki,
             kernel_columns=kj,
             width=width,

@@ -301,9 +301,31 @@ def _cut_rows(o: Operation, name: str) -> None:
     _loop(f, o["maps"], job)
 
 
+@_body("pick_rows")
+def _pick_rows(o: Operation, name: str) -> None:
+    """Do what `cut_rows` does where the numbers of a row stand `apart`."""
+    f = o.f
+
+    def job(j: Value, _: object) -> None:
+        source, out, bias = _fields(f, o["jobs"], j, "ptr", "ptr", "ptr")
+        added = f.load_scalar(_at(bias))
+
+        def row(i: Value, _: object) -> None:
+            start, end = _times(f, i, o["pitch"]), _times(f, i, o["columns"])
+
+            def column(c: Value, _: object) -> None:
+                f.store(f.load_scalar(_at(source, start, _times(f, c, o["apart"]))) + added, _at(out, end, c))
+
+            _loop(f, o["columns"], column)
+
+        _loop(f, o["rows"], row)
+
+    _loop(f, o["maps"], job)
+
+
 @_body("frame_rows")
 def _frame_rows(o: Operation, name: str) -> None:
-    """Copy planes into the middle of frames, whose zeros stay."""
+    """Copy planes into the middle of frames, whose zeros stay; the numbers of a row stand `apart` there."""
     f = o.f
 
     def job(j: Value, _: object) -> None:
@@ -314,7 +336,7 @@ def _frame_rows(o: Operation, name: str) -> None:
             _loop(
                 f,
                 o["columns"],
-                lambda c, _: f.store(f.load_scalar(_at(source, start, c)), _at(out, end, c)),
+                lambda c, _: f.store(f.load_scalar(_at(source, start, c)), _at(out, end, _times(f, c, o["apart"]))),
             )
 
         _loop(f, o["rows"], row)
@@ -324,7 +346,10 @@ def _frame_rows(o: Operation, name: str) -> None:
 
 @_body("list_windows", "list_windows_squared")
 def _list_windows(o: Operation, name: str) -> None:
-    """Copy each window of a plane, or the squares of its numbers, into a row of `width` numbers, and 1 behind it."""
+    """Copy each window of a plane, or the squares of its numbers, into a row of `width` numbers, and 1 behind it.
+
+    Windows in a column begin `next` numbers after one another, those in a row `apart`.
+    """
     f, lanes = o.f, o.f.machine.lanes
     one = f.constant(1.0, f.machine.scalar)
 
@@ -334,7 +359,7 @@ def _list_windows(o: Operation, name: str) -> None:
         def place(i: Value, c: Value) -> None:
             number = f.op("add", _times(f, i, o["columns"]), c)
             end = _times(f, number, o["width"])
-            corner = f.op("add", _times(f, i, o["pitch"]), c)
+            corner = f.op("add", _times(f, i, o["next"]), _times(f, c, o["apart"]))
 
             def line(k: Value, _: object) -> None:
                 start = f.op("add", corner, _times(f, k, o["pitch"]))
