@@ -714,7 +714,7 @@ def test_a_rate_of_zero_freezes() -> None:
 
 @pytest.mark.parametrize("engine", ["reference", "torch"])
 def test_xor_is_learned(engine: str) -> None:
-    chosen = read_program("nets/xor.sn", port=io.StringIO()).trainings.get("xor")
+    chosen = read_program(Path(__file__).parents[1] / "nets" / "xor.sn", port=io.StringIO()).trainings.get("xor")
     data = prepare_data(chosen, from_matrices(chosen.data.inputs, chosen.data.targets))
     passes = list(train(chosen, data, engine_for(chosen, engine, seed=0), 0))
     assert [p.number for p in passes] == list(range(1, 41)) and passes[-1].presentations == 160
