@@ -234,6 +234,19 @@ def test_a_line_a_pass_through_a_pipe(small: Path) -> None:
     assert "train loss" not in again.stdout and "presentations" not in again.stdout
 
 
+def test_one_answer_for_all_patterns_is_said(tmp_path: Path) -> None:
+    """A net that cannot learn, because every unit of a layer of relu is at 0, where the slope is 0."""
+    (tmp_path / "flat.sn").write_text(
+        "(net flat (layer input (16 16)) (layer output 10 (nlf relu)) (connect input output (full)))"
+        "(train flat (data digits) (constant -1) (epsilon 0.1) (passes 1) (targets 0 1))"
+    )
+    for options in ([], ["--quiet"], ["--json"]):
+        done = snsim("run", "flat.sn", "--offline", *options, cwd=tmp_path)
+        said = done.stderr if options else done.stdout
+        assert done.returncode == 0 and "is the largest for all 1,437 training patterns" in said, done
+        assert "hint: try a smaller epsilon" in said
+
+
 def test_what_to_type_next_can_be_typed(small: Path) -> None:
     """A name with a blank is quoted, the seed is one that was not run."""
     program = small.rename(small.parent / "sm all.sn")

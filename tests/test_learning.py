@@ -958,6 +958,20 @@ def test_scores_against_their_definitions(cost: str, loss) -> None:  # type: ign
     assert (got.misses, got.error, got.patterns) == (misses, 2 * misses, 50)
 
 
+def test_one_answer_for_all_patterns_is_noticed() -> None:
+    chosen = training("(net shared) (data digits) (passes 1) (epsilon 1)")
+
+    def only(outputs: list[list[float]], classes: list[int]) -> int | None:
+        return score_outputs(np.array(outputs), np.eye(3)[classes], chosen.cost, ("max", ())).only_answer
+
+    assert only([[0, 2, 1], [-1, 5, 0], [0, 0.1, 0]], [0, 1, 1]) == 1
+    assert only([[0, 2, 1], [-1, 5, 0], [0, 0.1, 0]], [0, 2, 0]) == 1  # none is right
+    assert only([[0, 2, 1], [-1, 5, 0], [0, 0.1, 0]], [1, 1, 1]) is None  # and none is wrong
+    assert only([[0, 2, 1], [-1, 5, 0], [1, 0.1, 0]], [0, 1, 1]) is None
+    assert only([[0, 2, 1]] * 150 + [[2, 0, 1]], [0, 1, 2] * 50 + [1]) is None  # the first hundred are alike
+    assert only([[0, 0, 0]] * 3, [0, 1, 2]) == 0  # as `predict` answers
+
+
 def test_a_training_has_a_bounded_number_of_stages_and_of_rates_in_them() -> None:
     clauses = "(net small) (data digits) (epsilon 1) "
     with pytest.raises(SnError, match="1,000,000,000 stages; the limit is 100,000"):

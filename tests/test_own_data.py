@@ -20,7 +20,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 from sklearn.datasets import load_diabetes, load_iris, load_wine
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
@@ -334,7 +334,13 @@ def test_new_writes_a_description_that_fits_the_data(tmp_path: Path, monkeypatch
     assert last["test"]["mse"] < 0.7 * np.var(diabetes.target)  # less than the mean as an answer
     assert "for snsim new: --ignore" in snsim("new", "kinds", "--data", "first.csv")[2]
     assert "(label 2)" in made("kinds", "first.csv", "--label", "2", "--ignore", "id")
-    assert '(images "pictures" (size 32 32)' in made("shapes", "pictures")
+    assert '(images "pictures" (size 32 32) (invert) (test' in made("shapes", "pictures")
+    for file in list((tmp_path / "pictures").rglob("*.*")):
+        with Image.open(file) as picture:
+            inverted = ImageOps.invert(picture.convert("L"))
+        file.unlink()
+        inverted.save(file.with_suffix(".png"))
+    assert '(images "pictures" (size 32 32) (test' in made("bright", "pictures")
     monkeypatch.chdir(tmp_path / "runs")
     code, out, err = snsim("new", "iris", "--data", "../else/iris.csv")
     assert code == 0 and "snsim run iris.sn --data ../else/iris.csv" in out, err

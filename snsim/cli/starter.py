@@ -25,6 +25,7 @@ _LARGEST = 64  # rows or columns of pictures that are taken as they are
 _LEAST_MAP = 8  # rows and columns of pictures for which a convolution is written
 _MOST_NAMES = 6  # in a comment
 _HELD_OUT = 0.2
+_PAPER = 0.75  # how bright a border of white paper is, from the smallest (0) to the largest value (1) of all pixels
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,16 @@ def _net(name: str, examples: Examples) -> list[str]:
     return lines
 
 
+def is_dark_on_white(inputs: np.ndarray) -> bool:
+    """Tell whether patterns (patterns, ..., rows, columns) are pictures of dark ink: most of their border is white."""
+    if inputs.ndim < 3 or not inputs.size:
+        return False
+    low, high = float(inputs.min()), float(inputs.max())
+    edges = (inputs[..., 0, :], inputs[..., -1, :], inputs[..., :, 0], inputs[..., :, -1])
+    border = float(np.mean([edge.mean() for edge in edges]))
+    return border > low + _PAPER * (high - low) and border > inputs.mean()
+
+
 def _cells(shape: Sequence[int]) -> tuple[str, ...]:
     if len(shape) == 1:
         return ()
@@ -148,7 +159,12 @@ def _train(
     targets: Sequence[str],
     ignored: Sequence[str],
 ) -> list[str]:
-    lines = [f"(train {name}", f"  (data {_reader(examples, record, options, label, targets, ignored)})"]
+    inverted = is_dark_on_white(examples.train.inputs)
+    lines = [
+        f"(train {name}",
+        f"  (data {_reader(examples, record, options, label, targets, ignored, inverted)})"
+        + (" ; dark on white: (invert) makes the ink the large value" if inverted else ""),
+    ]
     if examples.train.targets is None:
         lines += [
             "  (targets -1 1) ; of the wrong classes and of the right one",
@@ -181,6 +197,7 @@ def _reader(
     label: str | None,
     targets: Sequence[str],
     ignored: Sequence[str],
+    inverted: bool,
 ) -> str:
     """Return the form of the reader, with files below the current folder or, of data elsewhere, only their names."""
 
@@ -200,6 +217,8 @@ def _reader(
             words.append(f"(ignore {' '.join(map(column, ignored))})")
     if options.size is not None:
         words.append(f"(size {options.size[0]} {options.size[1]})")
+    if inverted:
+        words.append("(invert)")
     if examples.test is None:
         words.append(f"(test {_HELD_OUT:g})")
     kind = "" if record.scaling is None else record.scaling.kind

@@ -180,7 +180,7 @@ class Evaluator(Variables):
         known = suggest("", self.preset_names, "variables that can be set") if self.preset_names else ""
         return [
             Fault(
-                f'no (defvar {name} ...) uses the value given for "{name}"',
+                f'there is no (defvar {name} ...) to set: the value given for "{name}" has no effect',
                 None,
                 hint=known or f"write (defvar {name} ...) in {source.name} and use ,{name}",
             )
