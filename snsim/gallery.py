@@ -134,7 +134,8 @@ def find_named(word: str | os.PathLike[str], kinds: Collection[str] = ("run", "n
 
     A word with a slash or a suffix is a path. A bare name is a run, then a net of the gallery, then a file or folder of
     the current folder. A path need not exist: the function that opens it reports a missing file. The same holds for a
-    name where only runs are allowed. SnError for a bare name that is none of these.
+    name where only runs are allowed, unless it is that of a net of the gallery. SnError for a bare name that is none of
+    these.
     """
     text = os.fspath(word)
     path = Path(text)
@@ -146,6 +147,11 @@ def find_named(word: str | os.PathLike[str], kinds: Collection[str] = ("run", "n
         return Named(text, "net", file)
     if "run" in kinds and not exists(path) and is_folder(RUNS / text):
         return Named(text, "run", RUNS / text)
+    if "net" not in kinds and "run" in kinds and not exists(path) and gallery_file(text) is not None:
+        raise fail(
+            f"there is no run {for_line(text)}",
+            hint=f"{for_line(text)} is a net of the gallery: train it first with snsim run {for_line(text)}",
+        )
     if exists(path) or "net" not in kinds:
         return Named(text, "path", path)
     what = "no file and no run" if "run" in kinds else "no file"

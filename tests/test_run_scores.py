@@ -227,7 +227,13 @@ def test_options_that_do_not_fit_are_faults(folder: Path) -> None:
     run = folder / "runs" / "line"
     assert "keeps no best pass" in snsim("test", run, "--best")[2]
     assert "has no test patterns" in snsim("test", run, "--of", "test")[2]
-    assert "comes without trained weights" in snsim("test", "xor")[2]
+    told = snsim("test", "xor")[2]
+    assert "comes without trained weights" in told and "train it: snsim run xor" in told
+    told = snsim("test", "nettalk")[2]  # `snsim run nettalk` cannot work
+    assert "its file declares no training" in told and "snsim run" not in told
+    assert "hint: copy the net with snsim new mine --like nettalk" in snsim("run", "nettalk")[2]
+    assert "train it first with snsim run xor" in snsim("report", "xor")[2]
+    assert "snsim run" not in snsim("new", "mine", "--like", "nettalk")[1]
     assert "keeps no best pass" in snsim("test", "lecun89", "--best")[2]
     assert snsim("test", run, "--data", "nix")[0] == 2
 

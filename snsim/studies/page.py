@@ -305,7 +305,9 @@ def _notes_and_warnings(study: Study) -> str:
 def _warnings(row: Row) -> list[str]:
     warnings = []
     if row.published:
-        others = _distinct(run.settings["data"]["name"] for run in row.runs.values() if _is_other_data(run, row.first_data))
+        others = _distinct(
+            run.settings["data"]["name"] for run in row.runs.values() if _is_other_data(run, row.first_data)
+        )
         warnings += [
             f"run on {name}, not on the first data set of its training, so the published figures are not comparable"
             for name in others

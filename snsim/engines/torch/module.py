@@ -428,6 +428,12 @@ class SnModule(nn.Module):
 
     def _rows(self, x: Tensor) -> tuple[Tensor, bool]:
         """Return the patterns as (patterns, units), and whether x is a single one. SnError for another shape."""
+        if not isinstance(x, Tensor):
+            raise fail(
+                f"a module takes a tensor, not {type(x).__name__}",
+                hint="pass torch.as_tensor(x, dtype=next(net.parameters()).dtype); net.predict and net.states take "
+                "arrays too",
+            )
         units, rank = prod(self.input_shape), len(self.input_shape)
         shaped, in_a_row = _ends_with(x, self.input_shape), _ends_with(x, (units,))
         single = (shaped and x.dim() == rank) or (in_a_row and x.dim() == 1)
@@ -463,17 +469,32 @@ class SnModule(nn.Module):
                 "this net has one output, so it has no classes",
                 hint="call the module itself: net(images) returns the output for each pattern",
             )
-        is_bytes = str(images.dtype).removeprefix("torch.") == "uint8"
-        if self.scaling is not None and (is_bytes or self.scales_rows):
-            values = images.cpu().numpy() if isinstance(images, Tensor) else images
-            units, whole = int(np.prod(self.input_shape)), self.input_shape
-            rows = values.reshape(-1, *whole) if values.size % units == 0 else values
-            images = self.scaling(rows).reshape(values.shape)
-        anchor = next(self.parameters())
-        x, single = self._rows(torch.as_tensor(images).to(anchor.device, anchor.dtype))
+        x, single = self._rows(self._prepared(images))
         largest = self._states(x)[-1][:, : len(self.classes)].argmax(1).tolist()
         names = [self.classes[number] for number in largest]
         return names[0] if single else names
+
+    def _prepared(self, images: np.ndarray | Tensor) -> Tensor:
+        """Return inputs on the device and in the type of the net, rows and bytes scaled as the data of the run were."""
+        try:
+            values = images if isinstance(images, Tensor) else np.asarray(images)
+            kind = values.dtype.kind if isinstance(values, np.ndarray) else "f"
+        except ValueError:  # rows of several lengths
+            kind = "O"
+        if kind not in "biuf":
+            raise fail(
+                f"inputs are an array of numbers, not {type(images).__name__} with other elements or with rows of "
+                "several lengths",
+                hint="pass a tensor or an array of numbers",
+            )
+        is_bytes = str(values.dtype).removeprefix("torch.") == "uint8"
+        if self.scaling is not None and (is_bytes or self.scales_rows):
+            array = values.cpu().numpy() if isinstance(values, Tensor) else values
+            units, whole = int(np.prod(self.input_shape)), self.input_shape
+            rows = array.reshape(-1, *whole) if array.size % units == 0 else array
+            values = self.scaling(rows).reshape(array.shape)
+        anchor = next(self.parameters())
+        return torch.as_tensor(values).to(anchor.device, anchor.dtype)
 
     def optimizer(self, training: str | None = None) -> torch.optim.Optimizer:
         """Return an optimizer with the update rule, the rates and the schedule of a training.
@@ -497,9 +518,15 @@ class SnModule(nn.Module):
             )
         return self.make_optimizer(self, training)
 
-    def states(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the states of every layer by name, each (patterns, units), for an input as `forward` takes it."""
-        return dict(zip(self.layer_names, self._states(self._rows(x)[0])))
+    def states(self, x: Tensor | np.ndarray) -> dict[str, Tensor]:
+        """Return the states of every layer by name, each (patterns, units).
+
+        x is a tensor as `forward` takes it, or an array as `predict` takes it, then without gradients.
+        """
+        if isinstance(x, Tensor):
+            return dict(zip(self.layer_names, self._states(self._rows(x)[0])))
+        with torch.no_grad():
+            return self.states(self._prepared(x))
 
     def _states(self, x: Tensor, gates: Mapping[int, Tensor] | None = None) -> list[Tensor]:
         """Return the states of every layer, multiplied by `gates` (by number of the layer) where given."""
