@@ -469,32 +469,10 @@ class SnModule(nn.Module):
                 "this net has one output, so it has no classes",
                 hint="call the module itself: net(images) returns the output for each pattern",
             )
-        x, single = self._rows(self._prepared(images))
+        x, single = self._rows(_prepared(self, images))
         largest = self._states(x)[-1][:, : len(self.classes)].argmax(1).tolist()
         names = [self.classes[number] for number in largest]
         return names[0] if single else names
-
-    def _prepared(self, images: np.ndarray | Tensor) -> Tensor:
-        """Return inputs on the device and in the type of the net, rows and bytes scaled as the data of the run were."""
-        try:
-            values = images if isinstance(images, Tensor) else np.asarray(images)
-            kind = values.dtype.kind if isinstance(values, np.ndarray) else "f"
-        except ValueError:  # rows of several lengths
-            kind = "O"
-        if kind not in "biuf":
-            raise fail(
-                f"inputs are an array of numbers, not {type(images).__name__} with other elements or with rows of "
-                "several lengths",
-                hint="pass a tensor or an array of numbers",
-            )
-        is_bytes = str(values.dtype).removeprefix("torch.") == "uint8"
-        if self.scaling is not None and (is_bytes or self.scales_rows):
-            array = values.cpu().numpy() if isinstance(values, Tensor) else values
-            units, whole = int(np.prod(self.input_shape)), self.input_shape
-            rows = array.reshape(-1, *whole) if array.size % units == 0 else array
-            values = self.scaling(rows).reshape(array.shape)
-        anchor = next(self.parameters())
-        return torch.as_tensor(values).to(anchor.device, anchor.dtype)
 
     def optimizer(self, training: str | None = None) -> torch.optim.Optimizer:
         """Return an optimizer with the update rule, the rates and the schedule of a training.
@@ -518,7 +496,30 @@ class SnModule(nn.Module):
             )
         return self.make_optimizer(self, training)
 
-    def states(self, x: Tensor | np.ndarray) -> dict[str, Tensor]:
+    def _prepared(net: SnModule, images: np.ndarray | Tensor) -> Tensor:
+    """Return inputs on the device and in the type of a net, rows and bytes scaled as the data of the run were."""
+    try:
+        values = images if isinstance(images, Tensor) else np.asarray(images)
+        kind = values.dtype.kind if isinstance(values, np.ndarray) else "f"
+    except ValueError:  # rows of several lengths
+        kind = "O"
+    if kind not in "biuf":
+        raise fail(
+            f"inputs are an array of numbers, not {type(images).__name__} with other elements or with rows of "
+            "several lengths",
+            hint="pass a tensor or an array of numbers",
+        )
+    is_bytes = str(values.dtype).removeprefix("torch.") == "uint8"
+    if net.scaling is not None and (is_bytes or net.scales_rows):
+        array = values.cpu().numpy() if isinstance(values, Tensor) else values
+        units, whole = int(np.prod(net.input_shape)), net.input_shape
+        rows = array.reshape(-1, *whole) if array.size % units == 0 else array
+        values = net.scaling(rows).reshape(array.shape)
+    anchor = next(net.parameters())
+    return torch.as_tensor(values).to(anchor.device, anchor.dtype)
+
+
+def states(self, x: Tensor | np.ndarray) -> dict[str, Tensor]:
         """Return the states of every layer by name, each (patterns, units).
 
         x is a tensor as `forward` takes it, or an array as `predict` takes it, then without gradients.
@@ -526,7 +527,7 @@ class SnModule(nn.Module):
         if isinstance(x, Tensor):
             return dict(zip(self.layer_names, self._states(self._rows(x)[0])))
         with torch.no_grad():
-            return self.states(self._prepared(x))
+            return self.states(_prepared(self, x))
 
     def _states(self, x: Tensor, gates: Mapping[int, Tensor] | None = None) -> list[Tensor]:
         """Return the states of every layer, multiplied by `gates` (by number of the layer) where given."""
