@@ -496,30 +496,7 @@ class SnModule(nn.Module):
             )
         return self.make_optimizer(self, training)
 
-    def _prepared(net: SnModule, images: np.ndarray | Tensor) -> Tensor:
-    """Return inputs on the device and in the type of a net, rows and bytes scaled as the data of the run were."""
-    try:
-        values = images if isinstance(images, Tensor) else np.asarray(images)
-        kind = values.dtype.kind if isinstance(values, np.ndarray) else "f"
-    except ValueError:  # rows of several lengths
-        kind = "O"
-    if kind not in "biuf":
-        raise fail(
-            f"inputs are an array of numbers, not {type(images).__name__} with other elements or with rows of "
-            "several lengths",
-            hint="pass a tensor or an array of numbers",
-        )
-    is_bytes = str(values.dtype).removeprefix("torch.") == "uint8"
-    if net.scaling is not None and (is_bytes or net.scales_rows):
-        array = values.cpu().numpy() if isinstance(values, Tensor) else values
-        units, whole = int(np.prod(net.input_shape)), net.input_shape
-        rows = array.reshape(-1, *whole) if array.size % units == 0 else array
-        values = net.scaling(rows).reshape(array.shape)
-    anchor = next(net.parameters())
-    return torch.as_tensor(values).to(anchor.device, anchor.dtype)
-
-
-def states(self, x: Tensor | np.ndarray) -> dict[str, Tensor]:
+    def states(self, x: Tensor | np.ndarray) -> dict[str, Tensor]:
         """Return the states of every layer by name, each (patterns, units).
 
         x is a tensor as `forward` takes it, or an array as `predict` takes it, then without gradients.
@@ -632,6 +609,29 @@ def _one_rate(name: str, rates: Mapping[str, Any]) -> float:
             hint="train it with snsim run, or set one rate for the whole parameter",
         )
     return float(values[0])
+
+
+def _prepared(net: SnModule, images: np.ndarray | Tensor) -> Tensor:
+    """Return inputs on the device and in the type of a net, rows and bytes scaled as the data of the run were."""
+    try:
+        values = images if isinstance(images, Tensor) else np.asarray(images)
+        kind = values.dtype.kind if isinstance(values, np.ndarray) else "f"
+    except ValueError:  # rows of several lengths
+        kind = "O"
+    if kind not in "biuf":
+        raise fail(
+            f"inputs are an array of numbers, not {type(images).__name__} with other elements or with rows of "
+            "several lengths",
+            hint="pass a tensor or an array of numbers",
+        )
+    is_bytes = str(values.dtype).removeprefix("torch.") == "uint8"
+    if net.scaling is not None and (is_bytes or net.scales_rows):
+        array = values.cpu().numpy() if isinstance(values, Tensor) else values
+        units, whole = int(np.prod(net.input_shape)), net.input_shape
+        rows = array.reshape(-1, *whole) if array.size % units == 0 else array
+        values = net.scaling(rows).reshape(array.shape)
+    anchor = next(net.parameters())
+    return torch.as_tensor(values).to(anchor.device, anchor.dtype)
 
 
 def build_module(plan: Plan, dtype: torch.dtype = torch.float32) -> SnModule:
