@@ -39,14 +39,6 @@ def _drawn_rows(nodes: tuple[Node, ...], faults: Faults) -> list[tuple[Node, np.
                 f"a row of codes is a list of signs or numbers, not {describe(node)}", node.span, f"write {SYNTAX}"
             )
             continue
-        if len(widths := {len(item.items) if item.is_list else 0 for item in node.items}) > 1:
-            lengths = ", ".join(str(len(item.items)) if item.is_list else "no line" for item in node.items)
-            faults.add(
-                f"the lines of a picture of codes have different lengths: {lengths}",
-                node.span,
-                f"write {max(widths)} signs or numbers in each line, or a row without lines",
-            )
-            continue
         lines = [line for item in node.items for line in (item.items if item.is_list else (item,))]
         numbers = [_number(item, faults) for item in lines]
         drawn.append((node, np.array([np.nan if n is None else n for n in numbers])))
