@@ -14,7 +14,8 @@ from snsim.data.own_data import has_many_classes, read_path
 from snsim.data.reader_options import NamePattern, ReaderOptions
 from snsim.data.readers import recognise
 from snsim.data.record import DataRecord
-from snsim.errors import Fault, SnError, Source, for_line, shorten
+from snsim.errors import Fault, SnError, Source, fail, for_line, shorten
+from snsim.escaping import for_shell
 from snsim.formatter.format import formatted
 from snsim.language.literals import string_text
 from snsim.registry import listed
@@ -56,10 +57,23 @@ def starter_for(
         options = ReaderOptions(size=_SCALED)
         examples = read_path(path, options, "images")
     assert examples.record is not None  # of every own file
+    if examples.train.targets is None and examples.classes == 1:
+        raise fail(
+            f'all patterns of {for_line(path.name)} have the class "{for_line(examples.record.class_names[0])}"',
+            hint="name the column of the classes: --label COLUMN"
+            if examples.record.columns
+            else "give patterns of two classes or more; for pictures, one folder for each",
+        )
     if label is None and not targets and has_many_classes(examples):
         column = examples.record.targets[0]
         classes = len(examples.record.class_names)
-        starter = starter_for(name, path, None, (column,), ignored)
+        try:
+            starter = starter_for(name, path, None, (column,), ignored)
+        except SnError:
+            raise fail(
+                f"the label column {for_line(column)} has {classes:,} different texts in {len(examples.train):,} rows",
+                hint="name the column of the classes: --label COLUMN, or the number to predict: --target COLUMN",
+            ) from None
         note = f"the column {column} has {classes:,} values: a number to predict; for classes write --label COLUMN"
         return replace(starter, notes=(note, *starter.notes))
     text = "\n\n".join(
@@ -70,7 +84,20 @@ def starter_for(
         ]
     )
     folder = Path(examples.record.folder)
-    return Starter(formatted(Source(f"{name}.sn", f"{text}\n")), examples.notes, not folder.is_relative_to(Path.cwd()))
+    notes = (*examples.notes, *_counting_columns(examples))
+    return Starter(formatted(Source(f"{name}.sn", f"{text}\n")), notes, not folder.is_relative_to(Path.cwd()))
+
+
+def _counting_columns(examples: Examples) -> list[str]:
+    """Return a note for each column of a table that only counts its rows, such as an id."""
+    record, inputs = examples.record, examples.train.inputs
+    if record is None or not record.columns or inputs.ndim != 2 or len(inputs) < 3:
+        return []
+    return [
+        f"the column {column} counts the rows, and the net reads it; --ignore {for_shell([column])} leaves it out"
+        for column, values in zip(record.columns, inputs.T)
+        if (np.diff(values) == 1).all()
+    ]
 
 
 _HEAD = """\
