@@ -601,7 +601,7 @@ DAMAGES = [
     ("csv", rows_csv("x,y,z\n1,2,a\n3,4,b,5\n"), ["a.csv: line 3 has 4 cells, expected 3"]),
     ("csv", rows_csv("x,y,z\n1,red,a\n3,green,b\n"), ["column 2 (y): the column holds texts", '(ignore "y")']),
     ("csv", rows_csv("x,y,z\n1,2,a\n3,4,\n"), ["line 3, column 3 (z): the value is missing"]),
-    ("csv", rows_csv("x;y;z\n1;2,5;a\n3;4;b\n"), ['line 2, column 2 (y): "2,5" has a decimal comma', "with a point: 2.5"]),
+    ("csv", rows_csv("x;y;z\n1;2,5;a\n3;4;b\n"), ["line 2, column 2 (y)", "has a decimal comma", "with a point: 2.5"]),
     ("csv", rows_csv("x;y;z\n1;2,5;a\n3;-4,5;b\n"), ['line 2, column 2 (y): "2,5" has a decimal comma']),
     ("csv", rows_csv("x,y,z\n1,1e999,a\n3,4,b\n"), ["line 2, column 2 (y)", '"1e999" is not a finite']),
     ("csv", rows_csv("x,y,z\n1,1_0,a\n3,4,b\n"), ['column 2 (y): "1_0"']),
