@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 from snsim.errors import MOST_FAULTS, ShownWarning, SnError, Span, fail
-from snsim.todays_words import name_for, term_for
+from snsim.todays_words import NAMES_HERE, name_for, term_for
 
 T = TypeVar("T")
 Value = TypeVar("Value", covariant=True)
@@ -308,7 +308,7 @@ def suggest(name: str, names: list[str], plural: str, most: int = 40) -> str:
     """
     term, near = term_for(name), nearest(name, names)
     start = f'did you mean "{near}"?  ' if near else ""
-    if names and term is not None and near not in term.here:
+    if near is None and term is not None and not NAMES_HERE.isdisjoint(names):  # not the user's own names
         start = f'"{name}" is called "{term.here[0]}" here: snsim help {term.here[0]}.  '
     if not names:
         return f"{start}there are no {plural} yet"

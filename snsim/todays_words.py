@@ -144,6 +144,7 @@ def spelled(word: str) -> str:
     return re.sub(r"[-_\s]+", " ", word.strip("() -").lower())
 
 
+NAMES_HERE = frozenset(name for term in TERMS for name in term.here)
 _BY_WORD = {spelled(word): term for term in reversed(TERMS) for word in term.today}
 
 

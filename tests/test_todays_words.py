@@ -89,6 +89,8 @@ def test_the_hint_of_an_error_names_the_word(text: str, hint: str) -> None:
         (NET.format(layer="(padding 2)", scheme="mask", step="step"), '"padding" is called "border" here'),
         ("(net n (layer a 2) (layer b 2) (connect a b (full))) (train n (prune 30%))", "hint: write 0.3"),
         ("// a net", "a comment begins with ; and goes to the end of its line"),
+        ("(net n (layer a 2) (layer hiden 2) (connect a hidden (full)))", 'did you mean "hiden"?  layers: a, hiden'),
+        ("(net n (layer a 2) (layer b 2) (connect a hidden (full)))", "hint: layers: a, b"),
         ("(print \u201cyes\u201d)", "write straight quotes"),
     ],
 )
