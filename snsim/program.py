@@ -29,6 +29,7 @@ from snsim.network.net import Net
 from snsim.network.net_form import NetShelves
 from snsim.network.nlfs import NlfDefinition
 from snsim.registry import Shelf, listed, split_cell, suggest
+from snsim.runtime import data_words
 from snsim.runtime.host import Host as Host
 from snsim.runtime.host import declared_nets, host_of
 from snsim.runtime.host import scratch as scratch
@@ -282,13 +283,15 @@ def shelves() -> Shelves:
 
 @cache
 def lisp_functions() -> Shelf[Procedure]:
-    """Return the functions of the Lisp and those that networks and SN-2.8 add.
+    """Return the functions of the Lisp and those that networks, data sets and SN-2.8 add.
 
     Those of SN-2.8 are imported when a name is asked for that is not among the others.
     """
     functions: Shelf[Procedure] = Shelf(CORE.kind, parent=CORE, plural=CORE.plural)
     for name, (body, _) in net_form.lisp_functions().items():
         function(name, shelf=functions, makes=True)(body)
+    for entry in data_words.WORDS:
+        function(entry.name, interpreter=True, shelf=functions, makes=True)(entry.value)
     functions.add_later(_add_words_of_sn28)
     return functions
 

@@ -50,6 +50,9 @@ def random_text(seed: int) -> str:
     _add_twin(random.Random(-seed - 2), layers, connections)
     _add_pooling(random.Random(-seed - 3), shapes, layers, connections)
     first = f"(layer l0 {_text(shapes[0])})"
+    if second := _second_input(random.Random(-seed - 6), layers, connections):
+        first = f"{first[:-1]} (input))"
+        layers.insert(0, second)
     return "\n".join([*tables, "(net random", f"  {first}", *(f"  {c}" for c in [*layers, *connections])]) + ")"
 
 
@@ -105,6 +108,16 @@ def _add_twin(draw: random.Random, layers: list[str], connections: list[str]) ->
     joined = any(connection.split()[1:3] == [target, last] for connection in connections)
     scheme = f"(weights-of {target} {last})" if joined and draw.random() < 0.6 else "(full)"
     connections.append(f"(connect twin {last} {scheme})")
+
+
+def _second_input(draw: random.Random, layers: list[str], connections: list[str]) -> str:
+    """For some nets the clause of a second input layer, which is connected to one of the layers; "" for the others."""
+    if draw.random() > 0.3:
+        return ""
+    shape = _input_shape(draw)
+    targets = [layer.split()[1] for layer in layers if "twin" not in layer and "pooled" not in layer]
+    connections.append(f"(connect second {draw.choice(targets)} (full))")
+    return f"(layer second {_text(shape)} (input))"
 
 
 def _add_pooling(draw: random.Random, shapes: list[tuple[int, ...]], layers: list[str], connections: list[str]) -> None:

@@ -80,6 +80,18 @@ def test_the_examples_are_twins(net, file, presentations, how):
     assert len(made.pairs) == len(program(net).trainings.get(made.training).net.parameters)
 
 
+@pytest.mark.parametrize(("net", "file"), [("siamese", "siamese_torch"), ("family-trees", "family_trees_torch")])
+def test_nets_with_two_inputs_are_twins(net, file):
+    """`forward` takes a tensor for each input layer. Layers that share weights learn in the layer that has them."""
+    made = snsim.compare(ROOT / "nets" / f"{net}.sn", f"examples/{file}.py:Net", presentations=100)
+    assert made.equal and made.presentations == 100 and made.cost < 1e-12
+    for row in made.layers:
+        assert row.states < 1e-12 and max(row.gradients or 0, row.weights or 0) < 1e-12, row
+    learned = [row for row in made.layers if row.moved is not None]
+    assert len(learned) == len({p.layer for p in program(f"{net}.sn").nets.get(net).parameters if p.learns})
+    assert all(row.moved > 1e-3 for row in learned)
+
+
 def test_lenet_5_complete_is_a_twin():
     """Its output layer has codes that never learn: every other layer learns, and all states agree."""
     made = snsim.compare(

@@ -130,7 +130,8 @@ class Literal:
 
     def present(self, x: np.ndarray, d: np.ndarray, full: bool) -> tuple[list, dict, dict]:
         """States of all layers, g and h by parameter, for one pattern."""
-        states, slopes, bends = [x], [None], [None]
+        states = np.split(x, np.cumsum([layer.units for layer in self.plan.net.inputs])[:-1])
+        slopes, bends = [None] * len(states), [None] * len(states)
         for stage in self.plan.stages:
             a = np.zeros(stage.units)
             for link in stage.links:
@@ -216,7 +217,7 @@ def test_reference_is_the_definition(path, name):
 
 def plain_outputs(made: Plan, values: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     """The net as dense matrices filled from the explicit tables: (patterns, output units)."""
-    states = [x]
+    states = list(x.split([layer.units for layer in made.net.inputs], 1))
     for stage in made.stages:
         a = torch.zeros(len(x), stage.units, dtype=x.dtype)
         for link in stage.links:

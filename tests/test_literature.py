@@ -79,3 +79,46 @@ def test_the_encoder_has_a_code_for_each_word(tmp_path: Path) -> None:
     codes = snsim.load(folder).states(torch.eye(8))["hidden"].detach().numpy()
     distances = abs(codes[:, None] - codes[None]).max(axis=2)
     assert distances[~np.eye(8, dtype=bool)].min() > 0.25  # of states between 0 and 1
+
+
+def test_the_family_trees_have_the_published_size_and_number_of_facts() -> None:
+    """Every unit but the inputs has a bias, and no fact is there twice."""
+    program = read_program(NETS / "family-trees.sn")
+    counts = program.nets.get("family-trees").counts
+    weights = 24 * 6 + 12 * 6 + (6 + 6) * 12 + 12 * 6 + 6 * 24 + 6 + 6 + 12 + 6 + 24
+    assert (counts.units, counts.weights) == (24 + 12 + 6 + 6 + 12 + 6 + 24, weights)
+    data = program.trainings.get("family-trees").data
+    assert len(np.unique(data.inputs, axis=0)) == 104
+    people = data.inputs[:, :24].argmax(1) // 12  # the family of who is asked about, and of all who answer
+    assert all((np.flatnonzero(d > 0.5) // 12 == family).all() for d, family in zip(data.targets, people))
+
+
+@pytest.mark.slow
+def test_the_family_trees_generalise_to_facts_that_were_not_shown(tmp_path: Path) -> None:
+    """Four facts of each of eight draws: far more come out than by guessing one person, which gives 32 / 24 of 32."""
+    missed = []
+    for seed in range(1, 9):
+        program = read_program(NETS / "family-trees.sn", presets={"draw": seed})
+        *_, last = (
+            event.done
+            for event in run(program, program.own_trainings[0], seed, Options(out=tmp_path))
+            if isinstance(event, PassFinished)
+        )
+        assert last.train.misses < 20  # of 100
+        missed.append(last.test.misses)
+    assert sum(missed) <= 32 - 8
+
+
+def test_towers_with_the_same_weights_tell_the_same_digit_from_another(tmp_path: Path) -> None:
+    """Pairs of digits that were never shown: half of them are right by chance. The order of a pair does not matter."""
+    program = read_program(NETS / "siamese.sn")
+    last, folder = None, tmp_path
+    for event in run(program, program.own_trainings[0], 1, Options(out=tmp_path)):
+        if isinstance(event, PassFinished):
+            last = event.done
+        elif isinstance(event, RunFinished):
+            folder = event.run
+    assert last is not None and last.test.misses < 75 and len(program.trainings.get("siamese").data.inputs) == 2500
+    net, rng = snsim.load(folder), np.random.default_rng(1)
+    one, other = (torch.from_numpy(rng.uniform(-1, 1, (20, 16, 16)).astype(np.float32)) for _ in range(2))
+    torch.testing.assert_close(net(one, other), net(other, one))

@@ -320,7 +320,7 @@ def view_of_net(net: Net) -> tuple[dict[str, Any], dict[str, list[int]]]:
 
     arrays: dict[str, np.ndarray] = {}
     view = {
-        "layers": [_layer(net, layer, k) for k, layer in enumerate(net.layers)],
+        "layers": [_layer(net, layer) for layer in net.layers],
         "connections": [_connection(net, connection, arrays) for connection in net.connections],
     }
     return view, {name: array.tolist() for name, array in arrays.items()}

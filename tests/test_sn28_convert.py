@@ -93,6 +93,12 @@ PROGRAMS = {  # program: lines of the text
         "(connect a b (full))",
         ";; not carried over: the layer unused",
     ],
+    "(setq a (newneurons 4) b (newneurons 2) c (newneurons 3)) (make-input (append a b)) (make-output c) "
+    "(connect a c) (connect b c) (connect 0 c)": [
+        "(layer a 4 (input))\n  (layer b 2 (input))",
+        "(connect (a b) c (full))",
+        "(expect (units 9) (connections 21) (weights 21))",
+    ],
     "(build-net '((a 2) (b 2 (setq nlf (nlf-f-lisp (lambda (x) (max 0 x))) dnlf (nlf-f-0))) (c 1)) '((a b) (b c)))": [
         "(layer b 2 (nlf (max 0 x)))"
     ],
@@ -131,7 +137,7 @@ def declared_edges(net) -> Table:
     for layer in net.layers:
         first[layer.name], total = total, total + layer.units
     source, target, weight, used = [], [], [], 0
-    for layer in net.layers[1:]:
+    for layer in net.computed:
         for table, begin, size in [(net.bias_table(layer.name), None, int(np.prod(layer.bias_shape)))] + [
             (c.table, first[c.source], c.wiring.weights) for c in net.entering(layer.name)
         ]:
@@ -151,7 +157,7 @@ def test_a_program_becomes_a_net_of_the_same_connections(text):
     space = made_by(text)
     net = read_program(Source("new.sn", result.text), port=io.StringIO()).nets.get("old")
     fed = set(space.post.array[: space.snum].tolist())
-    inputs = net.layers[0].units
+    inputs = net.input_units
     units = [*range(1, inputs + 1), *(unit for unit in range(inputs + 1, space.nnum) if unit in fed)]
     assert same_sharing(declared_edges(net), edges(space, units))
     assert (net.counts.connections, net.counts.weights) == (space.snum, len(set(space.weight.array[: space.snum])))

@@ -73,6 +73,13 @@ def program_of(net: Net) -> str:
     lacking = missing_features(net)
     if lacking:
         raise fail(f"SN-2.8 has no {', no '.join(lacking)}", None, hint=f"remove this from {net.name} to convert it")
+    if len(net.inputs) > 1:
+        raise fail(
+            f"build-net of SN-2.8 makes nets with one input layer, and {net.name} has {len(net.inputs)}: "
+            f"{', '.join(layer.name for layer in net.inputs)}",
+            None,
+            hint=f"keep the declaration, and write (use-net '{net.name}) in a program of SN-2.8",
+        )
     variables = sn_names(net)
     names = {layer: symbol_text(variable) for layer, variable in variables.items()}
     calls = [line for layer in net.computed for line in _bias_calls(layer, names)]

@@ -80,13 +80,16 @@ class Layer:
         How many there are.
     maps : (int, int, int) or None
         Maps, rows and columns; None for a layer without geometry.
+    is_input : bool
+        Whether the layer holds (a part of) the presentation, so that nothing computes its states.
     """
 
     name: str
     shape: tuple[int, ...]
-    nlf: Nlf | None = None  # None for the input layer
+    nlf: Nlf | None = None  # None for an input layer
     bias: str = "none"  # "unit", "map", "column" or "none"
     span: Span | None = field(default=None, compare=False)
+    is_input: bool = False
 
     @property
     def units(self) -> int:
@@ -269,7 +272,7 @@ class Counts:
 
 @dataclass(frozen=True, eq=False)
 class Net:
-    """An acyclic graph of layers in order of computation: the first is the input, the last is the output."""
+    """An acyclic graph of layers in order of computation: the input layers are first, the output is the last."""
 
     name: str
     layers: tuple[Layer, ...]
@@ -292,20 +295,41 @@ class Net:
         counts = self.counts
         return f"{shapes}; {counts.units:,} units, {counts.connections:,} connections, {counts.weights:,} weights"
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Layer, ...]:
-        """The input layers, which hold a presentation; a net has one, its first layer."""
-        return self.layers[:1]
+        """The input layers in order: a presentation is one row, with the units of the first, of the second, ..."""
+        return tuple(layer for layer in self.layers if layer.is_input)
 
-    @property
+    @cached_property
     def computed(self) -> tuple[Layer, ...]:
         """The layers whose states are computed, in order of computation: all but the input layers."""
-        return self.layers[len(self.inputs) :]
+        return tuple(layer for layer in self.layers if not layer.is_input)
 
-    @property
+    @cached_property
+    def hidden(self) -> tuple[Layer, ...]:
+        """The computed layers but the last, which is the output."""
+        return self.computed[:-1]
+
+    @cached_property
     def input_units(self) -> int:
         """The number of values in one presentation: the units of the input layers."""
         return sum(layer.units for layer in self.inputs)
+
+    @cached_property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one presentation: that of the input layer, or (units,) if there are several."""
+        return self.inputs[0].shape if len(self.inputs) == 1 else (self.input_units,)
+
+    @cached_property
+    def input_shapes(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """The name and the shape of each input layer, in order."""
+        return tuple((layer.name, layer.shape) for layer in self.inputs)
+
+    @cached_property
+    def input_places(self) -> dict[str, slice]:
+        """Where the units of each input layer are in a presentation, by its name."""
+        ends = np.cumsum([layer.units for layer in self.inputs]).tolist()
+        return {layer.name: slice(end - layer.units, end) for layer, end in zip(self.inputs, ends)}
 
     @cached_property
     def _layers(self) -> dict[str, Layer]:

@@ -33,7 +33,6 @@ from snsim.network.net import Connection, Layer, Net, Nlf, Transform
 from snsim.network.nlfs import NlfDefinition, declare_nlf, read_nlf
 from snsim.network.partial_net import (
     CONNECT_SYNTAX,
-    LAYER_OPTIONS,
     LAYER_SYNTAX,
     OPTION_DEFAULTS,
     WITHOUT_SYNTAX,
@@ -58,7 +57,8 @@ for _word, _syntax, _doc in (
     (
         "layer",
         LAYER_SYNTAX,
-        "one layer or several, in order of computation: the first is the input, the last the output",
+        "one layer or several, in order of computation: the first is the input (or those with (input)), the last the "
+        "output",
     ),
     ("connect", CONNECT_SYNTAX, "connect every layer of the first names to every layer of the second"),
     (
@@ -175,9 +175,11 @@ class NetForm:
             for node in self._stated(word):
                 apply(node)
         all_clauses_read = not self.faults.any
-        layers = tuple(self._build_layer(layer, draft) for layer in draft.layers.values())
-        if layers:
-            layers = (self._make_input(layers[0], draft), *layers[1:])
+        inputs = {layer.name for layer in draft.inputs}
+        layers = tuple(
+            self._build_input(layer) if layer.name in inputs else self._build_layer(layer, draft)
+            for layer in sorted(draft.layers.values(), key=lambda layer: layer.name not in inputs)
+        )
         by_name = {layer.name: layer for layer in layers}
         built = self._build_connections(draft.connections, by_name)
         connections = tuple(c for c in built if c.scheme != "max-mask")
@@ -211,12 +213,24 @@ class NetForm:
     # ---- layers --------------------------------------------------------------------------------------------------
 
     def _build_layer(self, draft: DraftLayer, net_draft: NetDraft) -> Layer:
-        shape = None if draft.shape is None else self._read_shape(draft)
-        if shape is None:
-            self._unsound.add(draft.name)
+        shape = self._read_shape(draft)
         options = {**net_draft.defaults, **draft.options}
         nlf, bias = self._read_nlf(options["nlf"].node), self._read_bias(options["bias"].node)
-        return Layer(draft.name, shape or (1,), nlf, bias, draft.span)
+        return Layer(draft.name, shape, nlf, bias, draft.span)
+
+    def _build_input(self, draft: DraftLayer) -> Layer:
+        shape = self._read_shape(draft)
+        which = "an input layer" if "input" in draft.options else "the input (the first layer)"
+        for word, option in draft.options.items():
+            if word == "input":
+                read_arguments(option.node, 0, 0, "(input)", self.faults)
+            elif option.origin == STATED:
+                self.faults.add(
+                    f"layer {draft.name} is {which}, which takes no ({word} ...)",
+                    option.node.span,
+                    f"remove ({word} ...), or state it for a later layer",
+                )
+        return Layer(draft.name, shape, span=draft.span, is_input=True)
 
     def _read_nlf(self, option: Node) -> Nlf | None:
         """Return the nlf that an option states. An option that many layers share, such as a default, is read once."""
@@ -228,10 +242,15 @@ class NetForm:
             self._nlfs[id(option)] = option, nlf
         return nlf
 
-    def _read_shape(self, draft: DraftLayer) -> tuple[int, ...] | None:
-        """Return the shape that a layer states, n, (rows columns) or (maps rows columns); None after a fault."""
-        node = draft.shape
-        assert node is not None
+    def _read_shape(self, draft: DraftLayer) -> tuple[int, ...]:
+        """Return the shape that a layer states; after a fault (1,), and the layer is unsound."""
+        shape = None if draft.shape is None else self._stated_shape(draft, draft.shape)
+        if shape is None:
+            self._unsound.add(draft.name)
+        return shape or (1,)
+
+    def _stated_shape(self, draft: DraftLayer, node: Node) -> tuple[int, ...] | None:
+        """Return a shape, n, (rows columns) or (maps rows columns); None after a fault."""
         if not node.is_list and not node.is_number:
             self.faults.add(
                 f"expected a shape or an option, not {describe(node)}",
@@ -266,16 +285,6 @@ class NetForm:
             "or (bias none)",
         )
         return "none"
-
-    def _make_input(self, layer: Layer, draft: NetDraft) -> Layer:
-        stated = {word: option for word, option in draft.layers[layer.name].options.items() if option.origin == STATED}
-        for word, option in stated.items():
-            self.faults.add(
-                f"layer {layer.name} is the input (the first layer), which takes no ({word} ...)",
-                option.node.span,
-                f"remove ({word} ...), or state it for a later layer",
-            )
-        return Layer(layer.name, layer.shape, span=layer.span)
 
     # ---- connections ---------------------------------------------------------------------------------------------
 
@@ -408,13 +417,14 @@ class NetForm:
 
     def _complete_clauses(self, draft: NetDraft) -> tuple[Clause, ...]:
         """Return every clause with all its options; `parts` has the origin of each option."""
-        defaults = tuple(draft.defaults[word] for word in LAYER_OPTIONS.names())
+        defaults = tuple(draft.defaults.values())
         origin = next((p.origin for p in sorted(defaults, key=_rank)), DEFAULT)
         clauses = [Clause(make_node(["default", *(p.node for p in defaults)], self.span), origin, defaults)]
-        for i, layer in enumerate(draft.layers.values()):
+        inputs = draft.inputs
+        for layer in draft.layers.values():
             parts = (
-                ()
-                if i == 0
+                tuple(option for word, option in layer.options.items() if word == "input")
+                if layer in inputs
                 else tuple(
                     layer.options.get(word) or Clause(draft.defaults[word].node, DEFAULT) for word in draft.defaults
                 )

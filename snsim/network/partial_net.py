@@ -35,6 +35,7 @@ CONNECT_OPTIONS: Shelf[str] = Shelf("option of connect")
 for _shelf, _word, _syntax, _doc in (
     (LAYER_OPTIONS, "nlf", "(nlf NAME NUM ...) or (nlf EXPR)", "non-linearity, by name or as an expression in x"),
     (LAYER_OPTIONS, "bias", "(bias unit), map, column or none", "one per unit, one shared per map or per column, none"),
+    (LAYER_OPTIONS, "input", "(input)", "an input layer, of several; without it the first layer is the only one"),
     (
         CONNECT_OPTIONS,
         "table",
@@ -140,6 +141,12 @@ class NetDraft:
         """The inherited transforms, then the added ones, in the order of the text."""
         return [*self._transforms.values(), *self._added_transforms]
 
+    @property
+    def inputs(self) -> list[DraftLayer]:
+        """The input layers: those with `(input)`, or else the first."""
+        layers = list(self.layers.values())
+        return [layer for layer in layers if "input" in layer.options] or layers[:1]
+
     @cached_property
     def _joined(self) -> dict[str, list[tuple[str, ...]]]:
         """For each inherited layer the keys of its inherited connections and transforms."""
@@ -230,7 +237,7 @@ class NetDraft:
 
     def apply_default(self, node: Node) -> None:
         """Apply `(default (nlf ..) (bias ..))`, the options of layers that do not state them."""
-        self.defaults = {**self.defaults, **self._read_options(node.items[1:], LAYER_OPTIONS.names(), "(default ...)")}
+        self.defaults = {**self.defaults, **self._read_options(node.items[1:], list(self.defaults), "(default ...)")}
 
     def _read_options(self, nodes: Iterable[Node], known: Iterable[str], kind: str) -> dict[str, Clause]:
         """Return the options by word; unknown and repeated ones are faults."""

@@ -131,7 +131,7 @@ def misses_of(outputs: SplitOutputs, most: int = MOST) -> Misses:
     """Return the patterns that are wrong by the criterion of the training, at most `most` of them as pictures."""
     return misses(
         outputs.patterns.inputs,
-        outputs.run.net.inputs[0].shape,
+        [layer.shape for layer in outputs.run.net.inputs],
         outputs.outputs,
         outputs.patterns.targets,
         outputs.are_right,

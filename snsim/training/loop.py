@@ -341,8 +341,10 @@ def _run_pass(
         if noise:
             inputs = inputs + noise * generators["noise"].standard_normal(inputs.shape)
         gates = _draw_gates(stage, training, len(inputs), gate_generators)
-        input_gates = gates.pop(net.inputs[0].name, None)
-        inputs = inputs if input_gates is None else inputs * input_gates
+        for layer, place in net.input_places.items():
+            if layer in gates:
+                inputs = inputs.copy()
+                inputs[:, place] *= gates.pop(layer)
         noises = (
             {}
             if not theta

@@ -377,7 +377,7 @@ class Judge:
                 agrees = True
                 break
         hidden = []
-        for layer in self.net.layers[1:-1]:
+        for layer in self.net.hidden:
             mine = ours[layer.name].reshape(-1)
             distances = [float(np.abs(mine - state).max()) for _, _, state in computed if state.size == mine.size]
             if distances:
@@ -654,7 +654,7 @@ class Judge:
                 self._note_largest(layer, "weights", distance, after[places])
         elif not self.has("step", "optimizer", "schedule"):
             cause = explain_step(self, before, after, expected, theirs, settings, last.first, self._previous_move)
-            shown = {p.name for p in self.net.parameters if p.layer == (cause.layer or self.net.layers[1].name)}
+            shown = {p.name for p in self.net.parameters if p.layer == (cause.layer or self.net.computed[0].name)}
             sides = {
                 name: (expected[places], after[places])
                 for name, places in self.roles.places.items()

@@ -54,7 +54,7 @@ export class Pad {
 
   openSliders() {
     const names = this.view.input_names;
-    this.values = new Float32Array(this.view.layers[0].units).fill(0);
+    this.values = new Float32Array(this.view.sliders).fill(0);
     const [low, high] = this.view.range;
     this.sliders = [...this.values.keys()].map((k) => {
       const value = element("output", {}, this.inUnits(k));

@@ -235,7 +235,8 @@ def scope_problem(scope: Scope, net: Net) -> tuple[str, Callable[[], str] | str]
         joined = listed((f"(connect {c.source} {c.target})" for c in net.connections), len(net.connections))
         return f"net {net.name} does not connect {scope.source} to {scope.layer}", f"connections: {joined}"
     if scope.layer in {layer.name for layer in net.inputs}:
-        return f"nothing enters {scope.layer}, the input layer of net {net.name}", "name a later layer"
+        which = "the input layer" if len(net.inputs) == 1 else "an input layer"
+        return f"nothing enters {scope.layer}, {which} of net {net.name}", "name a later layer"
     if scope.kind == "layer" and net.has_layer(scope.layer):
         return (
             f"the weights into {scope.layer} are those of other connections (weights-of), and it has no bias",
