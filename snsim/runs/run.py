@@ -9,7 +9,6 @@ import platform
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 from snsim import run_folder
 from snsim.data.formats import within
 from snsim.data.progress import Progress as DownloadProgress
+from snsim.data_classes import dataclass
 from snsim.engines.protocol import Engine
 from snsim.errors import Fault, SnError, fail
 from snsim.network.net import Counts

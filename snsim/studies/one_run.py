@@ -10,12 +10,13 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
 from snsim import run_folder
 from snsim.data.progress import Progress
+from snsim.data_classes import dataclass
 from snsim.errors import Fault, SnError, fail
 from snsim.program import Program, read_program
 from snsim.runs.examples import SourceFolder

@@ -5,10 +5,12 @@ from __future__ import annotations
 import string
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+
+from snsim.data_classes import dataclass
 
 
 @dataclass(frozen=True)
