@@ -7,7 +7,9 @@ import gc
 import sys
 from typing import Any
 
-_OBJECTS = 50_000  # made between two looks for garbage: at the 700 of Python, a long text takes a third more time
+# Objects made between two looks for garbage. At the 700 of Python, a long text takes a third more time. The start of a
+# run makes 55,000, and a look at them would take 10 ms.
+_OBJECTS = 100_000
 
 
 def main() -> int:
@@ -53,7 +55,8 @@ def leave(code: int) -> int:
     """Return the exit code of a command that has ended; after an interrupt, exit at once.
 
     If the interrupt came inside `exec`, which makes dataclasses, Python would end by the signal instead of the exit
-    code. From here on Ctrl-C is ignored: the rest takes milliseconds.
+    code. From here on Ctrl-C is ignored: the rest takes milliseconds. Python looks for garbage several times before it
+    ends. All that is alive is kept from that, which saves a tenth of the CPU time of a short run.
     """
     import atexit
     import contextlib
@@ -70,6 +73,7 @@ def leave(code: int) -> int:
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
         os._exit(code)
+    gc.freeze()
     return code
 
 
