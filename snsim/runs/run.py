@@ -37,7 +37,15 @@ from snsim.training.choose_engine import (
 )
 from snsim.training.initial import INITIALISERS
 from snsim.training.initial_files import starting_weights
-from snsim.training.loop import PassResult, Progress, PruningResult, Snapshot, training_events, without_fixed
+from snsim.training.loop import (
+    PassResult,
+    Progress,
+    PruningResult,
+    Snapshot,
+    compile_learning,
+    training_events,
+    without_fixed,
+)
 from snsim.training.memory_need import PatternCounts, check_memory
 from snsim.training.prepare import PreparedData, prepare_data
 from snsim.training.schedule import stage_of_pass
@@ -157,7 +165,7 @@ def run_unrecorded(
     training = overridden(training, options)
     source_folder = SourceFolder.of(program.sources)
     data = prepare_data(training, find_examples(training, options, source_folder, say, None).examples, options.dtype)
-    engine, _ = choose_engine(training, options, data)
+    engine, _ = choose_engine(training, options, data, learns=True)
     engine.load_parameters(start_weights(training, seed, options, source_folder))
     for step in training_events(training, data, engine, seed):
         if isinstance(step, PassResult):
@@ -178,7 +186,7 @@ def _run(
 ) -> Generator[Event, None, None]:
     start_time = time.perf_counter()
     prepared = prepare_run(program, training, options, say, download, read)
-    engine, instead = choose_engine(prepared.training, options, prepared.data)
+    engine, instead = choose_engine(prepared.training, options, prepared.data, learns=True)
     yield from run_prepared(program, prepared, seed, options, engine, start_time, instead)
 
 
@@ -330,12 +338,14 @@ def _save_yielded_passes(
         pass
 
 
-def choose_engine(training: Training, options: Options, data: PreparedData, besides: int = 0) -> tuple[Engine, str]:
+def choose_engine(
+    training: Training, options: Options, data: PreparedData, besides: int = 0, learns: bool = False
+) -> tuple[Engine, str]:
     """Return the engine asked for, or the first default engine that can compute the net, and why the others cannot.
 
     All engines that learn from data are made here or by `engine_for_resume`. SnError if the run needs more memory than
     the options allow: this is checked before any array of the net is made. `besides` are bytes that other objects
-    need at the same time.
+    need at the same time. If the engine `learns` next, its code is compiled for that, and not for evaluation alone.
     """
     default = ("native",) if options.portable else preferred_engines(training)
     default = default if options.device is None else ("torch",)
@@ -350,7 +360,8 @@ def choose_engine(training: Training, options: Options, data: PreparedData, besi
         check(name)
         try:
             engine = build_engine(training, training.stages[0], name, options.dtype)
-            engine.outputs(np.zeros((1, training.net.input_units)))  # raises if the net cannot be compiled
+            if not (learns and compile_learning(training, data, engine)):
+                engine.outputs(np.zeros((1, training.net.input_units)))  # raises if the net cannot be compiled
             set_threads(engine, options.threads)
             return engine, ""
         except SnError as error:

@@ -237,6 +237,22 @@ def training_events(
                 done.lazy_snapshot.expire()
 
 
+def compile_learning(training: Training, data: PreparedData, engine: Engine) -> bool:
+    """Let the engine compile the code of pass 1, and return True; False if it cannot know that code beforehand.
+
+    It is the code that learns and evaluates, so a run that does this needs no other. Gates, noise, held curvature and
+    second derivatives of the non-linearity have code that evaluates slower; conjugate gradients have none that learns.
+    SnError if the net cannot be compiled.
+    """
+    stage, prepare = training.stages[0], getattr(engine, "prepare", None)
+    special = stage.dropout or stage.theta or stage.curvature_patterns or stage.prune
+    if prepare is None or special or stage.rule.conjugate or stage.rule.curvature == "full":
+        return False
+    options = {name: value_at(value, 1, stage.passes) for name, value in stage.options.items()}
+    prepare(StageConstants(training, stage, data, engine).settings(1, options, None), ((), ()))
+    return True
+
+
 def _start_stage(
     training: Training,
     stage: Stage,
