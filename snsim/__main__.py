@@ -3,20 +3,17 @@
 Everything is imported inside functions, so that `main` handles an interrupt during the imports too.
 """
 
-import gc
 import sys
 from typing import Any
-
-# Objects made between two looks for garbage. At the 700 of Python, a long text takes a third more time. The start of a
-# run makes 55,000, and a look at them would take 10 ms.
-_OBJECTS = 100_000
 
 
 def main() -> int:
     """Run the command line and return its exit code; after an interrupt, end the process."""
     try:
         keep_interrupts()
-        gc.set_threshold(_OBJECTS)
+        from snsim.operating_system import collect_garbage_rarely
+
+        collect_garbage_rarely()
         from snsim.cli.main import main as run_command
 
         code = run_command()
@@ -55,8 +52,7 @@ def leave(code: int) -> int:
     """Return the exit code of a command that has ended; after an interrupt, exit at once.
 
     If the interrupt came inside `exec`, which makes dataclasses, Python would end by the signal instead of the exit
-    code. From here on Ctrl-C is ignored: the rest takes milliseconds. Python looks for garbage several times before it
-    ends. All that is alive is kept from that, which saves a tenth of the CPU time of a short run.
+    code. From here on Ctrl-C is ignored: the rest takes milliseconds.
     """
     import atexit
     import contextlib
@@ -73,7 +69,6 @@ def leave(code: int) -> int:
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
         os._exit(code)
-    gc.freeze()
     return code
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -22,6 +21,7 @@ from snsim.data_classes import dataclass
 from snsim.engines.protocol import Engine
 from snsim.errors import Fault, SnError, fail
 from snsim.network.net import Counts
+from snsim.operating_system import platform_name
 from snsim.program import Program
 from snsim.runs import provenance
 from snsim.runs.examples import FoundExamples, SourceFolder, data_folders, find_examples, searched_folders
@@ -483,7 +483,7 @@ def _settings(
         "presets": dict(options.presets),
         "command": list(options.command),
         "versions": provenance.versions(engine.name),
-        "platform": platform.platform(),
+        "platform": platform_name(),
         "machine": provenance.machine(),
         "started": provenance.now(),
         "finished": None,
