@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
+from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,7 @@ def read_data(
 
 
 ReadData = Callable[[Training, Options, SourceFolder, Say, "DownloadProgress | None"], RunData]
+ChooseEngine = Callable[[Training, Options, PreparedData], tuple[Engine, str]]  # as `choose_engine`
 
 
 def run(
@@ -145,13 +147,14 @@ def run(
     say: Say = lambda sentence: None,
     download: DownloadProgress | None = None,
     read: ReadData = read_data,
+    choose: ChooseEngine | None = None,
 ) -> Generator[Event, None, None]:
     """Run a training of the program with one seed, and yield what happens.
 
-    `read` provides the data. SnError for data, weights or sizes that do not fit; RunBusyError if the run folder that
-    the options name exists.
+    `read` provides the data, and `choose` an engine with the state of a new one. SnError for data, weights or sizes
+    that do not fit; RunBusyError if the run folder that the options name exists.
     """
-    return _run(program, training, seed, options, say, download, read)
+    return _run(program, training, seed, options, say, download, read, choose or partial(choose_engine, learns=True))
 
 
 def run_unrecorded(
@@ -183,10 +186,11 @@ def _run(
     say: Say,
     download: DownloadProgress | None,
     read: ReadData,
+    choose: ChooseEngine,
 ) -> Generator[Event, None, None]:
     start_time = time.perf_counter()
     prepared = prepare_run(program, training, options, say, download, read)
-    engine, instead = choose_engine(prepared.training, options, prepared.data, learns=True)
+    engine, instead = choose(prepared.training, options, prepared.data)
     yield from run_prepared(program, prepared, seed, options, engine, start_time, instead)
 
 
