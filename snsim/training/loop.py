@@ -340,9 +340,9 @@ def _run_pass(
     noise = 0.0 if stage.input_noise is None else value_at(stage.input_noise, inside, stage.passes)
     gate_generators = {layer: layer_generator(seed, GATES, number, k) for k, (layer, _) in enumerate(stage.dropout)}
     theta = 0.0 if stage.theta is None else value_at(stage.theta, inside, stage.passes)
-    noise_generators = {
-        layer.name: layer_generator(seed, THETA, number, k) for k, layer in enumerate(net.computed) if theta
-    }
+    noise_generators = (
+        {layer.name: layer_generator(seed, THETA, number, k) for k, layer in enumerate(net.computed)} if theta else {}
+    )
     begin = 0
     constants.start_pass()
     while begin < total:
@@ -356,17 +356,13 @@ def _run_pass(
             inputs = _shifted(inputs, data.shape, shifts[chunk], stage.shift[1])
         if noise:
             inputs = inputs + noise * generators["noise"].standard_normal(inputs.shape)
-        gates = _draw_gates(stage, training, len(inputs), gate_generators)
-        input_gates = gates.pop(net.inputs[0].name, None)
-        inputs = inputs if input_gates is None else inputs * input_gates
-        noises = (
-            {}
-            if not theta
-            else {
-                layer: theta * draw.standard_normal((len(inputs), net.layer(layer).units))
-                for layer, draw in noise_generators.items()
-            }
-        )
+        gates = _draw_gates(stage, training, len(inputs), gate_generators) if gate_generators else {}
+        if gates and net.inputs[0].name in gates:
+            inputs = inputs * gates.pop(net.inputs[0].name)
+        noises = {
+            layer: theta * draw.standard_normal((len(inputs), net.layer(layer).units))
+            for layer, draw in noise_generators.items()
+        }
         engine.learn(inputs, targets, settings, gates, noises)
         begin = chunk.stop
         if chunk.stop - chunk.start == constants.chunk * batch:  # not the rest of a pass
