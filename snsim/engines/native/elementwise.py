@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from snsim.engines.native.im2col import At, each_vector
+from snsim.engines.native.im2col import At, each_vector, pick_lanes
 from snsim.engines.native.layout import POWER, Block, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
@@ -60,18 +60,23 @@ class Bias:
         """Emit the update of the bias; for repeated entries the errors of all positions are summed."""
         many = self.repeats >= _MANY_REPEATS
         chains = max(n for n in (8, 4, 2, 1) if self.repeats % n == 0 and n * len(channels) <= 8) if many else 1
+        lanes, width = f.machine.lanes, self.period * chains
+        packed = many and self.period < lanes and width % lanes == 0  # the chains fill whole vectors
+        vectors, step = (width // lanes, lanes) if packed else (chains, self.period)
 
         def vector(at: At, count: int) -> None:
             def position(p: Index, now: list[Value]) -> list[Value]:
-                """Return the sums, numbered channel * chains + chain."""
-                places = [
-                    self.layer.delta[c].by(p, self.period * chains) + k * self.period
-                    for c in channels
-                    for k in range(chains)
-                ]
+                """Return the sums, numbered channel * vectors + vector."""
+                places = [self.layer.delta[c].by(p, width) + k * step for c in channels for k in range(vectors)]
                 return [total + f.load(at(place)) for place, total in zip(places, now)]
 
-            parts = f.loop(self.repeats // chains, position, [f.zero] * (len(channels) * chains), "position")
+            parts = f.loop(self.repeats // chains, position, [f.zero] * (len(channels) * vectors), "position")
+            if packed:
+                parts = [
+                    pick_lanes(f, parts[n : n + vectors], range(k * self.period, (k + 1) * self.period))
+                    for n in range(0, len(parts), vectors)
+                    for k in range(chains)
+                ]
             sums = [sum(parts[k + 1 : k + chains], start=parts[k]) for k in range(0, len(parts), chains)]
             gathered = {c: update.scaled(c, total) for c, total in zip(channels, sums)}
             update.emit(at(self.cells.value), gathered, self.mask(f, count), None)
