@@ -14,12 +14,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from snsim.data_classes import dataclass
 from snsim.errors import fail, for_line, passes_text
 from snsim.input_files import exists, is_file, is_folder, read_file
 from snsim.protected_files import SETTINGS

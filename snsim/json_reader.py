@@ -12,12 +12,11 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
-from snsim.data_classes import dataclass
 from snsim.errors import SnError, fail
 from snsim.operating_system import open_to_read
 

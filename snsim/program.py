@@ -8,13 +8,13 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import cache, update_wrapper
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
-from snsim.data_classes import dataclass
 from snsim.errors import Fault, SnError, Source, fail, for_line
 from snsim.language.builtins import CORE
 from snsim.language.evaluator import Evaluator

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
-from snsim.data_classes import dataclass
 from snsim.errors import MOST_FAULTS, ShownWarning, SnError, Span, fail
 from snsim.todays_words import NAMES_HERE, name_for, term_for
 

@@ -32,7 +32,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -40,7 +40,6 @@ import numpy as np
 
 from snsim import atomic_files, json_reader, operating_system, run_schema
 from snsim.atomic_files import LockedError, write_all, write_atomically, write_new, write_together
-from snsim.data_classes import dataclass
 from snsim.errors import Fault, SnError, Source, fail, passes_text
 from snsim.escaping import for_shell
 from snsim.input_files import is_file, is_folder

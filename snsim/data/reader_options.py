@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
-from snsim.data_classes import dataclass
 from snsim.errors import SnError, Span, fail
 from snsim.registry import listed, suggest
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-
-from snsim.data_classes import dataclass
 
 SCALINGS = ("bytes", "range", "standardize", "mirror")
 

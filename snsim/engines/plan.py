@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
 
-from snsim.data_classes import dataclass
 from snsim.network.expressions import Expression
 from snsim.network.net import Connection, Layer, Net, Parameter, Transform
 from snsim.network.wiring import Attention, Dense, Frames, MaxPooling, Normalization, Table, Windows

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from snsim.data_classes import dataclass
 from snsim.errors import Fault, SnError, Span
 
 

@@ -10,13 +10,12 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
-from snsim.data_classes import dataclass
 from snsim.errors import MOST_FAULTS, Fault, SnError, Span
 from snsim.language.forms import Node, Symbol, symbol
 from snsim.language.hidden_characters import refuse_hidden

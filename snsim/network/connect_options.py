@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
-from snsim.data_classes import dataclass
 from snsim.errors import Span, fail
 from snsim.language.forms import Node, Symbol
 from snsim.network.clauses import Faults, all_or_none, describe, read_arguments, read_number, read_whole_number

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from math import prod
 from typing import Any, TypeVar
 
 import numpy as np
 
-from snsim.data_classes import dataclass
 from snsim.errors import Span, fail
 from snsim.network.attribute_names import attribute_names
 from snsim.network.clauses import Clause

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from snsim.data_classes import dataclass
 from snsim.errors import SnError
 from snsim.language.forms import Node
 from snsim.network.check import check_net

@@ -7,13 +7,12 @@ The explicit table states the same entry by entry. It is built on demand, and te
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property, partial
 from math import prod
 from typing import Any
 
 import numpy as np
-
-from snsim.data_classes import dataclass
 
 BIAS = -1  # source of a bias in an explicit table
 BORDER = -2  # source of a border cell in an explicit table

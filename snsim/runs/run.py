@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -18,7 +19,6 @@ import numpy as np
 from snsim import run_folder
 from snsim.data.formats import within
 from snsim.data.progress import Progress as DownloadProgress
-from snsim.data_classes import dataclass
 from snsim.engines.protocol import Engine
 from snsim.errors import Fault, SnError, fail
 from snsim.network.net import Counts

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -18,7 +18,6 @@ import numpy as np
 
 from snsim import run_folder
 from snsim.data.progress import Progress
-from snsim.data_classes import dataclass
 from snsim.engines.protocol import Engine
 from snsim.errors import Fault, SnError, fail
 from snsim.program import Program, read_program

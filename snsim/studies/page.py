@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
-from snsim.data_classes import dataclass
 from snsim.escaping import for_line, for_markdown, for_markdown_code
 from snsim.registry import listed
 from snsim.run_folder import Run

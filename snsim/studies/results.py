@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from snsim.data_classes import dataclass
 from snsim.input_files import from_here
 from snsim.run_folder import Run
 from snsim.studies.intervals import interval_of_a_run

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property, partial, update_wrapper
 
 import numpy as np
 
-from snsim.data_classes import dataclass
 from snsim.errors import fail
 from snsim.network.net import Connection, Net, Parameter
 from snsim.network.wiring import Fans

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from snsim.data_classes import dataclass
 from snsim.engines.protocol import Engine
 from snsim.errors import Fault, SnError
 from snsim.network.net import Net

@@ -11,11 +11,10 @@ the weights by it. So pruning is part of the checkpoint of a run, and engines ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snsim.data_classes import dataclass
 from snsim.engines.protocol import Engine, UpdateRule
 from snsim.errors import fail
 from snsim.network.expressions import apply, variable

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from snsim.data_classes import dataclass
 from snsim.engines.protocol import Cost, Engine
 from snsim.network.operations import NUMPY
 from snsim.training.criteria import CRITERIA, right_by_max, right_by_quadrant

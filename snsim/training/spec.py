@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from snsim.data.reader_options import OwnData, ReaderOptions
-from snsim.data_classes import dataclass
 from snsim.engines.protocol import Cost, UpdateRule
 from snsim.errors import Span
 from snsim.network.clauses import Clause

@@ -9,9 +9,8 @@ all patterns in a part stay in the cache; between the parts the registers are ke
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from snsim.data_classes import dataclass
 from snsim.engines.native.im2col import DirectBuffer, PatchBuffer, PoolBuffer, WindowBuffer, WindowLayout
 from snsim.engines.native.layout import LayerCells, ParameterCells, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value

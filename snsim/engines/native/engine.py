@@ -11,11 +11,11 @@ A `CodeHost` compiles the code and runs it: in this process (`jit.ProcessHost`),
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snsim.data_classes import dataclass
 from snsim.engines.native import jit
 from snsim.engines.native.code_host import CodeHost, Result
 from snsim.engines.native.layout import ParameterCells, state_region

@@ -12,11 +12,11 @@ edges.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from snsim.data_classes import dataclass
 from snsim.engines.native.layout import POWER, Block, LayerCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address

@@ -5,13 +5,11 @@ from __future__ import annotations
 import string
 import struct
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-
-from snsim.data_classes import dataclass
 
 
 @dataclass(frozen=True)

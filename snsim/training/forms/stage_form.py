@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from snsim.data_classes import dataclass
 from snsim.language.forms import Node
 from snsim.network.clauses import (
     STATED,

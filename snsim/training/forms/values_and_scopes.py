@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 
-from snsim.data_classes import dataclass
 from snsim.language.forms import Node
 from snsim.network.clauses import (
     STATED,
