@@ -72,7 +72,17 @@ LAW: dict[str, set[str]] = {
     },
     "learning": {"training"},  # the old path of training, for plug-ins
     "plugins": {"errors", "language", "data", "network", "engines", "training"},
-    "runtime": {"errors", "protected_files", "atomic_files", "registry", "input_files", "language", "data", "network"},
+    "runtime": {
+        "errors",
+        "array_files",
+        "protected_files",
+        "atomic_files",
+        "registry",
+        "input_files",
+        "language",
+        "data",
+        "network",
+    },
     "sn28": {
         "errors",
         "protected_files",

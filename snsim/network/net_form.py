@@ -304,7 +304,7 @@ class NetForm:
             for k, draft in enumerate(drafts):
                 if (draft.scheme is not None and draft.scheme.head == "weights-of") == uses_others:
                     built[k] = self._build_connection(draft, layers, owned)
-                    if not uses_others and draft.scheme is not None:
+                    if not uses_others and draft.scheme is not None and "name" not in draft.options:
                         owned[draft.source, draft.target] = built[k]
         return tuple(built[k] for k in range(len(drafts)))
 
@@ -349,6 +349,7 @@ class NetForm:
                 weight_norm,
                 distance,
                 codes=codes,
+                label=options["name"].items[1].name if "name" in options else None,
             )
         self._report(faults, draft)
         return connection

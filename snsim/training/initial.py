@@ -230,7 +230,7 @@ def _fans(net: Net, weights: Parameter) -> Fans:
 
 def _connection(net: Net, parameter: Parameter) -> Connection:
     """Return the connection of a weight or gain parameter."""
-    return next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
+    return net.connection_of(parameter)
 
 
 def initial_gains(net: Net, parameter: Parameter, weights: Mapping[str, np.ndarray]) -> np.ndarray:
