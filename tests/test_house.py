@@ -600,9 +600,9 @@ LIGHT_COMMANDS: list[tuple[list[str], int, set[str]]] = [
     (["--help"], 0, NO_ARRAYS),
     *[([command, "--help"], 0, LIGHT if command == "fmt" else NO_ARRAYS) for command in COMMANDS],
     (["run", "--no-such-option"], 2, NO_ARRAYS),
-    (["check", "nets/lecun89.sn"], 0, LIGHT),
-    (["show", "nets/lecun89.sn"], 0, LIGHT),
-    (["show", "nets/lecun89.sn", "--stage", "net"], 0, LIGHT),
+    (["check", f"{ROOT}/nets/lecun89.sn"], 0, LIGHT),
+    (["show", f"{ROOT}/nets/lecun89.sn"], 0, LIGHT),
+    (["show", f"{ROOT}/nets/lecun89.sn", "--stage", "net"], 0, LIGHT),
     (["list"], 0, LIGHT),
     (["help", "mask"], 0, LIGHT),
 ]
@@ -634,7 +634,6 @@ def test_start_is_light(kept_out: set[str]) -> None:
     assert len(commands) >= 6
     done = subprocess.run(
         [sys.executable, "-c", RUN_COMMANDS, json.dumps([arguments for arguments, _ in commands])],
-        cwd=ROOT,
         capture_output=True,
         text=True,
     )

@@ -294,8 +294,7 @@ def dot(a, b):
 '''
 CONJUGATE_BENDS = {
     False: "c += float((net.bend(y, wanted.double()) * t * t).sum())",
-    True: "p = torch.softmax(y, 1)\n"
-    "            c += float((wanted.sum(1) * ((p * t * t).sum(1) - (p * t).sum(1) ** 2)).sum())",
+    True: "p = {softmax}\n            c += float((wanted.sum(1) * ((p * t * t).sum(1) - (p * t).sum(1) ** 2)).sum())",
 }
 PRUNE = '''
 def prune(net, x, d, fraction{arguments}):

@@ -135,13 +135,13 @@ class Connection:
     wiring: Wiring
     border_value: float = 0.0
     scale: float = 1.0
-    fixed: float | np.ndarray | None = None  # the weights never learn: all are this, or they are these codes
+    stated_weights: float | np.ndarray | None = None  # the number of all weights, or codes: one for each, in its shape
     span: Span | None = None
     arguments: tuple[object, ...] = ()  # of the scheme, as stated: (5.0, 5.0) for (mask 5 5)
     weight_norm: bool = False  # weights gain * v / |v|: the parameter is v, and there is one more, the gains
     distance: bool = False  # sums of (weight - state)^2 instead of products
     weights_of: tuple[str, str] | None = None  # the layers of the connection whose weights it uses, with `weights-of`
-    codes: np.ndarray | None = None  # the weights as stated, in the shape of the parameter: fixed ones or initial ones
+    learns: bool = True  # codes that learn are initial weights
     label: str | None = None  # of `(name N)`, by which several connections of the same layers differ
 
     @property
@@ -154,6 +154,16 @@ class Connection:
         return (self.source, self.target) if self.label is None else (self.source, self.target, self.label)
 
     @property
+    def fixed(self) -> float | np.ndarray | None:
+        """The weights if they never learn: the number of all, or the codes."""
+        return None if self.learns else self.stated_weights
+
+    @property
+    def codes(self) -> np.ndarray | None:
+        """The codes, whether they learn or not."""
+        return self.stated_weights if isinstance(self.stated_weights, np.ndarray) else None
+
+    @property
     def table(self) -> Table:
         return self.wiring.table
 
@@ -163,7 +173,7 @@ class Connection:
         if self.weights_of is not None:
             return 0
         gains = self.wiring.owner_count if self.weight_norm else 0
-        return self.wiring.weights + gains if self.fixed is None else 0
+        return self.wiring.weights + gains if self.learns else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,9 +216,9 @@ class Parameter:
     build_sharers_values: Callable[[], np.ndarray]  # the values that occur in sharers, some repeated
     build_fan_in_values: Callable[[], np.ndarray]  # the values that occur in fan_in, some repeated
     has_bias: bool  # whether F counts a bias; then `(fan-in weights)` is fan_in - 1
-    fixed: float | np.ndarray | None = None  # what the weights are, if they never learn; an array has the shape `shape`
+    stated_weights: float | np.ndarray | None = None  # what the net states: a number for all, or an array of this shape
     described_name: str = ""  # "input-h1.weight", with the names of the layers: as in weight files of snsim 0.1
-    codes: np.ndarray | None = None  # the weights that the net states, in the shape `shape`: no distribution draws them
+    learns: bool = True
     label: str | None = None  # of its connection
 
     @cached_property
@@ -230,8 +240,14 @@ class Parameter:
         return _range(self.build_sharers_values())
 
     @property
-    def learns(self) -> bool:
-        return self.fixed is None
+    def fixed(self) -> float | np.ndarray | None:
+        """What the weights are, if they never learn."""
+        return None if self.learns else self.stated_weights
+
+    @property
+    def codes(self) -> np.ndarray | None:
+        """The weights that the net states one by one, which no distribution draws."""
+        return self.stated_weights if isinstance(self.stated_weights, np.ndarray) else None
 
     def fixed_values(self, dtype: np.dtype | type = np.float64) -> np.ndarray:
         """Return the weights of a parameter that never learns, in its shape."""
@@ -485,9 +501,9 @@ class Net:
             lambda: wiring.sharers_values() * len(users),
             lambda: self.lines(last)[wiring.last_users()],
             self.layer(last).bias != "none",
-            connection.fixed,
+            connection.stated_weights,
             f"{connection.name}.weight",
-            connection.codes,
+            connection.learns,
             connection.label,
         )
 

@@ -322,15 +322,13 @@ class NetForm:
             return self._build_user(connection, draft, layers, owned, statement)
         scheme = SCHEMES.get(draft.scheme.head)
         scale = self._read_number(options.get("scale"), faults)
-        fixed: float | np.ndarray | None = self._read_fixed(options, faults)
+        fixed = self._read_fixed(options, faults)
         weight_norm, distance = statement.weight_norm(), statement.distance()
         average = draft.scheme.head == "average-mask"
         with faults.gathered():
             wiring = scheme(layers[draft.source], layers[draft.target], replace(statement, faults=Faults()))
             border = statement.border()
             codes = read_codes(options["codes"], wiring, faults) if "codes" in options else None
-            if codes is not None and "fixed" in options:
-                fixed = codes
             stated = {word: _value(node) for word, node in options.items()}
             scheme_arguments = tuple(python_value(node) for node in draft.scheme.items[1:])
             if average and isinstance(wiring.structure, Windows):
@@ -343,12 +341,12 @@ class NetForm:
                 wiring,
                 border.value,
                 1.0 if scale is None else scale,
-                fixed,
+                fixed if codes is None else codes,
                 draft.span,
                 scheme_arguments,
                 weight_norm,
                 distance,
-                codes=codes,
+                learns=not average and "fixed" not in options,
                 label=options["name"].items[1].name if "name" in options else None,
             )
         self._report(faults, draft)

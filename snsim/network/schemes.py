@@ -172,11 +172,16 @@ def weights_of(source: Layer, target: Layer, statement: Statement) -> Wiring:
             "name another connection, or write a scheme of its own such as (full)",
         )
     elif owner is None:
-        joined = [f"(weights-of {a} {b})" for a, b in statement.connections]
+        fit = [
+            f"(weights-of {a} {b})"
+            for (a, b), joined in statement.connections.items()
+            if (joined.source.shape, joined.target.shape) == (source.shape, target.shape)
+        ]
+        other = f"write one of {listed(fit, len(fit))}" if fit else "write a scheme of its own such as (full)"
         faults.add(
             f"{ends[0]} is not connected to {ends[1]} by weights of its own",
             span,
-            f"add (connect {ends[0]} {ends[1]} (full)), or write one of {listed(joined, len(joined)) or 'none'}",
+            f"add (connect {ends[0]} {ends[1]} (full)), or {other}",
         )
     else:
         for layer, like in ((source, owner.source), (target, owner.target)):

@@ -123,5 +123,11 @@ class Training:
         return next((nodes[word].span for word in words if word in nodes), self.span)
 
     @property
+    def first_data(self) -> str | None:
+        """The data set that the description names first, whatever an option names; None for patterns from files."""
+        clause = next((clause.node for clause in self.clauses if clause.word == "data"), None)
+        return clause.items[1].name if clause is not None and clause.items[1].is_name else None
+
+    @property
     def passes(self) -> int:
         return sum(stage.passes for stage in self.stages)
