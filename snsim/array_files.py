@@ -17,12 +17,12 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from snsim.data_classes import dataclass
 from snsim.errors import SnError, Span, fail
 from snsim.input_files import copy_into, open_file, shown, unreadable
 

@@ -385,6 +385,7 @@ MAY = {
     ("comparison/script/watcher.py", "compile"),  # the user's script, in a process of its own
     ("comparison/script/events.py", "subprocess"),
     ("comparison/script/events.py", "Popen"),  # Python with the watcher and that script
+    ("data_classes.py", "exec"),  # `__init__` of a data class, from the names of its fields
     ("export/writing.py", "exec"),
     ("export/writing.py", "compile"),  # an exported page, see test_export_torch.py
     ("export/c_object.py", "subprocess"),  # the C compiler, and the example that it compiled

@@ -7,7 +7,6 @@ An installed package adds a set by an entry point of the group `snsim.datasets` 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from snsim.data.formats import read_digits_csv, read_idx, read_matrix, read_zip_
 from snsim.data.own_picture import FULL_BOX, PictureStyle
 from snsim.data.progress import Progress
 from snsim.data.scaling import scale
+from snsim.data_classes import dataclass
 from snsim.errors import Fault, SnError, Span, fail
 from snsim.registry import Shelf, suggest
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from snsim.data.progress import Progress
+from snsim.data_classes import dataclass
 
 T = TypeVar("T")
 _CHUNK = 1 << 15  # bytes handed on at a time

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import numpy as np
 
 from snsim.data.record import DataRecord
+from snsim.data_classes import dataclass
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,12 +10,13 @@ import hashlib
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from snsim.cache_folder import UnsafeCacheError, cache_folder, private_folder, read_entry
 from snsim.data.download import DownloadError, Timeouts, download, host_of
 from snsim.data.progress import NoProgress, Progress
+from snsim.data_classes import dataclass
 from snsim.errors import SnError, fail
 from snsim.input_files import PathError, expand_user, is_folder, read_file, shown
 

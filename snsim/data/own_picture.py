@@ -21,7 +21,6 @@ The steps use whole numbers until the last division, so that another program can
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +29,7 @@ import numpy as np
 from snsim.data.pictures import read_gray
 from snsim.data.record import InputScaling
 from snsim.data.scaling import scale
+from snsim.data_classes import dataclass
 from snsim.errors import fail
 from snsim.input_files import shown
 

@@ -23,7 +23,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ import numpy as np
 from snsim import __version__
 from snsim.cache_folder import UnsafeCacheError, cache_folder, open_entry, private_folder, warn_once, write_entry
 from snsim.data.examples import Split, digest
+from snsim.data_classes import dataclass
 from snsim.errors import SnError
 
 MOST_BYTES = 1 << 29  # of all entries; the ones that were not used for the longest time are removed first

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from snsim.data_classes import dataclass
 from snsim.errors import SnError, Span, fail
 from snsim.registry import listed, suggest
 

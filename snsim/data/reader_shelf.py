@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from snsim.data.reader_options import COMMON_OPTIONS, EXAMPLES, ReaderOptions
 from snsim.data.record import FileRecord
+from snsim.data_classes import dataclass
 from snsim.errors import Span, fail
 from snsim.input_files import open_file, shown
 from snsim.registry import Shelf

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+
+from snsim.data_classes import dataclass
 
 SCALINGS = ("bytes", "range", "standardize", "mirror")
 

@@ -7,11 +7,12 @@ estimate is within about 0.8 to 1.5 times the peak; `tests/test_memory.py` check
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 
 import numpy as np
 
+from snsim.data_classes import dataclass
 from snsim.engines.folding import fold_rule
 from snsim.engines.protocol import UpdateRule
 from snsim.network.net import Connection, Net

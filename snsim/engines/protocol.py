@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 
+from snsim.data_classes import dataclass
 from snsim.network.expressions import Expression
 
 

@@ -32,9 +32,15 @@ _RELU = "(if (<= x 0) 0 x)"
 _METHODS = {"gauss-newton": "curvature", "full": "full_curvature"}
 
 
-def _with_rubbish(rubbish: float) -> str:
-    """Return the text of the outputs x with one more class after them."""
-    return f"torch.cat([x, torch.full_like(x[:, :1], {number_of(rubbish)})], 1)"
+def softmax_text(outputs: str, rubbish: float | None, function: str = "softmax") -> str:
+    """Return the text of softmax or log_softmax over the outputs; `rubbish` is the output of one more class, cut off.
+
+    `outputs` is the name of a variable.
+    """
+    if rubbish is None:
+        return f"torch.{function}({outputs}, 1)"
+    more = f"torch.full_like({outputs}[:, :1], {number_of(rubbish)})"
+    return f"torch.{function}(torch.cat([{outputs}, {more}], 1), 1)[:, :-1]"
 
 
 def curvature_methods(training: Training) -> dict[str, str]:
@@ -218,7 +224,7 @@ class NetWriter:
                 maps_text(rows, structure.source[0]),
                 f"{structure.window}",
                 f"{structure.step}",
-                f"{structure.border}",
+                f"{(*structure.sides[1], *structure.sides[0])}",
             ]
             if structure.wrap:
                 self._parts |= {"WRAPPED", f"Wrapped{kind}"}
@@ -395,9 +401,7 @@ class NetWriter:
             f'        """{plain(cost.name)}, summed over the patterns. x: outputs; d: targets."""',
         ]
         if cost.e is None:
-            x = "x" if cost.rubbish is None else _with_rubbish(cost.rubbish)
-            cut = "" if cost.rubbish is None else "[:, :-1]"
-            return [*head, f"        return -(d * torch.log_softmax({x}, 1){cut}).sum()"]
+            return [*head, f"        return -(d * {softmax_text('x', cost.rubbish, 'log_softmax')}).sum()"]
         lines, (e,) = expression_lines([cost.e], {"x", "d"}, self.dtype, {"n": str(self.plan.output_units)})
         return [*head, *indented(lines, 8), f"        return ({e}).sum()"]
 
@@ -405,9 +409,7 @@ class NetWriter:
         """Return the method of the second derivative of the cost."""
         cost = training.cost
         if cost.dde is None:
-            lines = ["p = torch.softmax(x, 1)"]
-            if cost.rubbish is not None:
-                lines = [f"p = torch.softmax({_with_rubbish(cost.rubbish)}, 1)[:, :-1]"]
+            lines = [f"p = {softmax_text('x', cost.rubbish)}"]
             result = "p * (1 - p) * d.sum(1, keepdim=True)"
         else:
             names = {"x": "x", "d": "d", "n": str(self.plan.output_units)}

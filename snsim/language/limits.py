@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from snsim.data_classes import dataclass
 from snsim.errors import Fault, SnError, Span
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 
 import numpy as np
 
+from snsim.data_classes import dataclass
 from snsim.language.forms import Form, Pair, Symbol, fold, make_list, symbol
 
 

@@ -7,11 +7,12 @@ the unevaluated call. Both raise `CallError`, to which the evaluator adds the pl
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from snsim.data_classes import dataclass
 from snsim.errors import Span
 from snsim.language.forms import NIL, QUOTE, Form, Pair, Symbol, make_list, symbol
 from snsim.language.hidden_characters import refuse_hidden

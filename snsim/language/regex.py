@@ -9,8 +9,8 @@ of the text, `\\` before a character that means itself. Of several matches, the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from snsim.data_classes import dataclass
 from snsim.language.procedures import CallError
 
 _LONGEST, _DEEPEST = 1_000, 100  # characters of a pattern, parentheses inside one another

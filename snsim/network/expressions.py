@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
+from snsim.data_classes import dataclass
 from snsim.language.forms import Node
 from snsim.network.clauses import Faults, describe
 from snsim.network.operations import LARGEST_EXPONENT as LARGEST_EXPONENT

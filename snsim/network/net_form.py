@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from snsim.data_classes import dataclass
 from snsim.errors import SnError
 from snsim.language.forms import Node
 from snsim.network.check import check_net
@@ -95,6 +96,14 @@ class NetShelves:
     def in_cell(self, cell: str) -> NetShelves:
         """Return the shelves as a cell of a design sees them: see `Shelf.in_cell`. Tables keep their names."""
         return NetShelves(self.tables, self.nets.in_cell(cell), self.nlfs) if cell else self
+
+
+def shelves_of(interpreter: Any) -> NetShelves:
+    """Return empty shelves: the value of `interpreter.part(shelves_of)` for an interpreter without declarations.
+
+    `interpreter.keep(shelves_of, shelves)` sets those of a program.
+    """
+    return NetShelves()
 
 
 # Each word takes the call as a node with its commas evaluated, the interpreter, and the shelves of the program.
@@ -296,7 +305,7 @@ class NetForm:
             for k, draft in enumerate(drafts):
                 if (draft.scheme is not None and draft.scheme.head == "weights-of") == uses_others:
                     built[k] = self._build_connection(draft, layers, owned)
-                    if not uses_others and draft.scheme is not None:
+                    if not uses_others and draft.scheme is not None and "name" not in draft.options:
                         owned[draft.source, draft.target] = built[k]
         return tuple(built[k] for k in range(len(drafts)))
 
@@ -314,15 +323,13 @@ class NetForm:
             return self._build_user(connection, draft, layers, owned, statement)
         scheme = SCHEMES.get(draft.scheme.head)
         scale = self._read_number(options.get("scale"), faults)
-        fixed: float | np.ndarray | None = self._read_fixed(options, faults)
+        fixed = self._read_fixed(options, faults)
         weight_norm, distance = statement.weight_norm(), statement.distance()
         average = draft.scheme.head == "average-mask"
         with faults.gathered():
             wiring = scheme(layers[draft.source], layers[draft.target], replace(statement, faults=Faults()))
             border = statement.border()
             codes = read_codes(options["codes"], wiring, faults) if "codes" in options else None
-            if codes is not None and "fixed" in options:
-                fixed = codes
             stated = {word: _value(node) for word, node in options.items()}
             scheme_arguments = tuple(python_value(node) for node in draft.scheme.items[1:])
             if average and isinstance(wiring.structure, Windows):
@@ -335,12 +342,13 @@ class NetForm:
                 wiring,
                 border.value,
                 1.0 if scale is None else scale,
-                fixed,
+                fixed if codes is None else codes,
                 draft.span,
                 scheme_arguments,
                 weight_norm,
                 distance,
-                codes=codes,
+                learns=not average and "fixed" not in options,
+                label=options["name"].items[1].name if "name" in options else None,
             )
         self._report(faults, draft)
         return connection

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 
+from snsim.data_classes import dataclass
 from snsim.errors import SnError, Span
 from snsim.language.forms import Node
 from snsim.network import expressions

@@ -75,6 +75,7 @@ def view_of(training: Training, data: ShownData, seed: int, start: str) -> tuple
         "picture": _picture_form(training, data),
         "sliders": _sliders(net),
         "input_names": _input_names(net, data),
+        "input_scaling": _scaling_of_columns(data.record),
         "curves": _published_lines(training, data),
         "loss_figure": _loss_figure(training, data)[1],
         "settings": _settings(training),
@@ -226,6 +227,13 @@ def _picture_form(training: Training, data: ShownData) -> Mapping[str, Any] | No
         "frame": None if frame is None else list(frame),
         "range": span,
     }
+
+
+def _scaling_of_columns(record: DataRecord | None) -> dict[str, Any] | None:
+    """Return the scaling of the columns of a table, with which the page shows inputs in the units of the table."""
+    if record is None or record.scaling is None or not record.columns:
+        return None
+    return asdict(record.scaling)
 
 
 def _sliders(net: Net) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST = 112  # misses that are drawn by default
 _TILE = 0.42  # inches: about the width of a pattern
+_LETTER = 0.56  # the width of a letter of a caption, of the font size of the sheet
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +105,18 @@ def draw(data: Misses, look: FigureStyle = WIDE) -> Figure:
     """Draw the missed patterns, each above its label and the answer of the net."""
     tile = data.pictures.shape[2] + 1
     dots = max(1, round(_TILE * DOTS / tile))  # of a cell: whole dots use the width of the sheet best
+    longest = max(map(len, data.captions), default=0) * _LETTER * look.font_size / 72
+    if longest > _TILE:
+        data = _widened(data, math.ceil((longest * DOTS / dots - tile) / 2))
+        tile = data.pictures.shape[2] + 1
     across = int((available(look) - 0.1) * DOTS / (dots * tile))
     return draw_sheet(data.heading, [_panel(data, across)], _scale(data), look)
+
+
+def _widened(data: Misses, cells: int) -> Misses:
+    """Return the misses with free cells at both sides of each picture, so that long captions stand side by side."""
+    beside = ((0, 0), (0, 0), (max(0, cells), max(0, cells)))
+    return replace(data, pictures=np.pad(data.pictures, beside, constant_values=np.nan))
 
 
 def text(data: Misses, width: int = 76) -> str:

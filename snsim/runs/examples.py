@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from snsim.data.catalog import find
@@ -17,6 +16,7 @@ from snsim.data.progress import Progress as DownloadProgress
 from snsim.data.reader_options import OwnData
 from snsim.data.readers import READERS
 from snsim.data.record import DataRecord
+from snsim.data_classes import dataclass
 from snsim.errors import Source, Span, fail
 from snsim.input_files import PathError, exists, is_file, is_folder, open_file, resolve, shown
 from snsim.program import Program

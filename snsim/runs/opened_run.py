@@ -10,7 +10,7 @@ import io
 import os
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -21,6 +21,7 @@ from snsim import run_folder
 from snsim.data.catalog import DATA_SETS
 from snsim.data.progress import Progress as DownloadProgress
 from snsim.data.record import DataRecord
+from snsim.data_classes import dataclass
 from snsim.engines.protocol import Engine
 from snsim.errors import SnError, Source, fail, for_line
 from snsim.input_files import is_folder

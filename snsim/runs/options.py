@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 from snsim.data.reader_options import OwnData
+from snsim.data_classes import dataclass
 from snsim.errors import fail
 from snsim.training.schedule import fit_stages
 from snsim.training.spec import DataChoice, Training

@@ -98,9 +98,14 @@ class Predictor:
             return cls.of_run(OpenedRun.open(named.path, options))
         shipped = named.weights
         if shipped is None:
+            trainings = read_program(named.path, port=io.StringIO()).trainings.own()
             raise fail(
                 f"the net {for_line(named.word)} of the gallery comes without trained weights",
-                hint=f"train it: snsim run {for_line(named.word)}; or take one with weights: "
+                hint=(
+                    f"train it: snsim run {for_line(named.word)}; or take one with weights: "
+                    if trainings
+                    else "its file declares no training; take a net with weights: "
+                )
                 + ", ".join(names_with_weights()),
             )
         if options.best:

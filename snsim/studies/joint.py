@@ -21,11 +21,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from snsim.data_classes import dataclass
 from snsim.errors import SnError, fail
 from snsim.optional_packages import needing
 from snsim.registry import split_cell

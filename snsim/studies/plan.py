@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from snsim.data.examples import Examples
 from snsim.data.progress import Progress
+from snsim.data_classes import dataclass
 from snsim.errors import Fault, SnError, fail
 from snsim.language.forms import Node
 from snsim.program import Program, is_named

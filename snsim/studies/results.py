@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+from snsim.data_classes import dataclass
 from snsim.input_files import from_here
 from snsim.run_folder import Run
 from snsim.studies.intervals import interval_of_a_run
@@ -90,6 +91,7 @@ class Row:
     runs: Mapping[Trial, Run]
     failures: Mapping[Trial, str]
     prior: float = 1.0  # how likely the row is before any run, beside the others
+    first_data: str | None = None  # the data set that its training names first, to which published figures belong
 
     def figures(self) -> dict[Trial, Figures]:
         """Return the figures of each run, by seed."""

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from snsim.data_classes import dataclass
 from snsim.optional_packages import needing
 
 _MOST_FITTED = 700  # runs that the relevances are fitted to; all runs count in the means

@@ -6,10 +6,10 @@ x are the outputs and d the targets, one row per pattern.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from snsim.data_classes import dataclass
 from snsim.registry import Shelf
 
 Right = Callable[..., np.ndarray]  # (outputs, targets, *numbers) -> bool, one entry per pattern

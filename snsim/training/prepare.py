@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from snsim.data import patterns as transform
 from snsim.data.examples import Examples, Split
 from snsim.data.formats import within
+from snsim.data_classes import dataclass
 from snsim.errors import Fault, Span, fail
 from snsim.network.clauses import DEFAULT
 from snsim.training.criterion_check import criterion_warnings

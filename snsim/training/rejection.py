@@ -7,10 +7,9 @@ error on the rest. They chose the threshold on the test set; `reject_below` appl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from snsim.data_classes import dataclass
 from snsim.errors import fail
 from snsim.training.criteria import right_by_max
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from snsim.data_classes import dataclass
 from snsim.engines.native.layout import aligned_block
 from snsim.engines.native.target import Machine
 

@@ -8,10 +8,11 @@ fewest estimated vector operations.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import numpy as np
 
+from snsim.data_classes import dataclass
 from snsim.engines.native.attention import AttentionKernel
 from snsim.engines.native.depthwise import DiagonalKernel
 from snsim.engines.native.distances import DistanceKernel

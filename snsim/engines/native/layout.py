@@ -9,11 +9,12 @@ and sums are regions of the same form.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 import numpy as np
 
+from snsim.data_classes import dataclass
 from snsim.engines.native.llvm_ir import Function, Value
 from snsim.engines.native.target import Address, Machine
 

@@ -14,12 +14,12 @@ Exported: `evaluate`, `states`; `learn` (an update after every pattern), or `gat
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
 import numpy as np
 
+from snsim.data_classes import dataclass
 from snsim.engines.native.elementwise import (
     Bias,
     emit_copy,

@@ -8,9 +8,9 @@ loops with w^2 and x^2.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import gcd
 
+from snsim.data_classes import dataclass
 from snsim.engines.native.dot_tiles import Tiles
 from snsim.engines.native.im2col import PoolBuffer, WindowBuffer
 from snsim.engines.native.layout import POWER, LaneMask, blocks

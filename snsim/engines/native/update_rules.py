@@ -8,10 +8,11 @@ a rate for each parameter.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from snsim.data_classes import dataclass
 from snsim.engines.folding import fold_rule, is_idle
 from snsim.engines.native.layout import Block, ParameterCells, state_region
 from snsim.engines.native.llvm_ir import Function, Index, Value

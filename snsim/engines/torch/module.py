@@ -121,7 +121,9 @@ class WindowConnection(ConnectionModule):
     def __init__(self, link: Link, plan: Plan, dtype: torch.dtype):
         super().__init__(link, plan, dtype)
         windows = _windows_of(link)
-        self.source, self.step, self.border, self.wrap = windows.source, windows.step, windows.border, windows.wrap
+        self.source, self.step, self.wrap = windows.source, windows.step, windows.wrap
+        (top, bottom), (left, right) = windows.sides
+        self.padding = left, right, top, bottom
         if self.wrap:
             _keep(self, "wrapped_rows", _wrapped_cells(windows, 0))
             _keep(self, "wrapped_columns", _wrapped_cells(windows, 1))
@@ -130,8 +132,7 @@ class WindowConnection(ConnectionModule):
         maps = x.reshape(-1, *self.source)
         if self.wrap:
             return maps.index_select(2, self.wrapped_rows).index_select(3, self.wrapped_columns)
-        rows, columns = self.border
-        return functional.pad(maps, (columns, columns, rows, rows), value=self.border_value)
+        return functional.pad(maps, self.padding, value=self.border_value)
 
 
 def _windows_of(link: Link) -> Windows:
@@ -484,14 +485,7 @@ class SnModule(nn.Module):
                 "this net has one output, so it has no classes",
                 hint="call the module itself: net(images) returns the output for each pattern",
             )
-        is_bytes = str(images.dtype).removeprefix("torch.") == "uint8"
-        if self.scaling is not None and (is_bytes or self.scales_rows):
-            values = images.cpu().numpy() if isinstance(images, Tensor) else images
-            units, whole = int(np.prod(self.input_shape)), self.input_shape
-            rows = values.reshape(-1, *whole) if values.size % units == 0 else values
-            images = self.scaling(rows).reshape(values.shape)
-        anchor = next(self.parameters())
-        x, single = self._rows(torch.as_tensor(images).to(anchor.device, anchor.dtype))
+        x, single = self._rows(_prepared(self, images))
         largest = self._states(x)[-1][:, : len(self.classes)].argmax(1).tolist()
         names = [self.classes[number] for number in largest]
         return names[0] if single else names
@@ -518,9 +512,20 @@ class SnModule(nn.Module):
             )
         return self.make_optimizer(self, training)
 
-    def states(self, *x: Tensor) -> dict[str, Tensor]:
-        """Return the states of every layer by name, each (patterns, units), for an input as `forward` takes it."""
-        return dict(zip(self.layer_names, self._states(self._rows(*x)[0])))
+    def states(self, *x: Tensor | np.ndarray) -> dict[str, Tensor]:
+        """Return the states of every layer by name, each (patterns, units).
+
+        x are tensors as `forward` takes them, or arrays as `predict` takes them, then without gradients.
+        """
+        tensors = [one for one in x if isinstance(one, Tensor)]
+        if len(tensors) == len(x):
+            return dict(zip(self.layer_names, self._states(self._rows(*tensors)[0])))
+        with torch.no_grad():
+            if len(x) == 1:
+                return self.states(_prepared(self, x[0]))
+            return self.states(
+                _prepared(self, self._rows(*(torch.as_tensor(_as_numbers(one)) for one in x))[0])
+            )  # the units of all in a row
 
     def _states(self, x: Tensor, gates: Mapping[int, Tensor] | None = None) -> list[Tensor]:
         """Return the states of every layer, multiplied by `gates` (by number of the layer) where given."""
@@ -606,6 +611,12 @@ class SnModule(nn.Module):
 
 def _rows_of(x: Tensor, shape: tuple[int, ...], whose: str) -> tuple[Tensor, bool]:
     """Return patterns of a shape as (patterns, units), and whether x is a single one. SnError for another shape."""
+    if not isinstance(x, Tensor):
+        raise fail(
+            f"a module takes a tensor, not {type(x).__name__}",
+            hint="pass torch.as_tensor(x, dtype=next(net.parameters()).dtype); net.predict and net.states take "
+            "arrays too",
+        )
     units, rank = prod(shape), len(shape)
     shaped, in_a_row = _ends_with(x, shape), _ends_with(x, (units,))
     single = (shaped and x.dim() == rank) or (in_a_row and x.dim() == 1)
@@ -639,6 +650,36 @@ def _one_rate(name: str, rates: Mapping[str, Any]) -> float:
             hint="train it with snsim run, or set one rate for the whole parameter",
         )
     return float(values[0])
+
+
+def _as_numbers(images: np.ndarray | Tensor) -> np.ndarray | Tensor:
+    """Return inputs as an array or a tensor. SnError for what is no array of numbers."""
+    if isinstance(images, Tensor):
+        return images
+    try:
+        values = np.asarray(images)
+    except ValueError:  # rows of several lengths
+        values = np.array(None)
+    if values.dtype.kind not in "biuf":
+        raise fail(
+            f"inputs are an array of numbers, not {type(images).__name__} with other elements or with rows of "
+            "several lengths",
+            hint="pass a tensor or an array of numbers",
+        )
+    return values
+
+
+def _prepared(net: SnModule, images: np.ndarray | Tensor) -> Tensor:
+    """Return inputs on the device and in the type of a net, rows and bytes scaled as the data of the run were."""
+    values = _as_numbers(images)
+    is_bytes = str(values.dtype).removeprefix("torch.") == "uint8"
+    if net.scaling is not None and (is_bytes or net.scales_rows):
+        array = values.cpu().numpy() if isinstance(values, Tensor) else values
+        units, whole = int(np.prod(net.input_shape)), net.input_shape
+        rows = array.reshape(-1, *whole) if array.size % units == 0 else array
+        values = net.scaling(rows).reshape(array.shape)
+    anchor = next(net.parameters())
+    return torch.as_tensor(values).to(anchor.device, anchor.dtype)
 
 
 def build_module(plan: Plan, dtype: torch.dtype = torch.float32) -> SnModule:

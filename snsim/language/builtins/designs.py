@@ -8,11 +8,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snsim.data_classes import dataclass
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form, Pair, Symbol
 from snsim.language.limits import LONG_LIST, exceeded

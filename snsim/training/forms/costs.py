@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from snsim.data_classes import dataclass
 from snsim.engines.protocol import Cost
 from snsim.language.forms import Node
 from snsim.network.clauses import Faults, all_or_none, describe, make_node, read_arguments, read_name, read_number

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
+from snsim.data_classes import dataclass
 from snsim.language.forms import Node
 from snsim.network.clauses import (
     STATED,

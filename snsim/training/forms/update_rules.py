@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
+from snsim.data_classes import dataclass
 from snsim.engines.protocol import UpdateRule
 from snsim.language.forms import Node
 from snsim.network.clauses import Faults, describe, make_node, read_arguments, read_name, read_whole_number
