@@ -35,7 +35,7 @@ def needed_numbers(description: Description) -> int:
     numbers = 8 * description.parameters
     for stage in description.stages:
         if isinstance(stage, (Full, Distances)):
-            numbers += 4 * (stage.inputs + stage.outputs)
+            numbers += 4 * (stage.inputs + stage.outputs) + stage.inputs * stage.outputs
             continue
         numbers += 8 * math.prod(stage.sizes)
         if isinstance(stage, Windows):
