@@ -56,6 +56,52 @@ def random_text(seed: int) -> str:
     return "\n".join([*tables, "(net random", f"  {first}", *(f"  {c}" for c in [*layers, *connections])]) + ")"
 
 
+def random_mixture(seed: int) -> Net:
+    """A net that has weights-of, distance, codes, max-mask and average-mask, each at least once, with smooth nlfs."""
+    return read_program(Source("<mixture>", random_mixture_text(seed))).nets.get("mixture")
+
+
+def random_mixture_text(seed: int) -> str:
+    """The text of `random_mixture`: two towers of windows with the same weights, one pooled and averaged, and codes."""
+    draw = random.Random(seed)
+    maps, rows, columns = draw.choice((1, 2, 3)), draw.randint(5, 8), draw.randint(5, 8)
+    window, border = [draw.randint(1, 3) for _ in range(2)], draw.choice((0, 1))
+    targets, wide = draw.randint(1, 5), [n + 2 * border - w + 1 for n, w in zip((rows, columns), window)]
+    pools = [[draw.randint(1, min(3, n)) for n in wide] for _ in range(2)]
+    steps = [draw.randint(1, 2) for _ in range(2)]
+    pooled, averaged = (
+        (targets, *((n - p) // step + 1 for n, p in zip(wide, pool))) for pool, step in zip(pools, steps)
+    )
+    units, outputs = draw.randint(2, 6), draw.randint(1, 5)
+    distances = [draw.random() < 0.5 for _ in range(3)]
+    distances[draw.randrange(3)] = True  # of the windows, of the codes, and of the last layer
+    windows, codes, last = (" (distance)" if distance else "" for distance in distances)
+    rows_of_codes = ") (".join(
+        " ".join(draw.choice(("x", "-", "0.25", "-0.5")) for _ in range(_units(pooled))) for _ in range(units)
+    )
+    edge = f" (border {border} {draw.choice((-1, 0.5))})" if border else ""
+    # Squares of distances are large: without a smaller scale the states would leave the range where nlfs are not flat.
+    small = draw.choice(("(nlf (tanh (* 0.05 x)))", "(nlf (/ x (+ 20 (* x x))))"))
+    smooth = draw.choice(("sn-tanh", "sigmoid", "(log (+ 1 (exp (* 0.1 x))))"))
+    bias = draw.choice(("unit", "map", "none"))
+    return f"""(net mixture
+  (layer input {_text((maps, rows, columns))})
+  (layer seen {_text((targets, *wide))} {small} (bias {bias}))
+  (layer twin {_text((targets, *wide))} (nlf {smooth}) (bias {bias}))
+  (layer pooled {_text(pooled)} (nlf {smooth}))
+  (layer averaged {_text(averaged)} (nlf {smooth}))
+  (layer coded {units} {small})
+  (layer output {outputs} {draw.choice((small, "(nlf linear)"))})
+  (connect input seen (mask {window[0]} {window[1]}){edge}{windows})
+  (connect input twin (weights-of input seen))
+  (connect seen pooled (max-mask {pools[0][0]} {pools[0][1]}) (step {steps[0]}))
+  (connect seen averaged (average-mask {pools[1][0]} {pools[1][1]}) (step {steps[1]}))
+  (connect pooled coded (full) (codes ({rows_of_codes})){draw.choice(("", " (fixed)"))}{codes})
+  (connect averaged coded (full))
+  (connect coded output (full){last})
+  (connect twin output (full)))"""
+
+
 def _with_weight_norm(draw: random.Random, connections: list[str]) -> list[str]:
     """The clauses, some of those that can have it with weight-norm."""
     lacks = ("(one-to-one)", "(pairs", "(fixed")
@@ -206,6 +252,13 @@ def _windows(
         steps = [draw.randint(1, 3) for _ in range(2)]
         size = [(n + 2 * border - w) // s + 1 for n, w, s in zip((rows, columns), window, steps)]
         edge = f" (border {border} {draw.choice((-1, 0, 0.5))})" if border else ""
+        own = random.Random(f"{ends} {source} {window} {steps}")  # so that older random nets stay as they were
+        if own.random() < 0.2:
+            sides = [own.randint(0, 2) for _ in range(4)]
+            wide = [rows + sides[0] + sides[1], columns + sides[2] + sides[3]]
+            window = [min(pair) for pair in zip(window, wide)]
+            size = [(n - w) // s + 1 for n, w, s in zip(wide, window, steps)]
+            edge = f" (border {' '.join(map(str, sides))} {own.choice((-1, 0.5))})"
     targets = draw.choice((maps, draw.randint(1, 6), 20))
     table = ""
     if draw.random() < 0.6:

@@ -457,7 +457,17 @@ HERE = Path(__file__).parent
 FILES = [
     *(
         HERE / "nets" / f"{name}.sn"
-        for name in ("joined", "windows", "nonlinear", "weight-norm", "weights-of", "pooling", "distance", "codes")
+        for name in (
+            "joined",
+            "windows",
+            "nonlinear",
+            "weight-norm",
+            "weights-of",
+            "pooling",
+            "distance",
+            "codes",
+            "named",
+        )
     ),
     HERE.parent / "nets" / "lecun89.sn",
 ]

@@ -72,7 +72,17 @@ LAW: dict[str, set[str]] = {
     },
     "learning": {"training"},  # the old path of training, for plug-ins
     "plugins": {"errors", "language", "data", "network", "engines", "training"},
-    "runtime": {"errors", "protected_files", "atomic_files", "registry", "input_files", "language", "data", "network"},
+    "runtime": {
+        "errors",
+        "array_files",
+        "protected_files",
+        "atomic_files",
+        "registry",
+        "input_files",
+        "language",
+        "data",
+        "network",
+    },
     "sn28": {
         "errors",
         "protected_files",
@@ -86,7 +96,7 @@ LAW: dict[str, set[str]] = {
         "engines",
         "runtime",
     },
-    "lush": {"errors", "registry", "input_files", "language", "data", "engines", "runtime"},
+    "lush": {"errors", "registry", "input_files", "language", "data", "network", "engines", "runtime"},
     "program": {"errors", "registry", "language", "network", "training", "runtime", "sn28", "lush"},
     "run_folder": {
         "operating_system",
@@ -131,7 +141,18 @@ LAW: dict[str, set[str]] = {
         "program",
         "runs",
     },
-    "convert": {"errors", "text_table", "registry", "language", "network", "runtime", "sn28", "program"},
+    "convert": {
+        "errors",
+        "text_table",
+        "registry",
+        "language",
+        "formatter",
+        "network",
+        "runtime",
+        "sn28",
+        "lush",
+        "program",
+    },
     "reports": {
         "errors",
         "protected_files",

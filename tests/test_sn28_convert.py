@@ -203,14 +203,19 @@ ROUND_TRIPS = int(os.environ.get("SNSIM_ROUND_TRIPS", "40"))
 def test_random_windows_go_there_and_back(data):
     """Maps, windows, steps, borders, sharing and biases at random: the tables and the biases stay."""
     maps, fed = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 4))
-    window, step, border = (data.draw(st.integers(*ends)) for ends in ((1, 3), (1, 3), (0, 2)))
+    window, step = (data.draw(st.integers(1, 3)) for _ in range(2))
+    one = data.draw(st.integers(0, 2))
+    top, bottom, left, right = (
+        data.draw(st.tuples(*[st.integers(0, 2)] * 4)) if data.draw(st.booleans()) else (one,) * 4
+    )
     wrap = data.draw(st.booleans())
     if wrap:
         fits = [data.draw(st.integers(-(-window // step), 3)) for _ in range(2)]
         rows, columns = (n * step for n in fits)
     else:
-        rows, columns = (data.draw(st.integers(max(window - 2 * border, 1), 6)) for _ in range(2))
-        fits = [(n + 2 * border - window) // step + 1 for n in (rows, columns)]
+        around = top + bottom, left + right
+        rows, columns = (data.draw(st.integers(max(window - n, 1), 6)) for n in around)
+        fits = [(size + n - window) // step + 1 for size, n in zip((rows, columns), around)]
     table = data.draw(
         st.lists(st.lists(st.sampled_from([0, 1]), min_size=fed, max_size=fed), min_size=maps, max_size=maps).filter(
             lambda t: all(any(column) for column in zip(*t))
@@ -218,12 +223,14 @@ def test_random_windows_go_there_and_back(data):
     )
     kind = data.draw(st.sampled_from(["mask", "local", "equal-mask"]))
     drawn = " ".join("(" + " ".join("-x"[x] for x in row) + ")" for row in table)
-    around = "wrap" if wrap else f"{border} -0.25"
+    border = (
+        "wrap" if wrap else f"{top} -0.25" if top == bottom == left == right else f"{top} {bottom} {left} {right} -0.25"
+    )
     text = f"""(table fed {drawn})
       (net drawn (default (bias {data.draw(st.sampled_from(["unit", "map", "none"]))}))
         (layer input ({maps} {rows} {columns}))
         (layer state ({fed} {fits[0]} {fits[1]})) (layer out 2 (bias unit))
-        (connect input state ({kind} {window} {window}) (step {step}) (border {around}) (table fed))
+        (connect input state ({kind} {window} {window}) (step {step}) (border {border}) (table fed))
         (connect state out (full)))"""
     program = read_program(Source("<test>", text), port=io.StringIO())
     net = program.nets.get("drawn")

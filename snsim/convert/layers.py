@@ -40,14 +40,14 @@ class LayerPart:
 class FramedMap:
     """A map as it was passed to a word of SN-2.8, perhaps with a border of cells around it.
 
-    `piece` and `shape`: where the map lies in a layer, and its rows and columns. `above`: the rows of cells above the
+    `piece` and `shape`: where the map lies in a layer, and its rows and columns. `border`: the rows of cells above the
     map, and the columns to its left. `wrap`: the border continues the map from its opposite side; it may be cut where
     no window reads on.
     """
 
     piece: LayerPart
     shape: tuple[int, int]
-    above: int
+    border: tuple[int, int]
     cells: bool
     wrap: bool = False
 
@@ -56,9 +56,9 @@ class FramedMap:
 class Layers:
     """The layers of a net, in order of computation.
 
-    The first `inputs` layers are those of the input. `layer_of` and `index` have, for every unit, the number of its layer
-    (-1: none) and its place in it. `sources[k]` is the map that call k read. `dropped` are the names of layers without
-    connections.
+    The first `inputs` layers are those of the input. `layer_of` and `index` have, for every unit, the number of its
+    layer (-1: none) and its place in it. `sources[k]` is the map that call k read. `dropped` are the names of layers
+    without connections.
     """
 
     names: tuple[str, ...]
@@ -195,7 +195,7 @@ def _sources(net: BuiltNet, layers: Layers) -> dict[int, FramedMap]:
 def _framed_map(layers: Layers, units: np.ndarray, shape: tuple[int, int]) -> FramedMap | None:
     whole = layers.piece(units)
     if whole is not None:
-        return FramedMap(whole, shape, 0, False)
+        return FramedMap(whole, shape, (0, 0), False)
     inside = layers.layer_of[units].reshape(shape) >= 0
     if not inside.any():
         return None
@@ -203,9 +203,9 @@ def _framed_map(layers: Layers, units: np.ndarray, shape: tuple[int, int]) -> Fr
     top, left, bottom, right = int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
     inner = units.reshape(shape)[top:bottom, left:right]
     piece = layers.piece(inner.reshape(-1)) if inside[top:bottom, left:right].all() else None
-    if piece is None or top != left:
+    if piece is None:
         return None
-    return FramedMap(piece, (bottom - top, right - left), top, True)
+    return FramedMap(piece, (bottom - top, right - left), (top, left), True)
 
 
 def _wrapped_map(layers: Layers, call: Call, units: np.ndarray, shape: tuple[int, int]) -> FramedMap | None:
@@ -225,7 +225,7 @@ def _wrapped_map(layers: Layers, call: Call, units: np.ndarray, shape: tuple[int
     y, x = np.arange(shape[0])[:, None], np.arange(shape[1])[None, :]
     for above in range(max(sizes[6:])):
         if (places == first + (y - above) % rows * columns + (x - above) % columns).all():
-            return FramedMap(LayerPart(int(layer[0]), first), (rows, columns), above, False, wrap=True)
+            return FramedMap(LayerPart(int(layer[0]), first), (rows, columns), (above, above), False, wrap=True)
     return None
 
 

@@ -41,7 +41,7 @@ class Link:
 
     def __str__(self) -> str:
         text, windows = _describe(self.structure), self.structure
-        if isinstance(windows, Windows) and any(windows.border) and not windows.wrap:
+        if isinstance(windows, Windows) and windows.has_border and not windows.wrap:
             text += f", border held at {self.border_value:g}"
         scale = "" if self.scale == 1 else f", times {self.scale:g}"
         gain = "" if self.gain is None else f" normalized by {self.gain}"
@@ -252,8 +252,10 @@ def _describe(structure: Dense | Windows | Frames | None) -> str:
     if isinstance(structure, Frames):
         return f"{structure.window} frames of {structure.source[1]} traits, step {structure.step}"
     sharing_texts = {"map": "shared windows", "unit": "windows for each unit", "pair": "one weight per pair of maps"}
-    (rows, columns), (down, right) = structure.window, structure.border
-    edge = f"border {down} {right}{' wrapped' if structure.wrap else ''}" if down or right or structure.wrap else ""
+    rows, columns = structure.window
+    sides = structure.border if structure.far_border is None else [cells for pair in structure.sides for cells in pair]
+    edge = f"border {' '.join(map(str, sides))}{' wrapped' if structure.wrap else ''}"
+    edge = edge if structure.has_border or structure.wrap else ""
     fed, pairs = int(structure.maps.sum()), structure.maps.size
     parts = [
         sharing_texts[structure.sharing],

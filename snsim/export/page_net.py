@@ -224,7 +224,7 @@ class NetWriter:
                 maps_text(rows, structure.source[0]),
                 f"{structure.window}",
                 f"{structure.step}",
-                f"{structure.border}",
+                f"{(*structure.sides[1], *structure.sides[0])}",
             ]
             if structure.wrap:
                 self._parts |= {"WRAPPED", f"Wrapped{kind}"}

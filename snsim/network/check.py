@@ -92,15 +92,22 @@ def require_forward_connections(net: Net) -> Iterator[Fault]:
 
 @CHECKS.register("pairs of layers")
 def require_single_connections(net: Net) -> Iterator[Fault]:
-    """Require at most one connection between two layers."""
-    seen: dict[tuple[str, str], Connection | Transform] = {}
-    joined: list[tuple[Connection | Transform, str]] = [(c, c.source) for c in net.connections]
-    joined += [(t, t.sources[0]) for t in net.transforms if t.word == "max-mask"]
-    for c, source in joined:
-        earlier = seen.setdefault((source, c.target), c)
+    """Require at most one connection between two layers without a name, and at most one of each name."""
+    seen: dict[tuple[str, ...], Connection | Transform] = {}
+    joined: list[tuple[Connection | Transform, tuple[str, ...]]] = [(c, c.key) for c in net.connections]
+    joined += [(t, (t.sources[0], t.target)) for t in net.transforms if t.word == "max-mask"]
+    for c, key in joined:
+        earlier = seen.setdefault(key, c)
         if earlier is not c:
             also = () if earlier.span is None else (("first here", earlier.span),)
-            yield Fault(f"{source} is connected to {c.target} twice", c.span, hint="remove one of them", also=also)
+            named = f" by connections called {key[2]}" if key[2:] else ""
+            other = "rename" if key[2:] else "give (name N) to"
+            yield Fault(
+                f"{key[0]} is connected to {key[1]} twice{named}",
+                c.span,
+                hint=f"remove one of them, or {other} the second",
+                also=also,
+            )
 
 
 @CHECKS.register("transforms")
@@ -120,12 +127,21 @@ def require_distinct_names(net: Net) -> Iterator[Fault]:
     seen: dict[str, Connection] = {}
     for c in net.connections:
         earlier = seen.setdefault(c.name, c)
-        if (earlier.source, earlier.target) != (c.source, c.target):
+        if earlier.key != c.key:
+            named = next((one for one in (c, earlier) if one.label is not None), None)
             yield Fault(
                 f"the weights from {c.source} to {c.target} and those from {earlier.source} to {earlier.target} "
                 f"would both be called {c.name}",
                 c.span,
-                hint=f"rename one of the layers, such as {c.target} to {c.target}2",
+                hint=f"rename one of the layers, such as {c.target} to {c.target}2"
+                if named is None
+                else f"write another name than (name {named.label})",
+            )
+        if c.label is not None and net.has_layer(c.label):
+            yield Fault(
+                f"a connection cannot be called {c.label}: a layer has this name",
+                c.span,
+                hint=f"write another name, such as (name {c.label}-2)",
             )
     for layer in net.layers:
         if layer.name == "biases":

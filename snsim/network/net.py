@@ -8,7 +8,7 @@ Units of a layer are numbered from 0 in C order of its shape.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from math import prod
@@ -142,10 +142,16 @@ class Connection:
     distance: bool = False  # sums of (weight - state)^2 instead of products
     weights_of: tuple[str, str] | None = None  # the layers of the connection whose weights it uses, with `weights-of`
     learns: bool = True  # codes that learn are initial weights
+    label: str | None = None  # of `(name N)`, by which several connections of the same layers differ
 
     @property
     def name(self) -> str:
-        return f"{self.source}-{self.target}"
+        return f"{self.source}-{self.target}" if self.label is None else self.label
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Its layers, and its label if it has one."""
+        return (self.source, self.target) if self.label is None else (self.source, self.target, self.label)
 
     @property
     def fixed(self) -> float | np.ndarray | None:
@@ -213,6 +219,7 @@ class Parameter:
     stated_weights: float | np.ndarray | None = None  # what the net states: a number for all, or an array of this shape
     described_name: str = ""  # "input-h1.weight", with the names of the layers: as in weight files of snsim 0.1
     learns: bool = True
+    label: str | None = None  # of its connection
 
     @cached_property
     def fan_in(self) -> np.ndarray:
@@ -280,6 +287,7 @@ class Net:
     clauses: tuple[Clause, ...] = ()  # the complete form with origins, for show
     span: Span | None = None
     transforms: tuple[Transform, ...] = ()
+    module_weights: Mapping[str, np.ndarray] | None = None  # of the modules of (net-of ...), by parameter name
 
     def __repr__(self) -> str:
         return f"<net {self.name}: {self.summary}>"
@@ -402,7 +410,17 @@ class Net:
         if connection.weights_of is None:
             return connection
         source, target = connection.weights_of
-        return next(c for c in self.entering(target) if c.source == source)
+        return next(c for c in self.entering(target) if c.key == (source, target))
+
+    @cached_property
+    def _connection_of(self) -> dict[str, Connection]:
+        owners = [c for layer in self.layers for c in self.entering(layer.name) if c.weights_of is None]
+        by_gain = {gain: c for c in owners if (gain := self.gain_name(c)) is not None}
+        return {self.weight_name(c): c for c in owners} | by_gain
+
+    def connection_of(self, parameter: Parameter) -> Connection:
+        """Return the connection of a weight or gain parameter; with `weights-of` the one that owns the weights."""
+        return self._connection_of[parameter.name]
 
     def weight_name(self, connection: Connection) -> str:
         """Return the name of the parameter with the weights of a connection."""
@@ -413,16 +431,16 @@ class Net:
         return f"{self.attribute(self.owner_of(connection))}.gain" if connection.weight_norm else None
 
     @cached_property
-    def _users(self) -> dict[tuple[str, str], tuple[Connection, ...]]:
-        users: dict[tuple[str, str], list[Connection]] = {}
+    def _users(self) -> dict[tuple[str, ...], tuple[Connection, ...]]:
+        users: dict[tuple[str, ...], list[Connection]] = {}
         for layer in self.layers:
             for c in self.entering(layer.name):
-                users.setdefault(c.weights_of or (c.source, c.target), []).append(c)
+                users.setdefault(c.weights_of or c.key, []).append(c)
         return {ends: tuple(connections) for ends, connections in users.items()}
 
     def users_of(self, connection: Connection) -> tuple[Connection, ...]:
         """Return the connections that use the weights of a connection, in the order in which they are computed."""
-        return self._users[connection.weights_of or (connection.source, connection.target)]
+        return self._users[connection.weights_of or connection.key]
 
     def lines(self, name: str) -> np.ndarray:
         """Return F of each unit: its incoming connections, border cells included, plus 1 for a bias; shape (units,)."""
@@ -486,6 +504,7 @@ class Net:
             connection.stated_weights,
             f"{connection.name}.weight",
             connection.learns,
+            connection.label,
         )
 
     def bias_table(self, name: str) -> Table:
@@ -536,6 +555,7 @@ class Net:
                     *(["weight-norm"] if c.weight_norm else []),
                     *(["distance"] if c.distance else []),
                     *([] if c.weights_of is None else ["weights-of", *c.weights_of]),
+                    *([] if c.label is None else ["name", c.label]),
                 )
             ).encode()
             yield from _wiring_bytes(c.wiring)
@@ -586,6 +606,7 @@ def _gains(net: Net, connection: Connection) -> Parameter:
         lambda: net.lines(last)[wiring.last_users()],
         net.layer(last).bias != "none",
         described_name=f"{connection.name}.gain",
+        label=connection.label,
     )
 
 
@@ -607,6 +628,7 @@ def _wiring_bytes(wiring: Wiring) -> Iterator[bytes]:
                 structure.border,
                 structure.wrap,
                 structure.sharing,
+                *([] if structure.far_border is None else [structure.far_border]),
             )
         ).encode()
         yield np.packbits(structure.maps).tobytes()

@@ -97,6 +97,14 @@ class NetShelves:
         return NetShelves(self.tables, self.nets.in_cell(cell), self.nlfs) if cell else self
 
 
+def shelves_of(interpreter: Any) -> NetShelves:
+    """Return empty shelves: the value of `interpreter.part(shelves_of)` for an interpreter without declarations.
+
+    `interpreter.keep(shelves_of, shelves)` sets those of a program.
+    """
+    return NetShelves()
+
+
 # Each word takes the call as a node with its commas evaluated, the interpreter, and the shelves of the program.
 WORDS: Shelf[Callable[[Node, Any, NetShelves], object]] = Shelf("declarative word")
 
@@ -296,7 +304,7 @@ class NetForm:
             for k, draft in enumerate(drafts):
                 if (draft.scheme is not None and draft.scheme.head == "weights-of") == uses_others:
                     built[k] = self._build_connection(draft, layers, owned)
-                    if not uses_others and draft.scheme is not None:
+                    if not uses_others and draft.scheme is not None and "name" not in draft.options:
                         owned[draft.source, draft.target] = built[k]
         return tuple(built[k] for k in range(len(drafts)))
 
@@ -339,6 +347,7 @@ class NetForm:
                 weight_norm,
                 distance,
                 learns=not average and "fixed" not in options,
+                label=options["name"].items[1].name if "name" in options else None,
             )
         self._report(faults, draft)
         return connection

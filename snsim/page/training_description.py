@@ -254,7 +254,7 @@ class _Describer:
             return None
         if parameter.kind == "gain":
             net = self._training.net
-            connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
+            connection = net.connection_of(parameter)
             return {
                 "draw": "gain",
                 "of": net.weight_name(connection),

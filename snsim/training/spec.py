@@ -35,6 +35,7 @@ class Scope:
     kind: str
     layer: str = ""  # of "layer" and "bias"; the target of "connection"
     source: str = ""  # of "connection"
+    label: str = ""  # of "connection": of the one with this name; "": all between its layers
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,9 @@ class WindowConnection(ConnectionModule):
     def __init__(self, link: Link, plan: Plan, dtype: torch.dtype):
         super().__init__(link, plan, dtype)
         windows = _windows_of(link)
-        self.source, self.step, self.border, self.wrap = windows.source, windows.step, windows.border, windows.wrap
+        self.source, self.step, self.wrap = windows.source, windows.step, windows.wrap
+        (top, bottom), (left, right) = windows.sides
+        self.padding = left, right, top, bottom
         if self.wrap:
             _keep(self, "wrapped_rows", _wrapped_cells(windows, 0))
             _keep(self, "wrapped_columns", _wrapped_cells(windows, 1))
@@ -130,8 +132,7 @@ class WindowConnection(ConnectionModule):
         maps = x.reshape(-1, *self.source)
         if self.wrap:
             return maps.index_select(2, self.wrapped_rows).index_select(3, self.wrapped_columns)
-        rows, columns = self.border
-        return functional.pad(maps, (columns, columns, rows, rows), value=self.border_value)
+        return functional.pad(maps, self.padding, value=self.border_value)
 
 
 def _windows_of(link: Link) -> Windows:

@@ -94,6 +94,9 @@ def missing_features(net: Net) -> list[str]:
             missing.append(f"distance ({connection.name})")
         if connection.weight_norm:
             missing.append(f"weight-norm ({connection.name})")
+        others = [c for c in net.entering(connection.target) if c.source == connection.source]
+        if connection.label is not None and len(others) > 1:
+            missing.append(f"second connection between the same layers ({connection.name})")
     return missing
 
 
