@@ -226,6 +226,17 @@ def test_net_of_names_the_net() -> None:
     assert [net.name for net in found.nets] == ["mine"] and "(train mine" in found.text
 
 
+def test_second_derivatives_of_coefficients() -> None:
+    """A note says that those of s-layers differ; a net with the sums of the blocks has none."""
+    head = HEAD.replace("(new net-ff 2 3 2 1 1 w)", "(new s-layer 1 1 2 1 1 (new idx3-squasher) w)")
+    learn = "(==> m forget 1 2) (==> trainer compute-diaghessian s 4 0.1) (==> trainer train s meter 0.1)"
+    plain, exact = (converted(text + learn, head=head) for text in ("", "(net-of m 'm () t)"))
+    assert any("coefficients of s-layers" in note for note in plain.notes)
+    assert not any("coefficients of s-layers" in note for note in exact.notes) and "output-sums" in exact.text
+    assert "(constant 1 (connect input output))" in clauses(plain)
+    assert "(constant 1 (connect output-sums output))" in clauses(exact)
+
+
 def test_two_machines() -> None:
     found = converted(
         "(new supervised-gradient (new idx3-supervised-module (new f-layer 2 2 1 1 (new idx3-module) w) "

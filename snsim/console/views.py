@@ -51,8 +51,7 @@ class TimelyOutput:
 
     def line(self, text: str) -> None:
         """Write lines; `flush_if_due` or `flush` shows them."""
-        write(text, sys.stdout)
-        write("\n", sys.stdout)
+        write(text + "\n", sys.stdout)
 
     def flush_if_due(self) -> None:
         """Flush the lines if the last flush is a moment ago."""

@@ -246,8 +246,10 @@ class _TrainingWriter:
         scoped: list[str] = []
         for layer, one in zip(layers, drawn):
             assert one is not None
-            scope = f"(connect {show(symbol(names[layer.source]))} {show(symbol(layer.name))})"
             module = layer.module
+            summed = self.converted.found.sums and isinstance(module, SLayer)
+            source = f"{layer.name}-sums" if summed else names[layer.source]
+            scope = f"(connect {show(symbol(source))} {show(symbol(layer.name))})"
             if isinstance(module, SLayer):
                 scoped.append(f"(constant {number_text(float(module.coeff.x.array[0]))} {scope})")
             elif isinstance(module, ELayer):
@@ -283,6 +285,12 @@ class _TrainingWriter:
                 f"the moment of compute-diaghessian, which the program sends {once}: a training computes the rates "
                 "before each pass, from patterns that it draws"
             )
+            found = self.converted.found
+            if not found.sums and any(isinstance(layer.module, SLayer) for layer in found.layers):
+                self.notes.append(
+                    "the second derivatives of the coefficients of s-layers: those of the net are sums of squares; "
+                    "(net-of module 'name () t) in the program declares a net in which they agree"
+                )
         stages = self.stages()
         rules = [_rule(one) for one, _ in stages]
         if len(set(rules)) == 1:

@@ -66,7 +66,7 @@ class MeanCost:
             log_p = shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True) + np.exp(self._rest - most))
             return float(-np.sum(d * log_p) / len(x))
         e = self._evaluate({"x": x, "d": d})[0]
-        if np.shape(e) != x.shape:
+        if not isinstance(e, np.ndarray) or e.shape != x.shape:
             e = np.broadcast_to(e, x.shape)
         return float(np.add.reduce(e, axis=None) / len(x))
 
@@ -114,7 +114,8 @@ class Scorer:
                 wrong, margins = self._by_max.compare(x)
                 rejected = least_rejection_of(margins, wrong, REJECTION_ERROR).percent
             elif self._signs is not None:
-                wrong = np.logical_or.reduce(x * self._signs <= 0, axis=1)
+                wrong = x * self._signs <= 0
+                wrong = wrong if wrong.shape[1] == 1 else np.logical_or.reduce(wrong, axis=1)
             else:
                 wrong = ~self._criterion.right(x, d, *self._numbers)
                 if self._rejects:
