@@ -83,7 +83,7 @@ def test_the_examples_are_twins(net, file, presentations, how):
 @pytest.mark.parametrize(("net", "file"), [("siamese", "siamese_torch"), ("family-trees", "family_trees_torch")])
 def test_nets_with_two_inputs_are_twins(net, file):
     """`forward` takes a tensor for each input layer. Layers that share weights learn in the layer that has them."""
-    made = snsim.compare(ROOT / "nets" / f"{net}.sn", f"examples/{file}.py:Net", presentations=100)
+    made = snsim.compare(ROOT / "nets" / f"{net}.sn", f"{ROOT}/examples/{file}.py:Net", presentations=100)
     assert made.equal and made.presentations == 100 and made.cost < 1e-12
     for row in made.layers:
         assert row.states < 1e-12 and max(row.gradients or 0, row.weights or 0) < 1e-12, row

@@ -145,7 +145,7 @@ def test_maps_are_the_states(outputs: SplitOutputs) -> None:
 def test_captions_of_misses_stand_side_by_side(shape: tuple[int, ...], look: FigureStyle) -> None:
     """However long the names of the classes are, as Matplotlib measures its texts."""
     inputs, outputs, targets = np.zeros((20, np.prod(shape))), np.eye(2)[[0] * 20], np.eye(2)[[1] * 20]
-    data = misses.misses(inputs, shape, outputs, targets, np.zeros(20, bool), "t", names=("strawberry", "mango"))
+    data = misses.misses(inputs, [shape], outputs, targets, np.zeros(20, bool), "t", names=("strawberry", "mango"))
     figure = misses.draw(data, look)
     figure.draw_without_rendering()
     boxes = [text.get_window_extent() for axes in figure.axes for text in axes.texts if "→" in text.get_text()]
