@@ -252,6 +252,7 @@ def run_prepared(
         settings,
         Snapshot(0, without_fixed(training.net, engine.parameters()), engine.state(), {}),
         options.folder is not None,
+        program.files,
     ) as record:
         yield started_event(record.folder, training, found, data, engine, seed, instead=instead)
         yield from record_passes(record, training, data, engine, seed, None, start_time, options.save_every)

@@ -357,8 +357,9 @@ def _run_pass(
         if noise:
             inputs = inputs + noise * generators["noise"].standard_normal(inputs.shape)
         gates = _draw_gates(stage, training, len(inputs), gate_generators) if gate_generators else {}
-        if gates and net.inputs[0].name in gates:
-            inputs = inputs * gates.pop(net.inputs[0].name)
+        for layer in [layer for layer in gates if layer in net.input_places]:
+            inputs = inputs.copy()
+            inputs[:, net.input_places[layer]] *= gates.pop(layer)
         noises = {
             layer: theta * draw.standard_normal((len(inputs), net.layer(layer).units))
             for layer, draw in noise_generators.items()

@@ -281,7 +281,9 @@ class NativeEngine:
 
     def _inputs(self, inputs: np.ndarray) -> np.ndarray:
         """Return the inputs, checked, of the engine's dtype, each row in the order of cells."""
-        return self._in_cells(check_patterns(inputs, self.plan.input_units, "input", self.dtype), 0)
+        rows = check_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        cells = self._net.inputs
+        return np.ascontiguousarray(rows if cells.is_plain else rows[:, cells.unit_of_cell])
 
     def _targets(self, targets: np.ndarray, patterns: int) -> np.ndarray:
         checked = check_patterns(targets, self.plan.output_units, "target", self.dtype, patterns)
