@@ -188,8 +188,8 @@ def missed(benchmarks: Iterable[Mapping[str, Any]]) -> str:
 # What was tried for a row that misses its goal, by name and what.
 _START = (
     "importing the words of SN-2.8, readers, numpy.random, difflib and tempfile only when needed: kept, 14 % less",
-    "frozen data classes whose methods are closures, only `__init__` compiled: 15 % less, not kept, because they would be "
-    "classes of our own beside those of the standard library",
+    "frozen data classes whose methods are closures, only `__init__` compiled: 15 % less, not kept: they would "
+    "be classes of our own beside those of the standard library",
     "no look for garbage at the end of the process, and none of the objects of the start: kept, 15 % less",
     "the name of the platform without a process: kept, 2 % less",
 )
