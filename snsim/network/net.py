@@ -139,6 +139,7 @@ class Connection:
     distance: bool = False  # sums of (weight - state)^2 instead of products
     weights_of: tuple[str, str] | None = None  # the layers of the connection whose weights it uses, with `weights-of`
     codes: np.ndarray | None = None  # the weights as stated, in the shape of the parameter: fixed ones or initial ones
+    delay: int = 0  # steps: with 1, it reads the states that the source had one step of a sequence before
 
     @property
     def name(self) -> str:
@@ -253,7 +254,10 @@ class Counts:
 
 @dataclass(frozen=True, eq=False)
 class Net:
-    """An acyclic graph of layers in order of computation: the first is the input, the last is the output."""
+    """An acyclic graph of layers in order of computation: the first is the input, the last is the output.
+
+    Connections with a delay may lead backward, or from a layer to itself: they read the step before.
+    """
 
     name: str
     layers: tuple[Layer, ...]
@@ -290,6 +294,11 @@ class Net:
     def input_units(self) -> int:
         """The number of values in one presentation: the units of the input layers."""
         return sum(layer.units for layer in self.inputs)
+
+    @cached_property
+    def delayed(self) -> tuple[Connection, ...]:
+        """The connections with a delay, in the order of the net form; a net with some reads sequences."""
+        return tuple(c for c in self.connections if c.delay)
 
     @cached_property
     def _layers(self) -> dict[str, Layer]:
@@ -495,6 +504,7 @@ class Net:
                     c.fixed if not isinstance(c.fixed, np.ndarray) else _digest_of(c.fixed),
                     *(["weight-norm"] if c.weight_norm else []),
                     *(["distance"] if c.distance else []),
+                    *(["delay", c.delay] if c.delay else []),
                     *([] if c.weights_of is None else ["weights-of", *c.weights_of]),
                 )
             ).encode()

@@ -296,7 +296,8 @@ class NetForm:
     ) -> Connection:
         """Return the connection. If its clause has faults, it has no wires, so that the net can still be checked."""
         options = {word: clause.node for word, clause in draft.options.items()}
-        connection = Connection(draft.source, draft.target, "", {}, NOT_WIRED, span=draft.span)
+        is_delayed = "delay" in options  # known before the rest is read, so that a fault of it gives no second one
+        connection = Connection(draft.source, draft.target, "", {}, NOT_WIRED, span=draft.span, delay=int(is_delayed))
         if draft.scheme is None or not draft.whole or self._unsound & {draft.source, draft.target}:
             return connection
         faults = Faults()
@@ -306,7 +307,7 @@ class NetForm:
         scheme = SCHEMES.get(draft.scheme.head)
         scale = self._read_number(options.get("scale"), faults)
         fixed: float | np.ndarray | None = self._read_fixed(options, faults)
-        weight_norm, distance = statement.weight_norm(), statement.distance()
+        weight_norm, distance, delay = statement.weight_norm(), statement.distance(), statement.delay()
         average = draft.scheme.head == "average-mask"
         with faults.gathered():
             wiring = scheme(layers[draft.source], layers[draft.target], replace(statement, faults=Faults()))
@@ -332,6 +333,7 @@ class NetForm:
                 weight_norm,
                 distance,
                 codes=codes,
+                delay=delay,
             )
         self._report(faults, draft)
         return connection
@@ -363,6 +365,7 @@ class NetForm:
                 span=draft.span,
                 arguments=ends,
                 weights_of=ends,
+                delay=0,
             )
         self._report(faults, draft)
         return connection

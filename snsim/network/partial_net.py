@@ -70,14 +70,20 @@ for _shelf, _word, _syntax, _doc in (
         "(codes (x - 0.5 ...) ...) or (codes ,matrix)",
         "the weights, a row for each target unit or map: x is 1, - is -1; initial values, or fixed with (fixed)",
     ),
+    (
+        CONNECT_OPTIONS,
+        "delay",
+        "(delay 1)",
+        "read the states of one step before, in sequences; the connection may lead backward, or from a layer to itself",
+    ),
 ):
     _shelf.add(_word, _syntax, _doc)
 
 LAYER_SYNTAX = "(layer NAMES SHAPE option ...), SHAPE n, (rows cols) or (maps rows cols)"
 CONNECT_SYNTAX = "(connect NAMES NAMES (scheme ...) option ...)"
 WITHOUT_SYNTAX = "(without LAYER), (without (connect A B)), (without (normalize A B)) or (without (attend Q K V TO))"
-# The values of options that are not stated. `exact`, `fixed`, `weight-norm`, `distance` and `codes` are off then, which
-# has no syntax.
+# The values of options that are not stated. `exact`, `fixed`, `weight-norm`, `distance`, `codes` and `delay` are off then,
+# which has no syntax.
 OPTION_DEFAULTS: dict[str, tuple[str | int, ...]] = {
     "table": ("table", "full"),
     "step": ("step", 1),
