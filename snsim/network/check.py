@@ -57,7 +57,8 @@ def require_forward_connections(net: Net) -> Iterator[Fault]:
                 f"the connection from {c.source} to {c.target} leads backward: {c.target} is computed before "
                 f"{c.source}, so this would be a cycle",
                 c.span,
-                hint=f"add (delay 1) to read the states of the step before, or state layer {c.source} before {c.target}",
+                hint=f"add (delay 1) to read the states of the step before, or state layer {c.source} before "
+                f"{c.target}",
             )
     for t in net.transforms:
         for source in dict.fromkeys(t.sources):

@@ -152,7 +152,8 @@ class Statement:
             self.faults.add(
                 f"a connection is delayed by 1 step, not by {steps}",
                 args[0].span,
-                "write (delay 1); for a longer delay, lead through more layers, each with (one-to-one) (fixed 1) (delay 1)",
+                "write (delay 1); for a longer delay lead through further layers, each connected by (one-to-one) "
+                "(fixed 1) (delay 1)",
             )
         return steps
 

@@ -82,8 +82,8 @@ for _shelf, _word, _syntax, _doc in (
 LAYER_SYNTAX = "(layer NAMES SHAPE option ...), SHAPE n, (rows cols) or (maps rows cols)"
 CONNECT_SYNTAX = "(connect NAMES NAMES (scheme ...) option ...)"
 WITHOUT_SYNTAX = "(without LAYER), (without (connect A B)), (without (normalize A B)) or (without (attend Q K V TO))"
-# The values of options that are not stated. `exact`, `fixed`, `weight-norm`, `distance`, `codes` and `delay` are off then,
-# which has no syntax.
+# The values of options that are not stated. `exact`, `fixed`, `weight-norm`, `distance`, `codes` and `delay` are off
+# then, which has no syntax.
 OPTION_DEFAULTS: dict[str, tuple[str | int, ...]] = {
     "table": ("table", "full"),
     "step": ("step", 1),

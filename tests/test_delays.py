@@ -1,0 +1,193 @@
+"""Connections with `(delay 1)`: nets that read sequences, beside the same nets written by hand in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from snsim.engines import build
+from snsim.engines.protocol import Cost, Settings, UpdateRule
+from snsim.engines.recurrent import RecurrentEngine, build_recurrent
+from snsim.errors import Source
+from snsim.network.expressions import apply, differentiate, number, variable
+from snsim.network.net import Net
+from snsim.program import read_program
+
+SQUARES = apply("*", number(0.5), apply("**", apply("-", variable("x"), variable("d")), number(2.0)))
+SLOPE = differentiate(SQUARES, "x")
+HALF_SQUARES = Cost("lms", SQUARES, SLOPE, differentiate(SLOPE, "x"))
+STEP = apply("-", variable("w"), apply("*", variable("rate"), variable("g")))
+DESCENT = UpdateRule("sgd", (), (), ((("w", STEP),),))
+ENGINES = ["reference", "native", "torch"]
+
+# The states of the output (as in Jordan 1986), of the hidden layer (as in Elman 1990) and of the input come back.
+NET = """
+(net loops (default (nlf tanh))
+  (layer in 3) (layer a 4) (layer b 5 (bias none)) (layer out 2)
+  (connect in a (full)) (connect b a (full) (delay 1)) (connect out a (full) (delay 1)) (connect a a (full) (delay 1))
+  (connect a b (full)) (connect in b (full) (delay 1)) (connect b out (full)))
+"""
+ELMAN = """
+(net elman (default (nlf sigmoid))
+  (layer input 1) (layer context 2 (nlf linear) (bias none)) (layer hidden 2) (layer output 1)
+  (connect hidden context (one-to-one) (fixed 1) (delay 1)) (connect (input context) hidden (full))
+  (connect hidden output (full)))
+"""
+SHARED = """
+(net shared (default (nlf tanh))
+  (layer in (1 6 6)) (layer (a b) (2 4 4) (bias map)) (layer out 3)
+  (connect in a (mask 3 3)) (connect in b (weights-of in a))
+  (connect a b (equal-mask 3 3) (border 1 0.25) (scale 0.5) (delay 1)) (connect b a (local 3 3) (border 1 0) (delay 1))
+  (connect b out (full) (weight-norm)))
+"""
+
+
+def net_of(text: str) -> Net:
+    return next(iter(read_program(Source("test.sn", text)).nets.own())).value
+
+
+def engine_of(net: Net, kind: str, steps: int, rule: UpdateRule = DESCENT, dtype: str = "float64") -> RecurrentEngine:
+    def make(plan: object) -> object:
+        return build(kind, plan, HALF_SQUARES, rule, dtype)  # type: ignore[arg-type]
+
+    return build_recurrent(kind, net, steps, HALF_SQUARES, rule, np.dtype(dtype), make)  # type: ignore[arg-type]
+
+
+def start_of(net: Net, seed: int = 3) -> dict[str, np.ndarray]:
+    draw = np.random.default_rng(seed)
+    return {p.name: draw.uniform(-0.7, 0.7, p.shape) for p in net.parameters if p.learns}
+
+
+def data_of(net: Net, lengths: list[int], seed: int = 5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    draw, count = np.random.default_rng(seed), sum(lengths)
+    starts = np.zeros(count, bool)
+    starts[np.cumsum([0, *lengths[:-1]])] = True
+    return draw.uniform(-1, 1, (count, net.input_units)), draw.uniform(-1, 1, (count, net.layers[-1].units)), starts
+
+
+State = tuple[Tensor, ...]
+Weights = dict[str, Tensor]
+
+
+def loops_step(w: Weights, x: Tensor, before: State) -> State:
+    """One step of NET: the states of in, a, b and out, from those of the step before."""
+    in0, a0, b0, out0 = before
+    sums = w["a.bias"] + x @ w["in_a.weight"] + b0 @ w["b_a.weight"] + out0 @ w["out_a.weight"] + a0 @ w["a_a.weight"]
+    a = torch.tanh(sums)
+    b = torch.tanh(a @ w["a_b.weight"] + in0 @ w["in_b.weight"])
+    return x, a, b, torch.tanh(w["out.bias"] + b @ w["b_out.weight"])
+
+
+def elman_step(w: Weights, x: Tensor, before: State) -> State:
+    """One step of ELMAN: the states of the hidden and of the output layer."""
+    hidden = torch.sigmoid(
+        w["hidden.bias"] + x @ w["input_hidden.weight"] + before[0] @ w["context_hidden.weight"]
+    )
+    return hidden, torch.sigmoid(w["output.bias"] + hidden @ w["hidden_output.weight"])
+
+
+Twin = tuple[str, Callable[[Weights, Tensor, State], State], tuple[int, ...]]
+TWINS: dict[str, Twin] = {"loops": (NET, loops_step, (3, 4, 5, 2)), "elman": (ELMAN, elman_step, (2, 1))}
+
+
+def zeros(units: tuple[int, ...]) -> State:
+    return tuple(torch.zeros(n, dtype=torch.float64) for n in units)
+
+
+def tensors(values: dict[str, np.ndarray]) -> Weights:
+    return {name: torch.tensor(value, requires_grad=True) for name, value in values.items()}
+
+
+class Presenter:
+    """The loop that one writes in PyTorch: truncated backpropagation through `steps` steps, for each step."""
+
+    def __init__(self, twin: Twin, weights: Weights, steps: int):
+        _, self.step, self.units = twin
+        self.weights, self.steps = weights, steps
+        self.start()
+
+    def start(self) -> None:
+        self.context, self.window = zeros(self.units), []
+
+    def cost(self, x: Tensor, d: Tensor) -> Tensor:
+        if len(self.window) == self.steps:  # the window moves on by one step, whose states are kept
+            self.window.pop(0)
+            self.context = tuple(state.detach() for state in self.after_first)
+        self.window.append(x)
+        state = self.context
+        for place, inputs in enumerate(self.window):
+            state = self.step(self.weights, inputs, state)
+            if place == 0:
+                self.after_first = state
+        return 0.5 * ((state[-1] - d) ** 2).sum()
+
+
+@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("kind", ENGINES)
+def test_outputs_are_those_of_a_loop_over_the_steps(name: str, kind: str) -> None:
+    twin, net = TWINS[name], net_of(TWINS[name][0])
+    x, _, starts = data_of(net, [7, 1, 4])
+    start = start_of(net)
+    engine = engine_of(net, kind, 3)
+    engine.load_parameters(start)
+    expected, state = [], zeros(twin[2])
+    for inputs, begins in zip(torch.from_numpy(x), starts):
+        state = twin[1](tensors(start), inputs, zeros(twin[2]) if begins else state)
+        expected.append(state[-1].detach().numpy())
+    np.testing.assert_allclose(engine.outputs(x, starts), expected, rtol=0, atol=1e-14)
+    np.testing.assert_array_equal(engine.states(x, starts)[net.layers[-1].name], engine.outputs(x, starts))
+    np.testing.assert_allclose(engine.outputs(x[:7]), expected[:7], rtol=0, atol=1e-14)  # one sequence
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("steps", [1, 2, 3, 9])
+@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("kind", ENGINES)
+def test_learning_is_truncated_backpropagation_through_time(name: str, kind: str, steps: int, batch: int) -> None:
+    twin, net = TWINS[name], net_of(TWINS[name][0])
+    x, d, starts = data_of(net, [7, 1, 12])
+    start = start_of(net)
+    engine = engine_of(net, kind, steps)
+    engine.load_parameters(start)
+    settings = Settings(dict.fromkeys(start, 0.1), {}, batch=batch)
+    for rows in (slice(0, 8), slice(8, 20)):  # a call goes on where the last one ended
+        engine.learn(x[rows], d[rows], settings, starts=starts[rows])
+        engine.outputs(x[:3])  # which must not disturb the sequence that is learnt
+    weights = tensors(start)
+    presenter, optimizer = Presenter(twin, weights, steps), torch.optim.SGD(weights.values(), lr=0.1)
+    for row, (inputs, wanted) in enumerate(zip(torch.from_numpy(x), torch.from_numpy(d))):
+        if starts[row]:
+            presenter.start()
+        presenter.cost(inputs, wanted).backward()
+        if row % batch == batch - 1:
+            optimizer.step()
+            optimizer.zero_grad()
+    for parameter, values in engine.parameters().items():
+        if parameter in weights:
+            expected = weights[parameter].detach().numpy()
+            np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12, err_msg=parameter)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("kind", ENGINES)
+def test_gradients_are_those_of_autograd(name: str, kind: str, steps: int) -> None:
+    twin, net = TWINS[name], net_of(TWINS[name][0])
+    x, d, starts = data_of(net, [7, 1, 4])
+    start = start_of(net)
+    engine = engine_of(net, kind, steps)
+    engine.load_parameters(start)
+    weights = tensors(start)
+    presenter = Presenter(twin, weights, steps)
+    for row, (inputs, wanted) in enumerate(zip(torch.from_numpy(x), torch.from_numpy(d))):
+        if starts[row]:
+            presenter.start()
+        presenter.cost(inputs, wanted).backward()
+    for parameter, g in engine.gradient(x, d, starts).items():
+        expected = weights[parameter].grad
+        assert expected is not None
+        np.testing.assert_allclose(g, expected.numpy(), rtol=0, atol=1e-12, err_msg=parameter)
