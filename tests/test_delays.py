@@ -54,7 +54,7 @@ def engine_of(net: Net, kind: str, steps: int, rule: UpdateRule = DESCENT, dtype
     def make(plan: object) -> object:
         return build(kind, plan, HALF_SQUARES, rule, dtype)  # type: ignore[arg-type]
 
-    return build_recurrent(kind, net, steps, HALF_SQUARES, rule, np.dtype(dtype), make)  # type: ignore[arg-type]
+    return build_recurrent(net, steps, HALF_SQUARES, rule, np.dtype(dtype), make)  # type: ignore[arg-type]
 
 
 def start_of(net: Net, seed: int = 3) -> dict[str, np.ndarray]:

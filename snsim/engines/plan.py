@@ -14,6 +14,7 @@ from math import prod
 
 import numpy as np
 
+from snsim.errors import fail
 from snsim.network.expressions import Expression
 from snsim.network.net import Connection, Layer, Net, Parameter, Transform
 from snsim.network.wiring import Attention, Dense, Frames, MaxPooling, Normalization, Table, Windows
@@ -158,7 +159,15 @@ class Plan:
 
 
 def plan(net: Net) -> Plan:
-    """Return the plan of a checked net."""
+    """Return the plan of a checked net. SnError for one with delays: its plan is that of the net unrolled in time."""
+    if net.delayed:
+        c = net.delayed[0]
+        raise fail(
+            f"net {net.name} reads sequences, because the connection from {c.source} to {c.target} has a delay: only "
+            "trainings and their predictions compute it",
+            c.span,
+            hint="use snsim run, snsim predict or snsim.load, or remove (delay 1)",
+        )
     number = {layer.name: k for k, layer in enumerate(net.layers)}
     stages = tuple(_stage(net, layer, number) for layer in net.computed)
     return Plan(net, net.inputs[0].shape, stages, {p.name: p for p in net.parameters})

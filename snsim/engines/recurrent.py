@@ -87,23 +87,15 @@ class RecurrentEngine:
         """Return an attribute that only some engines have, such as `device`, `portable` or `threads`."""
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self._learning, name)
+        of_one = getattr(self._learning, name)
+        if name not in ("use_threads", "move_to"):
+            return of_one
 
-    def use_threads(self, threads: int) -> None:
-        """Let both engines use this many threads, if engines of this kind have threads."""
-        for engine in (self._learning, self._evaluating):
-            if hasattr(engine, "use_threads"):
-                engine.use_threads(threads)
+        def set_both(value: object) -> None:
+            for engine in (self._learning, self._evaluating):
+                getattr(engine, name)(value)
 
-    def move_to(self, device: str) -> None:
-        """Compute on a device. SnError if engines of this kind have none."""
-        if not hasattr(self._learning, "move_to"):
-            raise fail(
-                f'the {self.name} engine computes on the processor only, not on the device "{device}"',
-                hint="write --engine torch, or leave --device out",
-            )
-        for engine in (self._learning, self._evaluating):
-            engine.move_to(device)  # type: ignore[attr-defined]
+        return set_both
 
     # ---- Weights and state ---------------------------------------------------------------------------------------
 
@@ -359,27 +351,10 @@ def curvature_of_rows(
     return engine.curvature(inputs, targets, kind)
 
 
-def refuse_delays(net: Net, what: str) -> None:
-    """Raise SnError, with the place of a delay, if a net has one. `what` names what computes single patterns only."""
-    if net.delayed:
-        c = net.delayed[0]
-        raise fail(
-            f"{what} cannot compute net {net.name}: the connection from {c.source} to {c.target} has a delay",
-            c.span,
-            hint="train it with snsim run, compute its outputs with snsim predict, or remove (delay 1)",
-        )
-
-
 def build_recurrent(
-    name: str,
-    net: Net,
-    steps: int,
-    cost: Cost,
-    rule: UpdateRule,
-    dtype: np.dtype,
-    build: Build,
+    net: Net, steps: int, cost: Cost, rule: UpdateRule, dtype: np.dtype, build: Build
 ) -> RecurrentEngine:
-    """Return an engine of this name for a net with delays, with all weights 0."""
+    """Return an engine for a net with delays, with all weights 0. `build` builds engines of the wanted kind."""
     from snsim.engines.reference.engine import ReferenceEngine
 
     return RecurrentEngine(net, steps, build, lambda small: ReferenceEngine(small, cost, rule, dtype))

@@ -88,9 +88,12 @@ class Scorer:
         self._rejects = name == "max" and units > 1 and len(self._d) > 0
         self._each = self._criterion.each if units <= _MOST_OUTPUTS else None
 
-    def score_engine(self, engine: Engine, inputs: np.ndarray) -> Score:
-        """Return the score of the current weights of an engine on inputs (patterns, input units)."""
-        return self.score(compute_outputs(engine, inputs))
+    def score_engine(self, engine: Engine, inputs: np.ndarray, starts: np.ndarray | None = None) -> Score:
+        """Return the score of the current weights of an engine on inputs (patterns, input units).
+
+        `starts` are those of the sequences, for a net with delays.
+        """
+        return self.score(compute_outputs(engine, inputs, starts))
 
     def score(self, outputs: np.ndarray) -> Score:
         """Return the score of outputs (patterns, units)."""
