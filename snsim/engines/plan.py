@@ -100,12 +100,16 @@ class Plan:
     """The stages and parameters of one net, in order of computation.
 
     Its text is what `snsim show --stage plan` prints.
+
+    `carried` has pairs (layer, first input unit): these input units may stand for the states that the layer had in the
+    presentation before. An engine with the attribute `carries` fills them in where an input is NaN.
     """
 
     net: Net
     input_shape: tuple[int, ...]
     stages: tuple[LayerPlan, ...]  # every layer but the input, in order of computation
     parameters: dict[str, Parameter]  # by name, in order: for each layer its connections as stated, then its bias
+    carried: tuple[tuple[int, int], ...] = ()
 
     @cached_property
     def input_units(self) -> int:

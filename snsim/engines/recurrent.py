@@ -16,6 +16,7 @@ While nothing learns, all steps of a sequence are computed one after the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,9 +74,9 @@ class RecurrentEngine:
     def __init__(self, net: Net, steps: int, build: Build, build_small: Build):
         self._net, self._steps, self._build_small = net, steps, build_small
         self._unrolled = unroll(net, steps)
-        self._learning: Engine = build(plan(self._unrolled.net))
+        self._learning: Engine = build(_plan(self._unrolled))
         self._one_step = self._unrolled if steps == 1 else unroll(net, 1)
-        self._evaluating: Engine = self._learning if steps == 1 else build(plan(self._one_step.net))
+        self._evaluating: Engine = self._learning if steps == 1 else build(_plan(self._one_step))
         self._near_start: dict[int, tuple[Unrolled, Engine]] = {}
         self._in_unrolled = self._unrolled.names
         self._in_net = {inner: name for name, inner in self._in_unrolled.items()}
@@ -153,10 +154,40 @@ class RecurrentEngine:
         d = check_patterns(targets, self._net.layers[-1].units, "target", self.dtype, len(x))
         is_start = _starts_of(starts, len(x))
         inner = self._settings(settings)
+        if getattr(self._learning, "carries", False) and len(x):
+            self._learn_at_once(x, d, is_start, inner)
+            return
         for first in range(0, len(x), settings.batch):
             batch = slice(first, first + settings.batch)
             rows, there = zip(*self._present(x[batch], is_start[batch]))
             self._learning.learn(np.array(rows), d[batch], inner, self._gates(np.array(there)))
+
+    def _learn_at_once(self, x: np.ndarray, d: np.ndarray, is_start: np.ndarray, settings: Settings) -> None:
+        """Learn all steps in one call of an engine that itself carries states on to the next presentation."""
+        context, steps, rows = self._context, self._steps, len(x)
+        goes_on = not is_start[0]
+        if not goes_on:
+            context.start()
+        before = context.steps  # of the sequence that the first row goes on with
+        all_rows = np.concatenate([context.window[1:], x])  # the window of row k begins at row k of these
+        is_first = is_start.copy()
+        is_first[0] = True
+        since = _steps_since_start(is_first)
+        in_first = np.cumsum(is_first) == 1
+        there = np.minimum(since + 1 + np.where(in_first, before, 0), steps)
+        windows = np.lib.stride_tricks.sliding_window_view(all_rows, steps, axis=0).transpose(0, 2, 1).copy()
+        windows[np.arange(steps) < steps - there[:, None]] = 0
+        carried = np.zeros((rows, self._unrolled.carried_units), self.dtype)
+        carried[since + np.where(in_first, before, 0) >= steps] = np.nan
+        carried[0] = context.carried
+        one = np.ones((rows, int(self._unrolled.has_one)), self.dtype)
+        learned = np.concatenate([carried, one, windows.reshape(rows, -1)], axis=1)
+        self._learning.learn(learned, d, settings, self._gates(there))
+        context.window[:] = windows[-1]
+        context.steps = int(since[-1]) + 1 + (before if in_first[-1] else 0)
+        context.carried[:] = 0
+        if context.steps >= steps:
+            context.carried[:] = self._learning.carried_states()  # type: ignore[attr-defined]
 
     def _settings(self, settings: Settings) -> Settings:
         """Return settings with the names of the unrolled net; the same object as long as the settings are the same."""
@@ -208,6 +239,10 @@ class RecurrentEngine:
 
     def outputs(self, inputs: np.ndarray, starts: np.ndarray | None = None) -> np.ndarray:
         """Return the outputs of all steps, (steps, output units)."""
+        if getattr(self._evaluating, "carries", False) and len(inputs):
+            x = check_patterns(inputs, self._net.input_units, "input", self.dtype)
+            engine = self._learned(self._evaluating, self._one_step)
+            return engine.outputs(self._rows_that_carry(x, _starts_of(starts, len(x))))
         return self._all_states(inputs, starts)[self._net.layers[-1].name]
 
     def states(self, inputs: np.ndarray, starts: np.ndarray | None = None) -> dict[str, np.ndarray]:
@@ -220,7 +255,11 @@ class RecurrentEngine:
         x = check_patterns(inputs, self._net.input_units, "input", self.dtype)
         engine, unrolled = self._learned(self._evaluating, self._one_step), self._one_step
         states = {layer.name: np.empty((len(x), layer.units), self.dtype) for layer in self._net.layers}
-        firsts, lengths = _sequences(_starts_of(starts, len(x)))
+        is_start = _starts_of(starts, len(x))
+        if getattr(engine, "carries", False) and len(x):
+            of_steps = engine.states(self._rows_that_carry(x, is_start))
+            return {name: of_steps[name] for name in states}
+        firsts, lengths = _sequences(is_start)
         carried = np.zeros((len(firsts), unrolled.carried_units), self.dtype)
         for step in range(int(lengths.max(initial=0))):
             running = np.flatnonzero(lengths > step)
@@ -230,6 +269,13 @@ class RecurrentEngine:
                 of_layer[rows] = of_step[name]
             carried[running] = np.concatenate([of_step[layer.name] for layer in unrolled.carried], axis=1)
         return states
+
+    def _rows_that_carry(self, x: np.ndarray, is_start: np.ndarray) -> np.ndarray:
+        """Return rows of the net of one step, whose context comes from the row before, and is 0 at a start."""
+        carried = np.full((len(x), self._one_step.carried_units), np.nan, self.dtype)
+        carried[is_start] = 0
+        carried[0] = 0
+        return np.concatenate([carried, x], axis=1)
 
     # ---- Derivatives ---------------------------------------------------------------------------------------------
 
@@ -293,6 +339,15 @@ class RecurrentEngine:
             unrolled = unroll(self._net, steps)
             self._near_start[steps] = unrolled, self._build_small(plan(unrolled.net))
         return self._near_start[steps]
+
+
+def _plan(unrolled: Unrolled) -> Plan:
+    """Return the plan of an unrolled net, which says which states of its first copy are the next context."""
+    made = plan(unrolled.net)
+    number = {name: k for k, name in enumerate(made.layer_names)}
+    ends = np.cumsum([0, *(layer.units for layer in unrolled.carried)])
+    carried = tuple((number[name], int(first)) for name, first in zip(unrolled.first_copy, ends))
+    return replace(made, carried=carried)
 
 
 def _starts_of(starts: np.ndarray | None, rows: int) -> np.ndarray:

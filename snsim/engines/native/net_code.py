@@ -29,6 +29,7 @@ from snsim.engines.native.elementwise import (
     emit_through_nlf,
     pattern_address,
 )
+from snsim.engines.native.im2col import At, each_vector
 from snsim.engines.native.kernel_choice import KernelBuilder, TiledConnection, map_orders
 from snsim.engines.native.kernel_protocol import ConnectionKernel, TransformKernel
 from snsim.engines.native.layout import CELLS, POWER, Block, IndexTables, LayerCells, ParameterCells, layer_cells
@@ -154,8 +155,15 @@ class NetCode:
             for _, link in stage.links
             if isinstance(link, TiledConnection) and link.serves_patterns
         )
-        self.block.place_cells(_patterns_at_once(self.block, shared) if grouped else 1)
+        # The cells of one pattern keep its states for the next one, whose inputs may be these.
+        self.carried = plan.carried if all(self.layers[number].is_plain for number, _ in plan.carried) else ()
+        self.block.place_cells(_patterns_at_once(self.block, shared) if grouped and not self.carried else 1)
         self.factor = self.block.take(machine.lanes)  # of the sums of a batch
+
+    @property
+    def learns_batches(self) -> bool:
+        """Whether there is code for many batches in one call: for groups of patterns, or states that are carried on."""
+        return self.block.patterns > 1 or bool(self.carried)
 
     def active(self, updated: frozenset[str]) -> list[bool]:
         """Return for every layer whether one of these parameters enters it or a layer below it."""
@@ -229,7 +237,7 @@ class NetCode:
         if isinstance(sink, GradientSums):
             if not variant.at_once:
                 self._emit_gather(module, steps, sink, updates)
-            if self.block.patterns > 1:
+            if self.learns_batches:
                 self._emit_batches(module, steps, sink, updates)
         else:
             self._emit_learn(module, steps, updates)
@@ -362,9 +370,22 @@ class NetCode:
         def emit(f: Function, p: Index, row: Index) -> None:
             units = self.layers[0].units
             place = self.layers[0].x.by(p, self.block.pitch)
-            emit_copy(f, pattern_address("%inputs", row, units), place, units, exact=False)
+            inputs = pattern_address("%inputs", row, units)
+            emit_copy(f, inputs, place, units, exact=False)
+            for number, first in self.carried:
+                self._emit_carried(f, self.layers[number], inputs + first, place + first)
 
         return Step(False, emit)
+
+    def _emit_carried(self, f: Function, source: LayerCells, inputs: Address, place: Address) -> None:
+        """Emit the store of the states of the presentation before, where the inputs are NaN."""
+
+        def carry(at: At, count: int) -> None:
+            given = f.load_first(at(inputs), count)
+            state = f.select(f.compare("uno", given, given), f.load_first(at(source.x), count), given)
+            f.store_lanes(state, 0, count, at(place))
+
+        each_vector(f, source.units, carry)
 
     def _presentation(self, variant: CodeVariant) -> Step:
         """Return `presentation`, and before it the gates of all gated layers and the noise of all noisy ones."""
