@@ -84,9 +84,7 @@ def loops_step(w: Weights, x: Tensor, before: State) -> State:
 
 def elman_step(w: Weights, x: Tensor, before: State) -> State:
     """One step of ELMAN: the states of the hidden and of the output layer."""
-    hidden = torch.sigmoid(
-        w["hidden.bias"] + x @ w["input_hidden.weight"] + before[0] @ w["context_hidden.weight"]
-    )
+    hidden = torch.sigmoid(w["hidden.bias"] + x @ w["input_hidden.weight"] + before[0] @ w["context_hidden.weight"])
     return hidden, torch.sigmoid(w["output.bias"] + hidden @ w["hidden_output.weight"])
 
 
@@ -191,3 +189,137 @@ def test_gradients_are_those_of_autograd(name: str, kind: str, steps: int) -> No
         expected = weights[parameter].grad
         assert expected is not None
         np.testing.assert_allclose(g, expected.numpy(), rtol=0, atol=1e-12, err_msg=parameter)
+
+
+def elman_curvature(
+    w: dict[str, np.ndarray], x: np.ndarray, d: np.ndarray, starts: np.ndarray, steps: int, full: bool
+) -> dict[str, np.ndarray]:
+    """The mean over the steps of the diagonal curvature of ELMAN (LeCun 1987): the second backward pass by hand."""
+
+    def sigmoid(a: np.ndarray) -> np.ndarray:
+        return 1 / (1 + np.exp(-a))
+
+    total = {name: np.zeros_like(value) for name, value in w.items()}
+    hidden = np.zeros((len(x) + 1, 2))  # the last entry is the state before the start of a sequence
+    since = 0
+    for row in range(len(x)):
+        since = 0 if starts[row] else since + 1
+        before = hidden[row - 1] if since else np.zeros(2)
+        hidden[row] = sigmoid(
+            w["hidden.bias"] + x[row] @ w["input_hidden.weight"] + before @ w["context_hidden.weight"]
+        )
+        out = sigmoid(w["output.bias"] + hidden[row] @ w["hidden_output.weight"])
+        slope, bend = out * (1 - out), out * (1 - out) * (1 - 2 * out)
+        g, h = (out - d[row]) * slope, slope**2 + ((out - d[row]) * bend if full else 0)
+        total["output.bias"] += h
+        total["hidden_output.weight"] += np.outer(hidden[row] ** 2, h)
+        y, s = w["hidden_output.weight"] @ g, w["hidden_output.weight"] ** 2 @ h
+        for back in range(min(steps, since + 1)):
+            state = hidden[row - back]
+            context = hidden[row - back - 1] if back < since else np.zeros(2)
+            slope, bend = state * (1 - state), state * (1 - state) * (1 - 2 * state)
+            g, h = y * slope, s * slope**2 + (y * bend if full else 0)
+            total["hidden.bias"] += h
+            total["input_hidden.weight"] += np.outer(x[row - back] ** 2, h)
+            total["context_hidden.weight"] += np.outer(context**2, h)
+            y, s = w["context_hidden.weight"] @ g, w["context_hidden.weight"] ** 2 @ h
+    return {name: value / len(x) for name, value in total.items()}
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+@pytest.mark.parametrize("curvature", ["gauss-newton", "full"])
+@pytest.mark.parametrize("kind", ENGINES)
+def test_curvatures_of_the_copies_add(kind: str, curvature: str, steps: int) -> None:
+    net = net_of(ELMAN)
+    x, d, starts = data_of(net, [7, 1, 4])
+    start = start_of(net)
+    engine = engine_of(net, kind, steps)
+    engine.load_parameters(start)
+    expected = elman_curvature(start, x, d, starts, steps, curvature == "full")
+    for name, h in engine.curvature(x, d, curvature, starts).items():
+        np.testing.assert_allclose(h, expected[name], rtol=0, atol=1e-13, err_msg=name)
+
+
+def random_net(seed: int) -> str:
+    """The text of a random net with delays: forward connections from each layer to the next, and delays at random."""
+    draw = np.random.default_rng(seed)
+    layers = int(draw.integers(1, 4))
+    nlfs = ["tanh", "sigmoid", "relu", "linear", "sn-tanh", "(/ x (+ 1 (abs x)))"]
+    shapes = [draw.choice(["4", "(3 4)", "(2 3 3)"]) for _ in range(layers + 2)]
+    lines = [f"(layer l0 {shapes[0]})"]
+    joined = set()
+    for k in range(1, layers + 2):
+        bias = "map" if shapes[k] == "(2 3 3)" and draw.random() < 0.5 else draw.choice(["unit", "none"])
+        lines.append(f"(layer l{k} {shapes[k]} (nlf {draw.choice(nlfs)}) (bias {bias}))")
+        lines.append(f"(connect l{k - 1} l{k} (full){' (weight-norm)' if draw.random() < 0.3 else ''})")
+        joined.add((k - 1, k))
+    free = [(a, b) for a in range(layers + 2) for b in range(1, layers + 2) if (a, b) not in joined]
+    for source, target in draw.permutation(free)[: int(draw.integers(1, 5))]:
+        shaped = shapes[source] == shapes[target] == "(2 3 3)"
+        scheme = draw.choice(["(full)", "(mask 3 3) (border 1 0.3)" if shaped else "(full) (fixed 0.2)"])
+        lines.append(f"(connect l{source} l{target} {scheme} (scale 0.7) (delay 1))")
+    text = "\n  ".join(lines)
+    return f"(net random\n  {text})"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("seed", range(8))
+def test_engines_agree_on_random_nets(seed: int, dtype: str) -> None:
+    """The reference engine computes with explicit tables; the others have fast code."""
+    net = net_of(random_net(seed))
+    x, d, starts = data_of(net, [6, 1, 5])
+    start, steps = start_of(net), 1 + seed % 4
+    start = {name: 0.3 * value if "gain" not in name else np.abs(value) + 0.2 for name, value in start.items()}
+    trained = {}
+    for kind in ENGINES:
+        engine = engine_of(net, kind, steps, dtype=dtype)
+        engine.load_parameters(start)
+        engine.learn(x, d, Settings(dict.fromkeys(start, 0.02), {}, batch=1 + seed % 3), starts=starts)
+        trained[kind] = engine.parameters() | {"outputs": engine.outputs(x, starts)}
+        if kind != "torch":
+            trained[kind] |= {f"h {n}": h for n, h in engine.curvature(x, d, "full", starts).items()}
+    atol = 1e-12 if dtype == "float64" else 2e-5
+    for kind in ENGINES[1:]:
+        for name, values in trained[kind].items():
+            np.testing.assert_allclose(
+                values, trained["reference"][name], rtol=atol, atol=atol, err_msg=f"{kind} {name}"
+            )
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("kind", ["native", "torch"])
+def test_engines_agree_on_shared_weights(kind: str, steps: int) -> None:
+    net = net_of(SHARED)
+    x, d, starts = data_of(net, [5, 4])
+    start = {name: np.abs(value) + 0.1 if "gain" in name else value for name, value in start_of(net).items()}
+    engines = [engine_of(net, each, steps) for each in ("reference", kind)]
+    for engine in engines:
+        engine.load_parameters(start)
+        engine.learn(x, d, Settings(dict.fromkeys(start, 0.02), {}), starts=starts)
+    for name, values in engines[1].parameters().items():
+        np.testing.assert_allclose(values, engines[0].parameters()[name], rtol=0, atol=1e-12, err_msg=name)
+
+
+def test_a_backward_connection_shares_weights_with_a_forward_one() -> None:
+    """`weights-of` takes the weights of a delayed connection without its delay; gradients of both uses add."""
+    net = net_of(
+        "(net t (default (nlf tanh) (bias none)) (layer in 2) (layer a 3) (layer b 3) (layer out 1)"
+        " (connect in a (full)) (connect b b (full) (delay 1)) (connect a b (weights-of b b)) (connect b out (full)))"
+    )
+    assert [p.name for p in net.parameters] == ["in_a.weight", "b_b.weight", "b_out.weight"]
+    x, d, _ = data_of(net, [6])
+    start = start_of(net)
+    weights = tensors(start)
+
+    def step(w: Weights, inputs: Tensor, before: State) -> State:
+        b = torch.tanh(before[0] @ w["b_b.weight"] + torch.tanh(inputs @ w["in_a.weight"]) @ w["b_b.weight"])
+        return b, torch.tanh(b @ w["b_out.weight"])
+
+    presenter = Presenter(("", step, (3, 1)), weights, 3)
+    for inputs, wanted in zip(torch.from_numpy(x), torch.from_numpy(d)):
+        presenter.cost(inputs, wanted).backward()
+    for kind in ENGINES:
+        engine = engine_of(net, kind, 3)
+        engine.load_parameters(start)
+        for name, g in engine.gradient(x, d).items():
+            np.testing.assert_allclose(g, weights[name].grad, rtol=0, atol=1e-12, err_msg=name)

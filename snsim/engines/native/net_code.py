@@ -29,7 +29,7 @@ from snsim.engines.native.elementwise import (
     emit_through_nlf,
     pattern_address,
 )
-from snsim.engines.native.im2col import At, each_vector
+from snsim.engines.native.im2col import At, each_vector, zero_fill
 from snsim.engines.native.kernel_choice import KernelBuilder, TiledConnection, map_orders
 from snsim.engines.native.kernel_protocol import ConnectionKernel, TransformKernel
 from snsim.engines.native.layout import CELLS, POWER, Block, IndexTables, LayerCells, ParameterCells, layer_cells
@@ -298,7 +298,10 @@ class NetCode:
                 continue
             parts.begin(f"{name} errors", f"{name}: errors through its nlf, biases")
             f = parts.of_pattern()
-            assert number in reached, f"no errors reach {name}"
+            if number not in reached:  # in a net unrolled in time, only later steps may read a layer
+                f.comment("nothing leads from here to the outputs")
+                for channel in channels:
+                    zero_fill(f, layer.cells.delta[channel], layer.cells.units)
             bias = layer.bias if layer.bias is not None and layer.bias.cells.name in sink.updated else None
             emit_through_nlf(f, layer.cells, channels, bias, sink.begin(f, bias.cells.name) if bias else None)
             for source, link in reversed(layer.links):
