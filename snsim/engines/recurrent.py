@@ -341,6 +341,11 @@ class RecurrentEngine:
         return self._near_start[steps]
 
 
+def plan_of_steps(net: Net, steps: int) -> Plan:
+    """Return the plan of a net with delays unrolled over `steps` steps: what engines get."""
+    return _plan(unroll(net, steps))
+
+
 def _plan(unrolled: Unrolled) -> Plan:
     """Return the plan of an unrolled net, which says which states of its first copy are the next context."""
     made = plan(unrolled.net)

@@ -9,6 +9,7 @@ import numpy as np
 from snsim import engines
 from snsim.engines.plan import Plan, plan
 from snsim.engines.protocol import Engine
+from snsim.engines.recurrent import build_recurrent, plan_of_steps
 from snsim.errors import fail
 from snsim.training.schedule import stage_of_pass
 from snsim.training.spec import Stage, Training
@@ -60,8 +61,6 @@ def build_for_net(
 ) -> Engine:
     """Return the engine that a function builds for the plan of the net, or of the unrolled net if it has delays."""
     if training.net.delayed:
-        from snsim.engines.recurrent import build_recurrent  # which few nets need
-
         return build_recurrent(training.net, training.time, training.cost, stage.rule, np.dtype(dtype), build)
     return build(plan(training.net))
 
@@ -156,7 +155,9 @@ def native_code(
     """
     native = engines.native_package()
     write = native.asm_text if assembly else native.ir_text
-    text: str = write(plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage), portable)
+    net = training.net
+    work = plan_of_steps(net, training.time) if net.delayed else plan(net)
+    text: str = write(work, training.cost, stage.rule, dtype, constant_options(training, stage), portable)
     return text
 
 
