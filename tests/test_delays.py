@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+import snsim
+from snsim.cli.main import main
 from snsim.engines import build
 from snsim.engines.protocol import Cost, Settings, UpdateRule
 from snsim.engines.recurrent import RecurrentEngine, build_recurrent
-from snsim.errors import Source
+from snsim.errors import SnError, Source
 from snsim.network.expressions import apply, differentiate, number, variable
 from snsim.network.net import Net
 from snsim.program import read_program
+from snsim.runs.examples import examples_of
+from snsim.runs.opened_run import OpenedRun
+from snsim.runs.options import Options
+from snsim.runs.run import RunFinished, run
+from snsim.training.loop import sequence_order
+from snsim.training.prepare import PreparedData, prepare_data
 
 SQUARES = apply("*", number(0.5), apply("**", apply("-", variable("x"), variable("d")), number(2.0)))
 SLOPE = differentiate(SQUARES, "x")
@@ -323,3 +333,181 @@ def test_a_backward_connection_shares_weights_with_a_forward_one() -> None:
         engine.load_parameters(start)
         for name, g in engine.gradient(x, d).items():
             np.testing.assert_allclose(g, weights[name].grad, rtol=0, atol=1e-12, err_msg=name)
+
+
+# ---- Trainings -----------------------------------------------------------------------------------------------------
+
+WALKS = """
+(net walks (default (nlf tanh)) (layer input 2) (layer h 4) (layer output 2)
+  (connect input h (full)) (connect h h (full) (delay 1)) (connect h output (full)))
+(train walks (data (csv "walks.csv" (sequence walk) (label kind){options}))
+  (epsilon 0.05) (passes 6) (time 3) {clauses})
+"""
+
+
+def walks(folder: Path, options: str = "", clauses: str = "") -> Path:
+    """A program with a table of six sequences of lengths 4, 1, 5, 3, 2 and 5."""
+    draw = np.random.default_rng(8)
+    rows = ["walk,x,y,kind"]
+    for walk, length in enumerate([4, 1, 5, 3, 2, 5]):
+        rows += [f"w{walk},{draw.normal():.3f},{draw.normal():.3f},{walk % 2}" for _ in range(length)]
+    (folder / "walks.csv").write_text("\n".join(rows) + "\n")
+    (folder / "walks.sn").write_text(WALKS.format(options=options, clauses=clauses))
+    return folder / "walks.sn"
+
+
+def prepared(file: Path) -> PreparedData:
+    program = read_program(file)
+    training = program.own_trainings[0]
+    return prepare_data(training, examples_of(program, training, Options(), lambda sentence: None), "float64")
+
+
+def test_a_sequence_starts_where_the_column_changes(tmp_path: Path) -> None:
+    data = prepared(walks(tmp_path))
+    assert data.train.inputs.shape == (20, 2)  # without the column of the walk
+    assert data.train.starts is not None
+    assert np.flatnonzero(data.train.starts).tolist() == [0, 4, 5, 10, 13, 15]
+    assert data.train.leading_to(12) == slice(10, 13)
+
+
+def test_whole_sequences_are_held_out(tmp_path: Path) -> None:
+    whole, data = prepared(walks(tmp_path)), prepared(walks(tmp_path, "(test 2)"))
+    assert data.test is not None and data.train.starts is not None and data.test.starts is not None
+    assert data.train.starts.sum() == 4 and data.test.starts.sum() == 2
+    sequences = np.split(whole.train.inputs, [4, 5, 10, 13, 15])
+    for part in (data.train, data.test):
+        for sequence in np.split(part.inputs, np.flatnonzero(part.starts)[1:]):
+            assert any(np.array_equal(sequence, other) for other in sequences)
+
+
+def test_examples_of_the_text_start_sequences_where_it_says() -> None:
+    text = WALKS.replace('(csv "walks.csv" (sequence walk) (label kind){options})', "{data}")
+    examples = "(examples [[0 1][1 0][1 1][0 0]] [[1 0][0 1][1 0][0 1]] (starts 2))"
+    program = read_program(Source("t.sn", text.format(data=examples, clauses="(test-set 3 3)")))
+    training = program.own_trainings[0]
+    data = prepare_data(training, examples_of(program, training, Options(), lambda sentence: None))
+    assert data.train.starts is not None and data.test is not None and data.test.starts is not None
+    assert data.train.starts.tolist() == [True, False, True, False] and data.test.starts.tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("options", "clauses", "message", "hint"),
+    [
+        ("(starts 99)", "", "(starts ...) and (sequence ...) cannot be combined", ""),
+        ("(test 6)", "", "holds out 6 of the 6 sequences", "write a number from 1 to 5"),
+        ("(ignore walk)", "", "", ""),
+    ],
+)
+def test_sequences_that_do_not_fit(options: str, clauses: str, message: str, hint: str, tmp_path: Path) -> None:
+    if not message:
+        prepared(walks(tmp_path, options, clauses))
+        return
+    with pytest.raises(SnError) as caught:
+        prepared(walks(tmp_path, options, clauses))
+    assert message in str(caught.value) and hint in str(caught.value)
+
+
+def test_steps_that_are_drawn_one_by_one_are_refused(tmp_path: Path) -> None:
+    file = walks(tmp_path, "(test 0.2)")
+    file.write_text(file.read_text().replace("(sequence walk)", "(ignore walk)"))
+    with pytest.raises(SnError, match="the test patterns of walks.csv are drawn one by one"):
+        prepared(file)
+
+
+def test_one_sequence_cannot_be_shuffled() -> None:
+    text = WALKS.replace('(csv "walks.csv" (sequence walk) (label kind){options})', "{data}")
+    text = text.format(data="(examples [[0 1][1 0]] [[1 0][0 1]])", clauses="(order shuffled)")
+    program = read_program(Source("t.sn", text))
+    training = program.own_trainings[0]
+    with pytest.raises(SnError, match="are one sequence, whose steps keep their order"):
+        prepare_data(training, examples_of(program, training, Options(), lambda sentence: None))
+
+
+def test_sequences_are_shuffled_whole() -> None:
+    starts = np.zeros(10, bool)
+    starts[[0, 3, 4, 8]] = True
+    order = sequence_order("shuffled", 10, 1, np.random.default_rng(2), starts)
+    drawn = np.random.default_rng(2).permutation(4)
+    pieces = [[0, 1, 2], [3], [4, 5, 6, 7], [8, 9]]
+    assert order.tolist() == [row for k in drawn for row in pieces[k]] and drawn.tolist() != [0, 1, 2, 3]
+
+
+def weights_after(file: Path, engine: str, folder: Path, passes: int | None = None) -> dict[str, np.ndarray]:
+    program = read_program(file)
+    options = Options(out=folder, engine=engine, dtype="float64", passes=passes)
+    for event in run(program, program.own_trainings[0], 1, options):
+        if isinstance(event, RunFinished):
+            return dict(OpenedRun.open(event.run).weights)
+    raise AssertionError("the run did not finish")
+
+
+@pytest.mark.parametrize("clauses", ["(order shuffled)", "(batch 4 mean) (update lm)", "(update adamw)"])
+def test_engines_train_the_same_run(clauses: str, tmp_path: Path) -> None:
+    file = walks(tmp_path, "(test 2)", clauses)
+    expected = weights_after(file, "reference", tmp_path / "reference")
+    for engine in ("native", "torch", "wasm"):
+        for name, values in weights_after(file, engine, tmp_path / engine).items():
+            np.testing.assert_allclose(values, expected[name], rtol=0, atol=1e-10, err_msg=f"{engine} {name}")
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_pruned_connections_stay_cut(engine: str, tmp_path: Path) -> None:
+    stages = "(stage (passes 2)) (stage (prune 0.3) (passes 3))"
+    file = walks(tmp_path, "", "")
+    file.write_text(file.read_text().replace("(passes 6)", stages))
+    weights = weights_after(file, engine, tmp_path / engine)
+    zeros = sum(int((values == 0).sum()) for values in weights.values())
+    total = sum(values.size for values in weights.values())
+    assert zeros == int(0.3 * total)
+
+
+def test_a_module_is_the_net_of_a_run(tmp_path: Path) -> None:
+    """`snsim.load` gives a module that goes through the steps; its outputs are those of the engine."""
+    file = walks(tmp_path)
+    weights_after(file, "native", tmp_path / "runs")
+    opened = OpenedRun.open(tmp_path / "runs" / "walks")
+    module = snsim.load(tmp_path / "runs" / "walks")
+    outputs, patterns = opened.outputs("train"), prepared(file).train
+    assert patterns.starts is not None
+    for rows in np.split(np.arange(20), np.flatnonzero(patterns.starts)[1:]):
+        steps = torch.from_numpy(patterns.inputs[rows])
+        found, state = module(steps)
+        np.testing.assert_allclose(found.detach(), outputs.outputs[rows], rtol=0, atol=1e-12)
+        again, _ = module(torch.stack([steps, -steps], 1), torch.zeros(2, 4, dtype=torch.float64))
+        np.testing.assert_allclose(again[:, 0].detach(), found.detach(), rtol=0, atol=1e-14)
+        assert state.shape == (4,)
+        np.testing.assert_allclose(module.states(steps)["h"][-1].detach(), state.detach(), rtol=0, atol=0)
+    assert set(module.state_dict()) == {p.name for p in opened.net.parameters}
+    with pytest.raises(SnError, match="reads steps of shape"):
+        module(torch.zeros(3))
+
+
+def test_predictions_follow_the_column_of_the_sequence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = walks(tmp_path)
+    weights_after(file, "native", tmp_path / "runs")
+    expected = OpenedRun.open(tmp_path / "runs" / "walks").outputs("train").outputs
+    assert main(["predict", str(tmp_path / "runs" / "walks"), str(tmp_path / "walks.csv"), "--json"]) == 0
+    rows = [json.loads(line)["outputs"] for line in capsys.readouterr().out.splitlines()]
+    np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("page", "NET"),
+        ("export", "NET", "--to", "torch"),
+        ("export", "NET", "--to", "onnx"),
+        ("export", "NET", "--to", "object"),
+        ("compare", "NET"),
+        ("reproduce", "NET", "--together", "2"),
+    ],
+    ids=" ".join,
+)
+def test_what_computes_single_patterns_says_so(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = walks(tmp_path)
+    assert main([str(file) if word == "NET" else word for word in words]) != 0
+    said = "".join(capsys.readouterr())
+    assert "delay" in said and "walks.sn:" in said and "Traceback" not in said
