@@ -71,8 +71,8 @@ class _Unroller:
         self._layers: list[Layer] = []
         self._connections: list[Connection] = []
         self._transforms: list[Transform] = []
-        self._names: dict[str, str] = {}
-        self._owners = {(c.source, c.target): c for c in net.connections if c.weights_of is None}
+        self._owners: list[tuple[Connection, Connection]] = []  # with weights of their own: of the net, and the copy
+        self._biases: dict[str, Connection] = {}  # shared biases by layer, as connections of the last copy
         self._units = 0  # of the input layer so far
 
     def build(self) -> Unrolled:
@@ -113,46 +113,45 @@ class _Unroller:
         shares_bias = self.has_one and layer.bias != "none" and layer.name in self._recurrent
         self._layers.append(replace(layer, name=name, bias="none") if shares_bias else replace(layer, name=name))
         for c in self._net.entering(layer.name):
-            owner = c if c.weights_of is None else self._owners[c.weights_of]
+            owner = self._net.owner_of(c)
             is_owner = step == self._steps and owner is c
-            self._connections.append(
-                replace(
-                    c,
-                    source=self._at(c.source, step - 1 if c.delay else step),
-                    target=name,
-                    delay=0,
-                    weights_of=None if is_owner else self._ends(owner),
-                )
+            copy = replace(
+                c,
+                source=self._at(c.source, step - 1 if c.delay else step),
+                target=name,
+                delay=0,
+                weights_of=None if is_owner else self._ends(owner),
             )
+            self._connections.append(copy)
+            if is_owner:
+                self._owners.append((c, copy))
         for t in self._net.transforms_into(layer.name):
             sources = tuple(self._at(source, step) for source in t.sources)
             self._transforms.append(replace(t, sources=sources, target=name))
         if shares_bias:
             of_last = None if step == self._steps else (self._one, layer.name)
             wiring = _bias_wiring(layer)
-            self._connections.append(
-                Connection(self._one, name, "pairs", {}, wiring, span=layer.span, weights_of=of_last)
-            )
+            bias = Connection(self._one, name, "pairs", {}, wiring, span=layer.span, weights_of=of_last)
+            self._connections.append(bias)
+            if of_last is None:
+                self._biases[layer.name] = bias
 
     def _ends(self, owner: Connection) -> tuple[str, str]:
         """Return the layers of the connection of the last copy that has the weights of a connection of the net."""
         return self._at(owner.source, self._steps - 1 if owner.delay else self._steps), owner.target
 
     def _parameter_names(self, unrolled: Net) -> dict[str, str]:
-        names: dict[str, str] = {}
-        for layer in self._net.computed:
-            entering = {(c.source, c.target): c for c in unrolled.entering(layer.name)}
-            for c in self._net.entering(layer.name):
-                if c.weights_of is None:
-                    copy = entering[self._ends(c)]
-                    names[self._net.weight_name(c)] = unrolled.weight_name(copy)
-                    gain, gain_of_copy = self._net.gain_name(c), unrolled.gain_name(copy)
-                    if gain is not None and gain_of_copy is not None:
-                        names[gain] = gain_of_copy
+        net, names = self._net, dict[str, str]()
+        for c, copy in self._owners:
+            names[net.weight_name(c)] = unrolled.weight_name(copy)
+            gain, gain_of_copy = net.gain_name(c), unrolled.gain_name(copy)
+            if gain is not None and gain_of_copy is not None:
+                names[gain] = gain_of_copy
+        for layer in net.computed:
             if layer.bias != "none":
-                shared = entering.get((self._one, layer.name))
+                shared = self._biases.get(layer.name)
                 bias = f"{unrolled.attribute(layer.name)}.bias" if shared is None else unrolled.weight_name(shared)
-                names[f"{self._net.attribute(layer.name)}.bias"] = bias
+                names[f"{net.attribute(layer.name)}.bias"] = bias
         return names
 
 
