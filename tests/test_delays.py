@@ -23,7 +23,7 @@ from snsim.program import read_program
 from snsim.runs.examples import examples_of
 from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options
-from snsim.runs.run import RunFinished, run
+from snsim.runs.run import PassFinished, RunFinished, run
 from snsim.training.loop import sequence_order
 from snsim.training.prepare import PreparedData, prepare_data
 
@@ -511,3 +511,40 @@ def test_what_computes_single_patterns_says_so(
     assert main([str(file) if word == "NET" else word for word in words]) != 0
     said = "".join(capsys.readouterr())
     assert "delay" in said and "walks.sn:" in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("kind", ENGINES)
+def test_the_calls_in_which_steps_are_learned_change_no_bit(
+    kind: str, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = net_of(NET)
+    x, d, starts = data_of(net, [7, 1, 12])
+    settings = Settings(dict.fromkeys(start_of(net), 0.1), {}, batch=2)
+    weights = []
+    for ends in ([20], [2, 4, 6, 12, 20], [20]):
+        if len(weights) == 2:
+            monkeypatch.setattr("snsim.engines.recurrent._MOST_NUMBERS", 100)  # a call makes some rows at a time
+        engine = engine_of(net, kind, steps, dtype="float32")
+        engine.load_parameters(start_of(net))
+        for first, last in zip([0, *ends], ends):
+            engine.learn(x[first:last], d[first:last], settings, starts=starts[first:last])
+        weights.append(engine.parameters())
+    for name, values in weights[0].items():
+        np.testing.assert_array_equal(values, weights[1][name], err_msg=name)
+        np.testing.assert_array_equal(values, weights[2][name], err_msg=name)
+
+
+def test_a_resumed_run_has_the_same_bits(tmp_path: Path) -> None:
+    file = walks(tmp_path, "", "(order shuffled)")
+    expected = weights_after(file, "native", tmp_path / "whole")
+    program = read_program(file)
+    options = Options(out=tmp_path / "parts", engine="native", dtype="float64")
+    events = run(program, program.own_trainings[0], 1, options)
+    for event in events:
+        if isinstance(event, PassFinished) and event.done.number == 3:
+            break
+    events.close()
+    assert main(["run", "--resume", str(tmp_path / "parts" / "walks"), "--quiet"]) == 0
+    for name, values in OpenedRun.open(tmp_path / "parts" / "walks").weights.items():
+        np.testing.assert_array_equal(values, expected[name], err_msg=name)

@@ -29,6 +29,7 @@ from snsim.network.net import Net
 from snsim.network.unrolled import Unrolled, unroll
 
 Build = Callable[[Plan], Engine]  # of an engine for a plan, with all weights 0
+_MOST_NUMBERS = 1 << 22  # inputs of the unrolled net that are made at a time
 
 
 class _Context:
@@ -154,13 +155,21 @@ class RecurrentEngine:
         d = check_patterns(targets, self._net.layers[-1].units, "target", self.dtype, len(x))
         is_start = _starts_of(starts, len(x))
         inner = self._settings(settings)
-        if getattr(self._learning, "carries", False) and len(x):
-            self._learn_at_once(x, d, is_start, inner)
+        if getattr(self._learning, "carries", False):
+            size = self._rows_at_once(settings.batch)
+            for first in range(0, len(x), size):
+                piece = slice(first, first + size)
+                self._learn_at_once(x[piece], d[piece], is_start[piece], inner)
             return
         for first in range(0, len(x), settings.batch):
             batch = slice(first, first + settings.batch)
             rows, there = zip(*self._present(x[batch], is_start[batch]))
             self._learning.learn(np.array(rows), d[batch], inner, self._gates(np.array(there)))
+
+    def _rows_at_once(self, batch: int) -> int:
+        """Return how many rows of the unrolled net are made at a time: whole batches, of bounded memory."""
+        width = self._unrolled.net.input_units
+        return max(1, _MOST_NUMBERS // width // batch) * batch
 
     def _learn_at_once(self, x: np.ndarray, d: np.ndarray, is_start: np.ndarray, settings: Settings) -> None:
         """Learn all steps in one call of an engine that itself carries states on to the next presentation."""
@@ -322,13 +331,16 @@ class RecurrentEngine:
             if not len(ends):
                 continue
             unrolled, engine = self._engine_for(steps)
-            before = np.where((since[ends] >= steps)[:, None], context[ends - steps], 0)
-            one = np.ones((len(ends), int(unrolled.has_one)), self.dtype)
-            window = x[ends[:, None] + np.arange(1 - steps, 1)].reshape(len(ends), -1)
-            rows = np.concatenate([before, one, window], axis=1).astype(self.dtype)
-            found = derivatives(self._learned(engine, unrolled), rows, d[ends])
-            for name in total:
-                total[name] += found[unrolled.names[name]]
+            learned = self._learned(engine, unrolled)
+            size = self._rows_at_once(1)
+            for some in np.split(ends, range(size, len(ends), size)):
+                before = np.where((since[some] >= steps)[:, None], context[some - steps], 0)
+                one = np.ones((len(some), int(unrolled.has_one)), self.dtype)
+                window = x[some[:, None] + np.arange(1 - steps, 1)].reshape(len(some), -1)
+                rows = np.concatenate([before, one, window], axis=1).astype(self.dtype)
+                found = derivatives(learned, rows, d[some])
+                for name in total:
+                    total[name] += found[unrolled.names[name]]
         return total
 
     def _engine_for(self, steps: int) -> tuple[Unrolled, Engine]:

@@ -21,9 +21,9 @@ from snsim.network.wiring import Table
 class RecurrentModule(SnModule):
     """A net with delays as a PyTorch module, with the parameter names of the net as it is written.
 
-    `forward` takes the steps of one sequence, (steps, *input shape), or of several of the same length, (steps,
-    sequences, *input shape), as `torch.nn.RNN` does; the units of a step may stand in a row. It returns the outputs in
-    the same order, and the context after the last step: (context units,) or (sequences, context units). Pass it as
+    `forward` takes the steps of one sequence, (steps, ...input shape), or of several of the same length, (steps,
+    sequences, ...input shape), as `torch.nn.RNN` does; the units of a step may stand in a row. It returns the outputs
+    in the same order, and the context after the last step: (context units,) or (sequences, context units). Pass it as
     `state` to go on. Without one, a sequence starts with a context of 0. Nothing is detached: gradients go back through
     all steps of the call, and through `state` unless it is detached.
 
