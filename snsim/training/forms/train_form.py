@@ -137,7 +137,7 @@ _AFTER_INITIAL = (
 )
 # Clauses that may be stated several times; initial distributions may too.
 _REPEATABLE = {*RATE_WORDS, DECAY, "stage", "repeat"}
-MOST_STEPS = 1000  # of `time`
+MOST_STEPS = 200  # of `time`: an engine compiles code for each
 _NOT_INHERITED = ("like", "net", "published", "prior", "note")
 
 
