@@ -1,29 +1,32 @@
-"""Measure gblearn2's modules on LeNet-5: presentations per second, module by module, on one core.
+"""Measure gblearn2's modules on LeNet-5: compiled, module by module, and the original, on one core.
 
-    python benchmarks/lush_modules.py [--rounds N] [--patterns N]
+    python benchmarks/lush_modules.py [--json] [--rounds N] [--quick]
 
 The net is `(new-lenet5 32 32 5 5 2 2 5 5 2 2 120 10 param)`, 51,046 parameters, on random pictures: times do not depend
-on them. Every round runs the patterns forward, forward and backward with an update, and with second derivatives, in one
-process, and reads the CPU time of this thread; the median round is shown. `original` is Lush 1.2.1, compiled by gcc
--O3, on one core of an AMD EPYC. On another processor the comparison differs.
+on them. One process runs the patterns forward, forward and backward with an update, and with second derivatives. Every
+round does that with plans and module by module, one after the other, and reads the CPU time of this thread. The least
+time is shown. Both must leave the same bits in the param. `original` is Lush 1.2.1, compiled by gcc -O3, on one core of
+an AMD EPYC, the best of its runs. On another processor the comparison differs.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
-import statistics
 import sys
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).resolve().parent)]
 
-from snsim.errors import Source
-from snsim.language.limits import Limits
-from snsim.lush import begin
-from snsim.program import make_interpreter, new_shelves, scratch
+from peak import cpu_time  # noqa: E402
+from rows import Row, parser, print_rows, row  # noqa: E402
+
+from snsim.errors import Source  # noqa: E402
+from snsim.language.evaluator import Evaluator  # noqa: E402
+from snsim.language.limits import Limits  # noqa: E402
+from snsim.lush import begin  # noqa: E402
+from snsim.lush.plan.ahead import Plans  # noqa: E402
+from snsim.program import Host, make_interpreter, new_shelves, scratch  # noqa: E402
 
 PROGRAM = """
 (seed 1)
@@ -38,45 +41,54 @@ PROGRAM = """
 (==> :machine:machine forget 1 2)
 """
 TASKS = {  # what is measured: the form, and the original's presentations per second
-    "forward": ("(==> trainer test source meter)", "3,080 to 3,330"),
-    "training": ("(==> trainer train source meter 0.0001)", "870 to 1,005"),
-    "second derivatives": ("(==> trainer compute-diaghessian source {patterns} 0.02)", "590"),
+    "second derivatives": ("(==> trainer compute-diaghessian source {patterns} 0.02)", 590),
+    "training": ("(==> trainer train source meter 0.0001)", 1_005),
+    "forward": ("(==> trainer test source meter)", 3_330),
 }
+WAYS = {"compiled": True, "module by module": False}
 
 
-def rates(rounds: int, patterns: int) -> dict[str, float]:
-    """Return presentations per second of CPU time for each task: medians over rounds."""
+def program(patterns: int, host: Host, compiled: bool) -> Evaluator:
+    """Return a program that has made the net and its patterns."""
+    interpreter = make_interpreter(new_shelves(), host, io.StringIO(), Limits(steps=10**12, seconds=10**9))
+    begin(interpreter)
+    interpreter.part(Plans).on = compiled
+    interpreter.part(Plans).seconds = 1.0  # as after a second of presentations: a plan starts at once
+    interpreter.run(Source("<program>", PROGRAM.format(patterns=patterns, elements=patterns * 1024)))
+    return interpreter
+
+
+def measure(rounds: int, patterns: int) -> list[Row]:
+    """Return the time of a presentation for each task, beside those of the modules and of the original."""
+    times: dict[str, dict[str, list[float]]] = {task: {way: [] for way in WAYS} for task in TASKS}
     with scratch() as host:
-        limits = Limits(steps=10**12, seconds=10**9)
-        interpreter = make_interpreter(new_shelves(), host, io.StringIO(), limits)
-        begin(interpreter)
-
-        def run(text: str) -> None:
-            text = text.format(patterns=patterns, elements=patterns * 1024)
-            interpreter.run(Source("<benchmark>", text))
-
-        run(PROGRAM)
-        seconds: dict[str, list[float]] = {task: [] for task in TASKS}
+        programs = {way: program(patterns, host, compiled) for way, compiled in WAYS.items()}
         for _ in range(rounds):
             for task, (form, _) in TASKS.items():
-                seconds[task].append(cpu_time(lambda form=form: run(form)))
-    return {task: patterns / statistics.median(times) for task, times in seconds.items()}
-
-
-def cpu_time(work: Callable[[], None]) -> float:
-    start = time.thread_time()
-    work()
-    return time.thread_time() - start
+                for way, interpreter in programs.items():
+                    source = Source("<task>", form.format(patterns=patterns))
+                    times[task][way].append(cpu_time(partial(interpreter.run, source)) / patterns)
+        left = [p.run(Source("<param>", ":param:x")).array.tobytes() for p in programs.values()]
+        if left[0] != left[1]:
+            raise SystemExit("the compiled training has left other weights than the modules")
+        compiled = programs["compiled"].part(Plans).compiled
+    share = compiled / (rounds * len(TASKS) * patterns)
+    rows = []
+    for task, (_, original) in TASKS.items():
+        rivals = {
+            "Lush (recorded)": 1e6 / original,
+            "module by module": 1e6 * min(times[task]["module by module"]),
+        }
+        note = f"{share:.1%} of the presentations compiled, weights equal to the bit"
+        goal = {"faster": 2.0}
+        rows.append(row("LeNet-5", task, 1e6 * min(times[task]["compiled"]), rivals=rivals, goal=goal, note=note))
+    return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure gblearn2's modules on LeNet-5.")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each task is measured (default: 5)")
-    parser.add_argument("--patterns", type=int, default=100, help="presentations of a round (default: 100)")
-    chosen = parser.parse_args()
-    print(f"{'':20}{'a second':>10}   original")
-    for task, rate in rates(chosen.rounds, chosen.patterns).items():
-        print(f"{task:20}{rate:10,.0f}   {TASKS[task][1]}")
+    asked = parser(__doc__, rounds=5).parse_args()
+    rounds, patterns = (2, 60) if asked.quick else (asked.rounds, 300)
+    print_rows(measure(rounds, patterns), asked.json)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ BENCHMARKS = {  # name: script, arguments
     "scaling": ("scaling.py", ()),
     "page": ("page.py", ()),
     "sn28": ("sn28.py", ()),
+    "lush_modules": ("lush_modules.py", ()),
 }
 LONGEST = 400  # seconds of one benchmark
 

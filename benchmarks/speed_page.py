@@ -17,6 +17,7 @@ TITLES = {
     "scaling": "Time against size",
     "page": "In a page",
     "sn28": "Programs of SN-2.8",
+    "lush_modules": "LeNet-5 of modules of gblearn2",
 }
 EXPLAINED = {
     "per_example": "Microseconds for each presentation: forward pass, backward pass, update of all weights.",
@@ -32,6 +33,8 @@ EXPLAINED = {
     "page": "Microseconds for each presentation in WebAssembly. The limit is that of the JavaScript engine.",
     "sn28": "Microseconds for each presentation of the net of 1989 by programs of 1991. The original's times were "
     "recorded on one core of a Xeon of 2.5 GHz.",
+    "lush_modules": "Microseconds for each presentation of a program of Lush. The original's times were recorded on "
+    "one core of an AMD EPYC.",
 }
 HEAD = ("net or command", "what", "time", "fastest rival", "its time", "faster", "limit", "time / limit", "goal")
 

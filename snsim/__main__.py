@@ -3,18 +3,17 @@
 Everything is imported inside functions, so that `main` handles an interrupt during the imports too.
 """
 
-import gc
 import sys
 from typing import Any
-
-_OBJECTS = 50_000  # made between two looks for garbage: at the 700 of Python, a long text takes a third more time
 
 
 def main() -> int:
     """Run the command line and return its exit code; after an interrupt, end the process."""
     try:
         keep_interrupts()
-        gc.set_threshold(_OBJECTS)
+        from snsim.operating_system import collect_garbage_rarely
+
+        collect_garbage_rarely()
         from snsim.cli.main import main as run_command
 
         code = run_command()

@@ -18,6 +18,7 @@ from snsim.escaping import for_terminal
 RED, YELLOW, GREEN, CYAN, BOLD, DIM, REVERSE = "31", "33", "32", "36", "1", "2", "7"
 _MARK = f"\x1b{os.urandom(8).hex()}"  # the beginning of what `paint` writes for a colour
 _COLOURS = re.compile(rf"{_MARK}(\[[0-9;]*m)")
+_PLAIN = re.compile(r"[ -~\n]*")
 
 
 def has_colours(stream: IO[str]) -> bool:
@@ -58,6 +59,8 @@ def flush(stream: IO[str]) -> None:
 
 def cleaned(text: str, stream: IO[str]) -> str:
     """Escape what controls a terminal, and replace the marks of `paint` by colours if the stream takes them."""
+    if _PLAIN.fullmatch(text):
+        return text
     colour = "\x1b{}" if has_colours(stream) else ""
     return "".join(
         colour.format(part) if at % 2 else for_terminal(part) for at, part in enumerate(_COLOURS.split(text))

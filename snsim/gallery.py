@@ -22,7 +22,7 @@ from typing import Any
 from snsim.errors import fail, for_line, passes_text
 from snsim.input_files import exists, is_file, is_folder, read_file
 from snsim.protected_files import SETTINGS
-from snsim.registry import suggest
+from snsim.registry import listed, nearest, suggest
 
 RUNS = Path("runs")  # the parent of run folders, where bare names are looked for
 _METADATA = "snsim"  # the key in the header of a file of shipped weights
@@ -134,7 +134,8 @@ def find_named(word: str | os.PathLike[str], kinds: Collection[str] = ("run", "n
 
     A word with a slash or a suffix is a path. A bare name is a run, then a net of the gallery, then a file or folder of
     the current folder. A path need not exist: the function that opens it reports a missing file. The same holds for a
-    name where only runs are allowed. SnError for a bare name that is none of these.
+    name where only runs are allowed, unless it is that of a net of the gallery. SnError for a bare name that is none of
+    these.
     """
     text = os.fspath(word)
     path = Path(text)
@@ -146,16 +147,31 @@ def find_named(word: str | os.PathLike[str], kinds: Collection[str] = ("run", "n
         return Named(text, "net", file)
     if "run" in kinds and not exists(path) and is_folder(RUNS / text):
         return Named(text, "run", RUNS / text)
+    if "net" not in kinds and "run" in kinds and not exists(path) and gallery_file(text) is not None:
+        raise fail(
+            f"there is no run {for_line(text)}",
+            hint=f"{for_line(text)} is a net of the gallery: train it first with snsim run {for_line(text)}",
+        )
     if exists(path) or "net" not in kinds:
         return Named(text, "path", path)
     what = "no file and no run" if "run" in kinds else "no file"
     beside = f"{text}.sn"
     raise fail(
         f'there is {what} "{for_line(text)}", and no net of the gallery has this name',
-        hint=f"did you mean the file {for_line(beside)}?"
-        if exists(beside)
-        else suggest(text, gallery_names(), "nets of the gallery"),
+        hint=f"did you mean the file {for_line(beside)}?" if exists(beside) else _nearest_names(text, "run" in kinds),
     )
+
+
+def _nearest_names(text: str, with_runs: bool) -> str:
+    """Return the hint for a bare name that is unknown: the nearest run or net of the gallery, and the names of both."""
+    runs = sorted(place.parent.name for place in RUNS.glob(f"*/{SETTINGS}")) if with_runs else []
+    nets = gallery_names()
+    if not runs:
+        return suggest(text, nets, "nets of the gallery")
+    of_training = (run for run in runs if run.startswith(f"{text}-"))  # as mine-seed1
+    near = next(of_training, None) or nearest(text, [*runs, *nets])
+    start = f'did you mean "{near}"?  ' if near else ""
+    return f"{start}runs: {listed(runs, len(runs), 8)}; nets of the gallery: {listed(nets, len(nets))}"
 
 
 def is_path(word: str) -> bool:

@@ -220,7 +220,10 @@ def nullable(kind: Kind) -> OneOf:
     return OneOf((kind, None))
 
 
-def problems(value: Any, kind: Kind, place: str = "") -> Iterator[str]:
+Place = tuple[str | int, ...]  # the names of fields and the numbers of items that lead to a value
+
+
+def problems(value: Any, kind: Kind, place: Place = ()) -> Iterator[str]:
     """Yield a message for each place where a value is not of a kind, with the name of the field: `data.rank`."""
     if isinstance(kind, OneOf):
         if not any(value is None if one is None else _fits(value, one) for one in kind.kinds):
@@ -230,22 +233,22 @@ def problems(value: Any, kind: Kind, place: str = "") -> Iterator[str]:
         yield _differs(value, kind, place)
     elif isinstance(kind, ListOf):
         for number, item in enumerate(value):
-            yield from problems(item, kind.kind, f"{place}[{number}]")
+            yield from problems(item, kind.kind, (*place, number))
     elif isinstance(kind, Named):
         for key, item in value.items():
-            yield from problems(item, kind.kind, _below(place, key))
+            yield from problems(item, kind.kind, (*place, key))
     elif isinstance(kind, Fields):
         for key, inner in kind.needed.items():
             if key in value:
-                yield from problems(value[key], inner, _below(place, key))
+                yield from problems(value[key], inner, (*place, key))
             else:
-                yield f"{_below(place, key)} is missing"
+                yield f"{_place_text((*place, key))} is missing"
         for key, inner in kind.optional.items():
             if key in value:
-                yield from problems(value[key], inner, _below(place, key))
+                yield from problems(value[key], inner, (*place, key))
         if kind.closed:
             for key in value.keys() - kind.needed.keys() - kind.optional.keys():
-                yield f"{_below(place, key)} is unknown"
+                yield f"{_place_text((*place, key))} is unknown"
 
 
 def check(value: Any, kind: Kind, name: str, hint: str) -> None:
@@ -299,13 +302,16 @@ def _is_within(value: float, kind: Whole | Number) -> bool:
     return (kind.least is None or value >= kind.least) and (kind.most is None or value <= kind.most)
 
 
-def _differs(value: Any, kind: Kind, place: str) -> str:
-    return f"{place or 'its content'} must be {kind}, not {shown(value)}"
+def _differs(value: Any, kind: Kind, place: Place) -> str:
+    return f"{_place_text(place) or 'its content'} must be {kind}, not {shown(value)}"
 
 
-def _below(place: str, key: str) -> str:
-    key = shown(key)[1:-1]
-    return f"{place}.{key}" if place else key
+def _place_text(place: Place) -> str:
+    """Return a place as messages show it: `data.rank`, `output[3]`."""
+    text = ""
+    for step in place:
+        text += f"[{step}]" if isinstance(step, int) else f"{'.' if text else ''}{shown(step)[1:-1]}"
+    return text
 
 
 def _range(least: float | None, most: float | None) -> str:

@@ -29,6 +29,8 @@ from snsim.network.net import Net
 from snsim.network.net_form import NetShelves
 from snsim.network.nlfs import NlfDefinition
 from snsim.registry import Shelf, listed, split_cell, suggest
+from snsim.runtime import data_words
+from snsim.runtime.file_lookup import ProgramFiles
 from snsim.runtime.host import Host as Host
 from snsim.runtime.host import declared_nets, host_of
 from snsim.runtime.host import scratch as scratch
@@ -82,13 +84,15 @@ class Program(Shelves):
     """The declarations of a text, and the built-in things.
 
     `sources` are all texts that were read, the main one first. `acted` says that the text did more than declare: it
-    printed, or used words of SN-2.8 that act.
+    printed, or used words of SN-2.8 that act. `files` are the absolute paths of what it read in its own folder, texts
+    not counted.
     """
 
     sources: tuple[Source, ...]
     warnings: tuple[Fault, ...]
     acted: bool = False
     defined: tuple[str, ...] = ()  # the functions and variables that the program set
+    files: tuple[Path, ...] = ()
 
     @property
     def own_trainings(self) -> list[Training]:
@@ -222,6 +226,7 @@ def read_program(
         tuple(interpreter.warnings),
         acted,
         defined,
+        tuple(interpreter.part(ProgramFiles).read_beside),
     )
 
 
@@ -251,6 +256,7 @@ def make_interpreter(
             interpreter.part(Netspace).reorder_sums()
     interpreter.keep(host_of, host)
     interpreter.keep(declared_nets, own.network.nets)
+    interpreter.keep(net_form.shelves_of, own.network)
     return interpreter
 
 
@@ -282,13 +288,15 @@ def shelves() -> Shelves:
 
 @cache
 def lisp_functions() -> Shelf[Procedure]:
-    """Return the functions of the Lisp and those that networks and SN-2.8 add.
+    """Return the functions of the Lisp and those that networks, data sets and SN-2.8 add.
 
     Those of SN-2.8 are imported when a name is asked for that is not among the others.
     """
     functions: Shelf[Procedure] = Shelf(CORE.kind, parent=CORE, plural=CORE.plural)
     for name, (body, _) in net_form.lisp_functions().items():
         function(name, shelf=functions, makes=True)(body)
+    for entry in data_words.WORDS:
+        function(entry.name, interpreter=True, shelf=functions, makes=True)(entry.value)
     functions.add_later(_add_words_of_sn28)
     return functions
 

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 from snsim.errors import MOST_FAULTS, ShownWarning, SnError, Span, fail
-from snsim.todays_words import name_for
+from snsim.todays_words import NAMES_HERE, name_for, term_for
 
 T = TypeVar("T")
 Value = TypeVar("Value", covariant=True)
@@ -292,7 +292,9 @@ def split_cell(name: str) -> tuple[str, str]:
 
 
 def nearest(name: str, names: list[str]) -> str | None:
-    """Return the name that is most like a misspelt one; None if there is none like it."""
+    """Return the name that a word of today stands for, or that is most like a misspelt one; None if there is none."""
+    if known := name_for(name, names):
+        return known
     import difflib  # which only a misspelt name needs
 
     return next(iter(difflib.get_close_matches(name, names, n=1)), None) if name else None
@@ -301,10 +303,13 @@ def nearest(name: str, names: list[str]) -> str | None:
 def suggest(name: str, names: list[str], plural: str, most: int = 40) -> str:
     """Return the hint for an unknown name: the nearest valid name, then all of them, at most `most`.
 
-    A word of today, such as `epochs`, has the name that stands for it as its nearest.
+    A word of today, such as `epochs`, has the name that stands for it as its nearest. Where that name is not valid at
+    this place, the hint tells which it is.
     """
-    near = name_for(name, names) or nearest(name, names)
+    term, near = term_for(name), nearest(name, names)
     start = f'did you mean "{near}"?  ' if near else ""
+    if near is None and term is not None and not NAMES_HERE.isdisjoint(names):  # not the user's own names
+        start = f'"{name}" is called "{term.here[0]}" here: snsim help {term.here[0]}.  '
     if not names:
         return f"{start}there are no {plural} yet"
     return f"{start}{plural}: {listed(names, len(names), most)}"

@@ -213,16 +213,18 @@ def new_run(
     settings: Mapping[str, Any],
     start: Snapshot,
     only_name: bool = False,
+    files: Sequence[Path] = (),
 ) -> Iterator[Run]:
     """Create a run folder `parent`/NAME, or NAME-2, NAME-3 ... if NAME exists, and lock it during the block.
 
     It gets the weights before pass 1. `settings` must have "passes"; the names of the source files are added to them.
+    `files` are other files that the texts read below their folder, such as matrices; they are copied beside the texts.
     With `only_name` no other name than NAME is used: RunBusyError if it exists. SnError if it cannot be written.
     """
     with ExitStack() as stack:
         with _folder_faults(parent):
             draft = _new_draft(stack, parent)
-            settings = {"format": FORMAT, **settings, "source": _write_sources(draft / SOURCES, sources)}
+            settings = {"format": FORMAT, **settings, "source": _write_sources(draft / SOURCES, sources, files)}
             write_new(draft / SETTINGS, _json_bytes(settings))
             write_new(draft / PASSES, b"")
             for file, pieces in _tensor_files(start):
@@ -453,16 +455,22 @@ def _move_into_place(draft: Path, parent: Path, base: str, only: bool) -> Path:
     return folder
 
 
-def _write_sources(folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
-    """Copy the texts to a folder, with the same relative paths, and return their record for run.json."""
+def _write_sources(folder: Path, sources: Sequence[Source], files: Sequence[Path] = ()) -> dict[str, Any]:
+    """Copy the texts and files to a folder, with the same relative paths, and return their record for run.json."""
     paths = [Path(os.path.abspath(_file_name(source))) for source in sources]
     root = Path(os.path.commonpath([path.parent for path in paths]))
-    for path, source in zip(paths, sources):
+    contents = {path: source.text.encode("utf-8", "surrogateescape") for path, source in zip(paths, sources)}
+    for file in files:
+        below = next((top for top in (root, root.resolve()) if file.is_relative_to(top)), None)
+        if below is None:
+            continue
+        hint = "make the file smaller, or name it as the data of the training"
+        contents.setdefault(root / file.relative_to(below), read_plain_file(file, _MOST_OF_A_TEXT, hint))
+    for path, content in contents.items():
         place = folder / path.relative_to(root)
         place.parent.mkdir(parents=True, exist_ok=True)
-        if not place.exists():
-            write_new(place, source.text.encode("utf-8", "surrogateescape"))
-    names = [path.relative_to(root).as_posix() for path in paths]
+        write_new(place, content)
+    names = [path.relative_to(root).as_posix() for path in contents]
     digests = {name: _digest_of(folder / name) for name in names}
     return {"main": names[0], "files": names, "digests": digests, "root": str(root)}
 

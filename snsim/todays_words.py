@@ -57,9 +57,28 @@ TERMS = (
     Term(("local",), ("locally connected",), "Windows as in a convolution, but no weights are shared."),
     Term(
         ("equal-mask",),
-        ("pooling", "pool", "average pooling", "avg pool", "avgpool", "subsampling", "downsampling"),
+        ("pooling", "pool", "subsampling", "downsampling"),
         "Subsampling: one weight times the sum of the window.",
     ),
+    Term(("max-mask",), ("max pooling", "max pool", "maxpool", "maxpool2d"), "Max pooling, without weights."),
+    Term(
+        ("average-mask",),
+        ("average pooling", "mean pooling", "avg pool", "avgpool", "avgpool2d"),
+        "Average pooling, without weights that learn.",
+    ),
+    Term(
+        ("weights-of",),
+        ("weight sharing", "shared weights", "tied weights", "weight tying", "siamese"),
+        "A connection that uses the weights of another.",
+    ),
+    Term(("distance",), ("rbf", "radial basis", "radial", "euclidean"), "Sums of (w - x)^2, as in a radial unit."),
+    Term(("pairs",), ("sparse", "sparse connections"), "Listed pairs of units; for maps there is (table ...)."),
+    Term(
+        ("prune",),
+        ("pruning", "optimal brain damage", "obd", "sparsify"),
+        "Cut the connections or weights of the least saliency.",
+    ),
+    Term(("mod",), ("%", "modulo", "remainder", "modulus"), "The remainder of a division."),
     Term(("full",), ("dense", "fully connected", "fc"), "All units of one layer to all units of another."),
     Term(
         ("nlf",),
@@ -135,6 +154,7 @@ def spelled(word: str) -> str:
     return re.sub(r"[-_\s]+", " ", word.strip("() -").lower())
 
 
+NAMES_HERE = frozenset(name for term in TERMS for name in term.here)
 _BY_WORD = {spelled(word): term for term in reversed(TERMS) for word in term.today}
 
 

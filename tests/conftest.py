@@ -1,9 +1,11 @@
-"""What every test needs: one thread, the same bits and seeds, no limits of time, a Ctrl-C, and its data."""
+"""What every test needs: one thread, the same bits and seeds, no limits of time, a Ctrl-C, a folder, and its data."""
 
 import os
 import random
 import signal
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 # The nets here are small, and on a busy machine waiting threads cost more than they give.
@@ -27,6 +29,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+ROOT = Path(__file__).resolve().parents[1]
 SLOW_CASES = Path(__file__).with_name("slow_cases.txt")
 
 
@@ -44,6 +47,42 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     lost = sorted(name for name in names - collected if name.partition("::")[0] in files)
     if lost:
         raise pytest.UsageError(f"{SLOW_CASES.name} names cases that do not exist: {', '.join(lost)}")
+
+
+_BUILDERS = {"hatchling", "ruff"}  # they work in the checkout, and know no runs
+_in_a_test = False  # whether a test runs now, with its fixtures
+
+
+def _refuse_the_checkout(event: str, arguments: tuple[object, ...]) -> None:
+    """Fail a test that works in the checkout, or that starts a program there.
+
+    After `make run`, for example, the name `lecun89` means the run runs/lecun89 there, not the net of the gallery.
+    """
+    if not _in_a_test or event not in ("os.chdir", "subprocess.Popen"):
+        return
+    if event == "subprocess.Popen" and not _BUILDERS.isdisjoint(arguments[1] or ()):  # type: ignore[arg-type]
+        return
+    folder = arguments[0] if event == "os.chdir" else arguments[2]
+    if isinstance(folder, str | bytes | os.PathLike) and Path(os.fsdecode(folder)).resolve() == ROOT:
+        raise AssertionError(f"a test must not work in {ROOT}, whose folder runs/ may hold anything: use tmp_path")
+
+
+sys.addaudithook(_refuse_the_checkout)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol() -> Iterator[object]:
+    """Run each test, with its fixtures of any scope, in an empty working folder of its own."""
+    global _in_a_test
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="snsim-test-", ignore_cleanup_errors=True) as folder:
+        os.chdir(folder)
+        _in_a_test = True
+        try:
+            return (yield)
+        finally:
+            _in_a_test = False
+            os.chdir(before)  # Windows deletes no folder in which a process works
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

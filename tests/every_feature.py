@@ -27,6 +27,9 @@ _NETS = """
   (connect input h1 (mask 3 3)) (connect input t1 (weights-of input h1))
   (connect h1 h2 (max-mask 2 2) (step 2)) (connect t1 t2 (average-mask 2 2) (step 2))
   (connect h2 output (full)) (connect t2 output (weights-of h2 output)))
+(net towers (default (nlf sn-tanh) (bias none))
+  (layer left (8 8) (input)) (layer (h1 t1) (3 6 6)) (layer right (8 8) (input)) (layer output 4 (bias unit))
+  (connect left h1 (mask 3 3)) (connect right t1 (weights-of left h1)) (connect (h1 t1 right) output (full)))
 (net softmax (like dense) (layer output (nlf linear)))
 (net coded (layer input (2 8 8)) (layer h1 (2 6 6)) (layer h2 5)
   (layer output 4 (nlf (- 0 x)) (bias none))
@@ -56,6 +59,10 @@ _TRAININGS = {
     ),
     "held-in-batches": ("dense", "(update lm (mu 0.02) (curvature 300)) (epsilon 0.01) (batch 5 sum)"),
     "dropout": ("maps", "(update sgd) (epsilon 0.02) (dropout 0.25 h3 input h1)"),
+    "several-inputs": (
+        "towers",
+        "(update lm (mu 0.5)) (epsilon 0.02) (input-noise 0.1) (theta 0.1) (dropout 0.25 right h1 left)",
+    ),
     "noise": ("maps", "(update sgd) (epsilon 0.02) (input-noise (linear 0.3 0)) (theta 0.1) (dropout 0.5 h2)"),
     "shift": ("maps", "(update sgd) (epsilon 0.02) (augment (shift 2 0.5)) (order shuffled) (input-noise 0.1)"),
     "wrapped": ("dense", "(update sgd) (epsilon 0.02) (augment (shift 1 wrap))"),

@@ -50,7 +50,56 @@ def random_text(seed: int) -> str:
     _add_twin(random.Random(-seed - 2), layers, connections)
     _add_pooling(random.Random(-seed - 3), shapes, layers, connections)
     first = f"(layer l0 {_text(shapes[0])})"
+    if second := _second_input(random.Random(-seed - 6), layers, connections):
+        first = f"{first[:-1]} (input))"
+        layers.insert(0, second)
     return "\n".join([*tables, "(net random", f"  {first}", *(f"  {c}" for c in [*layers, *connections])]) + ")"
+
+
+def random_mixture(seed: int) -> Net:
+    """A net that has weights-of, distance, codes, max-mask and average-mask, each at least once, with smooth nlfs."""
+    return read_program(Source("<mixture>", random_mixture_text(seed))).nets.get("mixture")
+
+
+def random_mixture_text(seed: int) -> str:
+    """The text of `random_mixture`: two towers of windows with the same weights, one pooled and averaged, and codes."""
+    draw = random.Random(seed)
+    maps, rows, columns = draw.choice((1, 2, 3)), draw.randint(5, 8), draw.randint(5, 8)
+    window, border = [draw.randint(1, 3) for _ in range(2)], draw.choice((0, 1))
+    targets, wide = draw.randint(1, 5), [n + 2 * border - w + 1 for n, w in zip((rows, columns), window)]
+    pools = [[draw.randint(1, min(3, n)) for n in wide] for _ in range(2)]
+    steps = [draw.randint(1, 2) for _ in range(2)]
+    pooled, averaged = (
+        (targets, *((n - p) // step + 1 for n, p in zip(wide, pool))) for pool, step in zip(pools, steps)
+    )
+    units, outputs = draw.randint(2, 6), draw.randint(1, 5)
+    distances = [draw.random() < 0.5 for _ in range(3)]
+    distances[draw.randrange(3)] = True  # of the windows, of the codes, and of the last layer
+    windows, codes, last = (" (distance)" if distance else "" for distance in distances)
+    rows_of_codes = ") (".join(
+        " ".join(draw.choice(("x", "-", "0.25", "-0.5")) for _ in range(_units(pooled))) for _ in range(units)
+    )
+    edge = f" (border {border} {draw.choice((-1, 0.5))})" if border else ""
+    # Squares of distances are large: without a smaller scale the states would leave the range where nlfs are not flat.
+    small = draw.choice(("(nlf (tanh (* 0.05 x)))", "(nlf (/ x (+ 20 (* x x))))"))
+    smooth = draw.choice(("sn-tanh", "sigmoid", "(log (+ 1 (exp (* 0.1 x))))"))
+    bias = draw.choice(("unit", "map", "none"))
+    return f"""(net mixture
+  (layer input {_text((maps, rows, columns))})
+  (layer seen {_text((targets, *wide))} {small} (bias {bias}))
+  (layer twin {_text((targets, *wide))} (nlf {smooth}) (bias {bias}))
+  (layer pooled {_text(pooled)} (nlf {smooth}))
+  (layer averaged {_text(averaged)} (nlf {smooth}))
+  (layer coded {units} {small})
+  (layer output {outputs} {draw.choice((small, "(nlf linear)"))})
+  (connect input seen (mask {window[0]} {window[1]}){edge}{windows})
+  (connect input twin (weights-of input seen))
+  (connect seen pooled (max-mask {pools[0][0]} {pools[0][1]}) (step {steps[0]}))
+  (connect seen averaged (average-mask {pools[1][0]} {pools[1][1]}) (step {steps[1]}))
+  (connect pooled coded (full) (codes ({rows_of_codes})){draw.choice(("", " (fixed)"))}{codes})
+  (connect averaged coded (full))
+  (connect coded output (full){last})
+  (connect twin output (full)))"""
 
 
 def _with_weight_norm(draw: random.Random, connections: list[str]) -> list[str]:
@@ -105,6 +154,16 @@ def _add_twin(draw: random.Random, layers: list[str], connections: list[str]) ->
     joined = any(connection.split()[1:3] == [target, last] for connection in connections)
     scheme = f"(weights-of {target} {last})" if joined and draw.random() < 0.6 else "(full)"
     connections.append(f"(connect twin {last} {scheme})")
+
+
+def _second_input(draw: random.Random, layers: list[str], connections: list[str]) -> str:
+    """For some nets the clause of a second input layer, which is connected to one of the layers; "" for the others."""
+    if draw.random() > 0.3:
+        return ""
+    shape = _input_shape(draw)
+    targets = [layer.split()[1] for layer in layers if "twin" not in layer and "pooled" not in layer]
+    connections.append(f"(connect second {draw.choice(targets)} (full))")
+    return f"(layer second {_text(shape)} (input))"
 
 
 def _add_pooling(draw: random.Random, shapes: list[tuple[int, ...]], layers: list[str], connections: list[str]) -> None:
@@ -193,6 +252,13 @@ def _windows(
         steps = [draw.randint(1, 3) for _ in range(2)]
         size = [(n + 2 * border - w) // s + 1 for n, w, s in zip((rows, columns), window, steps)]
         edge = f" (border {border} {draw.choice((-1, 0, 0.5))})" if border else ""
+        own = random.Random(f"{ends} {source} {window} {steps}")  # so that older random nets stay as they were
+        if own.random() < 0.2:
+            sides = [own.randint(0, 2) for _ in range(4)]
+            wide = [rows + sides[0] + sides[1], columns + sides[2] + sides[3]]
+            window = [min(pair) for pair in zip(window, wide)]
+            size = [(n - w) // s + 1 for n, w, s in zip(wide, window, steps)]
+            edge = f" (border {' '.join(map(str, sides))} {own.choice((-1, 0.5))})"
     targets = draw.choice((maps, draw.randint(1, 6), 20))
     table = ""
     if draw.random() < 0.6:

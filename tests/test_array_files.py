@@ -337,6 +337,8 @@ PROGRAMS = {  # of SN-2.8: what reads a file, and a good one
     '(load-matrix "f")': KINDS["binary mat"],
     '(load-array "f")': KINDS["mat"],
     '(load-matrix m "f")': KINDS["idx"],
+    '(load-matrix "f") ': KINDS["npy"],
+    '(load-matrix "f")  ': npz(codes=np.arange(6.0).reshape(2, 3)),
     '(import-text-matrix (matrix 3 4) "f")': KINDS["mat"][11:],
     '(import-raw-matrix (float-matrix 3) "f" 4)': b"1234" * 4,
     '(load-codebook "f")': struct.pack("<2i3fi3fi", 2, 3, 1, 2, 3, 0, 4, 5, 6, 1),

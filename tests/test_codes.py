@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from snsim.engines import ENGINES
 from snsim.engines.plan import plan
-from snsim.errors import Source
+from snsim.errors import SnError, Source
 from snsim.program import read_program
 from snsim.training.choose_engine import build_engine
 from snsim.training.initial import initial_weights
@@ -61,3 +62,23 @@ def test_the_digest_has_fixed_codes_alone() -> None:
     assert digest(f"(codes {ROWS})") == digest("") == digest("(codes (x x x) (x x x))")
     assert len({digest(""), digest(f"(codes {ROWS}) (fixed)"), digest("(codes (x x x) (x x x)) (fixed)")}) == 3
     assert plan(program(f"(codes {ROWS}) (fixed)").nets.get("n")).parameters["input_output.weight"].learns is False
+
+
+def test_codes_may_be_the_array_of_a_file_of_numpy(tmp_path: Path) -> None:
+    """An npz with one array, of whole numbers, and an npy: both give the weights that the rows give."""
+    codes = np.array([[1, -1, 0], [2, 3, -4]])
+    np.savez(tmp_path / "one.npz", anything=codes)
+    np.save(tmp_path / "one.npy", codes.astype(np.float32))
+    for name in ("one.npz", "one.npy"):
+        (tmp_path / "n.sn").write_text(
+            f'(net n (layer input 3) (layer output 2) (connect input output (full) (codes ,(load-matrix "{name}"))))'
+        )
+        (weights,) = [p for p in read_program(tmp_path / "n.sn").nets.get("n").parameters if p.kind == "weight"]
+        np.testing.assert_array_equal(weights.codes, codes.T)  # a row of codes enters one target unit
+
+
+def test_an_npz_with_several_arrays_is_no_matrix(tmp_path: Path) -> None:
+    np.savez(tmp_path / "two.npz", a=np.ones(2), b=np.ones(3))
+    (tmp_path / "n.sn").write_text('(setq m (load-matrix "two.npz"))')
+    with pytest.raises(SnError, match="holds 2 arrays: a, b"):
+        read_program(tmp_path / "n.sn")

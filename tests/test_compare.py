@@ -27,11 +27,6 @@ ROOT = Path(__file__).parent.parent
 QUICK = Options(engine="reference", dtype="float64", online=False)  # nothing to compile
 
 
-@pytest.fixture(autouse=True)
-def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-
-
 @cache
 def example(name: str) -> ModuleType:
     """A file of examples/ as a module."""
@@ -75,7 +70,9 @@ def compared(net: str, module: nn.Module, presentations: int = 4, **how: object)
 )
 def test_the_examples_are_twins(net, file, presentations, how):
     """On real digits (500 presentations); every layer is seen, and every layer learns."""
-    made = snsim.compare(ROOT / "nets" / net, f"examples/{file}:Net", "digits", presentations=presentations, **how)
+    made = snsim.compare(
+        ROOT / "nets" / net, f"{ROOT}/examples/{file}:Net", "digits", presentations=presentations, **how
+    )
     assert made.equal and made.presentations == presentations and made.cost < 1e-5 and made.names == ("native", "Net")
     for row in made.layers:
         assert row.states is not None and max(row.states, row.gradients, row.weights) < 1e-9, row
@@ -83,10 +80,26 @@ def test_the_examples_are_twins(net, file, presentations, how):
     assert len(made.pairs) == len(program(net).trainings.get(made.training).net.parameters)
 
 
+@pytest.mark.parametrize(("net", "file"), [("siamese", "siamese_torch"), ("family-trees", "family_trees_torch")])
+def test_nets_with_two_inputs_are_twins(net, file):
+    """`forward` takes a tensor for each input layer. Layers that share weights learn in the layer that has them."""
+    made = snsim.compare(ROOT / "nets" / f"{net}.sn", f"examples/{file}.py:Net", presentations=100)
+    assert made.equal and made.presentations == 100 and made.cost < 1e-12
+    for row in made.layers:
+        assert row.states < 1e-12 and max(row.gradients or 0, row.weights or 0) < 1e-12, row
+    learned = [row for row in made.layers if row.moved is not None]
+    assert len(learned) == len({p.layer for p in program(f"{net}.sn").nets.get(net).parameters if p.learns})
+    assert all(row.moved > 1e-3 for row in learned)
+
+
 def test_lenet_5_complete_is_a_twin():
     """Its output layer has codes that never learn: every other layer learns, and all states agree."""
     made = snsim.compare(
-        ROOT / "nets" / "lenet-5-rbf.sn", "examples/lenet5_rbf_torch.py:Net", "digits", presentations=30, sgd=0.0001
+        ROOT / "nets" / "lenet-5-rbf.sn",
+        f"{ROOT}/examples/lenet5_rbf_torch.py:Net",
+        "digits",
+        presentations=30,
+        sgd=0.0001,
     )
     assert made.equal and made.presentations == 30 and made.cost < 1e-12
     *below, output = made.layers
@@ -104,7 +117,7 @@ def test_the_examples_are_twins_in_single_precision(net, file, how):
     """Each update starts from equal weights, so that rounding does not add up over 500 presentations."""
     made = snsim.compare(
         ROOT / "nets" / net,
-        f"examples/{file}:Net",
+        f"{ROOT}/examples/{file}:Net",
         "digits",
         presentations=500,
         options=Options(dtype="float32", online=False),
@@ -386,7 +399,7 @@ def test_the_command(capsys, tmp_path):
     )
     call = [
         "compare",
-        "nets/net-5.sn",
+        str(ROOT / "nets" / "net-5.sn"),
         "--sgd",
         "0.01",
         "--data",
@@ -572,7 +585,7 @@ def test_a_bias_of_one_side_only(declared, has_bias, told, hint):
             "more than once, for",
         ),
         ("net-5.sn", {"sgd": 0.1, "mapping": "nets/no-such.json"}, "there is no file nets/no-such.json"),
-        ("net-5.sn", {"sgd": 0.1, "mapping": "nets/net-5.sn"}, "is damaged: Expecting value"),
+        ("net-5.sn", {"sgd": 0.1, "mapping": ROOT / "nets" / "net-5.sn"}, "is damaged: Expecting value"),
         ("ladder.sn", {"only": "ladder-5"}, "drops states of layer h2 .* but the module calls dropout 0 times"),
         ('(include "net-5.sn") (train cut (like net-5) (prune 0.1))', {"sgd": 0.1}, "cut starts by pruning weights"),
     ],

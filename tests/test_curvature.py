@@ -96,7 +96,7 @@ def stated_cost(made: Program, cost: str, outputs: int) -> Cost:
 
 def outputs(net: Plan, values: dict[str, torch.Tensor], x: torch.Tensor) -> list[torch.Tensor]:
     """Sums of every computed layer and last the outputs, for one pattern: sums over the explicit tables, no more."""
-    states, sums = [x], []
+    states, sums = list(x.split([layer.units for layer in net.net.inputs])), []
     for stage in net.stages:
         a = torch.zeros(stage.units, dtype=x.dtype)
         for link in stage.links:
@@ -293,9 +293,8 @@ def _slopes_by_state(
     added = [torch.zeros_like(state, requires_grad=True) for state in states[1:]]
     moved = [states[0]]
     for stage, extra in zip(net.stages, added):
-        one = Plan(net.net, net.input_shape, (stage,), net.parameters)
         a = torch.zeros(stage.units, dtype=torch.float64)
-        for link in one.stages[0].links:
+        for link in stage.links:
             framed = torch.cat([moved[link.source], torch.full((1,), link.border_value, dtype=torch.float64)])
             source = torch.from_numpy(np.where(link.table.source == BORDER, len(framed) - 1, link.table.source))
             w = values[link.slot].reshape(-1)[torch.from_numpy(np.array(link.table.weight))]
@@ -458,7 +457,17 @@ HERE = Path(__file__).parent
 FILES = [
     *(
         HERE / "nets" / f"{name}.sn"
-        for name in ("joined", "windows", "nonlinear", "weight-norm", "weights-of", "pooling", "distance", "codes")
+        for name in (
+            "joined",
+            "windows",
+            "nonlinear",
+            "weight-norm",
+            "weights-of",
+            "pooling",
+            "distance",
+            "codes",
+            "named",
+        )
     ),
     HERE.parent / "nets" / "lecun89.sn",
 ]

@@ -547,3 +547,32 @@ def test_a_resumed_run_has_the_same_bits(tmp_path: Path) -> None:
     assert main(["run", "--resume", str(tmp_path / "parts" / "walks"), "--quiet"]) == 0
     for name, values in OpenedRun.open(tmp_path / "parts" / "walks").weights.items():
         np.testing.assert_array_equal(values, expected[name], err_msg=name)
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_a_forward_and_a_delayed_connection_of_the_same_layers(kind: str) -> None:
+    """With `(name N)` two layers have both; and a net may have several input layers."""
+    net = net_of(
+        "(net t (default (nlf tanh)) (layer in 2 (input)) (layer more 3 (input)) (layer a 4) (layer out 2)"
+        " (connect (in more) a (full)) (connect in a (full) (delay 1) (name before)) (connect a a (full) (delay 1))"
+        " (connect a out (full)) (connect a out (full) (delay 1) (name later)))"
+    )
+    x, d, starts = data_of(net, [6, 3])
+    start = start_of(net)
+
+    def step(w: Weights, inputs: Tensor, before: State) -> State:
+        now, more = inputs[:2], inputs[2:]
+        sums = w["a.bias"] + now @ w["in_a.weight"] + more @ w["more_a.weight"] + before[0] @ w["before.weight"]
+        a = torch.tanh(sums + before[1] @ w["a_a.weight"])
+        return now, a, torch.tanh(w["out.bias"] + a @ w["a_out.weight"] + before[1] @ w["later.weight"])
+
+    weights = tensors(start)
+    presenter = Presenter(("", step, (2, 4, 2)), weights, 3)
+    for row, (inputs, wanted) in enumerate(zip(torch.from_numpy(x), torch.from_numpy(d))):
+        if starts[row]:
+            presenter.start()
+        presenter.cost(inputs, wanted).backward()
+    engine = engine_of(net, kind, 3)
+    engine.load_parameters(start)
+    for name, g in engine.gradient(x, d, starts).items():
+        np.testing.assert_allclose(g, weights[name].grad, rtol=0, atol=1e-12, err_msg=name)

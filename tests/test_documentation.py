@@ -134,6 +134,24 @@ def test_every_name_of_the_language_has_an_example() -> None:
     assert not lacking, f"add an example to docs/_examples of: {', '.join(lacking)}"
 
 
+def test_the_list_of_nets_has_counts_figures_and_the_test_of_the_known_result() -> None:
+    """Counts by arithmetic from the layer sizes of the publications; 10 and 102 misses are printed in the paper."""
+    sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+    from gallery_pages import literature
+
+    rows = {cells[1]: cells for line in literature().splitlines() if len(cells := line.split(" | ")) == 8}
+    listed = {
+        name: next((cells for link, cells in rows.items() if link.startswith(f"[{name}]")), None)
+        for name in gallery_names()
+    }
+    assert all(listed.values()), [name for name, cells in listed.items() if cells is None]
+    symmetry, paper = listed["symmetry"], listed["lecun89"]
+    assert symmetry is not None and paper is not None
+    assert symmetry[0].endswith("1986") and symmetry[4] == f"{6 * 2 + 2 + 2 + 1}"
+    assert "symmetry is seen by weights of ratio 1 2 4" in symmetry[7]
+    assert paper[5] == "10 train misses, 102 test misses"
+
+
 @pytest.mark.slow
 def test_nothing_is_loaded_from_a_network(site: Path) -> None:
     for page in site.rglob("*.html"):

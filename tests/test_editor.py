@@ -28,7 +28,6 @@ class Editor:
     def __init__(self) -> None:
         self.server = subprocess.Popen(
             [sys.executable, "-m", "snsim", "lsp"],
-            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -234,7 +233,7 @@ with capture_output() as cell:
 kinds = [sorted(output.data) for output in cell.outputs]
 print(kinds, cell.stdout.split(), "did you mean \\"output\\"" in cell.stderr, "34" in cell.outputs[0].data["text/html"])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     last = done.stdout.strip().split("\n")[-1]
     assert "text/html" in last and "image/svg+xml" in last and "['3', '5']" in last
@@ -264,7 +263,7 @@ shell.run_line_magic("sn", "(train-now 'n 2)")
 assert "the weights of this notebook after pass 2" in now
 assert "trainings declared: n, m" in pages("line", "sn_page", "o")[1]
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -195,6 +195,7 @@ def test_the_page_learns_by_the_same_rule(file, name, tmp_path):
             elif stage.rule.curvature:
                 step.append({k: h / divisor for k, h in net.curvature(x, d).items()})
             step += [settings.options[n] for n, v in stage.options.items() if v.kind != "constant"]
+            step += [page.DECAY] if stage.decays else []
             rule.step(*step)
             learn(inputs[rows], targets[rows], settings, *drawn)
             updates += 1

@@ -72,7 +72,17 @@ LAW: dict[str, set[str]] = {
     },
     "learning": {"training"},  # the old path of training, for plug-ins
     "plugins": {"errors", "language", "data", "network", "engines", "training"},
-    "runtime": {"errors", "protected_files", "atomic_files", "registry", "input_files", "language", "data", "network"},
+    "runtime": {
+        "errors",
+        "array_files",
+        "protected_files",
+        "atomic_files",
+        "registry",
+        "input_files",
+        "language",
+        "data",
+        "network",
+    },
     "sn28": {
         "errors",
         "protected_files",
@@ -86,7 +96,7 @@ LAW: dict[str, set[str]] = {
         "engines",
         "runtime",
     },
-    "lush": {"errors", "registry", "input_files", "language", "data", "engines", "runtime"},
+    "lush": {"errors", "registry", "input_files", "language", "data", "network", "engines", "runtime"},
     "program": {"errors", "registry", "language", "network", "training", "runtime", "sn28", "lush"},
     "run_folder": {
         "operating_system",
@@ -131,7 +141,18 @@ LAW: dict[str, set[str]] = {
         "program",
         "runs",
     },
-    "convert": {"errors", "text_table", "registry", "language", "network", "runtime", "sn28", "program"},
+    "convert": {
+        "errors",
+        "text_table",
+        "registry",
+        "language",
+        "formatter",
+        "network",
+        "runtime",
+        "sn28",
+        "lush",
+        "program",
+    },
     "reports": {
         "errors",
         "protected_files",
@@ -579,9 +600,9 @@ LIGHT_COMMANDS: list[tuple[list[str], int, set[str]]] = [
     (["--help"], 0, NO_ARRAYS),
     *[([command, "--help"], 0, LIGHT if command == "fmt" else NO_ARRAYS) for command in COMMANDS],
     (["run", "--no-such-option"], 2, NO_ARRAYS),
-    (["check", "nets/lecun89.sn"], 0, LIGHT),
-    (["show", "nets/lecun89.sn"], 0, LIGHT),
-    (["show", "nets/lecun89.sn", "--stage", "net"], 0, LIGHT),
+    (["check", f"{ROOT}/nets/lecun89.sn"], 0, LIGHT),
+    (["show", f"{ROOT}/nets/lecun89.sn"], 0, LIGHT),
+    (["show", f"{ROOT}/nets/lecun89.sn", "--stage", "net"], 0, LIGHT),
     (["list"], 0, LIGHT),
     (["help", "mask"], 0, LIGHT),
 ]
@@ -613,7 +634,6 @@ def test_start_is_light(kept_out: set[str]) -> None:
     assert len(commands) >= 6
     done = subprocess.run(
         [sys.executable, "-c", RUN_COMMANDS, json.dumps([arguments for arguments, _ in commands])],
-        cwd=ROOT,
         capture_output=True,
         text=True,
     )

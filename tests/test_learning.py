@@ -24,6 +24,7 @@ from snsim.network.clauses import DEFAULT, Faults
 from snsim.network.complete_form import complete_form
 from snsim.network.net import Parameter
 from snsim.program import Program, read_program
+from snsim.training.choose_engine import build_engine
 from snsim.training.criteria import CRITERIA
 from snsim.training.initial import INITIALISERS, WeightsToDraw, initial_weights, stream_generator
 from snsim.training.initial_files import load_initial
@@ -714,7 +715,7 @@ def test_a_rate_of_zero_freezes() -> None:
 
 @pytest.mark.parametrize("engine", ["reference", "torch"])
 def test_xor_is_learned(engine: str) -> None:
-    chosen = read_program("nets/xor.sn", port=io.StringIO()).trainings.get("xor")
+    chosen = read_program(Path(__file__).parents[1] / "nets" / "xor.sn", port=io.StringIO()).trainings.get("xor")
     data = prepare_data(chosen, from_matrices(chosen.data.inputs, chosen.data.targets))
     passes = list(train(chosen, data, engine_for(chosen, engine, seed=0), 0))
     assert [p.number for p in passes] == list(range(1, 41)) and passes[-1].presentations == 160
@@ -956,6 +957,39 @@ def test_scores_against_their_definitions(cost: str, loss) -> None:  # type: ign
     assert got.loss == pytest.approx(np.mean([loss(a, b) for a, b in zip(x, d)]))
     assert got.mse == pytest.approx(np.mean((x - d) ** 2)) and got.half_mse == got.mse / 2
     assert (got.misses, got.error, got.patterns) == (misses, 2 * misses, 50)
+
+
+@pytest.mark.parametrize("engine", ["reference", "native", "torch"])
+@pytest.mark.parametrize(
+    ("options", "cost", "told"),
+    [
+        ("(scale 1e30)", "lms", r"the scale is 1e\+30, too large for float32 \(at most 1.84e\+19\)"),
+        ("(fixed -1e39)", "lms", r"the stated weight is 1e\+39, too large for float32 \(at most 3.4e\+38\)"),
+        ("(codes (x 1e39) (x x)) (fixed)", "lms", r"the stated weight is 1e\+39"),
+        ("", "map 1e39", r"the number of cost map is 1e\+39"),
+    ],
+)
+def test_numbers_that_a_type_cannot_hold(engine: str, options: str, cost: str, told: str) -> None:
+    net = "(net big (layer input 2) (layer h 2) (layer output 2) (connect input h (full)) "
+    clauses = f"(net big) (data digits) (passes 1) (epsilon 1) (targets 0 1) (cost {cost})"
+    chosen = program(f"{net} (connect h output (full) {options})) (train t {clauses})").trainings.get("t")
+    with pytest.raises(SnError, match=told):
+        build_engine(chosen, chosen.stages[0], engine, "float32")
+    assert build_engine(chosen, chosen.stages[0], engine, "float64").dtype == np.float64
+
+
+def test_one_answer_for_all_patterns_is_noticed() -> None:
+    chosen = training("(net shared) (data digits) (passes 1) (epsilon 1)")
+
+    def only(outputs: list[list[float]], classes: list[int]) -> int | None:
+        return score_outputs(np.array(outputs), np.eye(3)[classes], chosen.cost, ("max", ())).only_answer
+
+    assert only([[0, 2, 1], [-1, 5, 0], [0, 0.1, 0]], [0, 1, 1]) == 1
+    assert only([[0, 2, 1], [-1, 5, 0], [0, 0.1, 0]], [0, 2, 0]) == 1  # none is right
+    assert only([[0, 2, 1], [-1, 5, 0], [0, 0.1, 0]], [1, 1, 1]) is None  # and none is wrong
+    assert only([[0, 2, 1], [-1, 5, 0], [1, 0.1, 0]], [0, 1, 1]) is None
+    assert only([[0, 2, 1]] * 150 + [[2, 0, 1]], [0, 1, 2] * 50 + [1]) is None  # the first hundred are alike
+    assert only([[0, 0, 0]] * 3, [0, 1, 2]) == 0  # as `predict` answers
 
 
 def test_a_training_has_a_bounded_number_of_stages_and_of_rates_in_them() -> None:

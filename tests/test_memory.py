@@ -402,7 +402,7 @@ def test_show_tells_the_need_and_both_warn(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_check_tells_no_memory_of_small_nets() -> None:
-    code, out, err = snsim("check", "nets/lecun89.sn")
+    code, out, err = snsim("check", Path(__file__).parents[1] / "nets" / "lecun89.sn")
     assert code == 0 and "memory" not in out + err
 
 

@@ -56,6 +56,15 @@ def test_states_and_weights_by_name(lecun89):
         ]
     with pytest.raises(SnError, match="an input of shape"):
         net.states(torch.zeros(7, 255))
+    for given in (x.numpy().astype(np.float64), x.tolist()):
+        states = net.states(given)
+        assert all(torch.equal(state, states[name]) for name, state in net.states(x).items())
+    with pytest.raises(SnError, match="a module takes a tensor, not ndarray"):
+        net(x.numpy())
+    for given in ([["a"]], None, [[1.0], [1.0, 2.0]]):
+        for method in (net.states, net.predict):
+            with pytest.raises(SnError, match="inputs are an array of numbers"):
+                method(given)
     net.load_weights({"h3.bias": np.full(30, 0.5)})
     assert (net.h3.bias == 0.5).all()
     with pytest.raises(SnError, match=r"h3.bias has shape \(30,\), not \(1,\)"):

@@ -58,7 +58,6 @@ for event in runs.run(program, program.own_trainings[0], 0, Options(out=Path(sys
 def python(text: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", WITHOUT_POSIX + text, *map(str, arguments)],
-        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=300,

@@ -20,7 +20,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 from sklearn.datasets import load_diabetes, load_iris, load_wine
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
@@ -334,7 +334,22 @@ def test_new_writes_a_description_that_fits_the_data(tmp_path: Path, monkeypatch
     assert last["test"]["mse"] < 0.7 * np.var(diabetes.target)  # less than the mean as an answer
     assert "for snsim new: --ignore" in snsim("new", "kinds", "--data", "first.csv")[2]
     assert "(label 2)" in made("kinds", "first.csv", "--label", "2", "--ignore", "id")
-    assert '(images "pictures" (size 32 32)' in made("shapes", "pictures")
+    write_csv(tmp_path / "counted.csv", [["no", "a", "kind"], *([k, -k, "pq"[k % 2]] for k in range(1, 40))])
+    assert "the column no counts the rows, and the net reads it; --ignore no leaves it out" in made("c", "counted.csv")
+    for rows, told in (
+        ([[k, "p"] for k in range(9)], 'have the class "p"'),
+        ([[k, f"t{k}"] for k in range(30)], "30 "),
+    ):
+        write_csv(tmp_path / "classes.csv", [["a", "kind"], *rows])
+        code, _, err = snsim("new", "classes", "--data", "classes.csv")
+        assert code == 1 and told in err and "--label COLUMN" in err, err
+    assert '(images "pictures" (size 32 32) (invert) (test' in made("shapes", "pictures")
+    for file in list((tmp_path / "pictures").rglob("*.*")):
+        with Image.open(file) as picture:
+            inverted = ImageOps.invert(picture.convert("L"))
+        file.unlink()
+        inverted.save(file.with_suffix(".png"))
+    assert '(images "pictures" (size 32 32) (test' in made("bright", "pictures")
     monkeypatch.chdir(tmp_path / "runs")
     code, out, err = snsim("new", "iris", "--data", "../else/iris.csv")
     assert code == 0 and "snsim run iris.sn --data ../else/iris.csv" in out, err
@@ -586,7 +601,8 @@ DAMAGES = [
     ("csv", rows_csv("x,y,z\n1,2,a\n3,4,b,5\n"), ["a.csv: line 3 has 4 cells, expected 3"]),
     ("csv", rows_csv("x,y,z\n1,red,a\n3,green,b\n"), ["column 2 (y): the column holds texts", '(ignore "y")']),
     ("csv", rows_csv("x,y,z\n1,2,a\n3,4,\n"), ["line 3, column 3 (z): the value is missing"]),
-    ("csv", rows_csv("x;y;z\n1;2,5;a\n3;4;b\n"), ['line 2, column 2 (y): "2,5"', "with a point: 1.5"]),
+    ("csv", rows_csv("x;y;z\n1;2,5;a\n3;4;b\n"), ["line 2, column 2 (y)", "has a decimal comma", "with a point: 2.5"]),
+    ("csv", rows_csv("x;y;z\n1;2,5;a\n3;-4,5;b\n"), ['line 2, column 2 (y): "2,5" has a decimal comma']),
     ("csv", rows_csv("x,y,z\n1,1e999,a\n3,4,b\n"), ["line 2, column 2 (y)", '"1e999" is not a finite']),
     ("csv", rows_csv("x,y,z\n1,1_0,a\n3,4,b\n"), ['column 2 (y): "1_0"']),
     ("csv", rows_csv('x,y,z\n1,2,a\n3,4,"b\n'), ['begins in line 3 has no closing "']),

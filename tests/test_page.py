@@ -320,7 +320,7 @@ def view_of_net(net: Net) -> tuple[dict[str, Any], dict[str, list[int]]]:
 
     arrays: dict[str, np.ndarray] = {}
     view = {
-        "layers": [_layer(net, layer, k) for k, layer in enumerate(net.layers)],
+        "layers": [_layer(net, layer) for layer in net.layers],
         "connections": [_connection(net, connection, arrays) for connection in net.connections],
     }
     return view, {name: array.tolist() for name, array in arrays.items()}
@@ -622,3 +622,27 @@ def test_a_report_has_the_page_in_a_frame(tmp_path: Path) -> None:
         assert not driver.find_element("id", "copy-link").is_displayed()
         assert driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
         assert driver.get_log("browser") == [] and requests_of(driver) == []
+
+
+@needs_browser
+def test_sliders_begin_at_the_pattern_in_the_units_of_the_table(tmp_path: Path) -> None:
+    rows = [[10.0 * k, 3.5 - k, "pq"[k % 2]] for k in range(20)]
+    (tmp_path / "t.csv").write_text("a,b,kind\n" + "".join(f"{a},{b},{kind}\n" for a, b, kind in rows))
+    (tmp_path / "t.sn").write_text(
+        "(net t (layer input 2) (layer output 2) (connect input output (full)))"
+        '(train t (data (csv "t.csv" (standardize))) (epsilon 0.01) (passes 1))'
+    )
+    texts = "return [...document.querySelectorAll('#sliders output')].map((one) => Number(one.textContent))"
+    with browser() as driver:
+        open_page(driver, write_page(tmp_path, str(tmp_path / "t.sn")))
+        wait_for(driver, "snsimPage.pad.values[0] != 0")
+        assert driver.execute_script(texts) == rows[0][:2]
+        driver.find_element("id", "next").click()
+        wait_for(driver, "document.querySelector('#sliders output').textContent == '10'")
+        assert driver.execute_script(texts) == rows[1][:2]
+        driver.execute_script(  # to the end at the right
+            "const slider = document.querySelector('#sliders input'); slider.value = slider.max;"
+            "slider.dispatchEvent(new Event('input'));"
+        )
+        assert driver.execute_script(texts) == pytest.approx([rows[-1][0], rows[1][1]], abs=2)  # hundred steps
+        assert driver.get_log("browser") == []

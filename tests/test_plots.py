@@ -140,6 +140,19 @@ def test_maps_are_the_states(outputs: SplitOutputs) -> None:
     assert f"label {label}, answer {answer}" in data.title
 
 
+@pytest.mark.parametrize("shape", [(2,), (16, 16)])
+@pytest.mark.parametrize("look", [WIDE, NARROW])
+def test_captions_of_misses_stand_side_by_side(shape: tuple[int, ...], look: FigureStyle) -> None:
+    """However long the names of the classes are, as Matplotlib measures its texts."""
+    inputs, outputs, targets = np.zeros((20, np.prod(shape))), np.eye(2)[[0] * 20], np.eye(2)[[1] * 20]
+    data = misses.misses(inputs, shape, outputs, targets, np.zeros(20, bool), "t", names=("strawberry", "mango"))
+    figure = misses.draw(data, look)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for axes in figure.axes for text in axes.texts if "→" in text.get_text()]
+    assert len(boxes) == 20 and {text.get_text() for text in figure.axes[0].texts} == {"mango→strawberry"}
+    assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n])
+
+
 def test_misses_are_those_that_were_counted(outputs: SplitOutputs) -> None:
     data = misses_of(outputs)
     last = outputs.run.record.passes[-1]["test"]

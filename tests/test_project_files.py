@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +57,13 @@ def test_the_citation_is_of_this_version_and_invents_nobody() -> None:
     assert stated["version"] == snsim.__version__ and stated["license"] == "MIT"
     assert stated["authors"] == [{"name": "The snsim developers"}]
     assert not {"doi", "url", "repository", "repository-code", "contact", "identifiers"} & stated.keys()
+
+
+def test_no_test_sees_the_runs_of_the_checkout() -> None:
+    """The working folder of a test is empty, and a test that changes to the checkout fails, as does its program."""
+    assert os.listdir() == []
+    with pytest.raises(AssertionError, match="must not work in"):
+        os.chdir(ROOT)
+    with pytest.raises(AssertionError, match="must not work in"):
+        subprocess.run([sys.executable, "-c", ""], cwd=ROOT / "tests" / "..")
+    assert Path.cwd() != ROOT

@@ -234,6 +234,34 @@ def test_a_killed_run_resumes_after_its_data_were_moved(tmp_path: Path) -> None:
     assert settings["finished"] is not None and settings["data"]["moved"] == str(tmp_path / "moved")
 
 
+def test_a_run_keeps_the_files_that_its_program_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A matrix below the folder of the program: the run needs the original no more."""
+    folder = tmp_path / "work"
+    (folder / "given").mkdir(parents=True)
+    header = np.array([0x1E3D4C51, 2, 2, 2, 1], "<i4")  # SN's: magic number, dimensions, sizes (three at least)
+    (folder / "given" / "codes.mat").write_bytes(header.tobytes() + np.array([1, 0, 0, 1], "<f4").tobytes())
+    (folder / "n.sn").write_text(
+        """(net n (layer input 2) (layer h 2) (layer output 1)
+             (connect input h (full) (codes ,(load-matrix "given/codes.mat")) (fixed)) (connect h output (full)))
+           (train n (data (examples [[-1 -1] [1 -1] [1 1]] [[1] [-1] [1]])) (epsilon 0.1) (passes 4)
+             (correct quadrant))"""
+    )
+    monkeypatch.chdir(folder)
+    for seed in ("1", "2"):
+        assert snsim("run", "n.sn", "--quiet", "--seed", seed)[0] == 0
+    monkeypatch.chdir(tmp_path)
+    shutil.move(folder / "runs", tmp_path / "runs")
+    shutil.rmtree(folder)
+    second = next(str(run) for run in (tmp_path / "runs").iterdir() if run.name != "n")
+    for words in (("report", "runs/n"), ("run", "--resume", "runs/n"), ("compare", "runs/n", second)):
+        code, _, err = snsim(*words)
+        assert (code, err) == (int(words[0] == "compare"), "")  # 1: the runs differ, by their seed
+    with (tmp_path / "runs/n/source/given/codes.mat").open("ab") as file:
+        file.write(b"x")
+    code, _, err = snsim("report", "runs/n")
+    assert code == 1 and "has changed (given/codes.mat in source/)" in err
+
+
 def test_the_record_is_that_of_the_file(tmp_path: Path) -> None:
     """Digest by hashlib, scaling by scikit-learn, names as the file spells them; runs without a record have none."""
     data, run, _ = start(tmp_path, KINDS["csv"])

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from tiny_run import make_runs, program, snsim
 
+from snsim.reports.picture_data import curves_of
+from snsim.runs.opened_run import OpenedRun
+
 SECTIONS = [
     "figures",
     "curves",
@@ -162,6 +165,24 @@ def test_what_a_net_has_not_is_said(runs: Path, monkeypatch: pytest.MonkeyPatch)
     assert [attributes["id"] for attributes in page.of("section")] == SECTIONS
     assert "have no classes, which a confusion matrix counts" in page.words["confusion"]
     assert "has no connection between maps" in page.words["tables"] and "this net has 1" in page.words["rejection"]
+
+
+@pytest.mark.parametrize(("first", "comparable"), [("digits", True), ("zipcode", False)])
+def test_published_figures_belong_to_the_data_that_the_description_names_first(
+    first: str, comparable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where --data names these data again."""
+    monkeypatch.setattr("snsim.reports.page.figure", lambda *given: "<figure></figure>")
+    (tmp_path / "n.sn").write_text(
+        "(net n (layer input (16 16)) (layer output 10) (connect input output (full)))"
+        f"(train n (data {first}) (epsilon 0.01) (passes 1) (published (test-misses 40)))"
+    )
+    run = ["run", tmp_path / "n.sn", "--data", "digits", "--offline", "--quiet", "--out", tmp_path]
+    assert snsim(*run)[0] == snsim("report", tmp_path / "n")[0] == 0
+    page = Read((tmp_path / "n" / "report.html").read_text(encoding="utf-8"))
+    assert ("published for other data" in page.words["figures"]) is not comparable
+    assert ("named on the command line" in page.words["head"]) is not comparable
+    assert curves_of(OpenedRun.open(tmp_path / "n")).error_published == ({"test": 100 * 40 / 360} if comparable else {})
 
 
 def test_wrong_calls(runs: Path) -> None:

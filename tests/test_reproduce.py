@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from snsim.cli.main import main
-from snsim.errors import SnError
+from snsim.errors import Fault, SnError
 from snsim.program import read_program
 from snsim.run_folder import open_run
 from snsim.runs.options import Options
@@ -397,7 +397,7 @@ def test_no_scheduler_at_the_address(address: str, monkeypatch: pytest.MonkeyPat
 
 def test_a_worker_reads_the_data_of_a_training_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, read = write_study(tmp_path), []
-    monkeypatch.setattr(one_run, "_kept_data", cache(one_run.KeptData))
+    monkeypatch.setattr(one_run, "_kept_parts", cache(one_run.KeptParts))
     monkeypatch.setattr(
         one_run, "read_data", lambda training, *args: (read.append(training.name), read_data(training, *args))[1]
     )
@@ -416,6 +416,42 @@ def test_a_worker_reads_the_data_of_a_training_once(tmp_path: Path, monkeypatch:
     attempt_all()
     assert read == ["slow", "quick", "slow"]
     assert len(list((tmp_path / "runs").iterdir())) == 9
+
+
+def test_an_engine_that_is_used_again_learns_as_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Momentum and a second rule leave states behind, and seed 3 diverges; seeds 1, 2, 4 and 5 must not notice."""
+    file = tmp_path / "n.sn"
+    file.write_text(
+        "(net n (layer input 2) (layer h 3 (nlf tanh) (bias unit)) (layer output 1 (bias unit))"
+        " (connect input h (full)) (connect h output (full)))\n"
+        "(train n (data (examples [[-1 -1] [1 -1] [1 1] [-1 1]] [[1] [-1] [1] [-1]])) (cost mean-square)"
+        " (correct quadrant) (forget 1)"
+        " (stage (passes 5) (update sgd (alpha 0.9)) (epsilon 0.1) (batch 2 sum))"
+        " (stage (passes 5) (update adamw) (epsilon 0.01)))\n"
+    )
+    built: list[str] = []
+    real = one_run.choose_engine
+    monkeypatch.setattr(one_run, "choose_engine", lambda *told, **how: built.append("new") or real(*told, **how))
+
+    def diverge(*told: object) -> None:
+        raise SnError([Fault("diverged", hint="")])
+
+    def weights(kept: bool) -> list[bytes]:
+        parts = one_run.KeptParts()
+        monkeypatch.setattr(one_run, "_kept_parts", lambda: parts if kept else one_run.KeptParts())
+        out = tmp_path / f"runs{kept}"
+        (study,) = plan([read_program(file)], Options(out=out), seeds=(1, 2, 3, 4, 5))
+        for row in study.rows:
+            for task in row.tasks:
+                with monkeypatch.context() as broken:
+                    if task.seed == 3:
+                        broken.setattr("snsim.training.loop._score_pass", diverge)
+                    assert bool(one_run.attempt(task).faults) is (task.seed == 3)
+        return [(task.folder / "weights.safetensors").read_bytes() for task in row.tasks if task.seed != 3]
+
+    alone = weights(False)
+    assert len(set(alone)) == 4 and built == ["new"] * 5
+    assert weights(True) == alone and built == ["new"] * 7  # seeds 1 and 4 build one
 
 
 def test_studies_of_the_gallery_are_without_faults() -> None:

@@ -223,11 +223,23 @@ def test_data_that_do_not_fit_are_faults(
     assert message in err, err
 
 
-def test_options_that_do_not_fit_are_faults(folder: Path) -> None:
+def test_options_that_do_not_fit_are_faults(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = folder / "runs" / "line"
     assert "keeps no best pass" in snsim("test", run, "--best")[2]
     assert "has no test patterns" in snsim("test", run, "--of", "test")[2]
-    assert "comes without trained weights" in snsim("test", "xor")[2]
+    told = snsim("test", "xor")[2]
+    assert "comes without trained weights" in told and "train it: snsim run xor" in told
+    told = snsim("test", "nettalk")[2]  # `snsim run nettalk` cannot work
+    assert "its file declares no training" in told and "snsim run" not in told
+    assert "hint: copy the net with snsim new mine --like nettalk" in snsim("run", "nettalk")[2]
+    assert "train it first with snsim run xor" in snsim("report", "xor")[2]
+    for seed in (1, 2):
+        (tmp_path / "runs" / f"mine-seed{seed}").mkdir(parents=True)
+        (tmp_path / "runs" / f"mine-seed{seed}" / "run.json").touch()
+    monkeypatch.chdir(tmp_path)
+    told = snsim("test", "mine")[2]
+    assert 'did you mean "mine-seed1"?  runs: mine-seed1, mine-seed2; nets of the gallery: ' in told
+    assert "snsim run" not in snsim("new", "mine", "--like", "nettalk")[1]
     assert "keeps no best pass" in snsim("test", "lecun89", "--best")[2]
     assert snsim("test", run, "--data", "nix")[0] == 2
 

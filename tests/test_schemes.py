@@ -28,22 +28,22 @@ def windows(draw: st.DrawFn) -> Windows:
     sources, targets = draw(sizes), draw(sizes)
     window, step = (draw(sizes), draw(sizes)), (draw(sizes), draw(sizes))
     wrap = draw(st.booleans())
-    border = (draw(st.integers(0, 3)),) * 2
+    border, far = ((draw(st.integers(0, 3)), draw(st.integers(0, 3))) for _ in range(2))
     shape, rows = [], []
-    for w, s, b in zip(window, step, border):
+    for w, s, near, beyond in zip(window, step, border, far):
         if wrap:
             count = draw(st.integers(-(-w // s), 5))
             shape.append(count * s)
         else:
-            size = draw(st.integers(max(1, w - 2 * b), 9))
-            count = (size + 2 * b - w) // s + 1
+            size = draw(st.integers(max(1, w - near - beyond), 9))
+            count = (size + near + beyond - w) // s + 1
             shape.append(size)
         rows.append(count)
     maps = np.array(draw(st.lists(st.booleans(), min_size=sources * targets, max_size=sources * targets)))
     maps = maps.reshape(sources, targets)
     maps[draw(st.integers(0, sources - 1)), draw(st.integers(0, targets - 1))] = True
     sharing = draw(st.sampled_from(["map", "unit", "pair"]))
-    return Windows((sources, *shape), (targets, *rows), maps, window, step, border, wrap, sharing)
+    return Windows((sources, *shape), (targets, *rows), maps, window, step, border, wrap, sharing, far)
 
 
 def entries(table: Table) -> list[tuple[int, int, int]]:
@@ -109,9 +109,10 @@ def test_windows(w: Windows) -> None:
 @settings(max_examples=100, deadline=None)
 def test_unread(w: Windows) -> None:
     for axis in (0, 1):
-        border, size = w.border[axis], w.source[axis + 1]
+        assert w.far_border is not None
+        border, beyond, size = w.border[axis], w.far_border[axis], w.source[axis + 1]
         read = {i * w.step[axis] - border + r for i in range(w.target[axis + 1]) for r in range(w.window[axis])}
-        cells = set(range(size)) - {y % size for y in read} if w.wrap else set(range(-border, size + border)) - read
+        cells = set(range(size)) - {y % size for y in read} if w.wrap else set(range(-border, size + beyond)) - read
         assert w.unread[axis] == len(cells)
 
 

@@ -93,6 +93,12 @@ PROGRAMS = {  # program: lines of the text
         "(connect a b (full))",
         ";; not carried over: the layer unused",
     ],
+    "(setq a (newneurons 4) b (newneurons 2) c (newneurons 3)) (make-input (append a b)) (make-output c) "
+    "(connect a c) (connect b c) (connect 0 c)": [
+        "(layer a 4 (input))\n  (layer b 2 (input))",
+        "(connect (a b) c (full))",
+        "(expect (units 9) (connections 21) (weights 21))",
+    ],
     "(build-net '((a 2) (b 2 (setq nlf (nlf-f-lisp (lambda (x) (max 0 x))) dnlf (nlf-f-0))) (c 1)) '((a b) (b c)))": [
         "(layer b 2 (nlf (max 0 x)))"
     ],
@@ -131,7 +137,7 @@ def declared_edges(net) -> Table:
     for layer in net.layers:
         first[layer.name], total = total, total + layer.units
     source, target, weight, used = [], [], [], 0
-    for layer in net.layers[1:]:
+    for layer in net.computed:
         for table, begin, size in [(net.bias_table(layer.name), None, int(np.prod(layer.bias_shape)))] + [
             (c.table, first[c.source], c.wiring.weights) for c in net.entering(layer.name)
         ]:
@@ -151,7 +157,7 @@ def test_a_program_becomes_a_net_of_the_same_connections(text):
     space = made_by(text)
     net = read_program(Source("new.sn", result.text), port=io.StringIO()).nets.get("old")
     fed = set(space.post.array[: space.snum].tolist())
-    inputs = net.layers[0].units
+    inputs = net.input_units
     units = [*range(1, inputs + 1), *(unit for unit in range(inputs + 1, space.nnum) if unit in fed)]
     assert same_sharing(declared_edges(net), edges(space, units))
     assert (net.counts.connections, net.counts.weights) == (space.snum, len(set(space.weight.array[: space.snum])))
@@ -197,14 +203,19 @@ ROUND_TRIPS = int(os.environ.get("SNSIM_ROUND_TRIPS", "40"))
 def test_random_windows_go_there_and_back(data):
     """Maps, windows, steps, borders, sharing and biases at random: the tables and the biases stay."""
     maps, fed = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 4))
-    window, step, border = (data.draw(st.integers(*ends)) for ends in ((1, 3), (1, 3), (0, 2)))
+    window, step = (data.draw(st.integers(1, 3)) for _ in range(2))
+    one = data.draw(st.integers(0, 2))
+    top, bottom, left, right = (
+        data.draw(st.tuples(*[st.integers(0, 2)] * 4)) if data.draw(st.booleans()) else (one,) * 4
+    )
     wrap = data.draw(st.booleans())
     if wrap:
         fits = [data.draw(st.integers(-(-window // step), 3)) for _ in range(2)]
         rows, columns = (n * step for n in fits)
     else:
-        rows, columns = (data.draw(st.integers(max(window - 2 * border, 1), 6)) for _ in range(2))
-        fits = [(n + 2 * border - window) // step + 1 for n in (rows, columns)]
+        around = top + bottom, left + right
+        rows, columns = (data.draw(st.integers(max(window - n, 1), 6)) for n in around)
+        fits = [(size + n - window) // step + 1 for size, n in zip((rows, columns), around)]
     table = data.draw(
         st.lists(st.lists(st.sampled_from([0, 1]), min_size=fed, max_size=fed), min_size=maps, max_size=maps).filter(
             lambda t: all(any(column) for column in zip(*t))
@@ -212,12 +223,14 @@ def test_random_windows_go_there_and_back(data):
     )
     kind = data.draw(st.sampled_from(["mask", "local", "equal-mask"]))
     drawn = " ".join("(" + " ".join("-x"[x] for x in row) + ")" for row in table)
-    around = "wrap" if wrap else f"{border} -0.25"
+    border = (
+        "wrap" if wrap else f"{top} -0.25" if top == bottom == left == right else f"{top} {bottom} {left} {right} -0.25"
+    )
     text = f"""(table fed {drawn})
       (net drawn (default (bias {data.draw(st.sampled_from(["unit", "map", "none"]))}))
         (layer input ({maps} {rows} {columns}))
         (layer state ({fed} {fits[0]} {fits[1]})) (layer out 2 (bias unit))
-        (connect input state ({kind} {window} {window}) (step {step}) (border {around}) (table fed))
+        (connect input state ({kind} {window} {window}) (step {step}) (border {border}) (table fed))
         (connect state out (full)))"""
     program = read_program(Source("<test>", text), port=io.StringIO())
     net = program.nets.get("drawn")

@@ -616,6 +616,16 @@ def test_a_declared_net_learns_as_the_same_one_in_sn_s_words():
     assert printed(text, kernel="sn28ite").split() == [f"{c['error']:.9g}" for c in run["per_cycle"][1:]]
 
 
+def test_the_input_of_a_net_with_several_input_layers_is_all_of_them_in_order():
+    """A pattern of three numbers: the states of the units that read one number each are these numbers."""
+    text = """(net parts (default (nlf linear) (bias none)) (layer out 3) (layer one 2 (input)) (layer other 1 (input))
+        (connect one out (pairs (0 0) (1 1))) (connect other out (pairs (0 2))))
+      (use-net 'parts) (print (= input-layer (append one other)))
+      (each ((u out)) (set-weight u '(1))) (get-pattern [[3 4 5]] 0 input-layer)
+      (forward-prop net-struc) (print (state out))"""
+    assert printed(text, kernel="sn28ite").splitlines() == ["t", "(3 4 5)"]
+
+
 def test_a_border_is_cells_of_a_constant_state():
     text = """(net framed (default (nlf linear)) (layer in (1 4 4)) (layer out (2 2 2))
         (connect in out (mask 3 3) (step 2) (border 1 -1)))

@@ -67,12 +67,39 @@ NET = "(net n (layer i (4 4)) (layer o (1 2 2) {layer}) (connect i o ({scheme} 2
                 ("(batch-size 3)", "batch"),
             )
         ),
+        (NET.format(layer="", scheme="maxpool", step="step"), "max-mask"),
+        (NET.format(layer="", scheme="average-pooling", step="step"), "average-mask"),
+        ("(% 3 2)", "mod"),
     ],
 )
 def test_the_hint_of_an_error_names_the_word(text: str, hint: str) -> None:
     with pytest.raises(SnError) as caught:
         read_program(Source("t.sn", text))
     assert f'did you mean "{hint}"?' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (
+            NET.format(layer="(nlf softmax)", scheme="mask", step="step"),
+            '"softmax" is called "cross-entropy" here: snsim',
+        ),
+        ("(net n (conv2d c1 (8 5 5)))", '"conv2d" is called "mask" here: snsim help mask'),
+        (NET.format(layer="(padding 2)", scheme="mask", step="step"), '"padding" is called "border" here'),
+        ("(net n (layer a 2) (layer b 2) (connect a b (full))) (train n (prune 30%))", "hint: write 0.3"),
+        ("// a net", "a comment begins with ; and goes to the end of its line"),
+        ("(net n (layer a 2) (layer hiden 2) (connect a hidden (full)))", 'did you mean "hiden"?  layers: a, hiden'),
+        ("(net n (layer a 2) (layer b 2) (connect a hidden (full)))", "hint: layers: a, b"),
+        ("(print \u201cyes\u201d)", "write straight quotes"),
+    ],
+)
+def test_words_of_other_places_and_languages_have_a_hint(text: str, hint: str) -> None:
+    try:
+        told = str(read_program(Source("t.sn", text)).warnings)
+    except SnError as caught:
+        told = str(caught)
+    assert hint in told
 
 
 def test_commands_and_options() -> None:

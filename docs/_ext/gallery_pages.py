@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,80 @@ def gallery_pages(write: Write) -> None:
         "`snsim new mine --like NAME` copies one to change.\n\n"
         + table(["net", "weights", "from", "learns in a page"], rows, "lrl")
         + "\n"
+        + literature()
+        + "\n"
         + toctree(gallery_names(), hidden=True),
     )
+
+
+def literature() -> str:
+    """Return the nets in the order of their years: counts, published and own figures, and what tests hold of them.
+
+    The year is the latest one that the file of a net states. A sentence of the last column is the name of a test in
+    `tests/test_literature.py` that trains the net.
+    """
+    measured, held = _measured(), _held_by_tests()
+    rows = []
+    for name in gallery_names():
+        program = read_program(gallery_folder() / f"{name}.sn", port=io.StringIO())
+        nets, trainings = _own_nets(program), program.own_trainings
+        counts = (nets[0] if nets else trainings[-1].net).counts
+        year = max(re.findall(r"\b(?:19|20)\d\d\b", gallery_doc(name)), default="")
+        published = {figure: value for t in trainings[:1] for figure, value in t.published if figure in FIGURES}
+        ours = measured.get(name, {}).get(trainings[0].name, {}) if trainings else {}
+        rows.append(
+            [
+                year,
+                f"[{name}]({name}.md)",
+                *(f"{n:,}" for n in (counts.units, counts.connections, counts.weights)),
+                _results(published),
+                _results({f: ours[f] for f in published or ("train-misses", "test-misses") if ours.get(f) is not None}),
+                ", ".join(held.get(name, ())),
+            ]
+        )
+    rows.sort(key=lambda row: (not row[0], row[0]))
+    heads = ["year", "net", "units", "connections", "weights", "published", "ours", "checked by a test"]
+    return (
+        "## In the order of their years\n\nThe published figures stand beside ours, from one run with the first seed; "
+        "the page of a net has the command. The last column names the tests in `tests/test_literature.py` that train "
+        "the net and check its known result.\n\n" + table(heads, rows, "llrrrlll")
+    )
+
+
+def _results(figures: Mapping[str, float]) -> str:
+    texts = (
+        f"{value:.3g} % {figure.removesuffix('-error')} error" if figure.endswith("error") else f"{value:,.0f} {figure}"
+        for figure, value in figures.items()
+    )
+    return ", ".join(text.replace("-", " ") for text in texts)
+
+
+def _held_by_tests() -> dict[str, list[str]]:
+    """Return for each net of the gallery the tests of `tests/test_literature.py` that train it, as sentences."""
+    tree = ast.parse((DOCS.parent / "tests" / "test_literature.py").read_text(encoding="utf-8"))
+    named: dict[str, list[str]] = {}  # what a dict of the file lists by name of a net
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Dict):
+            keys = [key.value for key in statement.value.keys if isinstance(key, ast.Constant)]
+            named[ast.unparse(statement.targets[0])] = [key for key in keys if isinstance(key, str)]
+    held: dict[str, list[str]] = {}
+    for test in tree.body:
+        if not isinstance(test, ast.FunctionDef) or not test.name.startswith("test_"):
+            continue
+        parts = list(ast.walk(test))
+        calls = {part.func.id for part in parts if isinstance(part, ast.Call) and isinstance(part.func, ast.Name)}
+        constants = [part.value for part in parts if isinstance(part, ast.Constant)]
+        texts = [value.removesuffix(".sn") for value in constants if isinstance(value, str)]
+        listed = [name for part in parts if isinstance(part, ast.Name) for name in named.get(part.id, ())]
+        for name in dict.fromkeys([*texts, *listed]) if calls & {"trained", "passes_of", "run"} else ():
+            held.setdefault(name, []).append(test.name.removeprefix("test_").replace("_", " "))
+    return held
+
+
+@cache
+def _measured() -> dict[str, Any]:
+    figures: dict[str, Any] = json.loads((DOCS / "gallery-figures.json").read_text(encoding="utf-8"))
+    return figures
 
 
 def _own_nets(program: Any) -> list[Net]:
@@ -89,7 +162,7 @@ def _page(name: str, nets: list[Net], trainings: list[Training], write: Write) -
 
 def _figures(name: str, trainings: list[Training]) -> str:
     """Return the published figures beside ours, with the commands."""
-    measured = json.loads((DOCS / "gallery-figures.json").read_text(encoding="utf-8")).get(name, {})
+    measured = _measured().get(name, {})
     weights = shipped_weights(name)
     parts = []
     rows = []

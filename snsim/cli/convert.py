@@ -1,4 +1,4 @@
-"""`snsim convert`: turn SN-2.8 programs and NetTool files into declarations, and declared nets into SN-2.8 calls."""
+"""`snsim convert`: turn programs of SN-2.8 and Lush and NetTool files into declarations, declared nets into calls."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def convert(
     data_dir: Path | None,
     settings: Sequence[str],
 ) -> None:
-    r"""Turn FILE, an SN-2.8 program or a file of the editor NetTool, into declarations.
+    r"""Turn FILE, a program of SN-2.8 or Lush or a file of the editor NetTool, into declarations.
 
     The output has (net ...) with an (expect ...) that holds, and (train ...) where the program trains in a way that can
     be declared. The program is run, but its training is only recorded. Parts that cannot be converted are reported, and
@@ -87,25 +87,28 @@ def convert(
     else:
         source = read_source(file, ACTING)
         with scratch() as place:
-            converted = to_declarative(source, Host(kernel, data_dir, place.output), name, values)
+            beside = None if output is None else output.name.removesuffix(output.suffix)
+            converted = to_declarative(source, Host(kernel, data_dir, place.output), name, values, beside)
     for note in converted.notes:
         warning = Fault(f"not carried over: {note}", hint=_NOT_CARRIED, severity="warning")
         echo(painted_fault(warning, sys.stderr), err=True)
     if output is None:
         click.echo(for_stream(converted.text, sys.stdout), nl=False)
         return
-    _write(output, converted.text, Path(file))
+    for file_name, content in converted.files.items():
+        _write(output.with_name(file_name), content, Path(file))
+    _write(output, converted.text.encode("utf-8", "surrogateescape"), Path(file))
     echo(f"{for_line(output)}: " + "; ".join(f"net {net.name}, {net.summary}" for net in converted.nets))
 
 
 _NOT_CARRIED = "write it by hand in the converted text, or keep the original for this part"
 
 
-def _write(output: Path, text: str, source: Path) -> None:
+def _write(output: Path, content: bytes, source: Path) -> None:
     if exists(output) and exists(source) and output.samefile(source):
         raise fail(f"{output} is the input file", None, hint="choose another name: -o new.sn")
     try:
-        write_output(output, text.encode("utf-8", "surrogateescape"))
+        write_output(output, content)
     except OSError as problem:
         sentence, remedy = unwritable(output, problem)
         raise fail(sentence, hint=remedy) from None

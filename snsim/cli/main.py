@@ -56,7 +56,7 @@ COMMANDS = {
     "page": ("snsim.cli.page:page", "Write a page in which a net learns and reads what you draw."),
     "convert": (
         "snsim.cli.convert:convert",
-        "Turn an SN-2.8 program into declarations, or a net into SN-2.8 calls.",
+        "Turn a program of SN-2.8 or Lush into declarations, or a net into SN-2.8 calls.",
     ),
     "list": ("snsim.cli.help:list_names", "List the names of the language, the nets of the gallery, or runs."),
     "help": ("snsim.cli.help:help_name", "Explain a name."),

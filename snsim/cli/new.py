@@ -108,7 +108,8 @@ def new(
             raise fail(sentence, hint=remedy) from None
     for file in files:
         echo(file)
-    commands = [("check",), ("show",), ("run", *options)]
+    trains = any(re.search(r"^\(train\s", text, re.M) for text in files.values())
+    commands = [("check",), ("show",), *([("run", *options)] if trains else [])]
     lines = [f"  snsim {for_shell([word, f'{stem}.sn', *others])}" for word, *others in commands]
     echo("\n".join(["next:", *lines]))
 

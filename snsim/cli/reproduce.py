@@ -444,6 +444,7 @@ def _with_runs(
                 {trial: run for trial, run in runs.items() if run is not None},
                 {_trial(task): failures[task.folder] for task in row.tasks if task.folder in failures},
                 training.prior,
+                training.first_data,
             )
         )
     return figures.Study(_stem(study), study.file, study.introduction, tuple(rows))

@@ -19,7 +19,7 @@ from snsim.cli.reading import hints_of_the_gallery, named_path
 from snsim.colour import DIM, echo, is_terminal, paint
 from snsim.errors import SnError, fail
 from snsim.escaping import for_line, for_shell
-from snsim.gallery import is_path
+from snsim.gallery import gallery_file, is_path
 from snsim.input_files import exists
 from snsim.registry import Shelf
 
@@ -251,10 +251,11 @@ def follow(events: Generator[Event, None, None], view: View, options: Options, f
 def chosen_trainings(program: Program, only: Sequence[str]) -> list[Training]:
     """Return the trainings to run, in order. SnError if there is none, or none of a name in `only`."""
     if not program.own_trainings and not program.acted:
-        raise fail(
-            f"{program.sources[0].name} declares no training: there is nothing to run",
-            hint="(train NAME clause ...) declares one; trainings of included files are not run",
-        )
+        source = program.sources[0]
+        hint = "(train NAME clause ...) declares one; trainings of included files are not run"
+        if source.path is not None and source.path.resolve() == gallery_file(source.path.stem):
+            hint = f"copy the net with snsim new mine --like {source.path.stem}, and add (train mine clause ...)"
+        raise fail(f"{source.name} declares no training: there is nothing to run", hint=hint)
     return program.chosen_trainings(only)
 
 

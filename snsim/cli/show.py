@@ -103,7 +103,7 @@ def print_overview(program: Program) -> None:
     if not nets:
         raise fail(
             f"{program.sources[0].name} declares no net",
-            hint="`snsim convert FILE` writes the nets of an SN-2.8 program as (net ...)"
+            hint="`snsim convert FILE` writes the nets of a program of SN-2.8 or Lush as (net ...)"
             if program.acted
             else "(net NAME clause ...) declares one; `snsim show FILE --stage forms` prints the text",
         )

@@ -14,7 +14,8 @@ from snsim.data.own_data import has_many_classes, read_path
 from snsim.data.reader_options import NamePattern, ReaderOptions
 from snsim.data.readers import recognise
 from snsim.data.record import DataRecord
-from snsim.errors import Fault, SnError, Source, for_line, shorten
+from snsim.errors import Fault, SnError, Source, fail, for_line, shorten
+from snsim.escaping import for_shell
 from snsim.formatter.format import formatted
 from snsim.language.literals import string_text
 from snsim.registry import listed
@@ -25,6 +26,7 @@ _LARGEST = 64  # rows or columns of pictures that are taken as they are
 _LEAST_MAP = 8  # rows and columns of pictures for which a convolution is written
 _MOST_NAMES = 6  # in a comment
 _HELD_OUT = 0.2
+_PAPER = 0.75  # how bright a border of white paper is, from the smallest (0) to the largest value (1) of all pixels
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,23 @@ def starter_for(
         options = ReaderOptions(size=_SCALED)
         examples = read_path(path, options, "images")
     assert examples.record is not None  # of every own file
+    if examples.train.targets is None and examples.classes == 1:
+        raise fail(
+            f'all patterns of {for_line(path.name)} have the class "{for_line(examples.record.class_names[0])}"',
+            hint="name the column of the classes: --label COLUMN"
+            if examples.record.columns
+            else "give patterns of two classes or more; for pictures, one folder for each",
+        )
     if label is None and not targets and has_many_classes(examples):
         column = examples.record.targets[0]
         classes = len(examples.record.class_names)
-        starter = starter_for(name, path, None, (column,), ignored)
+        try:
+            starter = starter_for(name, path, None, (column,), ignored)
+        except SnError:
+            raise fail(
+                f"the label column {for_line(column)} has {classes:,} different texts in {len(examples.train):,} rows",
+                hint="name the column of the classes: --label COLUMN, or the number to predict: --target COLUMN",
+            ) from None
         note = f"the column {column} has {classes:,} values: a number to predict; for classes write --label COLUMN"
         return replace(starter, notes=(note, *starter.notes))
     text = "\n\n".join(
@@ -69,7 +84,20 @@ def starter_for(
         ]
     )
     folder = Path(examples.record.folder)
-    return Starter(formatted(Source(f"{name}.sn", f"{text}\n")), examples.notes, not folder.is_relative_to(Path.cwd()))
+    notes = (*examples.notes, *_counting_columns(examples))
+    return Starter(formatted(Source(f"{name}.sn", f"{text}\n")), notes, not folder.is_relative_to(Path.cwd()))
+
+
+def _counting_columns(examples: Examples) -> list[str]:
+    """Return a note for each column of a table that only counts its rows, such as an id."""
+    record, inputs = examples.record, examples.train.inputs
+    if record is None or not record.columns or inputs.ndim != 2 or len(inputs) < 3:
+        return []
+    return [
+        f"the column {column} counts the rows, and the net reads it; --ignore {for_shell([column])} leaves it out"
+        for column, values in zip(record.columns, inputs.T)
+        if (np.diff(values) == 1).all()
+    ]
 
 
 _HEAD = """\
@@ -128,6 +156,16 @@ def _net(name: str, examples: Examples) -> list[str]:
     return lines
 
 
+def is_dark_on_white(inputs: np.ndarray) -> bool:
+    """Tell whether patterns (patterns, ..., rows, columns) are pictures of dark ink: most of their border is white."""
+    if inputs.ndim < 3 or not inputs.size:
+        return False
+    low, high = float(inputs.min()), float(inputs.max())
+    edges = (inputs[..., 0, :], inputs[..., -1, :], inputs[..., :, 0], inputs[..., :, -1])
+    border = float(np.mean([edge.mean() for edge in edges]))
+    return border > low + _PAPER * (high - low) and border > inputs.mean()
+
+
 def _cells(shape: Sequence[int]) -> tuple[str, ...]:
     if len(shape) == 1:
         return ()
@@ -148,7 +186,12 @@ def _train(
     targets: Sequence[str],
     ignored: Sequence[str],
 ) -> list[str]:
-    lines = [f"(train {name}", f"  (data {_reader(examples, record, options, label, targets, ignored)})"]
+    inverted = is_dark_on_white(examples.train.inputs)
+    lines = [
+        f"(train {name}",
+        f"  (data {_reader(examples, record, options, label, targets, ignored, inverted)})"
+        + (" ; dark on white: (invert) makes the ink the large value" if inverted else ""),
+    ]
     if examples.train.targets is None:
         lines += [
             "  (targets -1 1) ; of the wrong classes and of the right one",
@@ -181,6 +224,7 @@ def _reader(
     label: str | None,
     targets: Sequence[str],
     ignored: Sequence[str],
+    inverted: bool,
 ) -> str:
     """Return the form of the reader, with files below the current folder or, of data elsewhere, only their names."""
 
@@ -200,6 +244,8 @@ def _reader(
             words.append(f"(ignore {' '.join(map(column, ignored))})")
     if options.size is not None:
         words.append(f"(size {options.size[0]} {options.size[1]})")
+    if inverted:
+        words.append("(invert)")
     if examples.test is None:
         words.append(f"(test {_HELD_OUT:g})")
     kind = "" if record.scaling is None else record.scaling.kind

@@ -112,7 +112,7 @@ def _source(data: str) -> str | Path:
 
 def _where(score: RunScore) -> str:
     part = f"{score.split} " if score.split else ""
-    return f"{score.score.patterns:,} {part}patterns of {for_line(score.data)}"
+    return f"{score.score.patterns:,} {part}pattern{'' if score.score.patterns == 1 else 's'} of {for_line(score.data)}"
 
 
 def _print_text(

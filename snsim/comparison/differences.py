@@ -212,7 +212,7 @@ class Differences:
         expected: Mapping[str, np.ndarray],
         sensitivity: Sensitivity,
     ) -> Iterator[tuple[_Part, _Judged]]:
-        for number, (layer, states) in enumerate(zip(self.net.layers[1:-1], one.hidden)):
+        for number, (layer, states) in enumerate(zip(self.net.hidden, one.hidden)):
             closest = _closest(states, other.hidden, len(update.inputs))
             if closest is not None:
                 near = float(np.abs(states).max(initial=0.0))
@@ -339,7 +339,7 @@ class Differences:
         if ("states", self.net.layers[-1].name) in over:
             return set()
         unseen = set()
-        for layer in self.net.layers[1:-1]:
+        for layer in self.net.hidden:
             readers = {c.target for c in self.net.connections if c.source == layer.name}
             if ("states", layer.name) in over and not any(("gradients", reader) in over for reader in readers):
                 unseen.add(layer.name)
@@ -378,7 +378,7 @@ class Differences:
         return Divergence(update.end, layer, what, differing, cause.note, cause.name, value.relative, value.allowed)
 
     def _cause_of_states(self, layer: str, update: Update, one: UpdateResult, other: UpdateResult) -> Cause:
-        hidden = [hidden.name for hidden in self.net.layers[1:-1]]
+        hidden = [hidden.name for hidden in self.net.hidden]
         tensors: list[np.ndarray] = []
         if layer in hidden:
             ours = one.hidden[hidden.index(layer)]

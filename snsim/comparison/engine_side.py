@@ -91,7 +91,7 @@ class EngineSide:
         self._engine, self._cost = engine, training.cost
         self._differentiating = engines.build(engine.name, plan(net), training.cost, _GRADIENT, engine.dtype)
         self._no_slopes = {key: np.zeros_like(value) for key, value in self._differentiating.state().items()}
-        self._hidden = [layer.name for layer in net.layers[1:-1]]
+        self._hidden = [layer.name for layer in net.hidden]
         self._output = net.layers[-1].name
         self._learning = [p.name for p in net.parameters if p.learns]
 

@@ -70,7 +70,7 @@ class Evidence:
 
         Those of the second are the closest numbers of this size that it computes.
         """
-        names = [hidden.name for hidden in self.training.net.layers[1:-1]]
+        names = [hidden.name for hidden in self.training.net.hidden]
         patterns = len(self.update.inputs)
         if layer not in names:
             return np.asarray(self.one.outputs), np.asarray(self.other.outputs)

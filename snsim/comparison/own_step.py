@@ -17,7 +17,8 @@ from snsim.comparison.match_parameters import ParameterMatch
 from snsim.errors import fail
 
 _HINT = (
-    "learn(x, d) gets the inputs of a batch in the shape that forward takes, and the targets (patterns, units); "
+    "learn(x, d) gets the inputs of a batch in the shape that forward takes (a tuple of tensors for several input "
+    "layers), and the targets (patterns, units); "
     "it changes the weights in place"
 )
 _OF_TORCH = frozenset(vars(nn.Module()))  # attributes that every module has
@@ -37,10 +38,10 @@ def own_step(module: nn.Module, pairs: Sequence[ParameterMatch]) -> OwnStep | No
 class OwnStep:
     """The method `learn` of a module."""
 
-    def __init__(self, module: nn.Module, learn: Callable[[Tensor, Tensor], object], pairs: Sequence[ParameterMatch]):
+    def __init__(self, module: nn.Module, learn: Callable[..., object], pairs: Sequence[ParameterMatch]):
         self._module, self._learn, self._pairs = module, learn, pairs
 
-    def step(self, x: Tensor, d: Tensor) -> None:
+    def step(self, x: Tensor | tuple[Tensor, ...], d: Tensor) -> None:
         """Let the module learn a batch. SnError if it fails, or puts new parameters in place of its old ones."""
         with raising_faults("learn(x, d) of the module fails", _HINT), torch.enable_grad():
             self._learn(x, d)

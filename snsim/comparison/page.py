@@ -167,11 +167,15 @@ def _parameters(evidence: Evidence, layer: str, kind: str, names: tuple[str, str
 
 
 def _pattern(evidence: Evidence, pattern: int, names: tuple[str, str]) -> NumbersPart:
-    """Return the pattern: its input as a picture, and outputs and targets as a table."""
-    update, layer = evidence.update, evidence.training.net.inputs[0]
-    picture = _maps_panel(shaped(layer, update.inputs[pattern]))
-    reach = _reach(picture.picture)
-    drawn = partial(draw_sheet, "Input", [replace(picture, title=layer.name)], Scale(-reach, reach, "state"))
+    """Return the pattern: its inputs as pictures, and outputs and targets as a table."""
+    update, net = evidence.update, evidence.training.net
+    x = update.inputs[pattern]
+    panels = [
+        replace(_maps_panel(shaped(layer, x[place])), title=layer.name)
+        for layer, place in zip(net.inputs, net.input_places.values())
+    ]
+    reach = max(_reach(panel.picture) for panel in panels)
+    drawn = partial(draw_sheet, "Input", panels, Scale(-reach, reach, "state"))
     rows = [
         (str(unit), f"{target:.4g}", f"{one:.9g}", f"{other:.9g}")
         for unit, (target, one, other) in enumerate(

@@ -53,9 +53,9 @@ class DropoutLayer:
 def dropout_layers(training: Training) -> list[DropoutLayer]:
     """Return the layers with dropout in the training's first stage, in order of computation."""
     chances = dict(training.stages[0].dropout)
-    first, place = training.net.inputs[0].name, training.span_of("dropout", "stage", "repeat")
+    place = training.span_of("dropout", "stage", "repeat")
     return [
-        DropoutLayer(layer.name, layer.units, chances[layer.name], layer.name == first, place)
+        DropoutLayer(layer.name, layer.units, chances[layer.name], layer.is_input, place)
         for layer in training.net.layers
         if chances.get(layer.name)  # a probability of 0 drops nothing, and a module need not call it
     ]

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,9 @@ from snsim.training.spec import Training
 _METHODS_HINT = (
     "the comparison calls forward and, if they exist, cost(outputs, targets), configure_optimizers() and learn(x, d)"
 )
+
+
+Shapes = tuple[tuple[int, ...], ...]  # of one pattern in each of the tensors that forward takes
 
 
 class ModuleSide:
@@ -63,7 +68,7 @@ class ModuleSide:
         self._kind = ""  # of the outputs
         self._weights: Mapping[str, np.ndarray] = {}
         self._is_settled = False
-        self._shape: tuple[int, ...] | None = None
+        self._shapes: Shapes = ()  # of the tensors that forward takes, once they are found
         self._drops = dropout_layers(training)
         self._module_cost = getattr(module, "cost", None)
         self._e = None if training.cost.e is None else compile_expressions([training.cost.e]).bind(TORCH)
@@ -221,7 +226,7 @@ class ModuleSide:
         outputs, _, watching = self._evaluate(update)
         if self._training.cost.takes_logits:
             self._kind = _kind_of(outputs, known.outputs)
-        states = dict(zip((layer.name for layer in self._training.net.layers[1:-1]), known.hidden))
+        states = dict(zip((layer.name for layer in self._training.net.hidden), known.hidden))
         layers = {layer.name: layer for layer in self._training.net.layers}
         for number, (drop, x) in enumerate(zip(self._drops, watching.received)):
             if drop.layer in states:
@@ -254,9 +259,10 @@ class ModuleSide:
     def _as_tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.array(array)).to(self._device, self._dtype)
 
-    def _as_input(self, inputs: np.ndarray) -> Tensor:
-        """Return inputs in the shape that forward takes, once that is known."""
-        return self._as_tensor(inputs).reshape(len(inputs), *(self._shape or ()))
+    def _as_input(self, inputs: np.ndarray) -> Tensor | tuple[Tensor, ...]:
+        """Return inputs as forward takes them, once that is known: several tensors are a tuple."""
+        tensors = _shaped(self._as_tensor(inputs), self._shapes)
+        return tensors[0] if len(tensors) == 1 else tensors
 
     def _cost(self, x: Tensor, d: Tensor) -> Tensor:
         """Return E summed over the patterns; x and d are (patterns, units)."""
@@ -275,33 +281,47 @@ class ModuleSide:
     def _forward(self, x: Tensor) -> Tensor:
         """Return the outputs as (patterns, units). The first time, try the possible shapes of the input in turn."""
         with raising_faults("forward of the module fails", _METHODS_HINT):
-            if self._shape is None:
-                self._shape = self._find_input_shape(x)
-            outputs: Tensor = self._module(x.reshape(len(x), *self._shape)).reshape(len(x), -1)
+            if not self._shapes:
+                self._shapes = self._find_input_shapes(x)
+            outputs: Tensor = self._module(*_shaped(x, self._shapes)).reshape(len(x), -1)
             return outputs
 
-    def _find_input_shape(self, x: Tensor) -> tuple[int, ...]:
-        layer, output = self._training.net.inputs[0], self._training.net.layers[-1]
-        shapes = [layer.shape]
-        if layer.maps is not None:
-            shapes = [layer.maps, *([layer.maps[1:]] if layer.maps[0] == 1 else []), (layer.units,)]
-        refused = []
-        for shape in shapes:
+    def _find_input_shapes(self, x: Tensor) -> Shapes:
+        output, refused = self._training.net.layers[-1], []
+        for shapes in self._possible_shapes():
+            tried = " and ".join(str((len(x), *shape)) for shape in shapes)
             try:
                 with torch.no_grad(), DropoutOverride(self._training.name, self._drops):
-                    outputs = self._module(x.reshape(len(x), *shape))
+                    outputs = self._module(*_shaped(x, shapes))
             except (RuntimeError, ValueError, IndexError, TypeError) as error:
-                refused.append(f"{(len(x), *shape)}: {' '.join(str(error).split())[:200]}")
+                refused.append(f"{tried}: {' '.join(str(error).split())[:200]}")
                 continue
             if isinstance(outputs, Tensor) and outputs.numel() == len(x) * output.units:
-                return shape
+                return shapes
             result_text = str(tuple(outputs.shape)) if isinstance(outputs, Tensor) else f"a {type(outputs).__name__}"
-            refused.append(f"{(len(x), *shape)}: returns {result_text}, not {(len(x), output.units)}")
+            refused.append(f"{tried}: returns {result_text}, not {(len(x), output.units)}")
+        inputs = self._training.net.inputs
+        if len(inputs) == 1:
+            of, takes = f"layer {inputs[0].name}", "(patterns, maps, rows, columns) or (patterns, units)"
+        else:
+            of = f"the layers {', '.join(layer.name for layer in inputs)}"
+            takes = f"a tensor for each of the {len(inputs)} input layers, or one with the units of all in a row"
         raise fail(
-            f"the module accepts none of the input shapes of layer {layer.name}: {'; '.join(refused)}",
-            hint=f"forward must take (patterns, maps, rows, columns) or (patterns, units), and return (patterns, "
-            f"{output.units})",
+            f"the module accepts none of the input shapes of {of}: {'; '.join(refused)}",
+            hint=f"forward must take {takes}, and return (patterns, {output.units})",
         )
+
+    def _possible_shapes(self) -> list[Shapes]:
+        """Return the shapes of tensors that `forward` may take: of each input layer, or of one row of all units."""
+        each = []
+        for layer in self._training.net.inputs:
+            shapes = [layer.shape]
+            if layer.maps is not None:
+                shapes = [layer.maps, *([layer.maps[1:]] if layer.maps[0] == 1 else []), (layer.units,)]
+            each.append(shapes)
+        if len(each) == 1:
+            return [(shape,) for shape in each[0]]
+        return [*product(*each), ((self._training.net.input_units,),)]
 
     def find_lines(self, evidence: Evidence) -> ModuleLines:
         """Return the lines of the class that compute what is in the evidence. The module computes it once more."""
@@ -334,6 +354,12 @@ class ModuleSide:
                 lambda x=x, d=d, u=update: self._backward(self._forward(x), d, u.settings),  # type: ignore[misc]
             )
         return time.process_time() - began
+
+
+def _shaped(x: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
+    """Return rows of inputs (patterns, units) as tensors of these shapes; as one row if there are none."""
+    parts = x.split([prod(shape) for shape in shapes], 1) if len(shapes) > 1 else (x,)
+    return tuple(part.reshape(len(x), *shape) for part, shape in zip(parts, shapes or ((-1,),)))
 
 
 def _one_number(cost: object) -> Tensor:

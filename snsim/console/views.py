@@ -16,6 +16,7 @@ from snsim.colour import BOLD, DIM, REVERSE, YELLOW, echo, flush, paint, write
 from snsim.escaping import for_json, for_line
 from snsim.reports.pass_lines import (
     all_figures,
+    only_answer_warning,
     output_misses_line,
     pass_headings,
     pass_line,
@@ -25,7 +26,6 @@ from snsim.reports.pass_lines import (
 from snsim.runs.run import Event, PassFinished, RunFinished, RunStarted
 from snsim.text_table import shape_text
 from snsim.training.loop import PassResult, PruningResult
-from snsim.training.spec import Training
 
 _MOMENT = 0.05  # seconds for which printed lines may wait for a flush
 
@@ -51,8 +51,7 @@ class TimelyOutput:
 
     def line(self, text: str) -> None:
         """Write lines; `flush_if_due` or `flush` shows them."""
-        write(text, sys.stdout)
-        write("\n", sys.stdout)
+        write(text + "\n", sys.stdout)
 
     def flush_if_due(self) -> None:
         """Flush the lines if the last flush is a moment ago."""
@@ -78,14 +77,16 @@ class JsonView:
         self._output = TimelyOutput()
         self._started: RunStarted | None = None
         self._last: dict[str, object] = {}
+        self._done: PassResult | None = None
 
     def show(self, event: Event) -> None:
         if isinstance(event, RunStarted):
-            self._started = event
+            self._started, self._done = event, None
             self._last = {"name": event.training.name, "seed": event.seed, "pass": event.done}
             _warn(event)
         elif isinstance(event, PassFinished):
             done = event.done
+            self._done = done
             self._last |= {
                 "pass": done.number,
                 "train": all_figures(done.train),
@@ -123,6 +124,8 @@ class JsonView:
                     }
                 )
             )
+            if self._done is not None:
+                _warn_of_only_answer(self._done)
         self._output.flush_if_due()
 
     def close(self) -> None:
@@ -149,6 +152,8 @@ class QuietView:
                     f"{name}, pass {self._last.number}: {summary_line(self._last.train, self._last.test)}; "
                     f"{for_line(event.run)}"
                 )
+                if event.completed:
+                    _warn_of_only_answer(self._last)
             elif event.completed:
                 left = stop_line(event) if event.stopped else nothing_left(self._started)
                 echo(f"{name}: {left}; {for_line(event.run)}")
@@ -237,7 +242,7 @@ def footer(started: RunStarted, last: PassResult | None, finished: RunFinished) 
     lines = [""]
     training = started.training
     if training.published and last is not None:
-        first_choice = _first_choice(training)
+        first_choice = training.first_data
         headings = (
             ("published", "ours")
             if first_choice in (None, started.data)
@@ -246,6 +251,8 @@ def footer(started: RunStarted, last: PassResult | None, finished: RunFinished) 
         lines += [published_beside_ours(training.published, last.train, last.test, *headings), ""]
     if last is not None and (misses := output_misses_line(last.train, last.test)):
         lines += [misses, ""]
+    if last is not None and (warning := only_answer_warning(last.train)):
+        lines += [paint(warning, YELLOW, stream=sys.stdout), ""]
     if finished.stopped:
         lines += [stop_line(finished), ""]
     if finished.best is not None and finished.best.number:
@@ -260,12 +267,6 @@ def footer(started: RunStarted, last: PassResult | None, finished: RunFinished) 
 
 def _patterns(train: int, test: int) -> str:
     return f"{train:,} train and {test:,} test patterns" if test else f"{train:,} patterns, none for testing"
-
-
-def _first_choice(training: Training) -> str | None:
-    """Return the data set that the description names first; None for patterns from files."""
-    clause = next((clause.node for clause in training.clauses if clause.word == "data"), None)
-    return clause.items[1].name if clause is not None and clause.items[1].is_name else None
 
 
 def nothing_left(event: RunStarted) -> str:
@@ -288,6 +289,12 @@ def data_warning(event: RunStarted) -> str:
 def _labelled(rows: list[tuple[str, str]]) -> list[str]:
     width = max(len(label) for label, _ in rows)
     return [f"  {paint(label.ljust(width), DIM, stream=sys.stdout)}  {text}" for label, text in rows]
+
+
+def _warn_of_only_answer(last: PassResult) -> None:
+    """Print on standard error that the last pass gives every pattern the same answer, if it does."""
+    if warning := only_answer_warning(last.train):
+        echo(paint(warning, YELLOW, stream=sys.stderr), err=True)
 
 
 def _warn(event: RunStarted) -> None:

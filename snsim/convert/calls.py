@@ -35,15 +35,15 @@ _HELPERS = {  # helper functions of the written program
     "piece": """;; COUNT units of a layer, starting at unit FROM (from 0)
 (de piece (layer from count)
   (range (+ (car layer) from) (+ (car layer) from count -1)))""",
-    "in-frame": """;; a map of r x c units in a frame of h x w, n rows below its top and n columns beside its left edge,
+    "in-frame": """;; a map of r x c units in a frame of h x w, m rows below its top and n columns beside its left edge,
 ;; by rows; the cells round it are new units of state v
-(de in-frame (inner r c n h w v)
+(de in-frame (inner r c m n h w v)
   (let ((cells (newneurons (- (* h w) (* r c)))) (unit 0) (frame ()))
     (state cells v)
     (for (y 0 (1- h))
       (for (x 0 (1- w))
-        (if (and (>= y n) (< y (+ n r)) (>= x n) (< x (+ n c)))
-            (setq frame (cons (+ (car inner) (* c (- y n)) (- x n)) frame))
+        (if (and (>= y m) (< y (+ m r)) (>= x n) (< x (+ n c)))
+            (setq frame (cons (+ (car inner) (* c (- y m)) (- x n)) frame))
           (setq frame (cons (car cells) frame) cells (cdr cells)))))
     (reverse frame)))""",
     "wrapped": """;; a map of r x c units continued on all sides, so that h x w of them, from n rows above it and n
@@ -73,6 +73,13 @@ def program_of(net: Net) -> str:
     lacking = missing_features(net)
     if lacking:
         raise fail(f"SN-2.8 has no {', no '.join(lacking)}", None, hint=f"remove this from {net.name} to convert it")
+    if len(net.inputs) > 1:
+        raise fail(
+            f"build-net of SN-2.8 makes nets with one input layer, and {net.name} has {len(net.inputs)}: "
+            f"{', '.join(layer.name for layer in net.inputs)}",
+            None,
+            hint=f"keep the declaration, and write (use-net '{net.name}) in a program of SN-2.8",
+        )
     variables = sn_names(net)
     names = {layer: symbol_text(variable) for layer, variable in variables.items()}
     calls = [line for layer in net.computed for line in _bias_calls(layer, names)]
@@ -210,7 +217,7 @@ def _frame(windows: Windows) -> tuple[int, int]:
 
 
 def _framed(windows: Windows) -> bool:
-    return not windows.wrap and windows.border != (0, 0)
+    return not windows.wrap and windows.has_border
 
 
 def _cells(windows: Windows) -> int:
@@ -281,8 +288,10 @@ def _frame_call(windows: Windows, read: str, value: float) -> str:
     """Return the call for the map in its frame, by rows."""
     _, rows, columns = windows.source
     height, width = _frame(windows)
-    around = f"{read} {rows} {columns} {windows.border[0]} {height} {width}"
-    return f"(wrapped {around})" if windows.wrap else f"(in-frame {around} {number_text(value)})"
+    (top, left), size = windows.border, f"{height} {width}"
+    if windows.wrap:
+        return f"(wrapped {read} {rows} {columns} {top} {size})"
+    return f"(in-frame {read} {rows} {columns} {top} {left} {size} {number_text(value)})"
 
 
 def _is_diagonal(windows: Windows) -> bool:

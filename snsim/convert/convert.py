@@ -1,4 +1,4 @@
-"""Convert SN-2.8 programs and files of its editor NetTool to declarative text, and declared nets back.
+"""Convert programs of SN-2.8 and Lush and files of the editor NetTool to declarative text, and declared nets back.
 
 The result is read again and compared with the original net, connection by connection.
 """
@@ -8,19 +8,32 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 from snsim.convert import nettool
 from snsim.convert.calls import program_of, sn_names
 from snsim.convert.layers import layers_of
+from snsim.convert.lush_form import (
+    ConvertedMachine,
+    file_bytes,
+    machines_of,
+    training_text,
+)
+from snsim.convert.lush_recorder import LushWatch, watch_classes
 from snsim.convert.net_form import check_same_net, describe
 from snsim.convert.recorder import BuiltNet, LearningLimitError, ProgramWatch, watch_functions
 from snsim.convert.train_form import trainings
 from snsim.errors import Fault, SnError, Source, fail
+from snsim.formatter.format import formatted
+from snsim.language.evaluator import Evaluator
 from snsim.language.forms import fold
 from snsim.language.limits import LimitError, Limits
+from snsim.language.objects import Object
 from snsim.language.procedures import CallError
+from snsim.language.source_files import is_lush
+from snsim.lush.dialect import begin, speaks_lush
+from snsim.lush.net_of import check_same_outputs
 from snsim.network.net import Net
 from snsim.program import Host, Program, make_interpreter, new_shelves, read_program
 from snsim.runtime.host import scratch
@@ -38,11 +51,25 @@ CONVERTING = Limits(
 
 @dataclass(frozen=True)
 class Conversion:
-    """The written `text`, the declared `nets`, and `notes` on what was not carried over, one sentence each."""
+    """The written `text`, the declared `nets`, and `notes` on what was not carried over, one sentence each.
+
+    `files` are the contents of the files that the text names, which lie beside it, by name.
+    """
 
     text: str
     nets: tuple[Net, ...]
     notes: tuple[str, ...]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Followed:
+    """What a program did: its nets in words of SN-2.8, its machines of Lush, and notes on what was not analysed."""
+
+    interpreter: Evaluator
+    nets: list[BuiltNet]
+    lush: LushWatch
+    notes: list[str]
 
 
 def built_nets(
@@ -52,25 +79,35 @@ def built_nets(
 
     Raises SnError if the program fails before it learns.
     """
+    followed = _follow(source, host, presets)
+    return followed.nets, followed.notes
+
+
+def _follow(source: Source, host: Host, presets: Mapping[str, float | str] | None = None) -> _Followed:
+    """Run a program, record what it makes and how it learns, and return that."""
     program_shelves = new_shelves()
     shelves = replace(program_shelves, functions=watch_functions(program_shelves.functions))
     interpreter = make_interpreter(shelves, host, io.StringIO(), CONVERTING, presets)
     notes: list[str] = []
     is_nettool = nettool.is_nettool(source)
-    watch = interpreter.part(ProgramWatch)
+    watch, lush = interpreter.part(ProgramWatch), watch_classes(interpreter)
     try:
+        if is_lush(source):
+            begin(interpreter)
         if is_nettool:
             nettool.prepare(interpreter)
         interpreter.run(source)
     except LearningLimitError:
         notes.append("everything after 20,000 calls that learn: conversion stopped there")
     except SnError as error:
-        if not watch.learned and not isinstance(error, LimitError):
+        if not watch.learned and not lush.calls and not isinstance(error, LimitError):
             raise
-        if not watch.net_calls and not watch.nets:
+        if not watch.net_calls and not watch.nets and not lush.machines:
             raise
         notes.append(_unread_note(error.faults[0]))
-    if watch.answered and any(loop in text.text for text in interpreter.sources for loop in ("(while", "(until")):
+    if (watch.answered or lush.answered) and any(
+        loop in text.text for text in interpreter.sources for loop in ("(while", "(until")
+    ):
         notes.append("the number of turns of a loop that waits for a measurement: nothing was trained, so it ran once")
     watch.finish()
     if is_nettool and not watch.nets:
@@ -81,7 +118,7 @@ def built_nets(
                 call_error.message, None, hint=call_error.hint or "correct (nettool-net ...) in the NetTool file"
             ) from None
         watch.finish()
-    return watch.nets, notes
+    return _Followed(interpreter, watch.nets, lush, notes)
 
 
 def _unread_note(fault: Fault) -> str:
@@ -90,14 +127,23 @@ def _unread_note(fault: Fault) -> str:
 
 
 def to_declarative(
-    source: Source, host: Host, name: str | None = None, presets: Mapping[str, float | str] | None = None
+    source: Source,
+    host: Host,
+    name: str | None = None,
+    presets: Mapping[str, float | str] | None = None,
+    beside: str | None = None,
 ) -> Conversion:
-    """Return the declarative text for the nets that an SN-2.8 program, or a NetTool file, makes.
+    """Return the declarative text for the nets that a program of SN-2.8 or of Lush, or a NetTool file, makes.
 
     `name` is the name of the net, by default that of the file; a second net is NAME-2. `presets` are the values of
-    `--set`. Raises SnError for faults of the program, and for a net that the declarative words cannot state.
+    `--set`. `beside` is the name of the file of the text without its ending, if it goes into one: weights and examples
+    of a program of Lush go beside it. Raises SnError for faults of the program, and for a net that the declarative
+    words cannot state.
     """
-    built, notes = built_nets(source, host, presets)
+    followed = _follow(source, host, presets)
+    built, notes = followed.nets, followed.notes
+    if not built and speaks_lush(followed.interpreter):
+        return _convert_machines(source, followed, name, host, beside)
     if not built:
         raise fail(
             f"{source.name} makes no net with connections",
@@ -112,14 +158,26 @@ def to_declarative(
         texts.append(text)
         nets.append(net)
         notes += net_notes
+    return _conversion(source, "SN-2.8", texts, nets, notes)
+
+
+def _conversion(
+    source: Source,
+    language: str,
+    texts: list[str],
+    nets: list[Net],
+    notes: list[str],
+    files: Mapping[str, bytes] | None = None,
+) -> Conversion:
+    """Return the texts below a comment that says where they come from and what they leave out."""
     notes = list(dict.fromkeys(notes))
-    header = [f";;; Converted from the program {PurePath(source.name).name} of SN-2.8."]
+    header = [f";;; Converted from the program {PurePath(source.name).name} of {language}."]
     header += [
         line
         for note in notes
         for line in textwrap.wrap(f"not carried over: {note}", 112, initial_indent=";; ", subsequent_indent=";;   ")
     ]
-    return Conversion("\n".join(header) + "\n\n" + "\n\n".join(texts) + "\n", tuple(nets), tuple(notes))
+    return Conversion("\n".join(header) + "\n\n" + "\n\n".join(texts) + "\n", tuple(nets), tuple(notes), files or {})
 
 
 def _convert_net(source: Source, construction: BuiltNet, title: str, host: Host) -> tuple[str, Net, list[str]]:
@@ -141,6 +199,56 @@ def _convert_net(source: Source, construction: BuiltNet, title: str, host: Host)
             notes.append(f"the training {name}: {error.faults[0].message}")
             texts.append("\n".join(f";; {line}" for line in form.split("\n")))
     return "\n\n".join(texts), net, notes
+
+
+def _convert_machines(
+    source: Source, followed: _Followed, name: str | None, host: Host, beside: str | None
+) -> Conversion:
+    """Return the text for the machines of a program of Lush; the nets are compared with the modules."""
+    interpreter, notes = followed.interpreter, followed.notes
+    title = name or fold(PurePath(source.name).stem.replace(" ", "-"))
+    try:
+        machines = machines_of(interpreter, followed.lush, title)
+    except CallError as error:
+        raise _machine_error(error) from None
+    if not machines:
+        raise fail(
+            f"{source.name} makes no machine",
+            None,
+            hint="make one with (new idx3-supervised-module ...) or a trainer, or write (net-of module)",
+        )
+    texts: list[str] = []
+    nets: list[Net] = []
+    files: dict[str, bytes] = {}
+    for k, (net_name, found, machine) in enumerate(machines, 1):
+        counts = _read(source, found.text(net_name), host).nets.get(net_name).counts
+        text = found.text(net_name, (counts.units, counts.connections, counts.weights))
+        net = _read(source, text, host).nets.get(net_name)
+        converted = ConvertedMachine(net_name, found, machine, found.weights(net), suffix="" if k == 1 else f"-{k}")
+        form = training_text(interpreter, followed.lush, converted, beside)
+        module = machine.module
+        assert isinstance(module, Object)
+        try:
+            check_same_outputs(interpreter, module, found, net)
+        except CallError as error:
+            raise _machine_error(error) from None
+        nets.append(net)
+        texts.append(text)
+        files |= {f"{beside}{part}": file_bytes(arrays) for part, arrays in converted.arrays.items()}
+        notes += converted.notes
+        if form:
+            try:
+                _read(source, f"{text}\n\n{form}", host)
+                texts.append(form)
+            except SnError as error:
+                notes.append(f"the training {net_name}: {error.faults[0].message}")
+                texts.append("\n".join(f";; {line}" for line in form.split("\n")))
+    whole = _conversion(source, "Lush", texts, nets, notes, files)
+    return replace(whole, text=formatted(replace(source, text=whole.text)))
+
+
+def _machine_error(error: CallError) -> SnError:
+    return fail(error.message, None, hint=f"run the program unchanged: snsim run FILE; {error.hint}")
 
 
 def _read(source: Source, text: str, host: Host) -> Program:

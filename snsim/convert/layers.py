@@ -40,14 +40,14 @@ class LayerPart:
 class FramedMap:
     """A map as it was passed to a word of SN-2.8, perhaps with a border of cells around it.
 
-    `piece` and `shape`: where the map lies in a layer, and its rows and columns. `above`: the rows of cells above the
+    `piece` and `shape`: where the map lies in a layer, and its rows and columns. `border`: the rows of cells above the
     map, and the columns to its left. `wrap`: the border continues the map from its opposite side; it may be cut where
     no window reads on.
     """
 
     piece: LayerPart
     shape: tuple[int, int]
-    above: int
+    border: tuple[int, int]
     cells: bool
     wrap: bool = False
 
@@ -56,8 +56,9 @@ class FramedMap:
 class Layers:
     """The layers of a net, in order of computation.
 
-    `layer_of` and `index` have, for every unit, the number of its layer (-1: none) and its place in it. `sources[k]` is
-    the map that call k read. `dropped` are the names of layers without connections.
+    The first `inputs` layers are those of the input. `layer_of` and `index` have, for every unit, the number of its
+    layer (-1: none) and its place in it. `sources[k]` is the map that call k read. `dropped` are the names of layers
+    without connections.
     """
 
     names: tuple[str, ...]
@@ -67,6 +68,7 @@ class Layers:
     index: np.ndarray  # of every unit in its layer
     sources: dict[int, FramedMap]
     dropped: tuple[str, ...]  # layers without any connection
+    inputs: int
 
     def piece(self, units: np.ndarray) -> LayerPart | None:
         """Return the layer and place in which these units lie consecutively; None if they do not."""
@@ -81,7 +83,7 @@ def layers_of(net: BuiltNet) -> Layers:
 
     Raises SnError if there is no order of computation, or if a unit of constant state is not part of a border.
     """
-    order, dropped, cells = _order_groups(net)
+    order, dropped, cells, inputs = _order_groups(net)
     names, units = [net.groups[g][0] for g in order], [net.groups[g][1] for g in order]
     layer_of, index = np.full(len(net.values), -1), np.zeros(len(net.values), int)
     for k, layer_units in enumerate(units):
@@ -94,11 +96,12 @@ def layers_of(net: BuiltNet) -> Layers:
         index,
         {},
         tuple(dropped),
+        inputs,
     )
     sources = _sources(net, plain)
     _check_cells(net, plain, sources, cells)
     shapes = _shapes(net, plain, sources)
-    return Layers(plain.names, plain.units, shapes, layer_of, index, sources, plain.dropped)
+    return Layers(plain.names, plain.units, shapes, layer_of, index, sources, plain.dropped, inputs)
 
 
 def _unique_names(names: list[str]) -> list[str]:
@@ -114,8 +117,11 @@ def _unique_names(names: list[str]) -> list[str]:
 # Order
 
 
-def _order_groups(net: BuiltNet) -> tuple[list[int], list[str], list[int]]:
-    """Return the groups in order of computation, the names of groups without connections, and the groups of cells."""
+def _order_groups(net: BuiltNet) -> tuple[list[int], list[str], list[int], int]:
+    """Return the groups in order of computation.
+
+    After them: the names of groups without connections, the groups of cells, and the number of input layers.
+    """
     group_of = np.full(len(net.values), -1)
     for g, (_, units) in enumerate(net.groups):
         group_of[units] = g
@@ -133,16 +139,16 @@ def _order_groups(net: BuiltNet) -> tuple[list[int], list[str], list[int]]:
             )
     entered = {b for _, b in before} | set(group_of[net.post].tolist())
     connected = entered | {a for a, _ in before}
-    set_inputs = {int(group_of[unit]) for unit in net.inputs if group_of[unit] >= 0}
+    set_inputs = list(dict.fromkeys(int(group_of[unit]) for unit in net.inputs if group_of[unit] >= 0))
     roots = [g for g in range(len(net.groups)) if g in connected and g not in entered]
-    inputs = [g for g in roots if g in set_inputs] or roots[:1]
-    if len(inputs) != 1:
+    inputs = [g for g in set_inputs if g in roots] or roots[:1]
+    if not inputs:
+        raise refusal("no layer is the input: every layer is fed by another", _LOOPS)
+    if len(inputs) > 1 and not np.array_equal(np.concatenate([net.groups[g][1] for g in inputs]), net.inputs):
         names = " and ".join(net.groups[g][0] for g in inputs)
         raise refusal(
-            f"the net has the input layers {names or 'none'}, but a declared net has one"
-            if inputs
-            else "no layer is the input: every layer is fed by another",
-            "put their units into one layer" if inputs else _LOOPS,
+            f"the inputs are units of {names} in another order, and declared input layers follow each other whole",
+            "make the input of whole layers: (make-input (append layer1 layer2))",
         )
     cells = [g for g in roots if g not in inputs]
     silent = set(net.desired.tolist())
@@ -150,14 +156,14 @@ def _order_groups(net: BuiltNet) -> tuple[list[int], list[str], list[int]]:
         name for g, (name, units) in enumerate(net.groups) if g not in connected and not set(units.tolist()) <= silent
     ]
     last = {int(group_of[unit]) for unit in net.outputs if group_of[unit] >= 0}
-    return _sort_groups(net, connected - set(cells), before, inputs[0], last), dropped, cells
+    return _sort_groups(net, connected - set(cells), before, inputs, last), dropped, cells, len(inputs)
 
 
 def _sort_groups(
-    net: BuiltNet, groups: set[int], before: set[tuple[int, int]], first: int, last: set[int]
+    net: BuiltNet, groups: set[int], before: set[tuple[int, int]], inputs: list[int], last: set[int]
 ) -> list[int]:
-    """Sort sources before targets, else in the order of creation, with the input first and the output last."""
-    order, left = [first], sorted(groups - {first})
+    """Sort sources before targets, else in the order of creation, with the inputs first and the output last."""
+    order, left = [*inputs], sorted(groups - {*inputs})
     while left:
         ready = [g for g in left if not any((other, g) in before for other in left)]
         if not ready:
@@ -189,7 +195,7 @@ def _sources(net: BuiltNet, layers: Layers) -> dict[int, FramedMap]:
 def _framed_map(layers: Layers, units: np.ndarray, shape: tuple[int, int]) -> FramedMap | None:
     whole = layers.piece(units)
     if whole is not None:
-        return FramedMap(whole, shape, 0, False)
+        return FramedMap(whole, shape, (0, 0), False)
     inside = layers.layer_of[units].reshape(shape) >= 0
     if not inside.any():
         return None
@@ -197,9 +203,9 @@ def _framed_map(layers: Layers, units: np.ndarray, shape: tuple[int, int]) -> Fr
     top, left, bottom, right = int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
     inner = units.reshape(shape)[top:bottom, left:right]
     piece = layers.piece(inner.reshape(-1)) if inside[top:bottom, left:right].all() else None
-    if piece is None or top != left:
+    if piece is None:
         return None
-    return FramedMap(piece, (bottom - top, right - left), top, True)
+    return FramedMap(piece, (bottom - top, right - left), (top, left), True)
 
 
 def _wrapped_map(layers: Layers, call: Call, units: np.ndarray, shape: tuple[int, int]) -> FramedMap | None:
@@ -219,7 +225,7 @@ def _wrapped_map(layers: Layers, call: Call, units: np.ndarray, shape: tuple[int
     y, x = np.arange(shape[0])[:, None], np.arange(shape[1])[None, :]
     for above in range(max(sizes[6:])):
         if (places == first + (y - above) % rows * columns + (x - above) % columns).all():
-            return FramedMap(LayerPart(int(layer[0]), first), (rows, columns), above, False, wrap=True)
+            return FramedMap(LayerPart(int(layer[0]), first), (rows, columns), (above, above), False, wrap=True)
     return None
 
 
@@ -241,9 +247,8 @@ def _check_cells(net: BuiltNet, layers: Layers, sources: dict[int, FramedMap], c
         for k in set(net.by[np.isin(net.pre, units)].tolist()):
             if k not in sources:
                 raise refusal(
-                    f"nothing enters the units of {name}, and they are not border cells of a map; a declared net has "
-                    "one input layer",
-                    "put all of them into the input layer",
+                    f"nothing enters the units of {name}, and they are neither input units nor border cells of a map",
+                    f"make them part of the input: (make-input (append input-layer {name}))",
                 )
 
 

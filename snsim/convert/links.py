@@ -40,7 +40,7 @@ class _WindowCall:
 
     kind: str
     maps: tuple[int, int]
-    border: int
+    border: tuple[int, int]  # rows of cells above the map, columns to its left
     cells: bool
     wrap: bool
     window: tuple[int, int]
@@ -163,11 +163,13 @@ def _windows(net: BuiltNet, layers: Layers, s: int, t: int, table: Table, connec
     maps = np.zeros((source[0], target[0]), bool)
     for window_call in window_calls:
         maps[window_call.maps] = True
-    border = (first.border, first.border)
-    windows = Windows(source, target, maps, first.window, first.step, border, first.wrap, SHARING[first.kind])
-    border_option = Border(first.border, wrap=first.wrap)
-    fits = [count_windows(source[axis + 1], border_option, first.window[axis], first.step[axis]) for axis in (0, 1)]
-    if tuple(fits) != target[1:] or not same_sharing(windows.table(), table):
+    border = _border(first, source, target)
+    if border is None:
+        return None
+    windows = Windows(
+        source, target, maps, first.window, first.step, border.near, first.wrap, SHARING[first.kind], border.far
+    )
+    if not same_sharing(windows.table(), table):
         return None
     options = [] if first.step == (1, 1) else [_step(first.step)]
     if first.wrap:
@@ -177,12 +179,27 @@ def _windows(net: BuiltNet, layers: Layers, s: int, t: int, table: Table, connec
         if len(values) > 1:
             return None
         value = values[0] if len(values) else 0
-        options.append(f"(border {first.border} {number_text(float(value))})")
+        options.append(f"({border.text} {number_text(float(value))})")
     one_map = source[0] == target[0] == 1
     drawn = None if one_map or maps.all() or _is_diagonal(maps) else maps
     if not maps.all() and drawn is None:
         options.append("(table one-to-one)")
     return Link(s, t, " ".join([f"({first.kind} {first.window[0]} {first.window[1]})", *options]), drawn)
+
+
+def _border(call: _WindowCall, source: tuple[int, int, int], target: tuple[int, int, int]) -> Border | None:
+    """Return the border with which the windows give the target: the same on all sides if that fits. None if none does.
+
+    A frame may have cells on the far sides that no window reads, so they do not tell how wide the border is.
+    """
+    reach = [(target[k + 1] - 1) * call.step[k] + call.window[k] - source[k + 1] - call.border[k] for k in (0, 1)]
+    all_round = Border(call.border[0], wrap=call.wrap)
+    of_sides = Border(sides=(call.border[0], max(0, reach[0]), call.border[1], max(0, reach[1])))
+    for border in (all_round, of_sides):
+        fits = tuple(count_windows(source[k + 1], border, k, call.window[k], call.step[k]) for k in (0, 1))
+        if fits == target[1:] and border.near == call.border and border.wrap == call.wrap:
+            return border
+    return None
 
 
 def _is_diagonal(maps: np.ndarray) -> bool:
@@ -218,7 +235,7 @@ def _window_call(call: Call, layers: Layers, k: int, s: int, t: int) -> _WindowC
         if call.name.endswith("-1d-connect")
         else ((sizes[5], sizes[4]), (sizes[7], sizes[6]))
     )
-    return _WindowCall(kind, maps, framed.above, framed.cells, framed.wrap or "toric" in call.name, window, step)
+    return _WindowCall(kind, maps, framed.border, framed.cells, framed.wrap or "toric" in call.name, window, step)
 
 
 def _frames(net: BuiltNet, layers: Layers, s: int, t: int, table: Table, connections: np.ndarray) -> Link | None:

@@ -44,16 +44,19 @@ def describe(net: BuiltNet, name: str, own_functions: bool = True) -> NetForms:
     if len(layers.names) < 2:
         raise refusal(f"the net has {len(layers.names)} layer with connections, but a declared net needs two or more")
     nlfs = _nlfs(net, layers, notes, own_functions)
-    biases = [bias_of(net, layers, k) for k in range(1, len(layers.names))]
+    biases = [bias_of(net, layers, k) for k in range(layers.inputs, len(layers.names))]
     common = nlfs[0] if len(set(nlfs)) == 1 else "sn-tanh", biases[0] if len(set(biases)) == 1 else "unit"
     tables, named = _tables(layers, links, name)
     body = [f"(default (nlf {common[0]}) (bias {common[1]}))"]
     for k, (title, shape) in enumerate(zip(layers.names, layers.shapes)):
         parts = [show(symbol(title)), shape_form(shape)]
-        if k and nlfs[k - 1] != common[0]:
-            parts.append(f"(nlf {nlfs[k - 1]})")
-        if k and biases[k - 1] != common[1]:
-            parts.append(f"(bias {biases[k - 1]})")
+        number = k - layers.inputs  # of the computed layers
+        if number < 0 and layers.inputs > 1:
+            parts.append("(input)")
+        if number >= 0 and nlfs[number] != common[0]:
+            parts.append(f"(nlf {nlfs[number]})")
+        if number >= 0 and biases[number] != common[1]:
+            parts.append(f"(bias {biases[number]})")
         body.append(f"(layer {' '.join(parts)})")
     body += _connect_clauses(layers, links, named)
     units = sum(len(own) for own in layers.units)
@@ -75,9 +78,9 @@ def _wrap_clause(clause: str) -> list[str]:
 
 
 def _nlfs(net: BuiltNet, layers: Layers, notes: list[str], own_functions: bool) -> list[str]:
-    """Return the non-linearity of each layer but the first."""
+    """Return the non-linearity of each computed layer."""
     nlfs = []
-    for name in layers.names[1:]:
+    for name in layers.names[layers.inputs :]:
         f = net.nlfs.get(name, net.nlf)
         text = declared_nlf(f) if own_functions or not isinstance(f, LispNonLinearity) else None
         if text is None:

@@ -12,6 +12,7 @@ import numpy as np
 from snsim.data.catalog import origin_of
 from snsim.data.examples import Examples, Split, digest
 from snsim.data.held_out import count_held_out, fold_of_each, held_out
+from snsim.data.input_parts import InputShapes
 from snsim.data.patterns import from_matrices
 from snsim.data.pictures import resized
 from snsim.data.reader_options import EXAMPLES, ReaderOptions, quoted
@@ -24,7 +25,13 @@ from snsim.text_table import shape_text
 _SHOWN = 12  # class names in a sentence
 
 
-def read_path(path: Path, options: ReaderOptions | None = None, reader: str = "", fold: int | None = None) -> Examples:
+def read_path(
+    path: Path,
+    options: ReaderOptions | None = None,
+    reader: str = "",
+    fold: int | None = None,
+    inputs: InputShapes = (),
+) -> Examples:
     """Return the examples of a file or folder that the command line names. Its kind is recognised.
 
     `options` are those of a description whose reader is `reader`: those that a reader of another kind does not
@@ -34,7 +41,7 @@ def read_path(path: Path, options: ReaderOptions | None = None, reader: str = ""
 
     path = Path(os.path.abspath(path))
     name, files = recognise(path)
-    return read_own(name, files, options_for(name, options or ReaderOptions(), reader), fold)
+    return read_own(name, files, options_for(name, options or ReaderOptions(), reader), fold, inputs=inputs)
 
 
 def options_for(name: str, options: ReaderOptions, reader: str) -> ReaderOptions:
@@ -54,6 +61,7 @@ def read_own(
     fold: int | None = None,
     span: Span | None = None,
     inside: Path | None = None,
+    inputs: InputShapes = (),
 ) -> Examples:
     """Return the examples that a reader makes of files.
 
@@ -70,6 +78,8 @@ def read_own(
         Where the form stands.
     inside : Path or None
         Links in a folder of pictures must not lead out of this folder.
+    inputs : sequence of (str, tuple)
+        The name and the shape of each input layer of the net.
 
     Raises
     ------
@@ -80,7 +90,7 @@ def read_own(
     from snsim.data.readers import READERS
 
     folder = Path(os.path.commonpath([file.parent for file in files]))
-    request = ReadRequest(tuple(files), options, folder, inside, span)
+    request = ReadRequest(tuple(files), options, folder, inside, span, tuple(inputs))
     raw = _with_starts(read_raw(reader, READERS.get(reader, span), request), request)
     _check_room(raw, request)
     return _prepared(reader, _in_class_order(raw, request), request, fold, origin_of(files))

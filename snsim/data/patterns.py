@@ -12,6 +12,7 @@ from snsim.array_files import read_npy
 from snsim.data.catalog import origin_of
 from snsim.data.examples import Examples, Split, digest
 from snsim.data.formats import read_idx_file, read_matrix, read_rows
+from snsim.data.input_parts import InputShapes
 from snsim.errors import SnError, Span, fail
 from snsim.input_files import foreign_format, open_file, shown, unreadable
 from snsim.text_table import shape_form
@@ -193,6 +194,25 @@ def frame(examples: Examples, rows: int, columns: int, value: float, span: Span 
         return replace(split, inputs=cells)
 
     return _changed(examples, framed)
+
+
+def fitted(examples: Examples, inputs: InputShapes, span: Span | None = None) -> Examples:
+    """Return examples with inputs as the input layers of a net take them.
+
+    One layer takes its shape, as `shaped`; several take a row with the units of the first, of the second ...
+    """
+    if len(inputs) == 1:
+        return shaped(examples, inputs[0][1], inputs[0][0], span)
+    sizes = [int(np.prod(shape)) for _, shape in inputs]
+    units, present = sum(sizes), int(np.prod(examples.shape))
+    if present != units:
+        each = ", ".join(f"{layer} {size:,}" for (layer, _), size in zip(inputs, sizes))
+        raise fail(
+            f"the patterns of {examples.name} are {present:,} numbers, the input layers take {units:,}: {each}",
+            span,
+            hint=f"give {units:,} numbers for each pattern, those of layer {inputs[0][0]} first",
+        )
+    return shaped(examples, (units,), inputs[0][0], span)
 
 
 def shaped(examples: Examples, shape: tuple[int, ...], layer: str = "input", span: Span | None = None) -> Examples:

@@ -24,6 +24,7 @@ _SOURCES = (
     "pictures.py",
     "formats.py",
     "patterns.py",
+    "input_parts.py",
     "raw_cache.py",
     *(f"readers/{name}.py" for name in ("array_pairs", "csv_table", "image_folder", "npz_arrays")),
 )
@@ -53,7 +54,7 @@ def read_raw(name: str, reader: DataReader, request: ReadRequest) -> RawData:
 def _key(name: str, request: ReadRequest, records: tuple[FileRecord, ...]) -> str:
     options = [(field.name, _plain(getattr(request.options, field.name))) for field in fields(ReaderOptions)]
     read = [option for option in options if option[0] not in _LATER]
-    stated = repr((read, [str(file) for file in request.files]))
+    stated = repr((read, [str(file) for file in request.files], *([request.inputs] if len(request.inputs) > 1 else [])))
     return parsed_cache.entry_key(f"own {name}", stated, [record.sha256 for record in records], _SOURCES)
 
 

@@ -80,6 +80,8 @@ class ReadRequest:
         Links inside a folder of pictures must not lead out of this folder; None: they may lead anywhere.
     span : Span or None
         Where the form stands.
+    inputs : tuple of (str, tuple)
+        The name and the shape of each input layer of the net: a file may hold an array for each of several.
     """
 
     files: tuple[Path, ...]
@@ -87,6 +89,7 @@ class ReadRequest:
     folder: Path
     inside: Path | None = None
     span: Span | None = None
+    inputs: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @property
     def name(self) -> str:

@@ -1,7 +1,7 @@
 """Turn a `Net` into the order of work that engines compute: stages, links and parameters.
 
-An engine needs nothing else about the net, and nothing here depends on an engine. Layers are numbered from 0 (the
-input) in order of computation.
+An engine needs nothing else about the net, and nothing here depends on an engine. Layers are numbered from 0 in
+order of computation, the input layers first.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from math import prod
 
 import numpy as np
 
@@ -43,7 +42,7 @@ class Link:
 
     def __str__(self) -> str:
         text, windows = _describe(self.structure), self.structure
-        if isinstance(windows, Windows) and any(windows.border) and not windows.wrap:
+        if isinstance(windows, Windows) and windows.has_border and not windows.wrap:
             text += f", border held at {self.border_value:g}"
         scale = "" if self.scale == 1 else f", times {self.scale:g}"
         gain = "" if self.gain is None else f" normalized by {self.gain}"
@@ -106,14 +105,35 @@ class Plan:
     """
 
     net: Net
-    input_shape: tuple[int, ...]
-    stages: tuple[LayerPlan, ...]  # every layer but the input, in order of computation
+    stages: tuple[LayerPlan, ...]  # every computed layer, in order of computation
     parameters: dict[str, Parameter]  # by name, in order: for each layer its connections as stated, then its bias
     carried: tuple[tuple[int, int], ...] = ()
 
-    @cached_property
+    @property
+    def inputs(self) -> tuple[Layer, ...]:
+        """The input layers, which have the first numbers; their units in order are a presentation."""
+        return self.net.inputs
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return self.net.input_shape
+
+    @property
     def input_units(self) -> int:
-        return prod(self.input_shape)
+        return self.net.input_units
+
+    @property
+    def layer_units(self) -> tuple[int, ...]:
+        """The number of units of each layer, by its number."""
+        return tuple(layer.units for layer in self.net.layers)
+
+    def is_input(self, layer: int) -> bool:
+        """Tell whether the layer of a number is an input layer."""
+        return layer < len(self.inputs)
+
+    def split_inputs(self, x: np.ndarray) -> list[np.ndarray]:
+        """Return the part of presentations, shape (..., units), that each input layer holds, as views."""
+        return [x[..., place] for place in self.net.input_places.values()]
 
     @property
     def output_units(self) -> int:
@@ -131,7 +151,7 @@ class Plan:
 
     @property
     def layer_names(self) -> tuple[str, ...]:
-        """Return the names of the layers by number, the input's first."""
+        """Return the names of the layers by number, those of the inputs first."""
         return tuple(layer.name for layer in self.net.layers)
 
     def __str__(self) -> str:
@@ -158,8 +178,8 @@ class Plan:
             for row in rows
         ]
         head = f"plan of {self.net.name}"
-        first = f"0  {self.net.inputs[0].name}: {self.input_units} units {_shape(self.input_shape)}"
-        return "\n".join([head, "", *table, "", first, *(str(stage) for stage in self.stages)])
+        inputs = [f"{k}  {each.name}: {each.units} units {_shape(each.shape)}" for k, each in enumerate(self.inputs)]
+        return "\n".join([head, "", *table, "", *inputs, *(str(stage) for stage in self.stages)])
 
 
 def plan(net: Net) -> Plan:
@@ -174,7 +194,7 @@ def plan(net: Net) -> Plan:
         )
     number = {layer.name: k for k, layer in enumerate(net.layers)}
     stages = tuple(_stage(net, layer, number) for layer in net.computed)
-    return Plan(net, net.inputs[0].shape, stages, {p.name: p for p in net.parameters})
+    return Plan(net, stages, {p.name: p for p in net.parameters})
 
 
 def _stage(net: Net, layer: Layer, number: dict[str, int]) -> LayerPlan:
@@ -245,8 +265,10 @@ def _describe(structure: Dense | Windows | Frames | None) -> str:
     if isinstance(structure, Frames):
         return f"{structure.window} frames of {structure.source[1]} traits, step {structure.step}"
     sharing_texts = {"map": "shared windows", "unit": "windows for each unit", "pair": "one weight per pair of maps"}
-    (rows, columns), (down, right) = structure.window, structure.border
-    edge = f"border {down} {right}{' wrapped' if structure.wrap else ''}" if down or right or structure.wrap else ""
+    rows, columns = structure.window
+    sides = structure.border if structure.far_border is None else [cells for pair in structure.sides for cells in pair]
+    edge = f"border {' '.join(map(str, sides))}{' wrapped' if structure.wrap else ''}"
+    edge = edge if structure.has_border or structure.wrap else ""
     fed, pairs = int(structure.maps.sum()), structure.maps.size
     parts = [
         sharing_texts[structure.sharing],

@@ -32,9 +32,15 @@ _RELU = "(if (<= x 0) 0 x)"
 _METHODS = {"gauss-newton": "curvature", "full": "full_curvature"}
 
 
-def _with_rubbish(rubbish: float) -> str:
-    """Return the text of the outputs x with one more class after them."""
-    return f"torch.cat([x, torch.full_like(x[:, :1], {number_of(rubbish)})], 1)"
+def softmax_text(outputs: str, rubbish: float | None, function: str = "softmax") -> str:
+    """Return the text of softmax or log_softmax over the outputs; `rubbish` is the output of one more class, cut off.
+
+    `outputs` is the name of a variable.
+    """
+    if rubbish is None:
+        return f"torch.{function}({outputs}, 1)"
+    more = f"torch.full_like({outputs}[:, :1], {number_of(rubbish)})"
+    return f"torch.{function}(torch.cat([{outputs}, {more}], 1), 1)[:, :-1]"
 
 
 def curvature_methods(training: Training) -> dict[str, str]:
@@ -86,11 +92,12 @@ class NetWriter:
                 self.names[stage.bias] = f"{module}.bias"
         for link in (link for stage in plan.stages for link in stage.links if link.connection.weights_of is not None):
             self.modules[link.connection.name] = self.modules[plan.net.owner_of(link.connection).name]
-        self.modules[plan.layer_names[0]] = self._attribute(plan.layer_names[0])
+        for layer in plan.inputs:
+            self.modules[layer.name] = self._attribute(layer.name)
         self._used: set[str] = set()  # names of the variables in the methods of the net
-        self._locals = {0: self._local(identifier(plan.layer_names[0]))}
+        self._locals = {k: self._local(identifier(layer.name)) for k, layer in enumerate(plan.inputs)}
         self._locals |= {stage.layer: self._local(self.modules[stage.name]) for stage in plan.stages}
-        self.shapes = {0: picture_shape(plan.input_shape, False)}
+        self.shapes = {k: picture_shape(layer.shape, False) for k, layer in enumerate(plan.inputs)}
         for stage in plan.stages:
             only_frames = bool(stage.links) and all(isinstance(link.structure, Frames) for link in stage.links)
             self.shapes[stage.layer] = picture_shape(stage.shape, only_frames)
@@ -217,7 +224,7 @@ class NetWriter:
                 maps_text(rows, structure.source[0]),
                 f"{structure.window}",
                 f"{structure.step}",
-                f"{structure.border}",
+                f"{(*structure.sides[1], *structure.sides[0])}",
             ]
             if structure.wrap:
                 self._parts |= {"WRAPPED", f"Wrapped{kind}"}
@@ -364,12 +371,19 @@ class NetWriter:
         sums = self._sums(stage)
         return f'self.noisy({sums}, "{self.modules[stage.name]}")' if self._noisy else sums
 
-    def _entry(self) -> str:
-        return f"{self._locals[0]} = x.reshape(-1, {', '.join(map(str, self.shapes[0]))})"
+    def _entry(self) -> list[str]:
+        """Return the lines that make the states of the input layers."""
+        places = list(self.plan.net.input_places.values())
+        rows = [f"x.flatten(1)[:, {place.start}:{place.stop}]" for place in places] if len(places) > 1 else ["x"]
+        lines = []
+        for k, row in enumerate(rows):
+            lines.append(f"{self._locals[k]} = {row}.reshape(-1, {', '.join(map(str, self.shapes[k]))})")
+            lines += self._drop(k)
+        return lines
 
     def _forward(self) -> list[str]:
         shape = "x".join(map(str, self.plan.input_shape))
-        lines = [self._entry(), *self._drop(0)]
+        lines = self._entry()
         for stage in self.plan.stages:
             lines.append(f"{self._locals[stage.layer]} = self.{self.modules[stage.name]}({self._noisy_sums(stage)})")
             lines += self._drop(stage.layer)
@@ -377,7 +391,7 @@ class NetWriter:
             "    def forward(self, x):",
             f'        """x: (patterns, {shape}) in any shape. Returns (patterns, {self.plan.output_units})."""',
             *indented(lines, 8),
-            f"        return {self._locals[len(self.plan.stages)]}.flatten(1)",
+            f"        return {self._locals[self.plan.stages[-1].layer]}.flatten(1)",
         ]
 
     def _cost(self, training: Training) -> list[str]:
@@ -387,9 +401,7 @@ class NetWriter:
             f'        """{plain(cost.name)}, summed over the patterns. x: outputs; d: targets."""',
         ]
         if cost.e is None:
-            x = "x" if cost.rubbish is None else _with_rubbish(cost.rubbish)
-            cut = "" if cost.rubbish is None else "[:, :-1]"
-            return [*head, f"        return -(d * torch.log_softmax({x}, 1){cut}).sum()"]
+            return [*head, f"        return -(d * {softmax_text('x', cost.rubbish, 'log_softmax')}).sum()"]
         lines, (e,) = expression_lines([cost.e], {"x", "d"}, self.dtype, {"n": str(self.plan.output_units)})
         return [*head, *indented(lines, 8), f"        return ({e}).sum()"]
 
@@ -397,9 +409,7 @@ class NetWriter:
         """Return the method of the second derivative of the cost."""
         cost = training.cost
         if cost.dde is None:
-            lines = ["p = torch.softmax(x, 1)"]
-            if cost.rubbish is not None:
-                lines = [f"p = torch.softmax({_with_rubbish(cost.rubbish)}, 1)[:, :-1]"]
+            lines = [f"p = {softmax_text('x', cost.rubbish)}"]
             result = "p * (1 - p) * d.sum(1, keepdim=True)"
         else:
             names = {"x": "x", "d": "d", "n": str(self.plan.output_units)}
@@ -413,11 +423,11 @@ class NetWriter:
 
     def _curvature(self, full: bool, method: str) -> list[str]:
         """Return the method that computes h (or h-full): see docs/reference/export.md."""
-        last = self._locals[len(self.plan.stages)]
+        last = self._locals[self.plan.stages[-1].layer]
         links = [link for stage in self.plan.stages for link in stage.links if link.connection.weights_of is None]
         gains = [link for link in links if link.gain is not None]
         count = 0  # slopes of states; those of gains follow
-        lines = [self._entry(), *self._drop(0)]
+        lines = self._entry()
         states = []
         for stage in self.plan.stages:
             local, layer = self._locals[stage.layer], f"self.{self.modules[stage.name]}"
@@ -447,7 +457,8 @@ class NetWriter:
                 f'del v["{self.names[link.gain or ""]}"]',
             ]
         lines += ["bent = 0.0"] if full else []
-        lines += [f"{self._locals[0]}_q = {self._locals[0]} * {self._locals[0]}"]
+        for k in range(len(self.plan.inputs)):
+            lines.append(f"{self._locals[k]}_q = {self._locals[k]} * {self._locals[k]}")
         k = 0
         for stage in self.plan.stages:
             bends = full and self._learns_below(stage.layer)
@@ -483,9 +494,9 @@ class NetWriter:
 
     def _learns_below(self, layer: int) -> bool:
         """Tell whether the states of a layer depend on weights that learn."""
-        if layer == 0:
+        if self.plan.is_input(layer):
             return False
-        stage = self.plan.stages[layer - 1]
+        stage = self.plan.stages[layer - len(self.plan.inputs)]
         return (
             stage.bias is not None
             or any(link.gain is not None or self.plan.parameters[link.slot].learns for link in stage.links)

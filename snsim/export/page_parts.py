@@ -132,9 +132,8 @@ class Windows(Connection):
         self.register_buffer("pairs", torch.tensor(pairs).T, persistent=False)
 
     def edged(self, x, border):
-        """The source maps with `border` round them."""
-        rows, columns = self.pad
-        return F.pad(x.reshape(-1, *self.source), (columns, columns, rows, rows), value=border)
+        """The source maps with `border` round them: left, right, above, below."""
+        return F.pad(x.reshape(-1, *self.source), self.pad, value=border)
 
     def sums(self, x, weight, border):
         kernel = weight.new_zeros(len(self.maps), self.source[0], *self.window)  # 0 where a map does not feed another
@@ -150,7 +149,8 @@ class Wrapped:
 
     def edged(self, x, border):
         x = x.reshape(-1, *self.source)
-        rows, columns = ((torch.arange(self.reach[k]) - self.pad[k]) % self.source[k + 1] for k in (0, 1))
+        left, _, above, _ = self.pad
+        rows, columns = ((torch.arange(self.reach[k]) - n) % self.source[k + 1] for k, n in ((0, above), (1, left)))
         return x[:, :, rows][:, :, :, columns]
 '''
 EQUAL = '''
@@ -294,8 +294,7 @@ def dot(a, b):
 '''
 CONJUGATE_BENDS = {
     False: "c += float((net.bend(y, wanted.double()) * t * t).sum())",
-    True: "p = torch.softmax(y, 1)\n"
-    "            c += float((wanted.sum(1) * ((p * t * t).sum(1) - (p * t).sum(1) ** 2)).sum())",
+    True: "p = {softmax}\n            c += float((wanted.sum(1) * ((p * t * t).sum(1) - (p * t).sum(1) ** 2)).sum())",
 }
 PRUNE = '''
 def prune(net, x, d, fraction{arguments}):

@@ -10,7 +10,7 @@ import numpy as np
 from snsim.engines.protocol import UpdateRule
 from snsim.export import page_parts as parts
 from snsim.export.page_names import identifier, indented, plain, variable
-from snsim.export.page_net import NetWriter, curvature_methods
+from snsim.export.page_net import NetWriter, curvature_methods, softmax_text
 from snsim.export.torch_expressions import expression_lines
 from snsim.network.expressions import Expression, number, substitute
 from snsim.network.expressions import number_text as number_of
@@ -205,10 +205,7 @@ class _TrainingWriter:
         masked = " * net.kept.get(n, 1)" if self._prunes else ""
         text = parts.CONJUGATE.replace("{name}", class_name).replace("{masked}", masked)
         bend = parts.CONJUGATE_BENDS[self._training.cost.softmax]
-        if self._training.cost.rubbish is not None:
-            rest = number_of(self._training.cost.rubbish)
-            y = f"torch.cat([y, torch.full_like(y[:, :1], {rest})], 1), 1)[:, :-1]"
-            bend = bend.replace("y, 1)", y)
+        bend = bend.replace("{softmax}", softmax_text("y", self._training.cost.rubbish))
         text = text.replace("{bend}", bend)
         return [*text.strip("\n").split("\n"), "", ""]
 

@@ -180,7 +180,7 @@ class Evaluator(Variables):
         known = suggest("", self.preset_names, "variables that can be set") if self.preset_names else ""
         return [
             Fault(
-                f'no (defvar {name} ...) uses the value given for "{name}"',
+                f'there is no (defvar {name} ...) to set: the value given for "{name}" has no effect',
                 None,
                 hint=known or f"write (defvar {name} ...) in {source.name} and use ,{name}",
             )
@@ -565,6 +565,8 @@ class Evaluator(Variables):
         return items
 
     def nearest_variable(self, name: Symbol) -> str:
+        if remedy := _foreign_remedy(name.name):
+            return remedy
         self._hints += 1
         seeks = self._hints <= _HINTS and len(self._values) <= _NEIGHBOURS
         known = self.set_names() if seeks else []
@@ -587,9 +589,21 @@ class Evaluator(Variables):
             return "give a function, as 'car or (lambda (x) ...)"
         if value.name in self.absent:
             return self.absent[value.name]
+        if remedy := _foreign_remedy(value.name):
+            return remedy
         known = [*self.function_names(), *self.functions.names(), *self.words.names()]
         near = nearest(value.name, known)
         return f'did you mean "{near}"?' if near else f"define it: (de {value.name} (...) ...)"
 
 
+def _foreign_remedy(name: str) -> str:
+    """Return the remedy for a name that other languages or word processors leave in a text; "" for any other."""
+    if name.startswith("//"):
+        return "a comment begins with ; and goes to the end of its line"
+    if not _CURLY_QUOTES.isdisjoint(name):
+        return 'write straight quotes: "'
+    return ""
+
+
+_CURLY_QUOTES = frozenset("\u201c\u201d\u201e\u00ab\u00bb")
 _NOWHERE = Span(Source("<computed>", ""), 0, 0)

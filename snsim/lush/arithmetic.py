@@ -123,14 +123,14 @@ class RationalTanh:
         s = float(_F(slope))
         self.height = _F(height)
         self.steepest = _F(_F(slope) * self.height)
-        self._coefficients = (_F(0.125 * s), _F(0.0078125 * s * s), _F(0.000325520833333 * s * s * s))
+        self.coefficients = (_F(0.125 * s), _F(0.0078125 * s * s), _F(0.000325520833333 * s * s * s))
 
     def value(self, x: Floats) -> Floats:
         """Return f(x), of x's shape."""
         x = np.asarray(x)
         if not x.ndim:  # computing in place needs an array
             return self.value(x.reshape(1)).reshape(())
-        y, far = _rational(x, *self._coefficients)
+        y, far = _rational(x, *self.coefficients)
         result = y - _ONE
         result *= self.height
         y += _ONE
@@ -144,7 +144,7 @@ class RationalTanh:
         x = np.asarray(x)
         if not x.ndim:
             return self.derivative(x.reshape(1)).reshape(())
-        y, far = _rational(x, *self._coefficients)
+        y, far = _rational(x, *self.coefficients)
         q = y - _ONE
         y += _ONE
         q /= y

@@ -25,12 +25,12 @@ _NAMES = """
     _non_persistent_buffers_set _parameters _register_load_state_dict_pre_hook _register_state_dict_hook
     _replicate_for_data_parallel _save_to_state_dict _slow_forward _state_dict_hooks _state_dict_pre_hooks _version
     _wrapped_call_impl
-    classes connection input_shape layer_names load_weights make_optimizer optimizer output_shape parameter_groups
-    parameter_names predict prepare scales_rows scaling schedule states tables trainings transform
+    classes connection input_shape input_shapes layer_names load_weights make_optimizer optimizer output_shape
+    parameter_groups parameter_names predict prepare scales_rows scaling schedule states tables trainings transform
     __annotations__ __call__ __class__ __delattr__ __dict__ __dir__ __doc__ __eq__ __format__ __ge__ __getattr__
     __getattribute__ __getstate__ __gt__ __hash__ __init__ __init_subclass__ __le__ __lt__ __module__ __ne__ __new__
     __reduce__ __reduce_ex__ __repr__ __setattr__ __setstate__ __sizeof__ __str__ __subclasshook__ __weakref__
-    _order _rows _states _states_and_sums _transforms
+    _order _rows _single _states _states_and_sums _transforms
     """
 RESERVED = frozenset(_NAMES.split())
 

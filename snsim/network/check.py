@@ -29,7 +29,13 @@ def check_net(net: Net, skip: Collection[str] = ()) -> list[Fault]:
 
 @CHECKS.register("layers")
 def require_two_layers(net: Net) -> Iterator[Fault]:
-    """Require an input layer and at least one more."""
+    """Require an input layer and a computed one."""
+    if len(net.layers) > 1 and not net.computed:
+        yield Fault(
+            f"every layer of net {net.name} is an input layer, so it computes nothing",
+            net.layers[-1].span,
+            hint="add a layer without (input), the output, and connect the input layers to it",
+        )
     if len(net.layers) < 2:
         yield Fault(
             f"net {net.name} has {len(net.layers) or 'no'} layer{'s' * (not net.layers)}; a net needs at least two",
@@ -40,10 +46,17 @@ def require_two_layers(net: Net) -> Iterator[Fault]:
 
 @CHECKS.register("order")
 def require_forward_connections(net: Net) -> Iterator[Fault]:
-    """Require each connection without a delay to lead from a layer to a later one, so that there is no cycle."""
+    """Require each connection without a delay to lead to a later computed layer, so that there is no cycle."""
     order = {layer.name: i for i, layer in enumerate(net.layers)}
+    entered = {layer.name for layer in net.inputs} if len(net.inputs) > 1 else set()  # a single one is the first layer
     for c in net.connections:
-        if c.delay:
+        if c.target in entered and c.source != c.target:
+            yield Fault(
+                f"layer {c.target} is an input layer, so {c.source} cannot be connected to it",
+                c.span,
+                hint=("" if c.source in entered else "reverse it, or ") + f"remove (input) from layer {c.target}",
+            )
+        elif c.delay:
             continue
         if c.source == c.target:
             yield Fault(
@@ -61,6 +74,13 @@ def require_forward_connections(net: Net) -> Iterator[Fault]:
                 f"{c.target}",
             )
     for t in net.transforms:
+        if t.target in entered:
+            yield Fault(
+                f"layer {t.target} is an input layer, so ({t.name}) cannot enter it",
+                t.span,
+                hint=f"name a computed layer as the last one, or remove (input) from layer {t.target}",
+            )
+            continue
         for source in dict.fromkeys(t.sources):
             if order[source] >= order[t.target]:
                 yield Fault(
@@ -89,15 +109,22 @@ def require_computed_targets_of_delays(net: Net) -> Iterator[Fault]:
 
 @CHECKS.register("pairs of layers")
 def require_single_connections(net: Net) -> Iterator[Fault]:
-    """Require at most one connection between two layers."""
-    seen: dict[tuple[str, str], Connection | Transform] = {}
-    joined: list[tuple[Connection | Transform, str]] = [(c, c.source) for c in net.connections]
-    joined += [(t, t.sources[0]) for t in net.transforms if t.word == "max-mask"]
-    for c, source in joined:
-        earlier = seen.setdefault((source, c.target), c)
+    """Require at most one connection between two layers without a name, and at most one of each name."""
+    seen: dict[tuple[str, ...], Connection | Transform] = {}
+    joined: list[tuple[Connection | Transform, tuple[str, ...]]] = [(c, c.key) for c in net.connections]
+    joined += [(t, (t.sources[0], t.target)) for t in net.transforms if t.word == "max-mask"]
+    for c, key in joined:
+        earlier = seen.setdefault(key, c)
         if earlier is not c:
             also = () if earlier.span is None else (("first here", earlier.span),)
-            yield Fault(f"{source} is connected to {c.target} twice", c.span, hint="remove one of them", also=also)
+            named = f" by connections called {key[2]}" if key[2:] else ""
+            other = "rename" if key[2:] else "give (name N) to"
+            yield Fault(
+                f"{key[0]} is connected to {key[1]} twice{named}",
+                c.span,
+                hint=f"remove one of them, or {other} the second",
+                also=also,
+            )
 
 
 @CHECKS.register("transforms")
@@ -117,12 +144,21 @@ def require_distinct_names(net: Net) -> Iterator[Fault]:
     seen: dict[str, Connection] = {}
     for c in net.connections:
         earlier = seen.setdefault(c.name, c)
-        if (earlier.source, earlier.target) != (c.source, c.target):
+        if earlier.key != c.key:
+            named = next((one for one in (c, earlier) if one.label is not None), None)
             yield Fault(
                 f"the weights from {c.source} to {c.target} and those from {earlier.source} to {earlier.target} "
                 f"would both be called {c.name}",
                 c.span,
-                hint=f"rename one of the layers, such as {c.target} to {c.target}2",
+                hint=f"rename one of the layers, such as {c.target} to {c.target}2"
+                if named is None
+                else f"write another name than (name {named.label})",
+            )
+        if c.label is not None and net.has_layer(c.label):
+            yield Fault(
+                f"a connection cannot be called {c.label}: a layer has this name",
+                c.span,
+                hint=f"write another name, such as (name {c.label}-2)",
             )
     for layer in net.layers:
         if layer.name == "biases":
@@ -139,7 +175,7 @@ def require_joined_layers(net: Net) -> Iterator[Fault]:
     entered = {c.target for c in net.connections} | {t.target for t in net.transforms}
     sending = {c.source for c in net.connections} | {source for t in net.transforms for source in t.sources}
     inputs = {layer.name for layer in net.inputs}
-    for i, layer in enumerate(net.layers if len(net.layers) > 1 else ()):
+    for i, layer in enumerate(net.layers if len(net.layers) > 1 and net.computed else ()):
         is_entered, is_left = layer.name in inputs | entered, i == len(net.layers) - 1 or layer.name in sending
         if not is_entered and not is_left:
             yield Fault(
@@ -151,10 +187,11 @@ def require_joined_layers(net: Net) -> Iterator[Fault]:
             yield Fault(
                 f"nothing enters layer {layer.name}",
                 layer.span,
-                hint=f"add (connect {net.layers[i - 1].name} {layer.name} (full)) or another connection to it",
+                hint=f"add (connect {net.layers[i - 1].name} {layer.name} (full)) or another connection to it"
+                + ("; if it is an input, write (input) into each input layer" if layer.name in sending else ""),
             )
         elif not is_left:
-            following = net.layers[i + 1].name
+            following = next(later.name for later in net.layers[i + 1 :] if not later.is_input)
             yield Fault(
                 f"nothing leaves layer {layer.name}",
                 layer.span,

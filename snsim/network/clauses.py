@@ -7,6 +7,7 @@ list inside a clause, `(bias map)`. The clauses of a net themselves are read in 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ Item = TypeVar("Item")
 Plain = Node | str | float | Symbol | np.ndarray | list[Any] | tuple["Plain", ...]  # what `make_node` accepts
 
 STATED, DEFAULT = "stated", "default"
+_PERCENT = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)%", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,8 @@ def number_hint(node: Node, example: str = "0.5, 3 or 1e-4") -> str:
     """Return a hint that says how to write a number in place of this node."""
     if isinstance(node.value, str) and NUMBER.fullmatch(node.value):
         return f"write {node.value}, without quotes"
+    if node.is_symbol and (percent := _PERCENT.fullmatch(node.name)):
+        return f"write {float(percent[1]) / 100:g}"
     computed = (
         f"; for the value of a variable write ,{node.name}"
         if node.is_symbol

@@ -24,6 +24,13 @@ def read_codes(node: Node, wiring: Wiring, faults: Faults) -> np.ndarray | None:
     args = read_arguments(node, 1, None, SYNTAX, faults)
     if args is None:
         return None
+    if len(args) == 1 and isinstance(args[0].value, str):
+        faults.add(
+            f'codes are rows or a matrix, not the text "{args[0].value}"',
+            args[0].span,
+            f'write (codes ,(load-matrix "{args[0].value}")) for the matrix in a file',
+        )
+        return None
     if len(args) == 1 and isinstance(args[0].value, np.ndarray):
         rows = _matrix_rows(args[0], faults)
     else:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,6 +18,7 @@ from snsim.network.net import Layer
 from snsim.network.wiring import Windows, Wiring
 from snsim.registry import Shelf
 
+BORDER_SYNTAX = "(border N V), (border T B L R V), (border N wrap) or (border wrap)"
 MOST_PAIRS = 10**8  # most entries of a table: source maps times target maps
 
 # The options that `(distance)` refuses beside it, and why.
@@ -26,11 +27,33 @@ BESIDE_DISTANCE = {"scale": "measures x as it is", "weight-norm": "needs the wei
 
 @dataclass(frozen=True)
 class Border:
-    """Cells around a map: `cells` rows and columns of `value`, or of the opposite side of the map if `wrap`."""
+    """Cells around a map: `cells` rows and columns of `value`, or of the opposite side of the map if `wrap`.
+
+    `sides` counts them above, below, to the left and to the right; None: `cells` on each side.
+    """
 
     cells: int = 0
     value: float = 0.0
     wrap: bool = False
+    sides: tuple[int, int, int, int] | None = None
+
+    @property
+    def near(self) -> tuple[int, int]:
+        """Rows above the map, and columns to its left."""
+        return (self.cells, self.cells) if self.sides is None else (self.sides[0], self.sides[2])
+
+    @property
+    def far(self) -> tuple[int, int]:
+        """Rows below the map, and columns to its right."""
+        return (self.cells, self.cells) if self.sides is None else (self.sides[1], self.sides[3])
+
+    @property
+    def text(self) -> str:
+        """The border as a message names it: "border 2", "border 1 2 0 0", "border wrap"."""
+        cells = str(self.cells) if self.sides is None else " ".join(map(str, self.sides))
+        if not self.wrap:
+            return f"border {cells}"
+        return f"border {cells} wrap" if self.cells else "border wrap"
 
 
 @dataclass(frozen=True)
@@ -79,14 +102,18 @@ class Statement:
         return shifts[0], shifts[-1]
 
     def border(self) -> Border:
-        """Return the border: `(border N V)`, `(border N wrap)` or `(border wrap)`, default none."""
+        """Return the border, default none.
+
+        It is `(border N V)`, `(border T B L R V)`, `(border N wrap)` or `(border wrap)`.
+        """
         node = self.options.get("border")
         if node is None:
             return Border()
-        syntax = "(border N V), (border N wrap) or (border wrap)"
-        args = read_arguments(node, 1, 2, syntax, self.faults)
+        args = read_arguments(node, 1, 5, BORDER_SYNTAX, self.faults)
         if args is None:
             return Border()
+        if len(args) > 2:
+            return self._border_of_sides(node, args)
         wrap = args[-1].is_name and args[-1].name == "wrap"
         if len(args) == 1:
             if not wrap:
@@ -94,7 +121,7 @@ class Statement:
                     f"(border ...) needs a second argument after {describe(args[0])}: the value of the border cells, "
                     "or wrap",
                     node.span,
-                    f"write {syntax}",
+                    f"write {BORDER_SYNTAX}",
                 )
             return Border(wrap=wrap)
         cells = read_whole_number(args[0], "the number of border cells", self.faults) or 0
@@ -102,10 +129,34 @@ class Statement:
             return Border(cells, wrap=True)
         if args[1].is_symbol:
             self.faults.add(
-                f'a border is a number or wrap, not the name "{args[1].name}"', args[1].span, f"write {syntax}"
+                f'a border is a number or wrap, not the name "{args[1].name}"', args[1].span, f"write {BORDER_SYNTAX}"
             )
             return Border(cells)
         return Border(cells, read_number(args[1], "the value of the border", self.faults) or 0.0)
+
+    def _border_of_sides(self, node: Node, args: Sequence[Node]) -> Border:
+        """Return the border of `(border T B L R V)`."""
+        if len(args) != 5:
+            self.faults.add(
+                f"(border ...) takes 1, 2 or 5 arguments, not {len(args)}: the cells above, below, to the left and to "
+                "the right of a map, and their value",
+                node.span,
+                "write (border T B L R V), or (border N V) for N cells on all sides",
+            )
+            return Border()
+        if args[4].is_name and args[4].name == "wrap":
+            self.faults.add(
+                "a border that wraps has one number, for all sides",
+                args[4].span,
+                "write (border N wrap), or a value instead of wrap",
+            )
+            return Border()
+        top, bottom, left, right = (
+            read_whole_number(cells, f"the number of border cells {side}", self.faults) or 0
+            for cells, side in zip(args, ("above", "below", "to the left", "to the right"))
+        )
+        value = read_number(args[4], "the value of the border", self.faults) or 0.0
+        return Border(0, value, sides=(top, bottom, left, right))
 
     def exact(self) -> bool:
         """Tell whether `(exact)` is stated, which refuses cells at the far edge that no window reaches."""
@@ -272,9 +323,9 @@ def read_binary_matrix(node: Node, faults: Faults) -> np.ndarray | None:
     return values.astype(bool)
 
 
-def count_windows(size: int, border: Border, window: int, step: int) -> int:
-    """Return the number of windows that fit along one axis of a map; 0 or less if none fits."""
-    return size // step if border.wrap else (size + 2 * border.cells - window) // step + 1
+def count_windows(size: int, border: Border, axis: int, window: int, step: int) -> int:
+    """Return the number of windows that fit along one axis of a map (0: its rows); 0 or less if none fits."""
+    return size // step if border.wrap else (size + border.near[axis] + border.far[axis] - window) // step + 1
 
 
 def check_windows(windows: Windows, border: Border, statement: Statement, names: tuple[str, str]) -> None:
@@ -282,14 +333,7 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
     source, target = windows.source[1:], windows.target[1:]
     (r, c), (sr, sc), (h, w) = windows.window, windows.step, source
     step = f"{sr}" if sr == sc else f"{sr} {sc}"
-    border_text = (
-        "border wrap"
-        if border.wrap and not border.cells
-        else f"border {border.cells} wrap"
-        if border.wrap
-        else f"border {border.cells}"
-    )
-    windows_text = f"windows of {r}x{c}, step {step}, {border_text} on {h}x{w}"
+    windows_text = f"windows of {r}x{c}, step {step}, {border.text} on {h}x{w}"
     faults, place = statement.faults, statement.span
     if border.wrap and (h % sr or w % sc):
         faults.add(
@@ -306,7 +350,7 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
             f"write a window of at most {h} rows and {w} columns",
         )
         return
-    fits = count_windows(h, border, r, sr), count_windows(w, border, c, sc)
+    fits = count_windows(h, border, 0, r, sr), count_windows(w, border, 1, c, sc)
     if min(fits) < 1:
         faults.add(
             f"{windows_text} do not fit: layer {names[0]} is too small",
@@ -321,7 +365,7 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
             f"give {names[1]} the rows and columns {fits[0]} {fits[1]}, or change window, step or border",
         )
     elif statement.exact() and not border.wrap:
-        over = (h + 2 * border.cells - r) % sr, (w + 2 * border.cells - c) % sc
+        over = (h + sum(windows.sides[0]) - r) % sr, (w + sum(windows.sides[1]) - c) % sc
         if any(over):
             unread = " and ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in zip(over, ("row", "column")) if n)
             faults.add(

@@ -8,7 +8,7 @@ Units of a layer are numbered from 0 in C order of its shape.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from math import prod
@@ -80,13 +80,16 @@ class Layer:
         How many there are.
     maps : (int, int, int) or None
         Maps, rows and columns; None for a layer without geometry.
+    is_input : bool
+        Whether the layer holds (a part of) the presentation, so that nothing computes its states.
     """
 
     name: str
     shape: tuple[int, ...]
-    nlf: Nlf | None = None  # None for the input layer
+    nlf: Nlf | None = None  # None for an input layer
     bias: str = "none"  # "unit", "map", "column" or "none"
     span: Span | None = field(default=None, compare=False)
+    is_input: bool = False
 
     @property
     def units(self) -> int:
@@ -132,18 +135,34 @@ class Connection:
     wiring: Wiring
     border_value: float = 0.0
     scale: float = 1.0
-    fixed: float | np.ndarray | None = None  # the weights never learn: all are this, or they are these codes
+    stated_weights: float | np.ndarray | None = None  # the number of all weights, or codes: one for each, in its shape
     span: Span | None = None
     arguments: tuple[object, ...] = ()  # of the scheme, as stated: (5.0, 5.0) for (mask 5 5)
     weight_norm: bool = False  # weights gain * v / |v|: the parameter is v, and there is one more, the gains
     distance: bool = False  # sums of (weight - state)^2 instead of products
-    weights_of: tuple[str, str] | None = None  # the layers of the connection whose weights it uses, with `weights-of`
-    codes: np.ndarray | None = None  # the weights as stated, in the shape of the parameter: fixed ones or initial ones
+    weights_of: tuple[str, ...] | None = None  # the key of the connection whose weights it uses, with `weights-of`
+    learns: bool = True  # codes that learn are initial weights
+    label: str | None = None  # of `(name N)`, by which several connections of the same layers differ
     delay: int = 0  # steps: with 1, it reads the states that the source had one step of a sequence before
 
     @property
     def name(self) -> str:
-        return f"{self.source}-{self.target}"
+        return f"{self.source}-{self.target}" if self.label is None else self.label
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Its layers, and its label if it has one."""
+        return (self.source, self.target) if self.label is None else (self.source, self.target, self.label)
+
+    @property
+    def fixed(self) -> float | np.ndarray | None:
+        """The weights if they never learn: the number of all, or the codes."""
+        return None if self.learns else self.stated_weights
+
+    @property
+    def codes(self) -> np.ndarray | None:
+        """The codes, whether they learn or not."""
+        return self.stated_weights if isinstance(self.stated_weights, np.ndarray) else None
 
     @property
     def table(self) -> Table:
@@ -155,7 +174,7 @@ class Connection:
         if self.weights_of is not None:
             return 0
         gains = self.wiring.owner_count if self.weight_norm else 0
-        return self.wiring.weights + gains if self.fixed is None else 0
+        return self.wiring.weights + gains if self.learns else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,9 +217,10 @@ class Parameter:
     build_sharers_values: Callable[[], np.ndarray]  # the values that occur in sharers, some repeated
     build_fan_in_values: Callable[[], np.ndarray]  # the values that occur in fan_in, some repeated
     has_bias: bool  # whether F counts a bias; then `(fan-in weights)` is fan_in - 1
-    fixed: float | np.ndarray | None = None  # what the weights are, if they never learn; an array has the shape `shape`
+    stated_weights: float | np.ndarray | None = None  # what the net states: a number for all, or an array of this shape
     described_name: str = ""  # "input-h1.weight", with the names of the layers: as in weight files of snsim 0.1
-    codes: np.ndarray | None = None  # the weights that the net states, in the shape `shape`: no distribution draws them
+    learns: bool = True
+    label: str | None = None  # of its connection
 
     @cached_property
     def fan_in(self) -> np.ndarray:
@@ -221,8 +241,14 @@ class Parameter:
         return _range(self.build_sharers_values())
 
     @property
-    def learns(self) -> bool:
-        return self.fixed is None
+    def fixed(self) -> float | np.ndarray | None:
+        """What the weights are, if they never learn."""
+        return None if self.learns else self.stated_weights
+
+    @property
+    def codes(self) -> np.ndarray | None:
+        """The weights that the net states one by one, which no distribution draws."""
+        return self.stated_weights if isinstance(self.stated_weights, np.ndarray) else None
 
     def fixed_values(self, dtype: np.dtype | type = np.float64) -> np.ndarray:
         """Return the weights of a parameter that never learns, in its shape."""
@@ -254,7 +280,7 @@ class Counts:
 
 @dataclass(frozen=True, eq=False)
 class Net:
-    """An acyclic graph of layers in order of computation: the first is the input, the last is the output.
+    """An acyclic graph of layers in order of computation: the input layers are first, the output is the last.
 
     Connections with a delay may lead backward, or from a layer to itself: they read the step before.
     """
@@ -265,6 +291,7 @@ class Net:
     clauses: tuple[Clause, ...] = ()  # the complete form with origins, for show
     span: Span | None = None
     transforms: tuple[Transform, ...] = ()
+    module_weights: Mapping[str, np.ndarray] | None = None  # of the modules of (net-of ...), by parameter name
 
     def __repr__(self) -> str:
         return f"<net {self.name}: {self.summary}>"
@@ -280,17 +307,22 @@ class Net:
         counts = self.counts
         return f"{shapes}; {counts.units:,} units, {counts.connections:,} connections, {counts.weights:,} weights"
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Layer, ...]:
-        """The input layers, which hold a presentation; a net has one, its first layer."""
-        return self.layers[:1]
+        """The input layers in order: a presentation is one row, with the units of the first, of the second, ..."""
+        return tuple(layer for layer in self.layers if layer.is_input)
 
-    @property
+    @cached_property
     def computed(self) -> tuple[Layer, ...]:
         """The layers whose states are computed, in order of computation: all but the input layers."""
-        return self.layers[len(self.inputs) :]
+        return tuple(layer for layer in self.layers if not layer.is_input)
 
-    @property
+    @cached_property
+    def hidden(self) -> tuple[Layer, ...]:
+        """The computed layers but the last, which is the output."""
+        return self.computed[:-1]
+
+    @cached_property
     def input_units(self) -> int:
         """The number of values in one presentation: the units of the input layers."""
         return sum(layer.units for layer in self.inputs)
@@ -299,6 +331,22 @@ class Net:
     def delayed(self) -> tuple[Connection, ...]:
         """The connections with a delay, in the order of the net form; a net with some reads sequences."""
         return tuple(c for c in self.connections if c.delay)
+
+    @cached_property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one presentation: that of the input layer, or (units,) if there are several."""
+        return self.inputs[0].shape if len(self.inputs) == 1 else (self.input_units,)
+
+    @cached_property
+    def input_shapes(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """The name and the shape of each input layer, in order."""
+        return tuple((layer.name, layer.shape) for layer in self.inputs)
+
+    @cached_property
+    def input_places(self) -> dict[str, slice]:
+        """Where the units of each input layer are in a presentation, by its name."""
+        ends = np.cumsum([layer.units for layer in self.inputs]).tolist()
+        return {layer.name: slice(end - layer.units, end) for layer, end in zip(self.inputs, ends)}
 
     @cached_property
     def _layers(self) -> dict[str, Layer]:
@@ -370,8 +418,17 @@ class Net:
         """Return the connection whose weights a connection uses: itself, or with `weights-of` the one that it names."""
         if connection.weights_of is None:
             return connection
-        source, target = connection.weights_of
-        return next(c for c in self.entering(target) if c.source == source)
+        return next(c for c in self.entering(connection.weights_of[1]) if c.key == connection.weights_of)
+
+    @cached_property
+    def _connection_of(self) -> dict[str, Connection]:
+        owners = [c for layer in self.layers for c in self.entering(layer.name) if c.weights_of is None]
+        by_gain = {gain: c for c in owners if (gain := self.gain_name(c)) is not None}
+        return {self.weight_name(c): c for c in owners} | by_gain
+
+    def connection_of(self, parameter: Parameter) -> Connection:
+        """Return the connection of a weight or gain parameter; with `weights-of` the one that owns the weights."""
+        return self._connection_of[parameter.name]
 
     def weight_name(self, connection: Connection) -> str:
         """Return the name of the parameter with the weights of a connection."""
@@ -382,16 +439,16 @@ class Net:
         return f"{self.attribute(self.owner_of(connection))}.gain" if connection.weight_norm else None
 
     @cached_property
-    def _users(self) -> dict[tuple[str, str], tuple[Connection, ...]]:
-        users: dict[tuple[str, str], list[Connection]] = {}
+    def _users(self) -> dict[tuple[str, ...], tuple[Connection, ...]]:
+        users: dict[tuple[str, ...], list[Connection]] = {}
         for layer in self.layers:
             for c in self.entering(layer.name):
-                users.setdefault(c.weights_of or (c.source, c.target), []).append(c)
+                users.setdefault(c.weights_of or c.key, []).append(c)
         return {ends: tuple(connections) for ends, connections in users.items()}
 
     def users_of(self, connection: Connection) -> tuple[Connection, ...]:
         """Return the connections that use the weights of a connection, in the order in which they are computed."""
-        return self._users[connection.weights_of or (connection.source, connection.target)]
+        return self._users[connection.weights_of or connection.key]
 
     def lines(self, name: str) -> np.ndarray:
         """Return F of each unit: its incoming connections, border cells included, plus 1 for a bias; shape (units,)."""
@@ -452,9 +509,10 @@ class Net:
             lambda: wiring.sharers_values() * len(users),
             lambda: self.lines(last)[wiring.last_users()],
             self.layer(last).bias != "none",
-            connection.fixed,
+            connection.stated_weights,
             f"{connection.name}.weight",
-            connection.codes,
+            connection.learns,
+            connection.label,
         )
 
     def bias_table(self, name: str) -> Table:
@@ -506,6 +564,7 @@ class Net:
                     *(["distance"] if c.distance else []),
                     *(["delay", c.delay] if c.delay else []),
                     *([] if c.weights_of is None else ["weights-of", *c.weights_of]),
+                    *([] if c.label is None else ["name", c.label]),
                 )
             ).encode()
             yield from _wiring_bytes(c.wiring)
@@ -556,6 +615,7 @@ def _gains(net: Net, connection: Connection) -> Parameter:
         lambda: net.lines(last)[wiring.last_users()],
         net.layer(last).bias != "none",
         described_name=f"{connection.name}.gain",
+        label=connection.label,
     )
 
 
@@ -577,6 +637,7 @@ def _wiring_bytes(wiring: Wiring) -> Iterator[bytes]:
                 structure.border,
                 structure.wrap,
                 structure.sharing,
+                *([] if structure.far_border is None else [structure.far_border]),
             )
         ).encode()
         yield np.packbits(structure.maps).tobytes()

@@ -33,7 +33,6 @@ from snsim.network.net import Connection, Layer, Net, Nlf, Transform
 from snsim.network.nlfs import NlfDefinition, declare_nlf, read_nlf
 from snsim.network.partial_net import (
     CONNECT_SYNTAX,
-    LAYER_OPTIONS,
     LAYER_SYNTAX,
     OPTION_DEFAULTS,
     WITHOUT_SYNTAX,
@@ -58,7 +57,8 @@ for _word, _syntax, _doc in (
     (
         "layer",
         LAYER_SYNTAX,
-        "one layer or several, in order of computation: the first is the input, the last the output",
+        "one layer or several, in order of computation: the first is the input (or those with (input)), the last the "
+        "output",
     ),
     ("connect", CONNECT_SYNTAX, "connect every layer of the first names to every layer of the second"),
     (
@@ -95,6 +95,14 @@ class NetShelves:
     def in_cell(self, cell: str) -> NetShelves:
         """Return the shelves as a cell of a design sees them: see `Shelf.in_cell`. Tables keep their names."""
         return NetShelves(self.tables, self.nets.in_cell(cell), self.nlfs) if cell else self
+
+
+def shelves_of(interpreter: Any) -> NetShelves:
+    """Return empty shelves: the value of `interpreter.part(shelves_of)` for an interpreter without declarations.
+
+    `interpreter.keep(shelves_of, shelves)` sets those of a program.
+    """
+    return NetShelves()
 
 
 # Each word takes the call as a node with its commas evaluated, the interpreter, and the shelves of the program.
@@ -175,9 +183,11 @@ class NetForm:
             for node in self._stated(word):
                 apply(node)
         all_clauses_read = not self.faults.any
-        layers = tuple(self._build_layer(layer, draft) for layer in draft.layers.values())
-        if layers:
-            layers = (self._make_input(layers[0], draft), *layers[1:])
+        inputs = {layer.name for layer in draft.inputs}
+        layers = tuple(
+            self._build_input(layer) if layer.name in inputs else self._build_layer(layer, draft)
+            for layer in sorted(draft.layers.values(), key=lambda layer: layer.name not in inputs)
+        )
         by_name = {layer.name: layer for layer in layers}
         built = self._build_connections(draft.connections, by_name)
         connections = tuple(c for c in built if c.scheme != "max-mask")
@@ -211,12 +221,24 @@ class NetForm:
     # ---- layers --------------------------------------------------------------------------------------------------
 
     def _build_layer(self, draft: DraftLayer, net_draft: NetDraft) -> Layer:
-        shape = None if draft.shape is None else self._read_shape(draft)
-        if shape is None:
-            self._unsound.add(draft.name)
+        shape = self._read_shape(draft)
         options = {**net_draft.defaults, **draft.options}
         nlf, bias = self._read_nlf(options["nlf"].node), self._read_bias(options["bias"].node)
-        return Layer(draft.name, shape or (1,), nlf, bias, draft.span)
+        return Layer(draft.name, shape, nlf, bias, draft.span)
+
+    def _build_input(self, draft: DraftLayer) -> Layer:
+        shape = self._read_shape(draft)
+        which = "an input layer" if "input" in draft.options else "the input (the first layer)"
+        for word, option in draft.options.items():
+            if word == "input":
+                read_arguments(option.node, 0, 0, "(input)", self.faults)
+            elif option.origin == STATED:
+                self.faults.add(
+                    f"layer {draft.name} is {which}, which takes no ({word} ...)",
+                    option.node.span,
+                    f"remove ({word} ...), or state it for a later layer",
+                )
+        return Layer(draft.name, shape, span=draft.span, is_input=True)
 
     def _read_nlf(self, option: Node) -> Nlf | None:
         """Return the nlf that an option states. An option that many layers share, such as a default, is read once."""
@@ -228,10 +250,15 @@ class NetForm:
             self._nlfs[id(option)] = option, nlf
         return nlf
 
-    def _read_shape(self, draft: DraftLayer) -> tuple[int, ...] | None:
-        """Return the shape that a layer states, n, (rows columns) or (maps rows columns); None after a fault."""
-        node = draft.shape
-        assert node is not None
+    def _read_shape(self, draft: DraftLayer) -> tuple[int, ...]:
+        """Return the shape that a layer states; after a fault (1,), and the layer is unsound."""
+        shape = None if draft.shape is None else self._stated_shape(draft, draft.shape)
+        if shape is None:
+            self._unsound.add(draft.name)
+        return shape or (1,)
+
+    def _stated_shape(self, draft: DraftLayer, node: Node) -> tuple[int, ...] | None:
+        """Return a shape, n, (rows columns) or (maps rows columns); None after a fault."""
         if not node.is_list and not node.is_number:
             self.faults.add(
                 f"expected a shape or an option, not {describe(node)}",
@@ -267,16 +294,6 @@ class NetForm:
         )
         return "none"
 
-    def _make_input(self, layer: Layer, draft: NetDraft) -> Layer:
-        stated = {word: option for word, option in draft.layers[layer.name].options.items() if option.origin == STATED}
-        for word, option in stated.items():
-            self.faults.add(
-                f"layer {layer.name} is the input (the first layer), which takes no ({word} ...)",
-                option.node.span,
-                f"remove ({word} ...), or state it for a later layer",
-            )
-        return Layer(layer.name, layer.shape, span=layer.span)
-
     # ---- connections ---------------------------------------------------------------------------------------------
 
     def _build_connections(self, drafts: list[DraftConnection], layers: dict[str, Layer]) -> tuple[Connection, ...]:
@@ -287,7 +304,7 @@ class NetForm:
             for k, draft in enumerate(drafts):
                 if (draft.scheme is not None and draft.scheme.head == "weights-of") == uses_others:
                     built[k] = self._build_connection(draft, layers, owned)
-                    if not uses_others and draft.scheme is not None:
+                    if not uses_others and draft.scheme is not None and "name" not in draft.options:
                         owned[draft.source, draft.target] = built[k]
         return tuple(built[k] for k in range(len(drafts)))
 
@@ -306,15 +323,13 @@ class NetForm:
             return self._build_user(connection, draft, layers, owned, statement)
         scheme = SCHEMES.get(draft.scheme.head)
         scale = self._read_number(options.get("scale"), faults)
-        fixed: float | np.ndarray | None = self._read_fixed(options, faults)
+        fixed = self._read_fixed(options, faults)
         weight_norm, distance, delay = statement.weight_norm(), statement.distance(), statement.delay()
         average = draft.scheme.head == "average-mask"
         with faults.gathered():
             wiring = scheme(layers[draft.source], layers[draft.target], replace(statement, faults=Faults()))
             border = statement.border()
             codes = read_codes(options["codes"], wiring, faults) if "codes" in options else None
-            if codes is not None and "fixed" in options:
-                fixed = codes
             stated = {word: _value(node) for word, node in options.items()}
             scheme_arguments = tuple(python_value(node) for node in draft.scheme.items[1:])
             if average and isinstance(wiring.structure, Windows):
@@ -327,12 +342,13 @@ class NetForm:
                 wiring,
                 border.value,
                 1.0 if scale is None else scale,
-                fixed,
+                fixed if codes is None else codes,
                 draft.span,
                 scheme_arguments,
                 weight_norm,
                 distance,
-                codes=codes,
+                learns=not average and "fixed" not in options,
+                label=options["name"].items[1].name if "name" in options else None,
                 delay=delay,
             )
         self._report(faults, draft)
@@ -413,13 +429,14 @@ class NetForm:
 
     def _complete_clauses(self, draft: NetDraft) -> tuple[Clause, ...]:
         """Return every clause with all its options; `parts` has the origin of each option."""
-        defaults = tuple(draft.defaults[word] for word in LAYER_OPTIONS.names())
+        defaults = tuple(draft.defaults.values())
         origin = next((p.origin for p in sorted(defaults, key=_rank)), DEFAULT)
         clauses = [Clause(make_node(["default", *(p.node for p in defaults)], self.span), origin, defaults)]
-        for i, layer in enumerate(draft.layers.values()):
+        inputs = draft.inputs
+        for layer in draft.layers.values():
             parts = (
-                ()
-                if i == 0
+                tuple(option for word, option in layer.options.items() if word == "input")
+                if layer in inputs
                 else tuple(
                     layer.options.get(word) or Clause(draft.defaults[word].node, DEFAULT) for word in draft.defaults
                 )

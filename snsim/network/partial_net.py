@@ -24,6 +24,7 @@ from snsim.network.clauses import (
     read_name,
     read_names,
 )
+from snsim.network.connect_options import BORDER_SYNTAX
 from snsim.network.net import Net
 from snsim.network.schemes import SCHEMES
 from snsim.network.transforms import SYNTAX, DraftTransform, read_transform
@@ -35,6 +36,7 @@ CONNECT_OPTIONS: Shelf[str] = Shelf("option of connect")
 for _shelf, _word, _syntax, _doc in (
     (LAYER_OPTIONS, "nlf", "(nlf NAME NUM ...) or (nlf EXPR)", "non-linearity, by name or as an expression in x"),
     (LAYER_OPTIONS, "bias", "(bias unit), map, column or none", "one per unit, one shared per map or per column, none"),
+    (LAYER_OPTIONS, "input", "(input)", "an input layer, of several; without it the first layer is the only one"),
     (
         CONNECT_OPTIONS,
         "table",
@@ -45,8 +47,9 @@ for _shelf, _word, _syntax, _doc in (
     (
         CONNECT_OPTIONS,
         "border",
-        "(border N V), (border N wrap) or (border wrap)",
-        "N cells around each map, with the value V or wrapped around; default none",
+        BORDER_SYNTAX,
+        "N cells around each map, with the value V or wrapped around; or T cells above it, B below it, L to its left "
+        "and R to its right; default none",
     ),
     (CONNECT_OPTIONS, "exact", "(exact)", "refuse a net whose windows leave cells at the far edge unread"),
     (CONNECT_OPTIONS, "scale", "(scale NUM)", "inputs multiplied by a constant; default 1"),
@@ -76,14 +79,23 @@ for _shelf, _word, _syntax, _doc in (
         "(delay 1)",
         "read the states of one step before, in sequences; the connection may lead backward, or from a layer to itself",
     ),
+    (
+        CONNECT_OPTIONS,
+        "name",
+        "(name N)",
+        "for one more connection between the same layers: its weights are called N.weight",
+    ),
 ):
     _shelf.add(_word, _syntax, _doc)
 
 LAYER_SYNTAX = "(layer NAMES SHAPE option ...), SHAPE n, (rows cols) or (maps rows cols)"
 CONNECT_SYNTAX = "(connect NAMES NAMES (scheme ...) option ...)"
-WITHOUT_SYNTAX = "(without LAYER), (without (connect A B)), (without (normalize A B)) or (without (attend Q K V TO))"
-# The values of options that are not stated. `exact`, `fixed`, `weight-norm`, `distance`, `codes` and `delay` are off
-# then, which has no syntax.
+WITHOUT_SYNTAX = (
+    "(without LAYER), (without (connect A B)), (without (connect A B NAME)), (without (normalize A B)) or "
+    "(without (attend Q K V TO))"
+)
+# The values of options that are not stated. `exact`, `fixed`, `weight-norm`, `distance`, `codes`, `delay` and
+# `name` are off then, which has no syntax.
 OPTION_DEFAULTS: dict[str, tuple[str | int, ...]] = {
     "table": ("table", "full"),
     "step": ("step", 1),
@@ -122,7 +134,8 @@ class NetDraft:
 
     def __init__(self, parent: Net | None, span: Span, faults: Faults):
         self.layers: dict[str, DraftLayer] = {}
-        self._connections: dict[tuple[str, ...], DraftConnection] = {}  # inherited, by source and target
+        # The inherited ones, by source and target, and by their name if they have one.
+        self._connections: dict[tuple[str, ...], DraftConnection] = {}
         self._transforms: dict[tuple[str, ...], DraftTransform] = {}  # inherited, by word and layers
         self._added_connections: list[DraftConnection] = []
         self._added_transforms: list[DraftTransform] = []
@@ -146,12 +159,18 @@ class NetDraft:
         """The inherited transforms, then the added ones, in the order of the text."""
         return [*self._transforms.values(), *self._added_transforms]
 
+    @property
+    def inputs(self) -> list[DraftLayer]:
+        """The input layers: those with `(input)`, or else the first."""
+        layers = list(self.layers.values())
+        return [layer for layer in layers if "input" in layer.options] or layers[:1]
+
     @cached_property
     def _joined(self) -> dict[str, list[tuple[str, ...]]]:
         """For each inherited layer the keys of its inherited connections and transforms."""
         joined: dict[str, list[tuple[str, ...]]] = {}
         for key in self._connections:
-            for layer in key:
+            for layer in key[:2]:
                 joined.setdefault(layer, []).append(key)
         for key in self._transforms:
             for layer in key[1:]:
@@ -170,9 +189,9 @@ class NetDraft:
                 layer = items[1].name
                 self.layers[layer] = DraftLayer(layer, items[2], clause.origin, node.span, kept)
             elif clause.word == "connect":
-                self._connections[items[1].name, items[2].name] = DraftConnection(
-                    items[1].name, items[2].name, items[3], clause.origin, items[2].span, kept
-                )
+                ends = items[1].name, items[2].name
+                name = (kept["name"].node.items[1].name,) if "name" in kept else ()
+                self._connections[*ends, *name] = DraftConnection(*ends, items[3], clause.origin, items[2].span, kept)
             elif clause.word in SYNTAX:
                 draft = read_transform(node, clause.origin, self._faults)
                 assert draft is not None, "a clause of a net without faults"
@@ -181,7 +200,7 @@ class NetDraft:
     # ---- without, default ----------------------------------------------------------------------------------------
 
     def apply_without(self, node: Node) -> None:
-        """Apply `(without LAYER)`, `(without (connect A B))` or the same with `normalize` or `attend`."""
+        """Apply `(without LAYER)`, `(without (connect A B))` or the same with a name, `normalize` or `attend`."""
         args = read_arguments(node, 1, 1, WITHOUT_SYNTAX, self._faults)
         if args is None:
             return
@@ -200,16 +219,18 @@ class NetDraft:
                 self._transforms.pop(key, None)
 
     def _without_connection(self, node: Node) -> None:
-        if node.head != "connect" or len(node.items) != 3:
+        if node.head != "connect" or len(node.items) not in (3, 4):
             self._faults.add(
                 f"(without ...) takes a layer or (connect A B), not {describe(node)}",
                 node.span,
                 f"write {WITHOUT_SYNTAX}",
             )
             return
-        ends = all_or_none(map(self._existing_layer, node.items[1:]))
-        if ends is not None and self._connections.pop(ends, None) is None:
-            self._faults.add(f"{ends[0]} is not connected to {ends[1]}", node.span, self._connection_list)
+        ends = all_or_none(map(self._existing_layer, node.items[1:3]))
+        name = all_or_none([read_name(item, "the name of a connection", self._faults) for item in node.items[3:]])
+        if ends is not None and name is not None and self._connections.pop((*ends, *name), None) is None:
+            by_this_name = f" by a connection called {name[0]}" if name else ""
+            self._faults.add(f"{ends[0]} is not connected to {ends[1]}{by_this_name}", node.span, self._connection_list)
 
     def _without_transform(self, node: Node) -> None:
         """Remove `(normalize FROM TO)` or `(attend Q K V TO)`; the heads need not be stated."""
@@ -236,7 +257,7 @@ class NetDraft:
 
     def apply_default(self, node: Node) -> None:
         """Apply `(default (nlf ..) (bias ..))`, the options of layers that do not state them."""
-        self.defaults = {**self.defaults, **self._read_options(node.items[1:], LAYER_OPTIONS.names(), "(default ...)")}
+        self.defaults = {**self.defaults, **self._read_options(node.items[1:], list(self.defaults), "(default ...)")}
 
     def _read_options(self, nodes: Iterable[Node], known: Iterable[str], kind: str) -> dict[str, Clause]:
         """Return the options by word; unknown and repeated ones are faults."""
@@ -343,14 +364,18 @@ class NetDraft:
             for n in args[:2]
         )
         pairs = [(s.name, t) for s in sources for t in targets]
+        faults_before = len(self._faults.found)
+        name = self._read_name(args[2:], len(pairs))
+        name_is_sound = len(self._faults.found) == faults_before
         inherited = {
             ends: c
-            for ends in ((s, t.name) for s, t in pairs)
+            for ends in ((s, t.name, *name) for s, t in pairs)
             if (c := self._connections.get(ends)) is not None and not c.stated
         }
-        scheme, rest = self._read_scheme(args[2:], bool(pairs) and all((s, t.name) in inherited for s, t in pairs))
+        changes = bool(pairs) and all((s, t.name, *name) in inherited for s, t in pairs)
+        scheme, rest = self._read_scheme(args[2:], changes)
         for source, target in pairs:
-            changed = inherited.get((source, target.name))
+            changed = inherited.get((source, target.name, *name))
             before = len(self._faults.found)
             options = self._read_connect_options(rest, scheme or (changed.scheme if changed else None))
             draft = changed or DraftConnection(source, target.name, scheme, STATED, target.span)
@@ -360,7 +385,23 @@ class NetDraft:
             draft.stated, draft.span = True, target.span
             if scheme is not None:
                 draft.scheme, draft.origin = scheme, STATED
-            draft.whole = len(self._faults.found) == before
+            draft.whole = name_is_sound and len(self._faults.found) == before
+
+    def _read_name(self, args: tuple[Node, ...], pairs: int) -> tuple[str, ...]:
+        """Return the name of `(name N)` among the options of a clause, () if there is none or after a fault."""
+        node = next((arg for arg in args if arg.head == "name"), None)
+        stated = None if node is None else read_arguments(node, 1, 1, "(name N)", self._faults)
+        name = None if stated is None else read_name(stated[0], "the name of a connection", self._faults)
+        if node is None or name is None:
+            return ()
+        if pairs > 1:
+            self._faults.add(
+                f"a name belongs to one connection, and this clause states {pairs}",
+                node.span,
+                "write a clause for each pair of layers, with a name of its own",
+            )
+            return ()
+        return (name,)
 
     def _read_scheme(self, args: tuple[Node, ...], changes: bool) -> tuple[Node | None, tuple[Node, ...]]:
         """Return the scheme, if one is stated, and the options after it.

@@ -33,13 +33,14 @@ WiringFunction = Callable[[Layer, Layer, Statement], Wiring]
 class Scheme:
     """A scheme: its function, its syntax and the options that it reads.
 
-    `reads` names the options in the order in which they are printed.
+    `reads` names the options in the order in which they are printed. A scheme that takes `fixed` has weights, and so it
+    takes `name` too.
     """
 
     def __init__(self, function: WiringFunction, syntax: str, reads: tuple[str, ...]):
         self._wire = function
         self.syntax = syntax
-        self.reads = reads
+        self.reads = (*reads, "name") if "fixed" in reads and "name" not in reads else reads
         update_wrapper(self, function)
 
     def __call__(self, source: Layer, target: Layer, statement: Statement) -> Wiring:
@@ -61,7 +62,7 @@ def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed", "delay")) ->
     reads : tuple of str
         The options that may follow it, in the order in which they are printed: any of "table", "step",
         "border", "exact", "scale", "fixed", "weight-norm", "delay". Others are refused. "scale", "fixed",
-        "weight-norm" and "delay" need no line in the function.
+        "weight-norm" and "delay" need no line in the function. With "fixed" the option "name" may follow too.
 
     Returns
     -------
@@ -103,7 +104,7 @@ def equal_mask(source: Layer, target: Layer, statement: Statement) -> Wiring:
 
 
 @SCHEMES.register("average-mask")
-@scheme("(average-mask R C)", ("step", "border", "exact", "delay"))
+@scheme("(average-mask R C)", ("step", "border", "exact", "delay", "name"))
 def average_mask(source: Layer, target: Layer, statement: Statement) -> Wiring:
     """Average pooling: the mean of the RxC window in the same map; short for a fixed and scaled equal-mask."""
     return _windows(source, target, statement, "pair", each_map=True)
@@ -138,8 +139,10 @@ def _windows(source: Layer, target: Layer, statement: Statement, sharing: str, e
     maps = np.eye(*sizes, dtype=bool) if each_map else statement.maps(*sizes, names)
     if window is None or maps is None or statement.faults.any:
         raise SnError(statement.faults.found)
-    cells = border.cells, border.cells
-    windows = Windows(source.maps, target.maps, maps, (window[0], window[1]), step, cells, border.wrap, sharing)
+    far = None if border.far == border.near else border.far
+    windows = Windows(
+        source.maps, target.maps, maps, (window[0], window[1]), step, border.near, border.wrap, sharing, far
+    )
     check_windows(windows, border, statement, names)
     if not maps.any():
         statement.faults.add(
@@ -169,11 +172,16 @@ def weights_of(source: Layer, target: Layer, statement: Statement) -> Wiring:
             "name another connection, or write a scheme of its own such as (full)",
         )
     elif owner is None:
-        joined = [f"(weights-of {a} {b})" for a, b in statement.connections]
+        fit = [
+            f"(weights-of {a} {b})"
+            for (a, b), joined in statement.connections.items()
+            if (joined.source.shape, joined.target.shape) == (source.shape, target.shape)
+        ]
+        other = f"write one of {listed(fit, len(fit))}" if fit else "write a scheme of its own such as (full)"
         faults.add(
             f"{ends[0]} is not connected to {ends[1]} by weights of its own",
             span,
-            f"add (connect {ends[0]} {ends[1]} (full)), or write one of {listed(joined, len(joined)) or 'none'}",
+            f"add (connect {ends[0]} {ends[1]} (full)), or {other}",
         )
     else:
         for layer, like in ((source, owner.source), (target, owner.target)):

@@ -87,7 +87,7 @@ class _Unroller:
             for layer in net.computed:
                 if step == steps or layer.name in self._recurrent:
                     self._compute(layer, step)
-        first = Layer(self._input, (self._units,))
+        first = Layer(self._input, (self._units,), is_input=True)
         unrolled = Net(
             net.name, (first, *self._layers), tuple(self._connections), (), net.span, tuple(self._transforms)
         )
@@ -105,7 +105,7 @@ class _Unroller:
         self._units += units
         wiring = wire_table((1,), units, lambda: _copies(start, units))
         self._layers.append(Layer(name, layer.shape, _LINEAR, "none", layer.span))
-        self._connections.append(Connection(self._input, name, "pairs", {}, wiring, fixed=1.0))
+        self._connections.append(Connection(self._input, name, "pairs", {}, wiring, stated_weights=1.0, learns=False))
 
     def _compute(self, layer: Layer, step: int) -> None:
         """Add the copy of a computed layer with all that enters it."""
@@ -136,9 +136,9 @@ class _Unroller:
             if of_last is None:
                 self._biases[layer.name] = bias
 
-    def _ends(self, owner: Connection) -> tuple[str, str]:
-        """Return the layers of the connection of the last copy that has the weights of a connection of the net."""
-        return self._at(owner.source, self._steps - 1 if owner.delay else self._steps), owner.target
+    def _ends(self, owner: Connection) -> tuple[str, ...]:
+        """Return the key of the connection of the last copy that has the weights of a connection of the net."""
+        return self._at(owner.source, self._steps - 1 if owner.delay else self._steps), *owner.key[1:]
 
     def _parameter_names(self, unrolled: Net) -> dict[str, str]:
         net, names = self._net, dict[str, str]()

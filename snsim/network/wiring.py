@@ -85,7 +85,8 @@ class Windows:
 
     Unit (i, j) of target map t reads the rows i*step[0]-border[0] ... +window[0]-1 of every source map s with
     `maps[s, t]`, and the columns by the same rule. Cells outside the map have the border value, or wrap around if
-    `wrap`.
+    `wrap`. `border` counts the cells above a map and to its left. `far_border` counts those below it and to its right;
+    None means as many.
 
     Pairs of maps are numbered by target map, then source map. The weight shape begins with (target maps, k) if every
     target map has the same number k of source maps, else with (pairs,). For `local`, the rows and columns of the
@@ -102,6 +103,18 @@ class Windows:
     sharing: (
         str  # "map": one window of weights per pair (mask); "unit": per unit (local); "pair": one weight (equal-mask)
     )
+    far_border: tuple[int, int] | None = None
+
+    @property
+    def sides(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Border cells above and below a map, and to its left and right."""
+        (top, left), (bottom, right) = self.border, self.border if self.far_border is None else self.far_border
+        return (top, bottom), (left, right)
+
+    @property
+    def has_border(self) -> bool:
+        """Whether a map has border cells on any side."""
+        return any(map(any, self.sides))
 
     @cached_property
     def pairs(self) -> np.ndarray:
@@ -209,7 +222,7 @@ class Windows:
         reached = count * window if step > window else (count - 1) * step + window
         if self.wrap:
             return max(0, self.source[axis + 1] - reached)
-        return self.source[axis + 1] + 2 * self.border[axis] - reached
+        return self.source[axis + 1] + sum(self.sides[axis]) - reached
 
     def table(self) -> Table:
         """Return the explicit connection table."""

@@ -59,7 +59,7 @@ def view_of(training: Training, data: ShownData, seed: int, start: str) -> tuple
         "file": folder_name(training.name).lstrip("-.") or "net",
         "seed": seed,
         "passes": training.passes,
-        "layers": [_layer(net, layer, place) for place, layer in enumerate(net.layers)],
+        "layers": [_layer(net, layer) for layer in net.layers],
         "connections": connections,
         "transforms": [{"word": t.word, "sources": list(t.sources), "target": t.target} for t in net.transforms],
         "parameters": [_parameter(p) for p in net.parameters if p.learns],
@@ -73,8 +73,9 @@ def view_of(training: Training, data: ShownData, seed: int, start: str) -> tuple
         },
         "range": _range(prepared.train.inputs),
         "picture": _picture_form(training, data),
-        "sliders": _sliders(net.inputs[0]),
-        "input_names": [for_line(name) for name in data.record.columns] if data.record is not None else [],
+        "sliders": _sliders(net),
+        "input_names": _input_names(net, data),
+        "input_scaling": _scaling_of_columns(data.record),
         "curves": _published_lines(training, data),
         "loss_figure": _loss_figure(training, data)[1],
         "settings": _settings(training),
@@ -89,7 +90,7 @@ def has_classes(targets: np.ndarray) -> bool:
     return targets.shape[1] > 1 and bool((largest.sum(axis=1) == 1).all())
 
 
-def _layer(net: Net, layer: Layer, place: int) -> dict[str, Any]:
+def _layer(net: Net, layer: Layer) -> dict[str, Any]:
     bias = next((p.name for p in net.parameters_of(layer.name) if p.kind == "bias"), None)
     return {
         "name": layer.name,
@@ -100,7 +101,7 @@ def _layer(net: Net, layer: Layer, place: int) -> dict[str, Any]:
         "nlf": "" if layer.nlf is None else for_line(layer.nlf.name),
         "bias": layer.bias,
         "bias_parameter": bias,
-        "input": place == 0,
+        "input": layer.is_input,
     }
 
 
@@ -199,7 +200,7 @@ def _picture_form(training: Training, data: ShownData) -> Mapping[str, Any] | No
     As for `snsim predict`: as the data set places its ink, or whole where the user's own pictures were learned.
     """
     maps = training.net.inputs[0].maps
-    if maps is None or maps[0] != 1:
+    if maps is None or maps[0] != 1 or len(training.net.inputs) > 1:
         return None
     shape, data_set = list(maps[1:]), _data_set(training, data.prepared.name)
     frame = training.frame
@@ -228,8 +229,25 @@ def _picture_form(training: Training, data: ShownData) -> Mapping[str, Any] | No
     }
 
 
-def _sliders(layer: Layer) -> int:
-    return layer.units if layer.maps is None and layer.units <= _MOST_SLIDERS else 0
+def _scaling_of_columns(record: DataRecord | None) -> dict[str, Any] | None:
+    """Return the scaling of the columns of a table, with which the page shows inputs in the units of the table."""
+    if record is None or record.scaling is None or not record.columns:
+        return None
+    return asdict(record.scaling)
+
+
+def _sliders(net: Net) -> int:
+    """Return the number of sliders: one for each input unit, if they are few and no picture."""
+    are_numbers = all(layer.maps is None for layer in net.inputs)
+    return net.input_units if are_numbers and net.input_units <= _MOST_SLIDERS else 0
+
+
+def _input_names(net: Net, data: ShownData) -> list[str]:
+    """Return what the sliders are called: columns of a table, or units of several input layers."""
+    if data.record is not None and data.record.columns:
+        return [for_line(name) for name in data.record.columns]
+    units = [f"{for_line(layer.name)} {k}" for layer in net.inputs for k in range(layer.units)]
+    return units if len(net.inputs) > 1 and _sliders(net) else []
 
 
 def _published_lines(training: Training, data: ShownData) -> dict[str, dict[str, float]]:

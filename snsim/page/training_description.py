@@ -174,6 +174,7 @@ class _Describer:
             "passes": training.passes,
             "shape": list(data.shape),
             "inputs": self._plan.input_units,
+            "input_layers": len(self._plan.inputs),
             "outputs": self._plan.output_units,
             "patterns": {"train": len(data.train), "test": 0 if data.test is None else len(data.test)},
             "cost": _cost(training.cost),
@@ -253,7 +254,7 @@ class _Describer:
             return None
         if parameter.kind == "gain":
             net = self._training.net
-            connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
+            connection = net.connection_of(parameter)
             return {
                 "draw": "gain",
                 "of": net.weight_name(connection),
@@ -324,8 +325,9 @@ class _Describer:
             decays=decays_of(stage, training.net),
         )
         names = [layer.name for layer in training.net.layers]
-        gated = tuple(sorted(names.index(layer) for layer, _ in stage.dropout if layer != names[0]))
-        noisy = tuple(range(1, len(names))) if theta else ()
+        computed = range(len(training.net.inputs), len(names))
+        gated = tuple(k for k in computed if names[k] in dict(stage.dropout))
+        noisy = tuple(computed) if theta else ()
         compiled = net.engine.prepare(settings, (gated, noisy))
         if held and net.curvature is None:
             assert stage.rule.curvature is not None

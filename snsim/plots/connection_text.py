@@ -101,7 +101,7 @@ def connection_words(connection: Connection) -> str:
         words.append(_clause("step", structure.step))
     delay = [_clause("delay", connection.delay)] if connection.delay else []
     if connection.scheme == "average-mask":  # which implies the scale, the weights and the table
-        return " ".join([*words, *delay])
+        return " ".join([*words, *delay, *_named(connection)])
     if connection.scale != 1.0:
         words.append(_clause("scale", connection.scale))
     if connection.codes is not None:
@@ -118,7 +118,11 @@ def connection_words(connection: Connection) -> str:
         words.append("(table one-to-one)")
     elif isinstance(structure, Windows) and not structure.maps.all():
         words.append(f"{int(structure.maps.sum())} of {structure.maps.size} pairs of maps")
-    return " ".join([*words, *delay])
+    return " ".join([*words, *delay, *_named(connection)])
+
+
+def _named(connection: Connection) -> list[str]:
+    return [] if connection.label is None else [_clause("name", connection.label)]
 
 
 def transform_words(transform: Transform) -> str:
@@ -135,8 +139,10 @@ def _window_options(connection: Connection, windows: Windows) -> list[str]:
     words = []
     if windows.step != (1, 1):
         words.append(_clause("step", *_once(windows.step)))
-    if windows.border != (0, 0):
-        words.append(_clause("border", windows.border[0], "wrap" if windows.wrap else connection.border_value))
+    if windows.has_border:
+        sides = [cells for pair in windows.sides for cells in pair]
+        cells = sides[:1] if len(set(sides)) == 1 else sides
+        words.append(_clause("border", *cells, "wrap" if windows.wrap else connection.border_value))
     elif windows.wrap:
         words.append("(border wrap)")
     return words
@@ -156,8 +162,9 @@ def _unread(connection: Connection) -> str:
     lines = " and ".join(
         f"{count} {what}{'' if count == 1 else 's'}" for count, what in ((rows, "row"), (columns, "column")) if count
     )
-    border = getattr(connection.wiring.structure, "border", (0, 0))
-    if rows <= border[0] and columns <= border[1]:
+    structure = connection.wiring.structure
+    (_, below), (_, right) = structure.sides if isinstance(structure, Windows) else ((0, 0), (0, 0))
+    if rows <= below and columns <= right:
         return f"not read at the far edge: {lines} of the border"
-    beside = ", with those of the border" if any(border) else ""
+    beside = ", with those of the border" if below or right else ""
     return f"not read at the far edge: {lines} of each map of {connection.source}{beside}"

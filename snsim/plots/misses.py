@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST = 112  # misses that are drawn by default
 _TILE = 0.42  # inches: about the width of a pattern
+_LETTER = 0.56  # the width of a letter of a caption, of the font size of the sheet
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,7 @@ class Misses:
 
 def misses(
     inputs: np.ndarray,
-    shape: Sequence[int],
+    shapes: Sequence[Sequence[int]],
     outputs: np.ndarray,
     targets: np.ndarray,
     right: np.ndarray,
@@ -62,18 +64,33 @@ def misses(
     most: int = MOST,
     names: Sequence[str] = (),
 ) -> Misses:
-    """Return the patterns of `inputs` (patterns, units of `shape`) that are not `right` (patterns,).
+    """Return the patterns of `inputs` (patterns, units) that are not `right` (patterns,).
 
+    `shapes` are those of the input layers, whose units follow each other in a pattern.
     At most `most` of them are shown. If `with_classes`, answer and label are the classes with the largest output and
     target. Otherwise they are the values of a single output; with several outputs the caption is the number of the
     pattern. `names`: of the classes, if any.
     """
     wrong = np.flatnonzero(~np.asarray(right, bool))
     shown = wrong[:most]
-    pictures = np.array([flat(inputs[n], shape) for n in shown]).reshape(-1, *flat(np.zeros(prod(shape)), shape).shape)
+    blank = side_by_side(np.zeros(sum(map(prod, shapes))), shapes)
+    pictures = np.array([side_by_side(inputs[n], shapes) for n in shown]).reshape(-1, *blank.shape)
     captions = tuple(_caption(n, outputs[n], targets[n], with_classes, names) for n in shown)
     low, high = (float(np.min(inputs)), float(np.max(inputs))) if len(inputs) else (0.0, 1.0)
     return Misses(title, pictures, captions, tuple(int(n) for n in shown), len(wrong), len(inputs), low, high)
+
+
+def side_by_side(pattern: np.ndarray, shapes: Sequence[Sequence[int]]) -> np.ndarray:
+    """Return a pattern (units of all shapes,) as one picture, the parts of the input layers beside each other."""
+    ends = np.cumsum([prod(shape) for shape in shapes])
+    parts = [flat(part, shape) for part, shape in zip(np.split(pattern, ends[:-1]), shapes)]
+    if len(parts) == 1:
+        return parts[0]
+    tiles = np.full((1, len(parts), *np.max([part.shape for part in parts], axis=0)), np.nan)
+    for tile, part in zip(tiles[0], parts):
+        tile[: part.shape[0], : part.shape[1]] = part
+    joined = mosaic(tiles)
+    return np.pad(joined, ((0, 0), (0, joined.shape[1] // 8)), constant_values=np.nan)  # apart from the next pattern
 
 
 def flat(pattern: np.ndarray, shape: Sequence[int]) -> np.ndarray:
@@ -88,8 +105,18 @@ def draw(data: Misses, look: FigureStyle = WIDE) -> Figure:
     """Draw the missed patterns, each above its label and the answer of the net."""
     tile = data.pictures.shape[2] + 1
     dots = max(1, round(_TILE * DOTS / tile))  # of a cell: whole dots use the width of the sheet best
+    longest = max(map(len, data.captions), default=0) * _LETTER * look.font_size / 72
+    if longest > _TILE:
+        data = _widened(data, math.ceil((longest * DOTS / dots - tile) / 2))
+        tile = data.pictures.shape[2] + 1
     across = int((available(look) - 0.1) * DOTS / (dots * tile))
     return draw_sheet(data.heading, [_panel(data, across)], _scale(data), look)
+
+
+def _widened(data: Misses, cells: int) -> Misses:
+    """Return the misses with free cells at both sides of each picture, so that long captions stand side by side."""
+    beside = ((0, 0), (0, 0), (max(0, cells), max(0, cells)))
+    return replace(data, pictures=np.pad(data.pictures, beside, constant_values=np.nan))
 
 
 def text(data: Misses, width: int = 76) -> str:
@@ -125,4 +152,4 @@ def _scale(data: Misses) -> Scale:
 def _caption(number: int, output: np.ndarray, target: np.ndarray, with_classes: bool, names: Sequence[str] = ()) -> str:
     if with_classes and len(output) > 1:
         return f"{class_label(names, int(np.argmax(target)))}→{class_label(names, int(np.argmax(output)))}"
-    return f"{target[0]:g}→{output[0]:.2g}" if len(output) == 1 else f"no. {number}"
+    return f"{target[0]:g}→{output[0]:.2f}" if len(output) == 1 else f"no. {number}"

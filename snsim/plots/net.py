@@ -64,6 +64,7 @@ def draw(net: Net, look: FigureStyle = WIDE) -> Figure:
         + 0.2 * (1 + look.is_narrow)
         + sum(heights.values())
         + sum(_BETWEEN + _LINE * len(lines) for lines in words.values())
+        + _BETWEEN * (len(net.inputs) - 1)
     )
     figure = open_figure(look, total)
     axes = figure.add_axes((0, 0, 1, 1))
@@ -112,7 +113,7 @@ def draw(net: Net, look: FigureStyle = WIDE) -> Figure:
                 fontweight=weight,
             )
         places[layer.name] = (y, y + heights[layer.name])
-        y += heights[layer.name]
+        y += heights[layer.name] + (_BETWEEN if layer in net.inputs[:-1] else 0)
     _draw_skips(axes, skips, places, left - room / 2)
     return figure
 

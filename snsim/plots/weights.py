@@ -79,7 +79,7 @@ def _panel(net: Net, parameter: Parameter, values: np.ndarray) -> Panel:
     scaled = values.reshape(-1) * np.sqrt(np.maximum(1, np.ravel(parameter.fan_in)))
     if parameter.kind == "bias":
         return _bias_panel(net.layer(parameter.layer), parameter, scaled)
-    connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
+    connection = net.connection_of(parameter)
     tiles = _tiles(net, connection, scaled)
     source, target, rows, columns = tiles.shape
     if tiles.size > _MOST_CELLS:
@@ -88,7 +88,8 @@ def _panel(net: Net, parameter: Parameter, values: np.ndarray) -> Panel:
             f"more than {_MOST_CELLS:,} cells cannot be drawn",
             hint="choose another connection with --only NAME",
         )
-    title = f"{connection.source} > {connection.target}: " + (
+    named = "" if connection.label is None else f" ({connection.label})"
+    title = f"{connection.source} > {connection.target}{named}: " + (
         f"{source} x {target}" if rows == columns == 1 else f"{source} x {target} of {rows}x{columns}"
     )
     gap = 0 if rows == columns == 1 else 2 if _is_local(connection) else 1

@@ -138,7 +138,7 @@ def _misses(current: CurrentTraining) -> Any:
     right = CRITERIA.get(name).right(outputs.astype(np.float64), patterns.targets, *numbers)
     return misses(
         patterns.inputs,
-        current.data.shape,
+        [layer.shape for layer in current.net.inputs],
         outputs,
         patterns.targets,
         right,

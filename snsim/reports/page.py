@@ -200,14 +200,12 @@ def _verdict(run: OpenedRun) -> str:
 
 
 def _warning(run: OpenedRun) -> str:
-    data = run.settings["data"]
+    data, published = run.settings["data"], picture_data.has_published_data(run)
     if data["rank"]:
         wanted = " or ".join(data["wanted"][: data["rank"]])
-        return (
-            f"Run on {data['name']}, NOT {wanted}, which was not found: "
-            "published figures cannot be compared with these."
-        )
-    if run.settings["overrides"]["data"] and run.settings["published"]:
+        end = "." if published else ": published figures cannot be compared with these."
+        return f"Run on {data['name']}, NOT {wanted}, which was not found{end}"
+    if not published:
         return f"Run on {data['name']}, named on the command line: published figures may not be comparable with these."
     return ""
 

@@ -33,6 +33,17 @@ def output_misses_line(train: Score, test: Score | None) -> str:
     return f"misses of each output: {', '.join(parts)}" if parts else ""
 
 
+def only_answer_warning(train: Score) -> str:
+    """Return the warning that a net gives every training pattern the same answer, with a hint; "" if it does not."""
+    if train.only_answer is None:
+        return ""
+    return (
+        f"warning: output {train.only_answer} is the largest for all {train.patterns:,} training patterns: the net "
+        "tells no classes apart\n"
+        "  hint: try a smaller epsilon, other initial weights, more passes, or inputs scaled to about -1 to 1"
+    )
+
+
 def pass_headings(with_test: bool) -> str:
     """Return the headings of the lines of `pass_line`."""
     return "pass    train loss  error %  misses" + ("     test loss  error %  misses" if with_test else "")

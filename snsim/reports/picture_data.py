@@ -39,7 +39,9 @@ def curves_of(run: OpenedRun) -> Curves:
 
 def has_published_data(run: OpenedRun) -> bool:
     """Tell whether a run learned the data that its description names first, to which published figures belong."""
-    return not run.settings["data"]["rank"] and not run.settings["overrides"]["data"]
+    if run.settings["overrides"]["data"] and run.settings["published"]:
+        return run.training.first_data == str(run.settings["data"]["name"])
+    return int(run.settings["data"]["rank"]) == 0
 
 
 def curves_of_several(runs: Sequence[OpenedRun]) -> SeveralCurves:
@@ -129,7 +131,7 @@ def misses_of(outputs: SplitOutputs, most: int = MOST) -> Misses:
     """Return the patterns that are wrong by the criterion of the training, at most `most` of them as pictures."""
     return misses(
         outputs.patterns.inputs,
-        outputs.run.net.inputs[0].shape,
+        [layer.shape for layer in outputs.run.net.inputs],
         outputs.outputs,
         outputs.patterns.targets,
         outputs.are_right,

@@ -104,7 +104,8 @@ def _rate(net: Net, layer: str, rates: StatementsByScope) -> str:
     for parameter in net.parameters_of(layer):
         if parameter.learns:
             placed = rates.most_specific(parameter)
-            stated["bias" if parameter.kind == "bias" else parameter.source] = _rate_text(placed)
+            name = "bias" if parameter.kind == "bias" else parameter.label or parameter.source
+            stated[name] = _rate_text(placed)
     if len(set(stated.values())) == 1:
         return next(iter(stated.values()))
     return "; ".join(f"{name} {text}" for name, text in stated.items()) or NONE

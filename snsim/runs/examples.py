@@ -10,6 +10,7 @@ from pathlib import Path
 from snsim.data.catalog import find
 from snsim.data.examples import Examples
 from snsim.data.fetch import Search
+from snsim.data.input_parts import InputShapes
 from snsim.data.own_data import options_for, read_matrices, read_own, read_path
 from snsim.data.patterns import from_files
 from snsim.data.progress import Progress as DownloadProgress
@@ -97,7 +98,8 @@ def find_examples(
         examples, rank = find(choice.names, search, keep_and_say, download, spans)
         return FoundExamples(examples, choice.names, rank, tuple(reasons))
     if choice.own_data is not None:
-        examples = _own_examples(choice.own_data, choice.span, options, source_folder, record)
+        inputs = training.net.input_shapes
+        examples = _own_examples(choice.own_data, choice.span, options, source_folder, record, inputs)
         for note in examples.notes:
             say(note)
         return FoundExamples(examples, (examples.name,), 0, examples.notes)
@@ -122,25 +124,30 @@ def find_examples(
 
 
 def _own_examples(
-    own: OwnData, span: Span | None, options: Options, source_folder: SourceFolder, record: DataRecord | None
+    own: OwnData,
+    span: Span | None,
+    options: Options,
+    source_folder: SourceFolder,
+    record: DataRecord | None,
+    inputs: InputShapes,
 ) -> Examples:
     """Read a user's own files: those of a description below its folder, those of the command line anywhere."""
     if options.moved is not None:
         reader = own.reader if record is None else record.reader
         if not reader:  # the command line named a path, and nothing was recorded of it
-            return read_path(options.moved, own.options, own.reader, options.fold)
+            return read_path(options.moved, own.options, own.reader, options.fold, inputs)
         of_folder = READERS.get(reader).of_folder
         names = own.files if record is None or not record.files else [file.name for file in record.files]
         files = [options.moved] if of_folder else _files_in(options.moved, names)
-        return read_own(reader, files, options_for(reader, own.options, own.reader), options.fold, span)
+        return read_own(reader, files, options_for(reader, own.options, own.reader), options.fold, span, inputs=inputs)
     if own.anywhere:
-        return read_path(Path(own.files[0]), own.options, own.reader, options.fold)
+        return read_path(Path(own.files[0]), own.options, own.reader, options.fold, inputs)
     folders = data_folders(options)
     if READERS.get(own.reader).of_folder:
         folder, inside = source_folder.folder(own.files[0], span, folders)
         return read_own(own.reader, [folder], own.options, options.fold, span, inside)
     files = [source_folder.file(name, span, folders) for name in own.files]
-    return read_own(own.reader, files, own.options, options.fold, span)
+    return read_own(own.reader, files, own.options, options.fold, span, inputs=inputs)
 
 
 def _files_in(moved: Path, names: Sequence[str]) -> list[Path]:

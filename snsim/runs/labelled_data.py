@@ -88,7 +88,8 @@ def _of_path(predictor: Predictor, path: Path, wanted: str) -> LabelledPatterns:
         part, split = raw.train, "" if len(files) == 1 else wanted
     else:
         folder = Path(os.path.commonpath([file.parent for file in files]))
-        raw = READERS.get(reader).read(ReadRequest(files, ReaderOptions(), folder))
+        layers = predictor.training.net.input_shapes
+        raw = READERS.get(reader).read(ReadRequest(files, ReaderOptions(), folder, inputs=layers))
         split = "" if raw.test is None else wanted
         part = raw.train if raw.test is None or wanted == "train" else raw.test
     inputs = predictor.scaled(_fitted(predictor, part.inputs, path.name))

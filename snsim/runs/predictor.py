@@ -13,6 +13,7 @@ import numpy as np
 
 from snsim.array_files import open_arrays, read_npy
 from snsim.data.catalog import DATA_SETS, DataSet
+from snsim.data.input_parts import InputShapes, arrays_of_inputs, join_inputs
 from snsim.data.own_picture import FULL_BOX, Ink, PictureReport, prepare_picture, prepare_whole_picture
 from snsim.data.pictures import SUFFIXES
 from snsim.data.reader_options import EXAMPLES, NamePattern, fold_name
@@ -98,9 +99,14 @@ class Predictor:
             return cls.of_run(OpenedRun.open(named.path, options))
         shipped = named.weights
         if shipped is None:
+            trainings = read_program(named.path, port=io.StringIO()).trainings.own()
             raise fail(
                 f"the net {for_line(named.word)} of the gallery comes without trained weights",
-                hint=f"train it: snsim run {for_line(named.word)}; or take one with weights: "
+                hint=(
+                    f"train it: snsim run {for_line(named.word)}; or take one with weights: "
+                    if trainings
+                    else "its file declares no training; take a net with weights: "
+                )
                 + ", ".join(names_with_weights()),
             )
         if options.best:
@@ -178,7 +184,7 @@ class Predictor:
         """The shape of one pattern of the data, before a frame is put round it."""
         if self.record is not None:
             return self.record.shape
-        return self.training.net.inputs[0].shape if self.data_set is None else self.data_set.shape
+        return self.training.net.input_shape if self.data_set is None else self.data_set.shape
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -245,7 +251,7 @@ class Predictor:
             return self._of_array(self._npy(path, content), path.name)
         if content is None:
             if start[:4] == b"PK\3\4":
-                return self._of_array(_npz_inputs(path), path.name)
+                return self._of_array(_npz_inputs(path, self.training.net.input_shapes), path.name)
             if foreign_format(start).startswith("a picture") or path.suffix.lower() in SUFFIXES:
                 inputs, report = self.prepare_picture(path, ink, as_is)
                 return OwnPatterns(path.name, inputs[None], report)
@@ -337,10 +343,13 @@ class Predictor:
         return prepare_inputs(self.training, inputs, shown(name), self.dtype)
 
 
-def _npz_inputs(path: Path) -> np.ndarray:
-    """Return the inputs of an npz file: the array of a usual name, or the only one."""
+def _npz_inputs(path: Path, inputs: InputShapes) -> np.ndarray:
+    """Return the inputs of an npz file: the arrays of all input layers, the array of a usual name, or the only one."""
     with open_arrays(path, MOST_BYTES, None, "an npz file", with_texts=True) as arrays:
         keys = {fold_name(key): key for key in arrays.headers}
+        by_layer = arrays_of_inputs(keys, "x", inputs, shown(path.name))
+        if by_layer is not None:
+            return join_inputs([arrays.read(keys[key]) for key in by_layer], inputs, shown(path.name))
         key = next((keys[name] for name in _ARRAY_NAMES if name in keys), None)
         if key is None and len(keys) == 1:
             key = next(iter(keys.values()))

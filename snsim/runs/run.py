@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from snsim.data.progress import Progress as DownloadProgress
 from snsim.engines.protocol import Engine
 from snsim.errors import Fault, SnError, fail
 from snsim.network.net import Counts
+from snsim.operating_system import platform_name
 from snsim.program import Program
 from snsim.runs import provenance
 from snsim.runs.examples import FoundExamples, SourceFolder, data_folders, find_examples, searched_folders
@@ -37,7 +38,15 @@ from snsim.training.choose_engine import (
 )
 from snsim.training.initial import INITIALISERS
 from snsim.training.initial_files import starting_weights
-from snsim.training.loop import PassResult, Progress, PruningResult, Snapshot, training_events, without_fixed
+from snsim.training.loop import (
+    PassResult,
+    Progress,
+    PruningResult,
+    Snapshot,
+    compile_learning,
+    training_events,
+    without_fixed,
+)
 from snsim.training.memory_need import PatternCounts, check_memory
 from snsim.training.prepare import PreparedData, prepare_data
 from snsim.training.schedule import stage_of_pass
@@ -128,6 +137,7 @@ def read_data(
 
 
 ReadData = Callable[[Training, Options, SourceFolder, Say, "DownloadProgress | None"], RunData]
+ChooseEngine = Callable[[Training, Options, PreparedData], tuple[Engine, str]]  # as `choose_engine`
 
 
 def run(
@@ -138,13 +148,14 @@ def run(
     say: Say = lambda sentence: None,
     download: DownloadProgress | None = None,
     read: ReadData = read_data,
+    choose: ChooseEngine | None = None,
 ) -> Generator[Event, None, None]:
     """Run a training of the program with one seed, and yield what happens.
 
-    `read` provides the data. SnError for data, weights or sizes that do not fit; RunBusyError if the run folder that
-    the options name exists.
+    `read` provides the data, and `choose` an engine with the state of a new one. SnError for data, weights or sizes
+    that do not fit; RunBusyError if the run folder that the options name exists.
     """
-    return _run(program, training, seed, options, say, download, read)
+    return _run(program, training, seed, options, say, download, read, choose or partial(choose_engine, learns=True))
 
 
 def run_unrecorded(
@@ -158,7 +169,7 @@ def run_unrecorded(
     training = overridden(training, options)
     source_folder = SourceFolder.of(program.sources)
     data = prepare_data(training, find_examples(training, options, source_folder, say, None).examples, options.dtype)
-    engine, _ = choose_engine(training, options, data)
+    engine, _ = choose_engine(training, options, data, learns=True)
     engine.load_parameters(start_weights(training, seed, options, source_folder))
     for step in training_events(training, data, engine, seed):
         if isinstance(step, PassResult):
@@ -176,10 +187,11 @@ def _run(
     say: Say,
     download: DownloadProgress | None,
     read: ReadData,
+    choose: ChooseEngine,
 ) -> Generator[Event, None, None]:
     start_time = time.perf_counter()
     prepared = prepare_run(program, training, options, say, download, read)
-    engine, instead = choose_engine(prepared.training, options, prepared.data)
+    engine, instead = choose(prepared.training, options, prepared.data)
     yield from run_prepared(program, prepared, seed, options, engine, start_time, instead)
 
 
@@ -241,6 +253,7 @@ def run_prepared(
         settings,
         Snapshot(0, without_fixed(training.net, engine.parameters()), engine.state(), {}),
         options.folder is not None,
+        program.files,
     ) as record:
         yield started_event(record.folder, training, found, data, engine, seed, instead=instead)
         yield from record_passes(record, training, data, engine, seed, None, start_time, options.save_every)
@@ -332,12 +345,14 @@ def _save_yielded_passes(
         pass
 
 
-def choose_engine(training: Training, options: Options, data: PreparedData, besides: int = 0) -> tuple[Engine, str]:
+def choose_engine(
+    training: Training, options: Options, data: PreparedData, besides: int = 0, learns: bool = False
+) -> tuple[Engine, str]:
     """Return the engine asked for, or the first default engine that can compute the net, and why the others cannot.
 
     All engines that learn from data are made here or by `engine_for_resume`. SnError if the run needs more memory than
     the options allow: this is checked before any array of the net is made. `besides` are bytes that other objects
-    need at the same time.
+    need at the same time. If the engine `learns` next, its code is compiled for that, and not for evaluation alone.
     """
     default = ("native",) if options.portable else preferred_engines(training)
     default = default if options.device is None else ("torch",)
@@ -352,7 +367,8 @@ def choose_engine(training: Training, options: Options, data: PreparedData, besi
         check(name)
         try:
             engine = build_engine(training, training.stages[0], name, options.dtype)
-            engine.outputs(np.zeros((1, training.net.input_units)))  # raises if the net cannot be compiled
+            if not (learns and compile_learning(training, data, engine)):
+                engine.outputs(np.zeros((1, training.net.input_units)))  # raises if the net cannot be compiled
             set_threads(engine, options.threads)
             return engine, ""
         except SnError as error:
@@ -474,7 +490,7 @@ def _settings(
         "presets": dict(options.presets),
         "command": list(options.command),
         "versions": provenance.versions(engine.name),
-        "platform": platform.platform(),
+        "platform": platform_name(),
         "machine": provenance.machine(),
         "started": provenance.now(),
         "finished": None,

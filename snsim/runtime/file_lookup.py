@@ -47,6 +47,7 @@ class ProgramFiles:
         self._interpreter = interpreter
         self._output: Path | None = None
         self._warned: set[str] = set()
+        self.read_beside: dict[Path, None] = {}  # absolute paths of what was read in the program's own folder
         self._sizes: dict[Path, int] = {}  # size in bytes of each file and folder that the program wrote
         self._total = 0
         self._folder = ""  # the folder to which chdir changed, relative to those that are searched
@@ -192,12 +193,20 @@ class ProgramFiles:
         limit = _BYTES_PER_ELEMENT * self._interpreter.limits.matrix_elements
         try:
             with open_file(path, limit, what="a file that a program reads") as file:
+                self._note(path)
                 yield file
         except SnError as error:
             raise CallError(error.faults[0].message, argument, error.faults[0].hint) from None
         except OSError as error:
             fault = unreadable(path, error).faults[0]
             raise CallError(fault.message, argument, fault.hint) from None
+
+    def _note(self, path: Path) -> None:
+        """Note a file of the program's own folder, without which the program cannot be read again."""
+        access, full = self._interpreter.files, resolve(path)
+        inside = access is not None and access.root is not None and full.is_relative_to(access.root)
+        if inside and not (self._output is not None and full.is_relative_to(resolve(self._output))):
+            self.read_beside[full] = None
 
     def write(self, path: Path, content: bytes, argument: int | None = 0) -> None:
         """Write bytes to a file. Raise CallError if that fails, LimitError if the program writes too much."""

@@ -1,7 +1,8 @@
 """Read and write matrix files (docs/reference/sn28.md, section 4.1).
 
-The formats are SN's own (binary and text), the IDX format of MNIST, and raw elements. A matrix gets the element type
-of its file; packed files (one byte for each element, in sixteenths) and text files give single precision.
+The formats are SN's own (binary and text), the IDX format of MNIST, npy and npz of NumPy, and raw elements. A matrix
+gets the element type of its file; packed files (one byte for each element, in sixteenths) and text files give single
+precision.
 """
 
 from __future__ import annotations
@@ -13,22 +14,27 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from snsim.array_files import open_arrays, read_npy
 from snsim.data.formats import read_idx_file, read_matrix, read_numbers, within
 from snsim.errors import SnError
-from snsim.input_files import shown
+from snsim.input_files import open_file, shown
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.indexing import put
 from snsim.language.builtins.matrices import matrix
 from snsim.language.builtins.strings import text
 from snsim.language.forms import Form, Pair, Symbol
 from snsim.language.procedures import CallError, alias
+from snsim.registry import listed
 from snsim.runtime.file_lookup import ProgramFiles
 from snsim.runtime.vocabulary import SN28, special_word, word
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from snsim.language.interpreter import Interpreter
 
 SUFFIX = ".mat"
+_NPY, _NPZ = b"\x93N", b"PK"  # how files of NumPy begin
 _TYPES = {  # SN's magic numbers and the element types of these matrices in Lisp
     0x1E3D4C51: np.float32,
     0x1E3D4C52: np.float32,
@@ -84,7 +90,10 @@ def format_matrix(values: np.ndarray) -> bytes:
 
 @special_word("load-matrix")
 def load_matrix(interpreter: Interpreter, form: Pair) -> Form:
-    """(load-matrix "f"): returns the matrix in a file; (load-matrix variable "f"): also sets the variable to it"""
+    """(load-matrix "f"): returns the matrix in a file; (load-matrix variable "f"): also sets the variable to it
+
+    A file of NumPy (npz, npy) is read too; an npz must hold one array.
+    """
     parts = interpreter.elements(form.cdr, "load-matrix")
     variable = parts[0] if len(parts) == 2 and isinstance(parts[0], Symbol) else None
     if len(parts) != (1 if variable is None else 2):
@@ -98,11 +107,45 @@ def load_matrix(interpreter: Interpreter, form: Pair) -> Form:
     files = interpreter.part(ProgramFiles)
     path = files.readable_path(name, SUFFIX, argument=argument)
     with files.open(path, argument) as file:
-        values = parse_matrix(file, shown(path), interpreter.limits.matrix_elements)
+        start = file.read(2)
+        file.seek(0)
+        values = (
+            _array_of_numpy(path, start == _NPY, interpreter.limits.matrix_elements, argument)
+            if start in (_NPY, _NPZ)
+            else parse_matrix(file, shown(path), interpreter.limits.matrix_elements)
+        )
     interpreter.budget.make_matrix(values.size, "load-matrix")
     if variable is not None:
         interpreter.assign(variable, values)
     return values
+
+
+def _array_of_numpy(path: Path, is_npy: bool, most: int, argument: int) -> np.ndarray:
+    """Return the only array of an npz file, or the array of an npy file, in a type of the Lisp."""
+    try:
+        if is_npy:
+            with open_file(path) as file:
+                array = read_npy(file, shown(path), 8 * most)
+        else:
+            with open_arrays(path, 8 * most, what="a file of arrays") as arrays:
+                names = list(arrays.headers)
+                if len(names) != 1:
+                    raise CallError(
+                        f"{shown(path)} holds {len(names)} arrays: {listed(names, len(names), 12)}",
+                        argument,
+                        "save the one that you need by itself: numpy.savez(FILE, codes=array)",
+                    )
+                array = arrays.read(names[0])
+    except SnError as error:
+        raise CallError(error.faults[0].message, argument, error.faults[0].hint) from None
+    if array.size > most or not array.ndim:
+        raise CallError(
+            f"{shown(path)} holds an array of shape {array.shape}; a matrix has one dimension or more and at most "
+            f"{most:,} elements",
+            argument,
+            "save a smaller array",
+        )
+    return array if array.dtype in _TYPES.values() else array.astype(np.float64)
 
 
 @word("save-matrix")

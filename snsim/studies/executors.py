@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import TypeVar
 
 from snsim.errors import fail, tell_warnings
+from snsim.operating_system import collect_garbage_rarely
 from snsim.optional_packages import needing
 from snsim.studies.kept_runs import KeptRuns
 from snsim.studies.one_run import Outcome
@@ -156,6 +157,7 @@ def _silence_cluster_logs() -> None:
 def _begin_worker(watched_end: Connection) -> None:
     """End this worker process when the other end of the pipe closes; leave Ctrl-C to the main process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    collect_garbage_rarely()
     tell_warnings(lambda warning: print(f"warning: {warning.message}", file=sys.stderr, flush=True))
 
     def watch() -> None:

@@ -22,7 +22,7 @@ from snsim.registry import split_cell
 from snsim.run_folder import Run
 from snsim.studies.joint import settings_of
 from snsim.studies.last_pass import attempt_last_pass
-from snsim.studies.one_run import LastPass, Outcome, attempt, is_finished
+from snsim.studies.one_run import LastPass, Outcome, attempt
 from snsim.studies.plan import PlannedRow, PlannedStudy, Task
 from snsim.studies.results import figures_of
 from snsim.training.loop import Snapshot
@@ -58,7 +58,8 @@ class RunFolders:
         return -task.work
 
     def run_of(self, task: Task) -> Run | None:
-        return run_folder.open_run(task.folder) if is_finished(task) else None
+        run = run_folder.open_run(task.folder) if task.folder.exists() else None
+        return run if run is not None and run.is_finished else None
 
     def keep(self, outcome: Outcome) -> None:
         pass

@@ -81,7 +81,7 @@ def _run(task: Task) -> LastPass:
         lambda: find_examples(training, options, folder, lambda sentence: None, None),
     )
     check_data_of_study(found, options)
-    first, last = training.net.inputs[0].shape, training.net.layers[-1].shape
+    first, last = training.net.input_shape, training.net.layers[-1].shape
     data = _once(
         kept.data,
         (found.examples.digest, _clauses(training, _OF_DATA), first, last, options.dtype),

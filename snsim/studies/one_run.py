@@ -14,15 +14,19 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
+import numpy as np
+
 from snsim import run_folder
 from snsim.data.progress import Progress
+from snsim.engines.protocol import Engine
 from snsim.errors import Fault, SnError, fail
 from snsim.program import Program, read_program
 from snsim.runs.examples import SourceFolder
 from snsim.runs.options import Options, Say
 from snsim.runs.resume import resume
-from snsim.runs.run import ReadData, RunData, RunFinished, read_data, run
+from snsim.runs.run import ReadData, RunData, RunFinished, choose_engine, read_data, run
 from snsim.studies.plan import Task, identity_of
+from snsim.training.prepare import PreparedData
 from snsim.training.spec import Training
 
 _WAIT = 0.2  # seconds between two checks of a run that another attempt holds
@@ -66,17 +70,20 @@ def is_finished(task: Task) -> bool:
     return task.folder.exists() and run_folder.open_run(task.folder).is_finished
 
 
-class KeptData:
-    """The data of the last task, so that tasks of one training with several seeds read them once in a process.
+class KeptParts:
+    """The data and the engine of the last task, so that tasks that differ in their seed read and compile once.
 
     The data of a file that changes while a study runs stay those of its first task, which the study has checked.
+    Only a native engine whose run has ended without a fault is used again, with the state of a new one.
     """
 
     def __init__(self) -> None:
         self._task: Task | None = None
         self._data: RunData | None = None
+        self._used: tuple[Engine, str, Mapping[str, np.ndarray]] | None = None  # with its state when it was new
+        self._free = False  # whether that engine can be used again
 
-    def of(self, task: Task, identity: str) -> ReadData:
+    def reader(self, task: Task, identity: str) -> ReadData:
         """Return the function that provides the data of a task, whose identity with any seed is stated."""
         return partial(self._read, replace(task, seed=0, identity=identity, options=replace(task.options, folder=None)))
 
@@ -90,30 +97,50 @@ class KeptData:
         download: Progress | None,
     ) -> RunData:
         if self._data is None or task != self._task:
-            self._data = None  # two data sets may be too large together
+            self._data = self._used = None  # two data sets may be too large together
             self._task, self._data = task, read_data(training, options, source_folder, say, download)
         return self._data
 
+    def choose(self, training: Training, options: Options, data: PreparedData) -> tuple[Engine, str]:
+        """Return the engine of a task whose data have just been read, and why the others cannot compute it."""
+        if self._used is None or not self._free:
+            self._used = None
+            engine, instead = choose_engine(training, options, data, learns=True)
+            self._used = (engine, instead, engine.state()) if engine.name == "native" else None
+        else:
+            engine, instead, new = self._used
+            engine.load_state(new)
+        self._free = False
+        return engine, instead
+
+    def free_engine(self) -> None:
+        """Note that the run of the engine has ended without a fault."""
+        self._free = True
+
 
 @cache
-def _kept_data() -> KeptData:
-    """Return the data that this process keeps between its tasks."""
-    return KeptData()
+def _kept_parts() -> KeptParts:
+    """Return what this process keeps between its tasks."""
+    return KeptParts()
 
 
 def _run_to_the_end(task: Task) -> None:
     """Run the task from its last checkpoint to the end. Raises RunBusyError if another attempt holds its folder."""
-    if task.folder.exists():
+    kept, resumed = _kept_parts(), task.folder.exists()
+    if resumed:
         events = resume(task.folder, task.options)
     else:
         program = read_program(task.file, presets=task.options.presets, port=io.StringIO())
         training = program.trainings.get(task.training)
         check_identity(program, training, task)
         without_seed = identity_of(program, training, 0, task.options, str(task.options.data_digest))
-        events = run(program, training, task.seed, task.options, read=_kept_data().of(task, without_seed))
+        read = kept.reader(task, without_seed)
+        events = run(program, training, task.seed, task.options, read=read, choose=kept.choose)
     for event in events:
         if isinstance(event, RunFinished) and not event.completed:
             raise KeyboardInterrupt
+    if not resumed:
+        kept.free_engine()
 
 
 def check_identity(program: Program, training: Training, task: Task) -> None:

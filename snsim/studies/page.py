@@ -305,7 +305,9 @@ def _notes_and_warnings(study: Study) -> str:
 def _warnings(row: Row) -> list[str]:
     warnings = []
     if row.published:
-        others = _distinct(run.settings["data"]["name"] for run in row.runs.values() if _is_other_data(run))
+        others = _distinct(
+            run.settings["data"]["name"] for run in row.runs.values() if _is_other_data(run, row.first_data)
+        )
         warnings += [
             f"run on {name}, not on the first data set of its training, so the published figures are not comparable"
             for name in others
@@ -313,8 +315,9 @@ def _warnings(row: Row) -> list[str]:
     return warnings + [f"seed {trial} did not finish: {sentence}" for trial, sentence in row.failures.items()]
 
 
-def _is_other_data(run: Run) -> bool:
-    return bool(run.settings["data"]["rank"] or run.settings["overrides"]["data"])
+def _is_other_data(run: Run, first: str | None) -> bool:
+    data = run.settings["data"]
+    return bool(data["name"] != first if run.settings["overrides"]["data"] else data["rank"])
 
 
 def _every_run(study: Study, several: bool) -> str:

@@ -90,6 +90,7 @@ class Row:
     runs: Mapping[Trial, Run]
     failures: Mapping[Trial, str]
     prior: float = 1.0  # how likely the row is before any run, beside the others
+    first_data: str | None = None  # the data set that its training names first, to which published figures belong
 
     def figures(self) -> dict[Trial, Figures]:
         """Return the figures of each run, by seed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from snsim import engines
 from snsim.engines.plan import Plan, plan
 from snsim.engines.protocol import Engine
 from snsim.engines.recurrent import build_recurrent, plan_of_steps
-from snsim.errors import fail
+from snsim.errors import Span, fail
 from snsim.training.schedule import stage_of_pass
 from snsim.training.spec import Stage, Training
 
@@ -40,6 +41,7 @@ def build_engine(
     A portable engine computes the same bits on every processor.
     Raise SnError if there is no such engine or device, it is not installed, or it cannot run the training.
     """
+    check_constants(training, dtype)
 
     def build(plan: Plan) -> Engine:
         constants = constant_options(training, stage)
@@ -73,8 +75,37 @@ def build_engines_together(
     SnError if the training takes decisions that differ from net to net, or if there is no such device.
     """
     refuse_together(training)
+    check_constants(training, dtype)
     rule = training.stages[0].rule
     return engines.build_together(plan(training.net), training.cost, rule, np.dtype(dtype), count, device)
+
+
+def check_constants(training: Training, dtype: np.dtype | type | str) -> None:
+    """Raise SnError if a number that a net or a cost states is too large for a type.
+
+    Engines square scales and the values of borders, for second derivatives.
+    """
+    target = np.dtype(dtype)
+    most = float(np.finfo(target).max)
+    found: list[tuple[str, float, float, Span | None]] = []
+    for connection in training.net.connections:
+        fixed = 0.0 if connection.stated_weights is None else float(np.abs(connection.stated_weights).max())
+        found += [
+            ("the scale", connection.scale, math.sqrt(most), connection.span),
+            ("the value of the border", connection.border_value, math.sqrt(most), connection.span),
+            ("the stated weight", fixed, most, connection.span),
+        ]
+    rubbish = training.cost.rubbish
+    if rubbish is not None:
+        found.append((f"the number of cost {training.cost.name}", -rubbish, most, training.span_of("cost")))
+    for what, value, limit, span in found:
+        if abs(value) > limit:
+            raise fail(
+                f"{what} is {value:g}, too large for {target} (at most {limit:.3g})",
+                span,
+                hint="state a smaller number"
+                + (", or run with --dtype float64" if target.itemsize < 8 and abs(value) < 1e150 else ""),
+            )
 
 
 def refuse_together(training: Training) -> None:

@@ -29,6 +29,7 @@ class WeightsToDraw:
     generator: np.random.Generator
     count_fans: Callable[[], Fans]  # of weights; not called for a bias
     is_bias: bool = False
+    of_modules: np.ndarray | None = None  # the weights of the modules from which (net-of ...) made the net
 
     @cached_property
     def _fans(self) -> Fans:
@@ -159,6 +160,19 @@ def he(weights: WeightsToDraw) -> np.ndarray:
     return _scaled(weights.generator.standard_normal(weights.shape), np.sqrt(2 / weights.fan_in))
 
 
+@INITIALISERS.register("module-weights")
+@distribution("(module-weights SCOPE ...)")
+def module_weights(weights: WeightsToDraw) -> np.ndarray:
+    """Set the initial weights to those of the modules in (net-of ...); the default for such a net.
+
+    They are the weights that gblearn2's modules have when the program calls net-of. See docs/reference/gblearn2.md,
+    section 13.
+    """
+    if weights.of_modules is None:
+        raise ValueError("the net is not one of (net-of ...)")
+    return weights.of_modules.astype(np.float64)
+
+
 def _uniform(weights: WeightsToDraw) -> np.ndarray:
     """Draw one number from -1 to 1 for each free weight."""
     return weights.generator.uniform(-1.0, 1.0, weights.shape)
@@ -205,6 +219,7 @@ def draw_parameter(
             draw,
             partial(_fans, net, parameter),
             parameter.kind == "bias",
+            None if net.module_weights is None else net.module_weights[parameter.name],
         )
     )
 
@@ -215,7 +230,7 @@ def _fans(net: Net, weights: Parameter) -> Fans:
 
 def _connection(net: Net, parameter: Parameter) -> Connection:
     """Return the connection of a weight or gain parameter."""
-    return next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
+    return net.connection_of(parameter)
 
 
 def initial_gains(net: Net, parameter: Parameter, weights: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -238,6 +238,22 @@ def training_events(
                 done.lazy_snapshot.expire()
 
 
+def compile_learning(training: Training, data: PreparedData, engine: Engine) -> bool:
+    """Let the engine compile the code of pass 1, and return True; False if it cannot know that code beforehand.
+
+    It is the code that learns and evaluates, so a run that does this needs no other. Gates, noise, held curvature and
+    second derivatives of the non-linearity have code that evaluates slower; conjugate gradients have none that learns.
+    SnError if the net cannot be compiled.
+    """
+    stage, prepare = training.stages[0], getattr(engine, "prepare", None)
+    special = stage.dropout or stage.theta or stage.curvature_patterns or stage.prune
+    if prepare is None or special or stage.rule.conjugate or stage.rule.curvature == "full":
+        return False
+    options = {name: value_at(value, 1, stage.passes) for name, value in stage.options.items()}
+    prepare(StageConstants(training, stage, data, engine).settings(1, options, None), ((), ()))
+    return True
+
+
 def _start_stage(
     training: Training,
     stage: Stage,
@@ -325,9 +341,9 @@ def _run_pass(
     noise = 0.0 if stage.input_noise is None else value_at(stage.input_noise, inside, stage.passes)
     gate_generators = {layer: layer_generator(seed, GATES, number, k) for k, (layer, _) in enumerate(stage.dropout)}
     theta = 0.0 if stage.theta is None else value_at(stage.theta, inside, stage.passes)
-    noise_generators = {
-        layer.name: layer_generator(seed, THETA, number, k) for k, layer in enumerate(net.computed) if theta
-    }
+    noise_generators = (
+        {layer.name: layer_generator(seed, THETA, number, k) for k, layer in enumerate(net.computed)} if theta else {}
+    )
     begin = 0
     constants.start_pass()
     while begin < total:
@@ -342,17 +358,14 @@ def _run_pass(
             inputs = _shifted(inputs, data.shape, shifts[chunk], stage.shift[1])
         if noise:
             inputs = inputs + noise * generators["noise"].standard_normal(inputs.shape)
-        gates = _draw_gates(stage, training, len(inputs), gate_generators)
-        input_gates = gates.pop(net.inputs[0].name, None)
-        inputs = inputs if input_gates is None else inputs * input_gates
-        noises = (
-            {}
-            if not theta
-            else {
-                layer: theta * draw.standard_normal((len(inputs), net.layer(layer).units))
-                for layer, draw in noise_generators.items()
-            }
-        )
+        gates = _draw_gates(stage, training, len(inputs), gate_generators) if gate_generators else {}
+        for layer in [layer for layer in gates if layer in net.input_places]:
+            inputs = inputs.copy()
+            inputs[:, net.input_places[layer]] *= gates.pop(layer)
+        noises = {
+            layer: theta * draw.standard_normal((len(inputs), net.layer(layer).units))
+            for layer, draw in noise_generators.items()
+        }
         learn_rows(engine, inputs, targets, settings, gates, noises, starts)
         begin = chunk.stop
         if chunk.stop - chunk.start == constants.chunk * batch:  # not the rest of a pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,7 +20,9 @@ def scopes_of(parameter: Parameter) -> tuple[Scope, ...]:
     layer, everywhere = Scope("layer", parameter.layer), Scope("everywhere")
     if parameter.kind == "bias":
         return Scope("bias", parameter.layer), layer, Scope("biases"), everywhere
-    return Scope("connection", parameter.layer, parameter.source or ""), layer, everywhere
+    joined = Scope("connection", parameter.layer, parameter.source or "")
+    own = () if parameter.label is None else (replace(joined, label=parameter.label),)
+    return *own, joined, layer, everywhere
 
 
 class StatementsByScope:

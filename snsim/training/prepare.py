@@ -70,7 +70,7 @@ def prepare_data(training: Training, examples: Examples, dtype: np.dtype | type 
         )
     if training.frame is not None:
         selected = transform.frame(selected, *training.frame, training.span_of("frame"))
-    selected = transform.shaped(selected, net.inputs[0].shape, net.inputs[0].name, span)
+    selected = transform.fitted(selected, net.input_shapes, span)
     train = _make_patterns(training, examples, selected.train, span, dtype)
     if not len(train):
         raise fail(
@@ -124,8 +124,7 @@ def prepare_split(training: Training, examples: Examples, dtype: np.dtype | type
     """
     if training.frame is not None:
         examples = transform.frame(examples, *training.frame)
-    layer = training.net.inputs[0]
-    examples = transform.shaped(examples, layer.shape, layer.name)
+    examples = transform.fitted(examples, training.net.input_shapes)
     return _make_patterns(training, examples, examples.train, None, dtype)
 
 

@@ -64,7 +64,7 @@ def _connection_count(net: Net, parameter: Parameter) -> int:
     """Return how many connections use the weights of a parameter: the sum of its `sharers`, without building them."""
     if parameter.kind == "bias":
         return net.layer(parameter.layer).units
-    connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
+    connection = net.connection_of(parameter)
     return connection.wiring.connections * len(net.users_of(connection))
 
 
@@ -147,7 +147,7 @@ def layer_of_last_users(net: Net, parameter: Parameter) -> str:
     """Return the layer of the last units that use the weights of a parameter: with `weights-of` there are several."""
     if parameter.kind == "bias":
         return parameter.layer
-    connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
+    connection = net.connection_of(parameter)
     return net.users_of(connection)[-1].target
 
 
@@ -158,5 +158,5 @@ def last_users(net: Net, parameter: Parameter) -> np.ndarray:
         layer = net.layer(parameter.layer)
         last[layer.bias_index] = np.arange(layer.units)
         return last
-    connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
+    connection = net.connection_of(parameter)
     return connection.wiring.last_user()

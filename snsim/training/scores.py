@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,8 @@ class Score:
     `rejection` is the smallest percentage to reject, by the two most active outputs, for 1 % error on the rest (LeCun
     et al. 1989); None if the most active output does not tell the class. `output_misses` counts for each output the
     patterns that are wrong at it; None unless the criterion judges each output, and there are at most 1,000.
+    `only_answer` is the output, from 0, that is the largest for every pattern, though the targets differ; None if the
+    answers differ too, or if the largest output does not tell the class.
     """
 
     loss: float
@@ -36,6 +39,7 @@ class Score:
     patterns: int
     rejection: float | None = None
     output_misses: tuple[int, ...] | None = None
+    only_answer: int | None = None
 
 
 def mean_cost(cost: Cost, x: np.ndarray, d: np.ndarray) -> float:
@@ -62,9 +66,15 @@ class MeanCost:
             log_p = shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True) + np.exp(self._rest - most))
             return float(-np.sum(d * log_p) / len(x))
         e = self._evaluate({"x": x, "d": d})[0]
-        if np.shape(e) != x.shape:
+        if not isinstance(e, np.ndarray) or e.shape != x.shape:
             e = np.broadcast_to(e, x.shape)
         return float(np.add.reduce(e, axis=None) / len(x))
+
+
+def _only_answer(x: np.ndarray) -> int | None:
+    """Return the output that is the largest for every pattern of outputs (patterns, units); None if they differ."""
+    some = x[:100].argmax(axis=1)  # most nets differ there
+    return int(some[0]) if (some == some[0]).all() and (x.argmax(axis=1) == some[0]).all() else None
 
 
 class Scorer:
@@ -87,6 +97,9 @@ class Scorer:
             self._signs = np.sign(self._d)
         self._rejects = name == "max" and units > 1 and len(self._d) > 0
         self._each = self._criterion.each if units <= _MOST_OUTPUTS else None
+        self._suspect = math.inf  # the misses of a net that gives every pattern the most frequent class
+        if self._criterion.right is right_by_max and units > 1 and len(self._d):
+            self._suspect = len(self._d) - int((self._d == self._d.max(axis=1, keepdims=True)).sum(axis=0).max())
 
     def score_engine(self, engine: Engine, inputs: np.ndarray, starts: np.ndarray | None = None) -> Score:
         """Return the score of the current weights of an engine on inputs (patterns, input units).
@@ -104,19 +117,21 @@ class Scorer:
                 wrong, margins = self._by_max.compare(x)
                 rejected = least_rejection_of(margins, wrong, REJECTION_ERROR).percent
             elif self._signs is not None:
-                wrong = np.logical_or.reduce(x * self._signs <= 0, axis=1)
+                wrong = x * self._signs <= 0
+                wrong = wrong if wrong.shape[1] == 1 else np.logical_or.reduce(wrong, axis=1)
             else:
                 wrong = ~self._criterion.right(x, d, *self._numbers)
                 if self._rejects:
                     rejected = least_rejection(x, d, REJECTION_ERROR).percent
             misses = int(np.count_nonzero(wrong))
+            only = _only_answer(x) if 0 < self._suspect <= misses else None
             difference = d - x
             mse = float(np.add.reduce(np.multiply(difference, difference, out=difference), axis=None)) / d.size
             of_outputs = None
             if self._each is not None:
                 of_outputs = tuple(int(n) for n in (~self._each(x, d, *self._numbers)).sum(axis=0))
             loss = self._mean_cost(x, d)
-        return Score(loss, mse / 2, mse, 100 * misses / n, misses, n, rejected, of_outputs)
+        return Score(loss, mse / 2, mse, 100 * misses / n, misses, n, rejected, of_outputs, only)
 
 
 def score_outputs(outputs: np.ndarray, targets: np.ndarray, cost: Cost, rule: tuple[str, tuple[float, ...]]) -> Score:

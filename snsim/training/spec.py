@@ -35,6 +35,7 @@ class Scope:
     kind: str
     layer: str = ""  # of "layer" and "bias"; the target of "connection"
     source: str = ""  # of "connection"
+    label: str = ""  # of "connection": of the one with this name; "": all between its layers
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,12 @@ class Training:
         """Return the place of the first of these clauses that exists, stated or inherited; else that of the form."""
         nodes = {clause.word: clause.node for clause in self.clauses}
         return next((nodes[word].span for word in words if word in nodes), self.span)
+
+    @property
+    def first_data(self) -> str | None:
+        """The data set that the description names first, whatever an option names; None for patterns from files."""
+        clause = next((clause.node for clause in self.clauses if clause.word == "data"), None)
+        return clause.items[1].name if clause is not None and clause.items[1].is_name else None
 
     @property
     def passes(self) -> int:

@@ -136,7 +136,7 @@ def declared_distribution(net: Net, training: Training, parameter: Parameter) ->
     if scoped.family == "forget-inv":
         return Distribution("uniform", value / lines, f"uniform in +-{text}/{lines:g} = {value / lines:.4g}")
     if scoped.family in ("glorot", "he"):
-        connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
+        connection = net.connection_of(parameter)
         fan_in, fan_out = (float(np.mean(one)) for one in connection.wiring.fans())
         if scoped.family == "he":
             width = math.sqrt(2 / fan_in)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +14,8 @@ from snsim.comparison.script.distribution_fit import fit_initial
 from snsim.comparison.script.events import Event, Place, place_of
 from snsim.comparison.script.expected_update import ExpectedUpdate, PassSettings, keeps_no_state
 from snsim.comparison.script.find_patterns import PatternFinder
+from snsim.comparison.script.presentation_order import judge_order
+from snsim.comparison.script.presented_patterns import judge_inputs, judge_targets
 from snsim.comparison.script.printed_figures import FigureJudge
 from snsim.comparison.script.result import NO_SIDES, ScriptComparison, ScriptDifference
 from snsim.comparison.script.roles import Roles, ScriptParameter, find_roles
@@ -83,6 +84,10 @@ class Judge:
 
     def has(self, *kinds: str) -> bool:
         return any(one.kind in kinds for one in self.comparison.differences)
+
+    def noted(self, word: str) -> bool:
+        """Tell whether a note on the comparison has this word."""
+        return any(word in note for note in self.comparison.notes)
 
     # ---- Events --------------------------------------------------------------------------------------------------
 
@@ -242,13 +247,13 @@ class Judge:
         if self.roles is None or self.weights is None:
             return
         settings = self.pass_settings(first)
-        inputs, targets = self._judge_data(event, first, batch)
+        inputs, targets = judge_inputs(self, event, first, batch)
         self._judge_mode(event, first)
         if inputs is None:
             self._open.append(_Backward(event, first, None, None, None, True))
             return
         x = inputs
-        d = self._judge_targets(event, first, targets)
+        d = judge_targets(self, event, first, targets)
         if not self.roles.is_complete(self.net) or x.shape[1] != self.net.input_units or d is None:
             self._open.append(_Backward(event, first, x, d, None, True))
             return
@@ -273,116 +278,6 @@ class Judge:
         if number not in self._settings:
             self._settings[number] = PassSettings.of(self.training, number, self.patterns)
         return self._settings[number]
-
-    # ---- Data ----------------------------------------------------------------------------------------------------
-
-    def _judge_data(self, event: Event, first: int, batch: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Return the inputs, (patterns, units), and the targets of the description for them, where they are found."""
-        place = place_of(event["forward_place"]) or place_of(event["backward_place"])
-        x = event.arrays.get("x")
-        if x is None:
-            self.comparison.notes.append("the inputs of the script were not seen") if not self._notes(
-                "inputs"
-            ) else None
-            return None, None
-        units = self.net.input_units
-        if x.size != batch * units:
-            shown = "x".join(map(str, x.shape[1:]))
-            self.differ(
-                "data",
-                f"the script presents inputs of {shown}, {x.size // max(1, len(x)):,} numbers; the input layer has "
-                f"{units:,} units",
-                first,
-                place,
-            )
-            return None, None
-        rows = x.reshape(batch, units)
-        stage = self.pass_settings(first).stage
-        is_random = stage.shift is not None or stage.input_noise is not None
-        targets = np.full((batch, self.net.layers[-1].units), np.nan)
-        for k, row in enumerate(rows):
-            presentation = first + k
-            expected = (presentation - 1) % self.patterns if stage.order == "fixed" else None
-            found = self.finder.find(row, expected)
-            if found is None:
-                if not is_random:
-                    self.differ(
-                        "data",
-                        f"its input is no pattern of {self.data.name}, as it is, scaled, inverted, centred or moved",
-                        presentation,
-                        place,
-                        notes=[
-                            f"it {_range_text(row)}; pattern {expected or 0} of the description "
-                            f"{_range_text(self.data.train.inputs[expected or 0])}",
-                            "name the script's data with --data, if it learns another set of the description",
-                        ],
-                    )
-                continue
-            part = self.data.train if found.part == "train" else self.data.test
-            assert part is not None
-            targets[k] = part.targets[found.index]
-            if found.change and not (is_random and ("moved" in found.change or "noise" in found.change)):
-                self.differ(
-                    "data",
-                    f"its input is {found.part} pattern {found.index} of {self.data.name}, but {found.change}",
-                    presentation,
-                    place,
-                )
-            if found.part == "test":
-                self.differ("data", f"it learns test pattern {found.index} of {self.data.name}", presentation, place)
-            elif expected is not None and found.index != expected:
-                self.differ(
-                    "order",
-                    f"it presents pattern {found.index}; the description, in fixed order, presents pattern {expected}",
-                    presentation,
-                    place,
-                )
-        return rows.astype(np.float64), targets
-
-    def _notes(self, word: str) -> bool:
-        return any(word in note for note in self.comparison.notes)
-
-    def _judge_targets(self, event: Event, first: int, ours: np.ndarray | None) -> np.ndarray | None:
-        """Return the targets of the script, (patterns, outputs); those of the description if they were not seen."""
-        theirs = event.arrays.get("targets")
-        place = place_of(event["cost_place"])
-        assert ours is not None
-        known = ~np.isnan(ours).any(axis=1)
-        if theirs is None:
-            if not self._notes("targets"):
-                self.comparison.notes.append("the targets of the script were not seen: those of its inputs are assumed")
-            return ours if known.all() else None
-        labels = None
-        if theirs.size == ours.size and theirs.dtype.kind == "f":
-            values = theirs.reshape(ours.shape).astype(np.float64)
-        else:
-            labels = theirs.reshape(-1).astype(int)
-            off, on = self.training.targets
-            values = np.full(ours.shape, off)
-            if (labels < 0).any() or (labels >= ours.shape[1]).any():
-                self.differ(
-                    "targets", f"its label is {labels.min()} or {labels.max()}, of {ours.shape[1]} classes", first
-                )
-                return None
-            values[np.arange(len(labels)), labels] = on
-        for k in np.flatnonzero(known):
-            if np.abs(values[k] - ours[k]).max() <= 1e-6:
-                continue
-            mine, their = int(ours[k].argmax()), int(values[k].argmax())
-            if mine != their:
-                self.differ(
-                    "targets",
-                    f"its target is class {their}; that of this pattern is class {mine}",
-                    first + int(k),
-                    place,
-                )
-            else:
-                levels, own = (_levels(one) for one in (values[k], ours[k]))
-                self.differ(
-                    "targets", f"its targets are coded {levels}; in the description {own}", first + int(k), place
-                )
-            break
-        return values
 
     def _judge_mode(self, event: Event, first: int) -> None:
         if self._modes and event["training"] is False:
@@ -482,7 +377,7 @@ class Judge:
                 agrees = True
                 break
         hidden = []
-        for layer in self.net.layers[1:-1]:
+        for layer in self.net.hidden:
             mine = ours[layer.name].reshape(-1)
             distances = [float(np.abs(mine - state).max()) for _, _, state in computed if state.size == mine.size]
             if distances:
@@ -724,7 +619,7 @@ class Judge:
         self._judge_batch(opened, count, settings, place)
         rule = settings.stage.rule
         if rule.conjugate or (rule.curvature is not None and settings.stage.curvature_patterns is not None):
-            if not self._notes("updates are not compared"):
+            if not self.noted("updates are not compared"):
                 self.comparison.notes.append(f"the rule {rule.name} works on a whole pass: updates are not compared")
             return
         if self._expected is None:
@@ -759,7 +654,7 @@ class Judge:
                 self._note_largest(layer, "weights", distance, after[places])
         elif not self.has("step", "optimizer", "schedule"):
             cause = explain_step(self, before, after, expected, theirs, settings, last.first, self._previous_move)
-            shown = {p.name for p in self.net.parameters if p.layer == (cause.layer or self.net.layers[1].name)}
+            shown = {p.name for p in self.net.parameters if p.layer == (cause.layer or self.net.computed[0].name)}
             sides = {
                 name: (expected[places], after[places])
                 for name, places in self.roles.places.items()
@@ -856,7 +751,8 @@ class Judge:
             return
         if self._open and self.weights is not None and event["steps"] == 0 and self._backwards:
             self._judge_batch_without_end()
-        self._judge_order()
+        if self._prints and not self.has("data"):
+            judge_order(self, np.concatenate(self._prints))
         explain_optimizer(self, self.optimizers)
         wanted = self.comparison.wanted_passes = self.training.passes
         if total != wanted * self.patterns:
@@ -883,95 +779,6 @@ class Judge:
                 opened[0].first,
                 place_of(opened[0].event["backward_place"]),
             )
-
-    def _judge_order(self) -> None:
-        """Judge the order, repetition and coverage of all presentations, by their fingerprints."""
-        if not self._prints or self.has("data"):
-            return
-        prints = np.concatenate(self._prints)
-        indices = self.finder.indices(prints)
-        stage = self.training.stages[0]
-        if (indices < 0).mean() > 0.01 or stage.shift is not None or stage.input_noise is not None:
-            return
-        n = self.patterns
-        if stage.order == "fixed":
-            expected = np.arange(len(indices)) % n
-            indices = self.finder.prefer(indices, expected, prints)
-            wrong = np.flatnonzero(indices != expected)
-            if len(wrong):
-                k = int(wrong[0])
-                self.differ(
-                    "order",
-                    f"it presents {self._pattern_text(int(indices[k]))}; the description, in fixed order, presents "
-                    f"pattern {expected[k]}",
-                    k + 1,
-                )
-            self._add_order_notes(indices)
-            return
-        passes = [indices[k : k + n] for k in range(0, len(indices) - n + 1, n)]
-        for number, one in enumerate(passes, 1):
-            different = len(np.unique(one))
-            copies = n - len(
-                np.unique(self.finder.indices(self.finder._at(self.finder._form).prints))
-            )  # equal patterns
-            if stage.order.startswith("shuffled") and different < n - copies:
-                self.differ(
-                    "order",
-                    f"pass {number} presents only {different:,} of the {n:,} patterns; the description presents each "
-                    "one once",
-                    (number - 1) * n + 1,
-                )
-        self._judge_shuffling(stage.order, passes)
-
-    def _judge_shuffling(self, order: str, passes: Sequence[np.ndarray]) -> None:
-        if len(passes) > 1 and order == "shuffled" and np.array_equal(passes[0], passes[1]):
-            self.differ(
-                "order",
-                f"{self._order_text(passes[0])}, the same in each pass; the description shuffles before each pass",
-                self.patterns + 1,
-            )
-        elif order == "shuffled" and passes and np.array_equal(passes[0], np.arange(self.patterns)):
-            self.differ("order", "its order is that of the file; the description shuffles before each pass", 1)
-        elif len(passes) > 1 and order == "shuffled once" and not np.array_equal(passes[0], passes[1]):
-            self.differ(
-                "order", "its order changes from pass to pass; the description shuffles once", self.patterns + 1
-            )
-        elif order == "random" and passes and len(np.unique(passes[0])) == self.patterns > 10:
-            self.differ("order", "it presents each pattern once; the description draws them at random", 1)
-
-    def _pattern_text(self, index: int) -> str:
-        if index < 0:
-            return "an unknown pattern"
-        return f"pattern {index}" if index < self.patterns else f"test pattern {index - self.patterns}"
-
-    def _add_order_notes(self, indices: np.ndarray) -> None:
-        """Add to the difference in order what kind of order the script has."""
-        for k, one in enumerate(self.comparison.differences):
-            if one.kind == "order":
-                text = self._order_text(indices)
-                self.comparison.differences[k] = replace(one, notes=(*one.notes, *([text] if text else [])))
-
-    def _order_text(self, indices: np.ndarray) -> str:
-        n = self.patterns
-        one = indices[:n]
-        steps = np.diff(one)
-        if len(one) < 3:
-            return ""
-        different = len(np.unique(one))
-        if (steps == -1).all():
-            return "its order is reversed"
-        if (steps == 1).all():
-            return f"its order is fixed, from pattern {one[0]} on"
-        again = np.flatnonzero(indices == indices[0])
-        if len(again) > 1 and np.array_equal(indices[: again[1]], indices[0] + np.arange(again[1])):
-            return f"its passes present {again[1]:,} patterns, from {indices[0]} to {indices[again[1] - 1]}"
-        if (one[one < n] >= 0).all() and (one < n).all():
-            labels = self.data.train.targets[one].argmax(axis=1)
-            if different == n and (np.diff(labels) >= 0).all():
-                return "its patterns are sorted by class"
-        if different == n:
-            return "it shuffles: each pattern once, in another order"
-        return f"its first {n:,} presentations have {different:,} different patterns"
 
 
 class _Backward:
@@ -1011,15 +818,6 @@ def _in_form(outputs: np.ndarray, form: str) -> np.ndarray:
 def _as_outputs(y: np.ndarray, form: str) -> np.ndarray:
     with np.errstate(all="ignore"):
         return np.log(y) if form == "probabilities" else y
-
-
-def _range_text(row: np.ndarray) -> str:
-    return f"goes from {row.min():.4g} to {row.max():.4g}, mean {row.mean():.4g}"
-
-
-def _levels(row: np.ndarray) -> str:
-    values = np.unique(np.round(row, 6))
-    return " and ".join(f"{value:g}" for value in values) if len(values) <= 3 else f"{values[0]:g} to {values[-1]:g}"
 
 
 def _factor_text(what: str, ours: np.ndarray, theirs: np.ndarray) -> str:

@@ -39,6 +39,7 @@ _MOST_FIELD = 131_072  # characters of one cell: the limit of Python's module cs
 _MOST_COLUMNS = 100_000
 _TOLD = 3  # wrong cells of one column that are reported
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[-+]?\d{1,20},\d{1,20}", re.ASCII)
 _MISSING = {"", "?", "na", "n/a", "nan", "null", "none", "-", "#n/a"}
 
 
@@ -457,6 +458,11 @@ class _Table:
 
     def _wrong_cells(self, place: int, column: _Column, total: int, plan: _Plan) -> list[Fault]:
         """Return the faults of a column: one if no cell is a number, else one for each of the first wrong cells."""
+        for line, cell in column.wrong:
+            if _DECIMAL_COMMA.fullmatch(cell):
+                at = f"{self.name}: line {line}, {_column(place, plan.names)}"
+                remedy = f"write the numbers of this column with a point: {cell.replace(',', '.')}"
+                return [Fault(f'{at}: "{for_line(cell)}" has a decimal comma', self.request.span, hint=remedy)]
         if column.count == total and total > 1 and any(cell.lower() not in _MISSING for _, cell in column.wrong):
             line, cell = column.wrong[0]
             named = _written(place, plan)
@@ -586,8 +592,6 @@ def _written(place: int, plan: _Plan) -> str:
 
 
 def _advice(cell: str, column: str) -> str:
-    if re.fullmatch(r"[+-]?\d+,\d+", cell):
-        return "write it with a point: 1.5"
     if cell[:1] == "\N{MINUS SIGN}":
         return "write minus as the hyphen on the keyboard: -1"
     return f"correct it, or leave the column out: (ignore {column})"

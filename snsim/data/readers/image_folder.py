@@ -163,7 +163,7 @@ def _list_pictures(part: Path, folder: Path, request: ReadRequest) -> _Listing:
         )
     for _, path in files:
         _check_inside(path, folder, request)
-    left = f"{shown(part)}: {len(others)} entries are not pictures and are skipped"
+    left = f"{shown(part)}: {_others_text(len(others))}"
     notes = (f"{left}, such as {shown(others[0].name)}",) if others else ()
     return _Listing(tuple(place.name for place in classes), tuple(files), notes)
 
@@ -238,3 +238,11 @@ def _check_total(count: int, size: tuple[int, int], folder: Path, request: ReadR
             request.span,
             hint="scale them down: (size 32 32)",
         )
+
+
+def _others_text(count: int) -> str:
+    return (
+        "1 entry is not a picture and is skipped"
+        if count == 1
+        else f"{count:,} entries are not pictures and are skipped"
+    )

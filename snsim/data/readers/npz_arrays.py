@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from snsim.array_files import ArrayFile, open_arrays
+from snsim.data.input_parts import arrays_of_inputs, join_inputs
 from snsim.data.reader_options import PICTURE_OPTIONS, fold_name, quoted
 from snsim.data.reader_shelf import MOST_BYTES, RawData, ReadRequest, add_reader, file_record, part_of, raw_data
 from snsim.errors import SnError, Span, fail, for_line
@@ -34,6 +37,8 @@ def _recognise(path: Path, start: bytes) -> tuple[Path, ...] | None:
 def read_npz(request: ReadRequest) -> RawData:
     """Read arrays of an npz file: x_train y_train x_test y_test, x y, images labels, or data target.
 
+    For a net with several input layers the file may hold an array for each: x_left x_right y, for layers left, right.
+
     Inputs are (patterns, features), (patterns, rows, columns) or (patterns, rows, columns, channels). Whole numbers and
     texts are classes, decimals are targets. The array class_names or target_names may name the classes 0, 1 ...
     """
@@ -42,7 +47,8 @@ def read_npz(request: ReadRequest) -> RawData:
     with open_arrays(path, MOST_BYTES, span, "an npz file", _REMEDY, with_texts=True) as arrays:
         stored = {fold_name(key): key for key in arrays.headers}
         refused = {fold_name(key): reason for key, reason in arrays.refused.items()}
-        train = _pair(_TRAIN, {**stored, **refused})
+        by_layer = _by_layer({**stored, **{key: key for key in refused}}, request, name)
+        train = by_layer[0] if by_layer else _pair(_TRAIN, {**stored, **refused})
         if train is None:
             raise fail(
                 f"{name} holds the arrays {quoted([for_line(key) for key in arrays.headers]) or 'of no numbers'}; "
@@ -50,30 +56,52 @@ def read_npz(request: ReadRequest) -> RawData:
                 span,
                 hint=_REMEDY,
             )
-        pairs = [pair for pair in (train, _pair(_TEST, stored)) if pair is not None]
-        for key in (key for pair in pairs for key in pair):
+        pairs = by_layer or [pair for pair in (train, _pair(_TEST, stored)) if pair is not None]
+        for key in (key for inputs, answers in pairs for key in (*inputs, answers)):
             if key in refused:
                 raise fail(
                     f'{name}: "{key}": {refused[key]}', span, hint="give numbers or texts: array.astype('int64')"
                 )
             _check_size(arrays, stored[key], name, span)
-        parts = [
-            part_of(
-                arrays.read(stored[inputs]),
-                arrays.read(stored[answers]),
-                f"{name}: {stored[inputs]}",
-                f"{name}: {stored[answers]}",
-                span,
-            )
-            for inputs, answers in pairs
-        ]
+        parts = [_part(arrays, [stored[key] for key in inputs], stored[answers], request) for inputs, answers in pairs]
         class_names = next((_texts(arrays, stored[key]) for key in _CLASS_NAMES if key in stored), ())
     record = file_record(path, request)
     return raw_data(parts, (record,), [f"{name}: {stored[answers]}" for _, answers in pairs], span, class_names)
 
 
-def _pair(pairs: tuple[tuple[str, str], ...], stored: Mapping[str, str]) -> tuple[str, str] | None:
-    return next((pair for pair in pairs if pair[0] in stored and pair[1] in stored), None)
+_Keys = tuple[tuple[str, ...], str]  # the folded names of the inputs, one or one for each input layer, and the answers
+
+
+def _pair(pairs: tuple[tuple[str, str], ...], stored: Mapping[str, str]) -> _Keys | None:
+    return next((((x,), y) for x, y in pairs if x in stored and y in stored), None)
+
+
+def _by_layer(stored: Mapping[str, str], request: ReadRequest, name: str) -> list[_Keys]:
+    """Return the arrays of each input layer, of training and test; none if the file has no array of a layer."""
+    found: list[_Keys] = []
+    for stem, answers in (("x-train", "y-train"), ("x", "y"), ("x-test", "y-test")):
+        if stem == "x" and found:
+            continue
+        inputs = arrays_of_inputs(stored, stem, request.inputs, name, request.span)
+        if inputs is None or (stem == "x-test" and not found):
+            continue
+        if answers not in stored:
+            raise fail(
+                f'{name} has no array "{answers.replace("-", "_")}" beside those of the input layers',
+                request.span,
+                hint="save the labels or targets under this name",
+            )
+        found.append((tuple(inputs), answers))
+    return found
+
+
+def _part(arrays: ArrayFile, inputs: list[str], answers: str, request: ReadRequest) -> tuple[np.ndarray, np.ndarray]:
+    """Return the inputs and answers of one part, in the forms of `RawPart`."""
+    name, labels = shown(request.files[0].name), arrays.read(answers)
+    read = [part_of(arrays.read(key), labels, f"{name}: {key}", f"{name}: {answers}", request.span) for key in inputs]
+    if len(read) == 1:
+        return read[0]
+    return join_inputs([x for x, _ in read], request.inputs, name, request.span), read[0][1]
 
 
 def _check_size(arrays: ArrayFile, key: str, name: str, span: Span | None) -> None:

@@ -168,6 +168,12 @@ def emit_sums(f: Function, tiles: Tiles, first: bool) -> None:
                 all_patterns, count = block.patterns * lanes, targets * positions
                 place = (kept + t0 % at_once * all_patterns).by(tb, targets * all_patterns).by(i, count * lanes)
                 sums = [f.load(place + n * lanes) if start else f.zero for n in range(count)]
+                if tiles.patterns is not None:  # each tile fetches its share of the weights of the next maps
+                    share = -(-vectors * positions // block.patterns)
+                    ahead = weights.by(i, share * lanes) + targets * tiles.unit
+                    for t in range(targets):
+                        for v in range(share):
+                            f.prefetch(ahead + (t * tiles.unit + v * lanes), False)
                 sums = _sums_of_tile(f, tiles, window, weights, targets, positions, vectors, sums)
                 if part is parts[-1]:
                     return _put_tile(f, tiles, sums, units, targets, positions, first)

@@ -6,12 +6,13 @@ whatever the expression makes of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import gcd
 
 import numpy as np
 
-from snsim.engines.native.im2col import At, each_vector
-from snsim.engines.native.layout import POWER, Block, LayerCells, ParameterCells
+from snsim.engines.native.im2col import At, each_vector, pick_lanes
+from snsim.engines.native.layout import POWER, Block, LayerCells, ParameterCells, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
 from snsim.engines.native.update_rules import WeightUpdate
@@ -45,7 +46,22 @@ class Bias:
         return None if count == lanes else f.mask([k < count for k in range(lanes)])
 
     def emit_spread(self, f: Function) -> None:
-        if self.repeats > 1:
+        lanes = f.machine.lanes
+        if self.repeats > 1 and self.period < lanes:
+            value = f.load(self.cells.value)
+            together = self.period // gcd(self.period, lanes)  # vectors, after which the entries repeat
+            entries = [
+                f.shuffle(value, None, [n % self.period for n in range(v * lanes, (v + 1) * lanes)])
+                for v in range(together)
+            ]
+            for first, times, count in blocks(-(-self.layer.units // lanes), together):
+
+                def store(b: Index, first: int = first, count: int = count) -> None:
+                    for v in range(count):
+                        f.store(entries[v], self.spread.by(b, together * lanes) + (first + v) * lanes)
+
+                f.nest({"vectors": times}, store)
+        elif self.repeats > 1:
             f.loop(
                 self.repeats,
                 lambda p, _: each_vector(
@@ -56,22 +72,45 @@ class Bias:
                 name="position",
             )
 
-    def emit_update(self, f: Function, channels: Sequence[str], update: WeightUpdate) -> None:
-        """Emit the update of the bias; for repeated entries the errors of all positions are summed."""
-        many = self.repeats >= _MANY_REPEATS
-        chains = max(n for n in (8, 4, 2, 1) if self.repeats % n == 0 and n * len(channels) <= 8) if many else 1
+    def _chains(self, f: Function, channels: Sequence[str]) -> tuple[int, bool]:
+        """Return how many chains add up the errors of repeated entries, and whether they lie in whole vectors."""
+        if self.repeats < _MANY_REPEATS:
+            return 1, False
+        chains = max(n for n in (8, 4, 2, 1) if self.repeats % n == 0 and n * len(channels) <= 8)
+        return chains, self.period < f.machine.lanes and self.period * chains % f.machine.lanes == 0
+
+    def meets_vectors_once(self, f: Function, channels: Sequence[str]) -> bool:
+        """Return whether `emit_update` asks for the errors of each vector of the layer, and of no lane twice."""
+        return self._chains(f, channels)[1] or self.period % f.machine.lanes == 0
+
+    def emit_update(
+        self, f: Function, channels: Sequence[str], update: WeightUpdate, errors: Callable[[At], Mapping[str, Value]]
+    ) -> None:
+        """Emit the update of the bias; for repeated entries the errors of all positions are summed.
+
+        `errors` emits those of one vector of cells.
+        """
+        chains, packed = self._chains(f, channels)
+        lanes, width = f.machine.lanes, self.period * chains
+        vectors, step = (width // lanes, lanes) if packed else (chains, self.period)
 
         def vector(at: At, count: int) -> None:
             def position(p: Index, now: list[Value]) -> list[Value]:
-                """Return the sums, numbered channel * chains + chain."""
-                places = [
-                    self.layer.delta[c].by(p, self.period * chains) + k * self.period
-                    for c in channels
+                """Return the sums, numbered channel * vectors + vector."""
+
+                def entry(k: int) -> At:
+                    return lambda place: at(place.by(p, width) + k * step)
+
+                terms = [errors(entry(k)) for k in range(vectors)]
+                return [total + term for total, term in zip(now, (by[c] for c in channels for by in terms))]
+
+            parts = f.loop(self.repeats // chains, position, [f.zero] * (len(channels) * vectors), "position")
+            if packed:
+                parts = [
+                    pick_lanes(f, parts[n : n + vectors], range(k * self.period, (k + 1) * self.period))
+                    for n in range(0, len(parts), vectors)
                     for k in range(chains)
                 ]
-                return [total + f.load(at(place)) for place, total in zip(places, now)]
-
-            parts = f.loop(self.repeats // chains, position, [f.zero] * (len(channels) * chains), "position")
             sums = [sum(parts[k + 1 : k + chains], start=parts[k]) for k in range(0, len(parts), chains)]
             gathered = {c: update.scaled(c, total) for c, total in zip(channels, sums)}
             update.emit(at(self.cells.value), gathered, self.mask(f, count), None)
@@ -179,11 +218,10 @@ def emit_through_nlf(
 
     Biases with one entry per cell are updated on the way.
     """
-    fused = update if bias is not None and bias.repeats == 1 else None
 
-    def vector(at: At, count: int) -> None:
+    def errors(at: At) -> dict[str, Value]:
         slope, error = f.load(at(layer.slope)), f.load(at(layer.delta["g"]))
-        gathered = {}
+        values = {}
         for c in channels:
             if c == "g":
                 value = error * slope
@@ -192,13 +230,23 @@ def emit_through_nlf(
                 if c == "h-full":
                     value = f.fma(error, f.load(at(layer.bend)), value)
             f.store(value, at(layer.delta[c]))
-            gathered[c] = value if fused is None else fused.scaled(c, value)
-        if fused is not None and bias is not None:
-            fused.emit(at(bias.cells.value), gathered, bias.mask(f, count), None)
+            values[c] = value
+        return values
 
-    each_vector(f, layer.units, vector)
-    if update is not None and fused is None and bias is not None:
-        bias.emit_update(f, channels, update)
+    if bias is None or update is None:
+        each_vector(f, layer.units, lambda at, _: errors(at))
+    elif bias.repeats == 1:
+
+        def vector(at: At, count: int) -> None:
+            gathered = {c: update.scaled(c, value) for c, value in errors(at).items()}
+            update.emit(at(bias.cells.value), gathered, bias.mask(f, count), None)
+
+        each_vector(f, layer.units, vector)
+    elif bias.meets_vectors_once(f, channels):
+        bias.emit_update(f, channels, update, errors)
+    else:
+        each_vector(f, layer.units, lambda at, _: errors(at))
+        bias.emit_update(f, channels, update, lambda at: {c: f.load(at(layer.delta[c])) for c in channels})
 
 
 def emit_copy(f: Function, source: Address, target: Address, count: int, exact: bool = True) -> None:

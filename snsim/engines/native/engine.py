@@ -75,6 +75,7 @@ class NativeEngine:
         # Links that share weights add to one sum. In groups of patterns, its terms would have another order than one
         # pattern after the other, and so other bits than in a page.
         self._net = NetCode(plan, cost, self._host.machine, self._host.groups and not plan.shared_slots)
+        self._nothing = np.zeros((0, 0), self.dtype)  # in place of gates and noises
         self._filled = 0
         self._updates = 0
         self._compiled: dict[object, CompiledCode] = {}
@@ -293,7 +294,9 @@ class NativeEngine:
 
     def _inputs(self, inputs: np.ndarray) -> np.ndarray:
         """Return the inputs, checked, of the engine's dtype, each row in the order of cells."""
-        return self._in_cells(check_patterns(inputs, self.plan.input_units, "input", self.dtype), 0)
+        rows = check_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        cells = self._net.inputs
+        return np.ascontiguousarray(rows if cells.is_plain else rows[:, cells.unit_of_cell])
 
     def _targets(self, targets: np.ndarray, patterns: int) -> np.ndarray:
         checked = check_patterns(targets, self.plan.output_units, "target", self.dtype, patterns)
@@ -313,15 +316,9 @@ class NativeEngine:
     ) -> None:
         x = self._inputs(inputs)
         d = self._targets(targets, len(x))
-        by_layer = [
-            sorted(check_gates(values_by_name, self.plan, self.dtype, len(x), what).items()) if values_by_name else []
-            for values_by_name, what in ((gates, "gate"), (noises, "noise"))
-        ]
+        drawn, rows = self._drawn(gates, noises, len(x)) if gates or noises else (((), ()), self._nothing)
         if not len(x):
             return
-        drawn = tuple(layer for layer, _ in by_layer[0]), tuple(layer for layer, _ in by_layer[1])
-        parts = [self._in_cells(values, layer) for part in by_layer for layer, values in part]
-        rows = np.concatenate(parts, axis=1) if parts else x[:0]  # which are not read
         compiled, numbers = self._code_and_numbers(settings, drawn)
         if settings.batch == 1 and not self._adds_links:
             self._host.run(compiled.code, "learn", x, d, len(x), rows, numbers, self._updates + 1)
@@ -336,6 +333,17 @@ class NativeEngine:
             self._updates += 1
             factor = 1 / (batch.stop - start) if settings.batch_mean else 1.0
             self._host.run(compiled.code, "apply", numbers, self._updates, factor)
+
+    def _drawn(
+        self, gates: Mapping[str, np.ndarray], noises: Mapping[str, np.ndarray], patterns: int
+    ) -> tuple[GatedAndNoisy, np.ndarray]:
+        """Return which layers have gates and which have noise, and these numbers, a row for each pattern."""
+        gated, noisy = (
+            sorted(check_gates(by_name, self.plan, self.dtype, patterns, what).items())
+            for by_name, what in ((gates, "gate"), (noises, "noise"))
+        )
+        rows = np.concatenate([self._in_cells(values, layer) for layer, values in (*gated, *noisy)], axis=1)
+        return (tuple(layer for layer, _ in gated), tuple(layer for layer, _ in noisy)), rows
 
     def _learn_batches(
         self,

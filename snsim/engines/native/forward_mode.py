@@ -68,10 +68,9 @@ class TangentCode:
         self._through = KernelBuilder(net.block, net.tables, (), shared)
         self.weights: dict[str, ParameterCells] = {}
         self.directions: dict[str, ParameterCells] = {}
-        shapes = [net.plan.input_shape, *(stage.shape for stage in net.plan.stages)]
         self._cells = [
-            layer_cells(net.block, cells.name, shape, order, ())
-            for cells, shape, order in zip(net.layers, shapes, map_orders(net.plan))
+            layer_cells(net.block, layer.name, layer.shape, order, ())
+            for layer, order in zip(net.plan.net.layers, map_orders(net.plan))
         ]
         self._tangents = [self._layer(layer) for layer in net.stages]
 
@@ -85,7 +84,7 @@ class TangentCode:
             along = self._builder.kernel(link, self._net.layers[link.source], cells, False)
             self.directions[link.slot] = along.cells
             links.append(along)
-            if link.source:
+            if not self._net.plan.is_input(link.source):
                 through = self._through.kernel(replace(link, border_value=0.0), self._cells[link.source], cells, False)
                 self.weights[link.slot] = through.cells
                 links.append(through)
@@ -102,7 +101,7 @@ class TangentCode:
         assert isinstance(connection, DistanceKernel)
         if link.slot not in self.directions:
             self.directions[link.slot] = ParameterCells(link.slot, connection.cells.index, self._net.block)
-        moved = self._cells[link.source] if link.source else None
+        moved = None if self._net.plan.is_input(link.source) else self._cells[link.source]
         return DistanceTangent(connection, moved, cells, self.directions[link.slot])
 
     def _scattered_bias(self, stage: LayerPlan, cells: LayerCells) -> ConnectionKernel:

@@ -137,6 +137,13 @@ class WindowBuffer:
             for axis, n in enumerate((self.layer.rows, self.layer.columns))
         )
 
+    @property
+    def divides_layer(self) -> bool:
+        """Return whether each cell of the layer lies in one window, and in one only."""
+        g = self.geometry
+        covered = self.whole and self._covers_once() and g.border == (0, 0) and not g.wrap
+        return covered and g.step == g.window and self.size == (self.layer.rows, self.layer.columns)
+
     def fill(self, f: Function) -> None:
         if self.direct:
             return
@@ -147,7 +154,7 @@ class WindowBuffer:
                 target = self.x + to_row * self.pitch + to_column * self.depth
                 self._fill_rows(f, source, target, rows, columns)
 
-    def _scaled(self, f: Function, value: Value, power: int = 1) -> Value:
+    def scaled(self, f: Function, value: Value, power: int = 1) -> Value:
         scale = self.geometry.scale**power
         return value if scale == 1.0 else value * scale
 
@@ -160,13 +167,13 @@ class WindowBuffer:
             each_vector(
                 f,
                 columns * self.depth,
-                lambda at, n: f.store_lanes(self._scaled(f, f.load(at(source))), 0, n, at(target)),
+                lambda at, n: f.store_lanes(self.scaled(f, f.load(at(source))), 0, n, at(target)),
             )
             return
 
         def position(j: Index, _: list[Value]) -> None:
             here = source.by(j, self.layer.maps)
-            vectors = [self._scaled(f, f.load(here + v)) for v in range(0, self.layer.maps, self.lanes)]
+            vectors = [self.scaled(f, f.load(here + v)) for v in range(0, self.layer.maps, self.lanes)]
             for number, maps in enumerate(self.sets):
                 there = (target + number * self.stride).by(j, self.depth)
                 for v in range(0, self.depth, self.lanes):
@@ -203,7 +210,7 @@ class WindowBuffer:
 
     def _drain_row(self, f: Function, source: Address, target: Address, columns: int, power: int, adds: bool) -> None:
         def put(value: Value, count: int, place: Address) -> None:
-            value = self._scaled(f, value, power)
+            value = self.scaled(f, value, power)
             f.store_lanes(value + f.load(place) if adds else value, 0, count, place)
 
         if self.whole:
@@ -343,6 +350,10 @@ class PoolBuffer:
         """Emit nothing: every sum is written."""
 
     def col2im(self, f: Function, channels: Sequence[str], first: bool) -> None:
+        if self.window.divides_layer:
+            for c in channels:
+                self._send_to_layer(f, c, first)
+            return
         self.window.clear(f, channels)
 
         def spread(cells: list[Address], pool: Address) -> None:
@@ -356,6 +367,28 @@ class PoolBuffer:
         for c in channels:
             self._each(f, self.window.back[c], self.window.layout, self.back[c], spread)
         self.window.col2im(f, channels, first)
+
+    def _send_to_layer(self, f: Function, channel: str, first: bool) -> None:
+        """Emit the errors of all cells of the layer, each of which lies in one window."""
+        g, layer, lanes = self.window.geometry, self.window.layer, f.machine.lanes
+        row = layer.columns * layer.maps
+        cells = g.window[1] if g.window[1] * layer.maps <= lanes else 1  # in a vector
+
+        def position(i: Index, j: Index) -> None:
+            def chunk(at: At, n: int) -> None:
+                value = self.window.scaled(f, f.load(at(pool)), POWER[channel])
+                value = value if cells == 1 else f.shuffle(value, None, [k % layer.maps for k in range(lanes)])
+                for k in range(g.window[0]):
+                    for m in range(0, g.window[1], cells):
+                        there = at(place) + (k * row + m * layer.maps)
+                        total = value if first else value + f.load_first(there, n * cells)
+                        f.store_lanes(total, 0, n * cells, there)
+
+            pool = self.back[channel].by(i, self.length * g.columns).by(j, self.length)
+            place = layer.delta[channel].by(i, g.window[0] * row).by(j, g.window[1] * layer.maps)
+            each_vector(f, self.depth, chunk)
+
+        f.nest({"row": g.rows, "column": g.columns}, position)
 
 
 _UNROLLED = 8  # vectors that are written out; more become a loop

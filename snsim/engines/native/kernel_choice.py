@@ -127,7 +127,7 @@ def map_orders(plan: Plan) -> list[np.ndarray]:
     Target maps with the same sources are neighbours. Layers that are normalized or attended to, or are the result of
     that, and those whose connection shares its weights with another (`weights-of`), keep the order of their numbers.
     """
-    shapes = [plan.input_shape, *(stage.shape for stage in plan.stages)]
+    shapes = [layer.shape for layer in plan.net.layers]
     orders = [np.arange(shape[0] if len(shape) == 3 else 1) for shape in shapes]
     transfers = [(stage.layer, *transfer.sources) for stage in plan.stages for transfer in stage.transfers]
     transfers += [(s.layer, link.source) for s in plan.stages for link in s.links if link.slot in plan.shared_slots]

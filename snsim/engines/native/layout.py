@@ -138,6 +138,28 @@ class LayerCells:
         return bool((self.unit_of_cell == np.arange(self.units)).all())
 
 
+@dataclass(eq=False)
+class InputCells:
+    """The input layers, whose cells one after the other are a row of the inputs."""
+
+    layers: Sequence[LayerCells]
+
+    @cached_property
+    def units(self) -> int:
+        return sum(cells.units for cells in self.layers)
+
+    @cached_property
+    def unit_of_cell(self) -> np.ndarray:
+        """Return the number in a presentation that each number of a row holds, shape (units,)."""
+        starts = np.cumsum([0, *(cells.units for cells in self.layers)])
+        return np.concatenate([start + cells.unit_of_cell for start, cells in zip(starts, self.layers)])
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Return whether a row has the order of a presentation."""
+        return all(cells.is_plain for cells in self.layers)
+
+
 def layer_cells(
     block: Block, name: str, shape: Sequence[int], map_order: np.ndarray, channels: Sequence[str]
 ) -> LayerCells:

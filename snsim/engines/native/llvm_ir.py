@@ -262,10 +262,12 @@ class Function:
             f"load {m.vector}, ptr {self.pointer(place)}, align {self._align(place, m.lanes)}", m.vector
         )
 
-    def prefetch(self, place: Address) -> None:
-        """Emit the request to bring the cache line of an address near, to be read and written soon."""
+    def prefetch(self, place: Address, to_write: bool = True) -> None:
+        """Emit the request to bring the cache line of an address near, to be read soon, and written if `to_write`."""
         self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-        self._lines.append(f"  call void @llvm.prefetch.p0(ptr {self.pointer(place)}, i32 1, i32 3, i32 1)")
+        self._lines.append(
+            f"  call void @llvm.prefetch.p0(ptr {self.pointer(place)}, i32 {int(to_write)}, i32 3, i32 1)"
+        )
 
     def load_scalar(self, place: Address) -> Value:
         m = self.machine

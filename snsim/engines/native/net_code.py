@@ -32,7 +32,16 @@ from snsim.engines.native.elementwise import (
 from snsim.engines.native.im2col import At, each_vector, zero_fill
 from snsim.engines.native.kernel_choice import KernelBuilder, TiledConnection, map_orders
 from snsim.engines.native.kernel_protocol import ConnectionKernel, TransformKernel
-from snsim.engines.native.layout import CELLS, POWER, Block, IndexTables, LayerCells, ParameterCells, layer_cells
+from snsim.engines.native.layout import (
+    CELLS,
+    POWER,
+    Block,
+    IndexTables,
+    InputCells,
+    LayerCells,
+    ParameterCells,
+    layer_cells,
+)
 from snsim.engines.native.llvm_ir import Function, Index, Module, Value
 from snsim.engines.native.sparse import SparseKernel
 from snsim.engines.native.target import Address, Machine, attributes
@@ -141,11 +150,11 @@ class NetCode:
         self.block, self.tables = Block(machine), IndexTables()
         channels = tuple(POWER)
         self.cells: dict[str, ParameterCells] = {}
-        shapes = [(plan.net.inputs[0].name, plan.input_shape), *((s.name, s.shape) for s in plan.stages)]
         self.layers = [
-            layer_cells(self.block, name, shape, order, channels)
-            for (name, shape), order in zip(shapes, map_orders(plan))
+            layer_cells(self.block, layer.name, layer.shape, order, channels)
+            for layer, order in zip(plan.net.layers, map_orders(plan))
         ]
+        self.inputs = InputCells(self.layers[: len(plan.inputs)])
         learns = self.active(frozenset(p.name for p in plan.parameters.values() if p.learns))
         builder = KernelBuilder(self.block, self.tables, channels, plan.shared_slots)
         self.stages = [self._stage(stage, builder, learns) for stage in plan.stages]
@@ -167,7 +176,7 @@ class NetCode:
 
     def active(self, updated: frozenset[str]) -> list[bool]:
         """Return for every layer whether one of these parameters enters it or a layer below it."""
-        active = [False] * (len(self.plan.stages) + 1)
+        active = [False] * len(self.layers)
         for stage in self.plan.stages:
             has_updated_weights = stage.bias in updated or any({link.slot, link.gain} & updated for link in stage.links)
             sources = [*(link.source for link in stage.links), *(k for t in stage.transfers for k in t.sources)]
@@ -287,7 +296,7 @@ class NetCode:
 
     def _emit_back(self, module: Module, channels: Sequence[str], sink: UpdateCode | GradientSums) -> list[Step]:
         active = self.active(sink.updated)
-        reached: set[int] = {len(self.stages)}
+        reached: set[int] = {len(self.layers) - 1}
         parts = Parts(module, self.block.pitch)
         output = module.function("cost", [*STATE, ("ptr", "target")], f"cost {self.cost.name}: slope at the outputs")
         emit_cost(output, self.cost, self.layers[-1], channels, Address(0, base="%target"))
@@ -371,10 +380,11 @@ class NetCode:
         """Return the step that copies a row of the inputs into the cells of a pattern."""
 
         def emit(f: Function, p: Index, row: Index) -> None:
-            units = self.layers[0].units
-            place = self.layers[0].x.by(p, self.block.pitch)
-            inputs = pattern_address("%inputs", row, units)
-            emit_copy(f, inputs, place, units, exact=False)
+            inputs = at = pattern_address("%inputs", row, self.inputs.units)
+            for cells in self.inputs.layers:
+                emit_copy(f, at, cells.x.by(p, self.block.pitch), cells.units, exact=False)
+                at = at + cells.units
+            place = self.layers[0].x.by(p, self.block.pitch)  # a net that is unrolled in time has one input layer
             for number, first in self.carried:
                 self._emit_carried(f, self.layers[number], inputs + first, place + first)
 

@@ -88,7 +88,7 @@ def forward_object(
         image,
         _filled_state(net, plan, weights, number),
         net.tables.joined(),
-        net.layers[0].unit_of_cell.astype(np.int32),
+        net.inputs.unit_of_cell.astype(np.int32),
         net.layers[-1].cell_of_unit.astype(np.int32),
         str(machine.target_data).startswith("E"),
     )

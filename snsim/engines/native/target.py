@@ -6,6 +6,7 @@ import string
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,33 +28,33 @@ class Machine:
     avx512: bool = False
     in_order: bool = False
 
-    @property
+    @cached_property
     def scalar(self) -> str:
         return "float" if self.dtype == np.float32 else "double"
 
-    @property
+    @cached_property
     def has_avx512(self) -> bool:
         """Return whether instructions of AVX-512 work on whole vectors."""
         return self.avx512 and self.lanes * self.dtype.itemsize == 64
 
-    @property
+    @cached_property
     def suffix(self) -> str:
         """Return the suffix of the names of LLVM's vector intrinsics."""
         return f"v{self.lanes}f{self.bits}"
 
-    @property
+    @cached_property
     def bits(self) -> int:
         return 8 * self.dtype.itemsize
 
-    @property
+    @cached_property
     def vector(self) -> str:
         return f"<{self.lanes} x {self.scalar}>"
 
-    @property
+    @cached_property
     def integers(self) -> str:
         return f"<{self.lanes} x i{self.bits}>"
 
-    @property
+    @cached_property
     def mask_vector(self) -> str:
         return f"<{self.lanes} x i1>"
 
@@ -85,13 +86,13 @@ class Address:
     base: str = "%state"
 
     def __add__(self, offset: int) -> Address:
-        return replace(self, offset=self.offset + offset)
+        return Address(self.offset + offset, self.terms, self.base)
 
     def by(self, index: Any, stride: int) -> Address:
         """Return this address moved by `index` times `stride` numbers."""
         if isinstance(index, int) or stride == 0:
             return self + (index if isinstance(index, int) else 0) * stride
-        return replace(self, terms=(*self.terms, (index.text, stride)))
+        return Address(self.offset, (*self.terms, (index.text, stride)), self.base)
 
     def is_aligned(self, lanes: int) -> bool:
         return self.base in ("%state", "%cells") and all(

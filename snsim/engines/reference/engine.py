@@ -157,7 +157,7 @@ class ReferenceEngine(WeightAccess):
 
     def _prepare_layers(self) -> None:
         plan = self.plan
-        units = [plan.input_units, *(stage.units for stage in plan.stages)]
+        units = list(plan.layer_units)
         borders: list[list[float]] = [[] for _ in units]  # values of the border cells that stand behind a layer's units
         self._learns = [False] * len(units)  # whether anything learns in a layer or below it
         self._layers: list[_LayerComputation] = []
@@ -200,6 +200,11 @@ class ReferenceEngine(WeightAccess):
             layers.append(states)
         return layers
 
+    def _present_inputs(self, states: list[np.ndarray], x: np.ndarray) -> None:
+        """Put presentations, shape (..., input units), into the states of the input layers."""
+        for layer, part in zip(states, self.plan.split_inputs(x)):
+            layer[..., : part.shape[-1]] = part
+
     # ---- Forward -------------------------------------------------------------------------------------------------
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
@@ -222,7 +227,7 @@ class ReferenceEngine(WeightAccess):
     def _forward(self, inputs: np.ndarray) -> list[np.ndarray]:
         """Return the states of every layer, with border cells, for inputs (patterns, input units)."""
         states = self._blank((len(inputs),))
-        states[0][:, : self._units[0]] = inputs
+        self._present_inputs(states, inputs)
         with np.errstate(all="ignore"):
             self._normalize()
             for layer in self._layers:
@@ -254,7 +259,7 @@ class ReferenceEngine(WeightAccess):
         at the border.
         """
         states, tangents = self._blank((len(inputs),)), [np.zeros_like(s) for s in self._blank((len(inputs),))]
-        states[0][:, : self._units[0]] = inputs
+        self._present_inputs(states, inputs)
         with np.errstate(all="ignore"):
             self._normalize()
             for layer in self._layers:
@@ -341,7 +346,7 @@ class ReferenceEngine(WeightAccess):
         """
         self._normalize()
         states = self._pattern_states
-        states[0][: self._units[0]] = x
+        self._present_inputs(states, x)
         full = any(kind == "full" for _, kind in kinds)
         computed: list[tuple[list[Any], list[Any]]] = []
         for layer in self._layers:

@@ -46,6 +46,7 @@ class BackwardPass:
 
     def __init__(self, plan: Plan, cost: Cost, module: SnModule):
         self._module = module
+        self._inputs = len(plan.inputs)
         self._by_name = {p.name: module.get_parameter(p.name) for p in plan.parameters.values() if p.learns}
         self._learning = list(self._by_name.values())
         first = next(module.parameters(), torch.zeros(()))
@@ -66,13 +67,14 @@ class BackwardPass:
         """Return g and, by variable, the curvatures: summed over the patterns and divided by `divisor`."""
         states, sums = self._module._states_and_sums(x, gates, noises, bool(kinds))
         cost = self.summed_cost(states[-1], d) / divisor
-        layers = [state for state in states[1:] if kinds and state.requires_grad]
+        computed = states[self._inputs :]
+        layers = [state for state in computed if kinds and state.requires_grad]
         slopes = torch.autograd.grad(cost, [*self._learning, *layers], allow_unused=True, materialize_grads=True)
         g = torch.cat([slope.reshape(-1) for slope in slopes[: len(self._learning)]]).cpu().numpy()
         if not kinds:
             return g, {}
         of_layers = iter(slopes[len(self._learning) :])
-        state_slopes = [next(of_layers) * divisor if state.requires_grad else None for state in states[1:]]
+        state_slopes = [next(of_layers) * divisor if state.requires_grad else None for state in computed]
         curvatures = {}
         for name, kind in kinds:
             by_parameter = self._curvature(states, sums, state_slopes, d, kind, gates)

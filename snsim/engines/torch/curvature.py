@@ -63,10 +63,10 @@ class Curvature:
     ) -> dict[str, Tensor]:
         """Return h (or h-full) summed over the patterns, for each parameter that learns.
 
-        states: of every layer. sums and slopes (dE/dx): of every layer but the input; a slope is None where nothing
+        states: of every layer. sums and slopes (dE/dx): of every computed layer; a slope is None where nothing
         learns in the layer or below. All are (patterns, units), from the forward and backward pass with the same gates.
         """
-        arrived: dict[int, Tensor] = {len(self.plan.stages): self._at_outputs(states[-1].detach(), d)}
+        arrived: dict[int, Tensor] = {len(states) - 1: self._at_outputs(states[-1].detach(), d)}
         curvatures: dict[str, Tensor] = {}
         for stage, a, slope in zip(reversed(self.plan.stages), reversed(sums), reversed(slopes)):
             if stage.layer not in arrived or slope is None:
@@ -91,7 +91,7 @@ class Curvature:
                     parts[link.slot], parts[link.gain] = self._to_parameters(link, x, for_weights, g)
                 for name, part in parts.items():  # connections with the same weights add up
                     curvatures[name] = curvatures[name] + part if name in curvatures else part
-                if link.source:
+                if not self.plan.is_input(link.source):
                     arrived[link.source] = back + arrived[link.source] if link.source in arrived else back
             for transfer in stage.transfers:
                 g = self._at_sums(stage.layer, a.detach(), slope, gates) if kind == "full" else None

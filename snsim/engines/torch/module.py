@@ -121,7 +121,9 @@ class WindowConnection(ConnectionModule):
     def __init__(self, link: Link, plan: Plan, dtype: torch.dtype):
         super().__init__(link, plan, dtype)
         windows = _windows_of(link)
-        self.source, self.step, self.border, self.wrap = windows.source, windows.step, windows.border, windows.wrap
+        self.source, self.step, self.wrap = windows.source, windows.step, windows.wrap
+        (top, bottom), (left, right) = windows.sides
+        self.padding = left, right, top, bottom
         if self.wrap:
             _keep(self, "wrapped_rows", _wrapped_cells(windows, 0))
             _keep(self, "wrapped_columns", _wrapped_cells(windows, 1))
@@ -130,8 +132,7 @@ class WindowConnection(ConnectionModule):
         maps = x.reshape(-1, *self.source)
         if self.wrap:
             return maps.index_select(2, self.wrapped_rows).index_select(3, self.wrapped_columns)
-        rows, columns = self.border
-        return functional.pad(maps, (columns, columns, rows, rows), value=self.border_value)
+        return functional.pad(maps, self.padding, value=self.border_value)
 
 
 def _windows_of(link: Link) -> Windows:
@@ -369,10 +370,13 @@ class SnModule(nn.Module):
     """A net of snsim as a PyTorch module.
 
     It takes one pattern of the input layer's shape (or its units in a row), or several with the patterns as first axis.
+    If the net has several input layers, pass one such tensor for each, in order, or one with the units of all in a row.
     It returns the states of the output layer in its shape, for several patterns with the patterns as first axis.
 
     Attributes
     ----------
+    input_shapes : dict of str to tuple
+        The shape of each input layer, by its name.
     tables : ConnectionTables
         The explicit connection tables.
     parameter_names : dict of str to str
@@ -395,6 +399,7 @@ class SnModule(nn.Module):
     def __init__(self, plan: Plan, dtype: torch.dtype = torch.float32):
         super().__init__()
         self.input_shape, self.output_shape = plan.input_shape, plan.output_shape
+        self.input_shapes = {layer.name: layer.shape for layer in plan.inputs}
         self.schedule: Callable[[int], Mapping[str, Any]] | None = None
         self.make_optimizer: Callable[[SnModule, str | None], torch.optim.Optimizer] | None = None
         self.classes = tuple(str(number) for number in range(plan.output_units))
@@ -421,22 +426,39 @@ class SnModule(nn.Module):
             self.add_module(attribute, LayerModule(stage, plan, dtype))
             self._order.append((attribute, entering))
 
-    def forward(self, x: Tensor) -> Tensor:
-        rows, single = self._rows(x)
+    def forward(self, x: Tensor, *more: Tensor) -> Tensor:
+        rows, single = self._rows(x, *more)
         states = self._states(rows)[-1]
         return states.reshape(self.output_shape) if single else states.reshape(-1, *self.output_shape)
 
-    def _rows(self, x: Tensor) -> tuple[Tensor, bool]:
-        """Return the patterns as (patterns, units), and whether x is a single one. SnError for another shape."""
-        units, rank = prod(self.input_shape), len(self.input_shape)
-        shaped, in_a_row = _ends_with(x, self.input_shape), _ends_with(x, (units,))
-        single = (shaped and x.dim() == rank) or (in_a_row and x.dim() == 1)
-        if not (single or (shaped and x.dim() == rank + 1) or (in_a_row and x.dim() == 2)):
+    def _rows(self, *x: Tensor) -> tuple[Tensor, bool]:
+        """Return the patterns as (patterns, units), and whether there is a single one. SnError for another shape."""
+        if len(x) == 1:
+            if self._single:
+                return _rows_of(x[0], self.input_shape, "whose input layer is")
+            return _rows_of(x[0], self.input_shape, f"whose input layers ({', '.join(self.input_shapes)}) take")
+        if self._single or len(x) != len(self.input_shapes):
+            names = ", ".join(self.input_shapes)
             raise fail(
-                f"an input of shape {tuple(x.shape)} for a net whose input layer is {self.input_shape}",
-                hint=f"pass (patterns, {', '.join(map(str, self.input_shape))}) or (patterns, {units})",
+                f"{len(x)} inputs for a net with {len(self.input_shapes)} input layer{'s' * (not self._single)}",
+                hint=f"pass one tensor for each of {names}, or one with the units of all in a row",
             )
-        return x.reshape(1 if single else x.shape[0], units), single
+        parts = [
+            _rows_of(part, shape, f"whose layer {name} is") for part, (name, shape) in zip(x, self.input_shapes.items())
+        ]
+        counts = {name: len(rows) for name, (rows, _) in zip(self.input_shapes, parts)}
+        if len(set(counts.values())) > 1:
+            each = ", ".join(f"{count} of {name}" for name, count in counts.items())
+            raise fail(
+                f"the inputs have different numbers of patterns: {each}",
+                hint="pass as many patterns for each input layer",
+            )
+        return torch.cat([rows for rows, _ in parts], 1), all(single for _, single in parts)
+
+    @property
+    def _single(self) -> bool:
+        """Whether the net has one input layer."""
+        return len(self.input_shapes) == 1
 
     @torch.no_grad()
     def predict(self, images: np.ndarray | Tensor) -> str | list[str]:
@@ -463,14 +485,7 @@ class SnModule(nn.Module):
                 "this net has one output, so it has no classes",
                 hint="call the module itself: net(images) returns the output for each pattern",
             )
-        is_bytes = str(images.dtype).removeprefix("torch.") == "uint8"
-        if self.scaling is not None and (is_bytes or self.scales_rows):
-            values = images.cpu().numpy() if isinstance(images, Tensor) else images
-            units, whole = int(np.prod(self.input_shape)), self.input_shape
-            rows = values.reshape(-1, *whole) if values.size % units == 0 else values
-            images = self.scaling(rows).reshape(values.shape)
-        anchor = next(self.parameters())
-        x, single = self._rows(torch.as_tensor(images).to(anchor.device, anchor.dtype))
+        x, single = self._rows(_prepared(self, images))
         largest = self._states(x)[-1][:, : len(self.classes)].argmax(1).tolist()
         names = [self.classes[number] for number in largest]
         return names[0] if single else names
@@ -497,9 +512,20 @@ class SnModule(nn.Module):
             )
         return self.make_optimizer(self, training)
 
-    def states(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the states of every layer by name, each (patterns, units), for an input as `forward` takes it."""
-        return dict(zip(self.layer_names, self._states(self._rows(x)[0])))
+    def states(self, *x: Tensor | np.ndarray) -> dict[str, Tensor]:
+        """Return the states of every layer by name, each (patterns, units).
+
+        x are tensors as `forward` takes them, or arrays as `predict` takes them, then without gradients.
+        """
+        tensors = [one for one in x if isinstance(one, Tensor)]
+        if len(tensors) == len(x):
+            return dict(zip(self.layer_names, self._states(self._rows(*tensors)[0])))
+        with torch.no_grad():
+            if len(x) == 1:
+                return self.states(_prepared(self, x[0]))
+            return self.states(
+                _prepared(self, self._rows(*(torch.as_tensor(_as_numbers(one)) for one in x))[0])
+            )  # the units of all in a row
 
     def _states(self, x: Tensor, gates: Mapping[int, Tensor] | None = None) -> list[Tensor]:
         """Return the states of every layer, multiplied by `gates` (by number of the layer) where given."""
@@ -513,20 +539,21 @@ class SnModule(nn.Module):
         with_sums: bool = True,
         shifts: Sequence[Tensor] = (),
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the states of every layer, and the sums (with bias and noise) of every layer but the input.
+        """Return the states of every layer, and the sums (with bias and noise) of every computed layer.
 
         Each connection and each layer is called as a module, so that hooks fire. The sums are detached; without
-        `with_sums` there are none. `shifts` are added to the states of every layer but the input: the derivatives by
+        `with_sums` there are none. `shifts` are added to the states of every computed layer: the derivatives by
         them are those by the states, where torch.func has no other way to ask for them.
         """
-        states, all_sums = [x], []
+        units = [prod(shape) for shape in self.input_shapes.values()]
+        states, all_sums = [x] if self._single else list(x.split(units, 1)), []
         for layer, entering in self._order:
             number, part = len(states), getattr(self, layer)
             inputs = [getattr(self, name)(*(states[source] for source in sources)) for sources, name in entering]
             sums, noise = sum(inputs[1:], inputs[0]), noises.get(number)
             state = part(sums) if noise is None else part(sums, noise)
             state = state * gates[number] if number in gates else state
-            states.append(state + shifts[number - 1] if shifts else state)
+            states.append(state + shifts[number - len(self.input_shapes)] if shifts else state)
             if with_sums:
                 with torch.no_grad():
                     all_sums.append(part.biased(sums, noise))
@@ -582,6 +609,25 @@ class SnModule(nn.Module):
         ]
 
 
+def _rows_of(x: Tensor, shape: tuple[int, ...], whose: str) -> tuple[Tensor, bool]:
+    """Return patterns of a shape as (patterns, units), and whether x is a single one. SnError for another shape."""
+    if not isinstance(x, Tensor):
+        raise fail(
+            f"a module takes a tensor, not {type(x).__name__}",
+            hint="pass torch.as_tensor(x, dtype=next(net.parameters()).dtype); net.predict and net.states take "
+            "arrays too",
+        )
+    units, rank = prod(shape), len(shape)
+    shaped, in_a_row = _ends_with(x, shape), _ends_with(x, (units,))
+    single = (shaped and x.dim() == rank) or (in_a_row and x.dim() == 1)
+    if not (single or (shaped and x.dim() == rank + 1) or (in_a_row and x.dim() == 2)):
+        raise fail(
+            f"an input of shape {tuple(x.shape)} for a net {whose} {shape}",
+            hint=f"pass (patterns, {', '.join(map(str, shape))})" + (f" or (patterns, {units})" if rank > 1 else ""),
+        )
+    return x.reshape(1 if single else x.shape[0], units), single
+
+
 def _ends_with(x: Tensor, shape: tuple[int, ...]) -> bool:
     return x.dim() >= len(shape) and all(a == b for a, b in zip(reversed(x.shape), reversed(shape)))
 
@@ -604,6 +650,36 @@ def _one_rate(name: str, rates: Mapping[str, Any]) -> float:
             hint="train it with snsim run, or set one rate for the whole parameter",
         )
     return float(values[0])
+
+
+def _as_numbers(images: np.ndarray | Tensor) -> np.ndarray | Tensor:
+    """Return inputs as an array or a tensor. SnError for what is no array of numbers."""
+    if isinstance(images, Tensor):
+        return images
+    try:
+        values = np.asarray(images)
+    except ValueError:  # rows of several lengths
+        values = np.array(None)
+    if values.dtype.kind not in "biuf":
+        raise fail(
+            f"inputs are an array of numbers, not {type(images).__name__} with other elements or with rows of "
+            "several lengths",
+            hint="pass a tensor or an array of numbers",
+        )
+    return values
+
+
+def _prepared(net: SnModule, images: np.ndarray | Tensor) -> Tensor:
+    """Return inputs on the device and in the type of a net, rows and bytes scaled as the data of the run were."""
+    values = _as_numbers(images)
+    is_bytes = str(values.dtype).removeprefix("torch.") == "uint8"
+    if net.scaling is not None and (is_bytes or net.scales_rows):
+        array = values.cpu().numpy() if isinstance(values, Tensor) else values
+        units, whole = int(np.prod(net.input_shape)), net.input_shape
+        rows = array.reshape(-1, *whole) if array.size % units == 0 else array
+        values = net.scaling(rows).reshape(array.shape)
+    anchor = next(net.parameters())
+    return torch.as_tensor(values).to(anchor.device, anchor.dtype)
 
 
 def build_module(plan: Plan, dtype: torch.dtype = torch.float32) -> SnModule:

@@ -58,7 +58,7 @@ class RecurrentModule(SnModule):
         result = torch.stack(outputs)
         return (result[:, 0], context[0]) if single else (result, context)
 
-    def states(self, x: Tensor, state: Tensor | None = None) -> dict[str, Tensor]:
+    def states(self, x: Tensor, state: Tensor | None = None) -> dict[str, Tensor]:  # type: ignore[override]
         """Return the states of every layer by name, each (steps, units) or (steps, sequences, units)."""
         rows, single = self._steps(x)
         context, steps = self._context(rows, state, single), []

@@ -5,6 +5,8 @@ See docs/reference/gblearn2.md, section 9.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from snsim.language.forms import NIL, Form, symbol
@@ -26,6 +28,7 @@ from snsim.lush.modules.built_in import (
 from snsim.lush.modules.roots import BBPROP, BPROP, FPROP, MODULE
 from snsim.lush.modules.sources import size_of
 from snsim.lush.modules.states_and_params import PARAM, STATES, ClassState, DDparam, Param, State, state
+from snsim.lush.plan.ahead import Ahead, Parts, Rates
 
 _F = np.float32
 _STEPS = 5  # that a presentation counts, without the products of its layers
@@ -114,7 +117,8 @@ class SupervisedGradient(EbTrainer):
         For each: forward, meter update, backward, update of the param, of its running mean with kappa, next pattern.
         A negative kappa is -kappa / (1 + age).
         """
-        for _ in range(n):
+
+        def present() -> None:
             self._forward(source)
             self.send(meter, _UPDATE, self.age, self.output, self.desired, self.energy)
             self._backward()
@@ -124,7 +128,29 @@ class SupervisedGradient(EbTrainer):
                 self.send(self.param, _UPDATE_XAVERAGE, part)
             self.age += 1
             self.send(source, _NEXT)
+
+        self._present(n, present, self._ahead(source, meter, Rates(eta, inertia, kappa)))
         return self.send(meter, _INFO)
+
+    def _ahead(
+        self, source: Object, meter: Object | None, rates: Rates | None = None, share: float | None = None
+    ) -> Ahead:
+        """Return what runs presentations compiled, where the modules allow it."""
+
+        def parts() -> Parts:
+            return Parts(self.machine, self.param, self.input, self.output, self.desired, self.energy)
+
+        return Ahead(self, parts, source, meter, rates, share)
+
+    def _present(self, n: int, present: Callable[[], None], ahead: Ahead) -> None:
+        """Present n patterns: the last one module by module, those before it compiled if a plan fits."""
+        budget, i = self.interpreter.budget, 0
+        while i < n:
+            i += ahead.run(n - i)
+            before = budget.steps
+            present()
+            ahead.note(budget.steps - before)
+            i += 1
 
     @message("test", OBJECT, OBJECT)
     def test(self, source: Object, meter: Object) -> Form:
@@ -132,10 +158,14 @@ class SupervisedGradient(EbTrainer):
         self.send(source, _SEEK, 0.0)
         self.send(meter, _CLEAR)
         position: Form = NIL
-        for _ in range(size_of(self, source)):
+
+        def present() -> None:
+            nonlocal position
             self._forward(source)
             self.send(meter, _UPDATE, self.age, self.output, self.desired, self.energy)
             position = self.send(source, _NEXT)
+
+        self._present(size_of(self, source), present, self._ahead(source, meter))
         return position
 
     @message("test-sample", OBJECT, OBJECT, WHOLE)
@@ -165,12 +195,15 @@ class SupervisedGradient(EbTrainer):
         param = self._second_order()
         _check_patterns("compute-diaghessian", n)
         self.send(param, _CLEAR_DDELTAS)
-        for _ in range(n):
+
+        def present() -> None:
             self._forward(source)
             self._backward()
             self._curvature()
             self.send(param, _UPDATE_DDELTAS, 1.0 / n, 1.0)
             self.send(source, _NEXT)
+
+        self._present(n, present, self._ahead(source, None, share=1.0 / n))
         self.send(param, _COMPUTE_EPSILONS, mu)
         rates = param.epsilons.array
         if not rates.size:
@@ -184,14 +217,17 @@ class SupervisedGradient(EbTrainer):
         _check_patterns("saliencies", n)
         self.send(param, _CLEAR_DELTAS)
         self.send(param, _CLEAR_DDELTAS)
-        for _ in range(n):
+
+        def present() -> None:
             self._forward(source)
             self.send(param, _CLEAR_DX)
-            self.send(param, _UPDATE_DELTAS, 1.0 / n, 1.0)
+            self.send(param, _UPDATE_DELTAS, 1.0 / n, 1.0)  # of 0: deltas stay 0
             self.send(self.machine, BPROP, self.input, self.output, self.desired, self.energy)
             self._curvature()
             self.send(param, _UPDATE_DDELTAS, 1.0 / n, 1.0)
             self.send(source, _NEXT)
+
+        self._present(n, present, self._ahead(source, None, share=1.0 / n))
         return self.send(param, _SALIENCIES)
 
 

@@ -255,6 +255,7 @@ export class Page {
   paint(look) {
     this.at = look.at;
     this.network.paint(look.states);
+    if (!this.shown.input) this.pad.follow(look.states[this.view.layers[0].name]);
     const outputs = look.states[this.view.layers.at(-1).name], best = this.answer.paint(outputs);
     if (look.weights[this.kernels.parameter]) this.kernels.paint(look.weights[this.kernels.parameter]);
     this.unit.paint(look);

@@ -28,8 +28,7 @@ export class Mistakes {
     byId("misses").replaceChildren(...shown.slice(0, MOST).map((k) => {
       const words = this.view.have_classes ? `${name(label(k))} → ${name(answer(k))}` : `pattern ${k}`;
       const button = element("button", { type: "button", class: "miss", title: `${this.split} pattern ${k}: show it in the net`, onclick: () => this.onChoose(this.split, k) });
-      const picture = thumbnail(this.view, inputs, k);
-      if (picture) button.append(picture);
+      button.append(...thumbnails(this.view, inputs, k));
       button.append(element("span", {}, words), element("span", { class: "hidden" }, ` ${this.split} pattern ${k}: show it in the net`));
       return button;
     }));
@@ -57,13 +56,22 @@ export class Mistakes {
   }
 }
 
-function thumbnail(view, inputs, k) {
-  const layer = view.layers[0];
-  if (!layer.maps) return null;
+// The pictures of pattern k, one for each input layer that has rows and columns.
+function thumbnails(view, inputs, k) {
+  const layers = view.layers.filter((layer) => layer.input), width = layers.reduce((sum, layer) => sum + layer.units, 0), made = [];
+  let start = k * width;
+  for (const layer of layers) {
+    if (layer.maps) made.push(thumbnail(view, layer, inputs.subarray(start, start + layer.units)));
+    start += layer.units;
+  }
+  return made;
+}
+
+function thumbnail(view, layer, values) {
   const [maps, rows, columns] = layer.maps, cell = Math.max(1, Math.floor(48 / Math.max(rows, columns)));
   const layout = new TileLayout(Math.min(maps, 3), rows, columns, 3, cell, 2);
   const panel = new Panel(layout.width, layout.height, layout.owners(), "");
   panel.canvas.setAttribute("aria-hidden", "true");
-  panel.paint(inputs.subarray(k * layer.units, (k + 1) * layer.units), { low: view.range[0], high: view.range[1] });
+  panel.paint(values, { low: view.range[0], high: view.range[1] });
   return panel.box;
 }

@@ -36,7 +36,7 @@ export class Network {
       element("div", { class: "layer-name" },
         element("b", {}, layer.label),
         element("span", { class: "quiet" }, layer.shape.join(" × ")),
-        element("span", { class: "quiet small" }, place === 0 ? "input" : layer.nlf)),
+        element("span", { class: "quiet small" }, layer.input ? "input" : layer.nlf)),
       panel.box);
     box.addEventListener("pointerenter", () => this.onPoint(layer.name, true));
     box.addEventListener("pointerleave", () => this.onPoint(layer.name, false));

@@ -54,17 +54,37 @@ export class Pad {
 
   openSliders() {
     const names = this.view.input_names;
-    this.values = new Float32Array(this.view.layers[0].units).fill(0);
+    this.values = new Float32Array(this.view.sliders).fill(0);
     const [low, high] = this.view.range;
-    byId("sliders").replaceChildren(...[...this.values.keys()].map((k) => {
-      const value = element("output", {}, "0");
+    this.sliders = [...this.values.keys()].map((k) => {
+      const value = element("output", {}, this.inUnits(k));
       const slider = element("input", { type: "range", min: low, max: high, step: (high - low) / 100 || 1, value: 0, oninput: (event) => {
         this.values[k] = Number(event.target.value);
-        setText(value, this.values[k].toFixed(2));
+        setText(value, this.inUnits(k));
         this.onInput(this.values.slice(), "your own input");
       } });
-      return element("label", { class: "slider" }, element("span", {}, names[k] ?? `input ${k}`), slider, value);
-    }));
+      return { slider, value, label: element("label", { class: "slider" }, element("span", {}, names[k] ?? `input ${k}`), slider, value) };
+    });
+    byId("sliders").replaceChildren(...this.sliders.map(({ label }) => label));
+  }
+
+  // Input k in the units of the user's table: the scaling of snsim/data/record.py, backward.
+  inUnits(k) {
+    const scaling = this.view.input_scaling;
+    if (scaling === null) return this.values[k].toFixed(2);
+    const one = (list) => (list.length === 1 ? list[0] : list[k]);
+    const divisor = one(scaling.divisor), digits = Math.min(20, Math.max(0, 3 - Math.floor(Math.log10(divisor)))); // a thousandth of it
+    return String(Number(((this.values[k] - scaling.shift) * divisor + one(scaling.offset)).toFixed(digits)));
+  }
+
+  // Set the sliders to the pattern that the net reads, so that a hand starts from there.
+  follow(values) {
+    if (!this.sliders) return;
+    this.values.set(values);
+    this.sliders.forEach(({ slider, value }, k) => {
+      slider.value = values[k];
+      setText(value, this.inUnits(k));
+    });
   }
 
   place(event) {

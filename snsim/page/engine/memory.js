@@ -98,6 +98,15 @@ export class CompiledNet {
     else for (let u = 0; u < units; u++) all[first + u] = values[start + u];
   }
 
+  // Write one presentation, the input layers one after the other.
+  writeInputs(inputLayers, address, values, start = 0) {
+    for (let layer = 0; layer < inputLayers; layer++) {
+      this.writeUnits(layer, address, values, start);
+      start += this.layers[layer].units;
+      address += this.layers[layer].units * this.memory.Real.BYTES_PER_ELEMENT;
+    }
+  }
+
   // The address of a number of a layer's description ("x", "slope", "error").
   addressOf(layer, what) {
     return this.state + this.layers[layer][what] * this.memory.Real.BYTES_PER_ELEMENT;

@@ -177,7 +177,7 @@ export class Training {
     running.dropped = stage.dropout
       .map(([name, chance], k) => ({ layer: names.indexOf(name), chance, draw: new Philox([seed, STREAM.gates, number, k]) }))
       .sort(byLayer);
-    running.noisy = running.theta ? names.slice(1).map((_, k) => ({ layer: k + 1, draw: new Philox([seed, STREAM.theta, number, k]) })) : [];
+    running.noisy = running.theta ? names.slice(this.description.input_layers).map((_, k) => ({ layer: k + this.description.input_layers, draw: new Philox([seed, STREAM.theta, number, k]) })) : [];
     running.batched = 0; // patterns in the batch that is gathered
     this.at = 0;
     return description;
@@ -264,7 +264,7 @@ export class Training {
       const some = Math.min(MOST_TOGETHER, total - start);
       for (let k = 0; k < some; k++) {
         const pattern = chosen?.[start + k] ?? start + k;
-        net.writeUnits(0, this.x + k * inputs * bytes, train.inputs, pattern * inputs);
+        net.writeInputs(this.description.input_layers, this.x + k * inputs * bytes, train.inputs, pattern * inputs);
         net.writeUnits(net.layers.length - 1, this.d + k * outputs * bytes, train.exact, pattern * outputs);
       }
       run.gather(net.state, net.tables, this.x, this.d, BigInt(some), this.gates);
@@ -315,8 +315,10 @@ export class Training {
     for (const { layer, chance, draw } of running.dropped) {
       const { units } = net.layers[layer], factor = 1 / (1 - chance);
       for (let i = 0; i < units; i++) drawn[i] = draw.double() >= chance ? factor : 0;
-      if (layer === 0) {
-        for (let i = 0; i < width; i++) presented[i] = values[start + i] * drawn[i];
+      if (layer < this.description.input_layers) {
+        if (values !== presented) for (let i = 0; i < width; i++) presented[i] = values[start + i];
+        const first = net.layers.slice(0, layer).reduce((sum, each) => sum + each.units, 0);
+        for (let i = 0; i < units; i++) presented[first + i] *= drawn[i];
         values = presented;
         start = 0;
       } else {
@@ -330,7 +332,7 @@ export class Training {
       net.writeUnits(layer, address, drawn);
       address += units * bytes;
     }
-    net.writeUnits(0, this.x + k * width * bytes, values, start);
+    net.writeInputs(this.description.input_layers, this.x + k * width * bytes, values, start);
     net.writeUnits(net.layers.length - 1, this.d + k * outputs * bytes, train.exact, pattern * outputs);
   }
 
@@ -376,7 +378,7 @@ export class Training {
     const bytes = memory.Real.BYTES_PER_ELEMENT, patterns = inputs.length / width, outputs = new memory.Real(patterns * units);
     for (let first = 0; first < patterns; first += MOST_TOGETHER) {
       const count = Math.min(MOST_TOGETHER, patterns - first);
-      for (let k = 0; k < count; k++) net.writeUnits(0, this.x + k * width * bytes, inputs, (first + k) * width);
+      for (let k = 0; k < count; k++) net.writeInputs(this.description.input_layers, this.x + k * width * bytes, inputs, (first + k) * width);
       this.evaluation.evaluate(net.state, net.tables, this.x, this.made, BigInt(count));
       for (let k = 0; k < count; k++) net.readUnits(net.layers.length - 1, this.made + k * units * bytes, outputs, (first + k) * units);
     }
@@ -398,7 +400,7 @@ export class Training {
   // `input` (in units), or pattern `index` of `set`. `weights` names parameters; `errors` asks for dE/da of every layer.
   look({ input = null, set = "train", index = 0, weights = [], errors = false }) {
     const { inputs: width } = this.description, { net } = this, bytes = this.memory.Real.BYTES_PER_ELEMENT;
-    net.writeUnits(0, this.x, input ?? this.data[set].inputs, input ? 0 : index * width);
+    net.writeInputs(this.description.input_layers, this.x, input ?? this.data[set].inputs, input ? 0 : index * width);
     this.evaluation.states(net.state, net.tables, this.x, this.made, 1n);
     const states = {};
     let address = this.made;
@@ -422,7 +424,7 @@ export class Training {
     const { run, gated, noisy } = running.module, units = (layers) => layers.reduce((sum, layer) => sum + net.layers[layer].units, 0);
     this.memory.real(this.gates, units(gated)).fill(1);
     this.memory.real(this.gates + units(gated) * kept.BYTES_PER_ELEMENT, units(noisy)).fill(0);
-    net.writeUnits(0, this.x, this.data[set].inputs, index * inputs);
+    net.writeInputs(this.description.input_layers, this.x, this.data[set].inputs, index * inputs);
     net.writeUnits(net.layers.length - 1, this.d, this.data[set].exact, index * outputs);
     if (run.learn) run.learn(net.state, net.tables, this.x, this.d, 1n, this.gates, this.numbers, BigInt(this.updates + 1));
     else run.gather(net.state, net.tables, this.x, this.d, 1n, this.gates);

@@ -96,6 +96,9 @@ def missing_features(net: Net) -> list[str]:
             missing.append(f"distance ({connection.name})")
         if connection.weight_norm:
             missing.append(f"weight-norm ({connection.name})")
+        others = [c for c in net.entering(connection.target) if c.source == connection.source]
+        if connection.label is not None and len(others) > 1:
+            missing.append(f"second connection between the same layers ({connection.name})")
     return missing
 
 
@@ -112,23 +115,27 @@ def check_usable(net: Net) -> None:
 
 def _make_layers(interpreter: Interpreter, net: Net) -> list[Pair]:
     """Make the units of each layer, and set and define everything that build-net does."""
-    layers = []
-    definitions = []
+    layers: list[Pair] = []
+    definitions: list[Form] = []
     for layer in net.layers:
         units = interpreter.call("newneurons", float(layer.units))
         interpreter.assign(symbol(layer.name), units)
         layers.append(units)
-        entry: list[Form] = [symbol(layer.name)]
         if layer.nlf is not None:
             f, df, ddf = non_linear_functions(interpreter, layer.nlf)
-            entry.append(code("setq", "nlf", f, "dnlf", df, "ddnlf", ddf))
-        definitions.append(list_(*entry))
-    interpreter.call("make-input", layers[0])
+            setting = code("setq", "nlf", f, "dnlf", df, "ddnlf", ddf)
+            definitions.append(list_(symbol(layer.name), setting))
+    inputs = layers[: len(net.inputs)]
+    # SN presents a pattern to one layer: that of several input layers is the list of all their units.
+    first = inputs[0] if len(inputs) == 1 else interpreter.call("append", *inputs)
+    names = [net.inputs[0].name if len(inputs) == 1 else "input-layer", *(layer.name for layer in net.computed)]
+    interpreter.call("make-input", first)
     interpreter.call("make-output", layers[-1])
     interpreter.call("make-desired", interpreter.call("newneurons", float(net.layers[-1].units)))
-    interpreter.assign(symbol("layer-names"), list_(*(symbol(layer.name) for layer in net.layers)))
-    interpreter.assign(symbol("net-struc"), Pair(list_(*layers), interpreter.lookup("desired-layer")))
-    interpreter.call("define-net", list_(*definitions))
+    interpreter.assign(symbol("layer-names"), list_(*map(symbol, names)))
+    structure = list_(first, *layers[len(inputs) :])
+    interpreter.assign(symbol("net-struc"), Pair(structure, interpreter.lookup("desired-layer")))
+    interpreter.call("define-net", list_(list_(symbol(names[0])), *definitions))
     return layers
 
 

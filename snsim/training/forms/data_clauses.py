@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,14 +18,17 @@ from snsim.network.clauses import (
     read_number,
     read_whole_number,
 )
-from snsim.network.net import Net
+from snsim.network.net import Layer, Net
 from snsim.registry import Shelf, suggest
 from snsim.training.best_pass import FIGURES
 from snsim.training.criteria import CRITERIA
 from snsim.training.forms.reader_clauses import read_example_options, read_reader
 from snsim.training.spec import DataChoice
 
-EXAMPLES_SYNTAX = "(examples INPUTS TARGETS option ...), two matrices with one row per pattern"
+EXAMPLES_SYNTAX = (
+    "(examples INPUTS TARGETS option ...), two matrices with one row per pattern; for several input layers "
+    "(examples (NAME INPUTS) ... TARGETS option ...)"
+)
 DATA = '(data SET ...), (data (examples M M)), (data (patterns "a" "b")) or (data (READER "FILE" ... option ...))'
 
 
@@ -75,36 +78,17 @@ def _read_own_data(literal: Node, node: Node, faults: Faults) -> DataChoice | No
 
 def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | None:
     before = len(faults.found)
-    options = read_example_options(node, faults)
-    bare = Node(tuple(item for item in node.items if item is node.items[0] or not item.head), node.span)
-    args = read_arguments(bare, 2, 2, EXAMPLES_SYNTAX, faults)
+    named = [item for item in node.items[1:] if _is_part(item, net)]
+    rest = Node(tuple(item for item in node.items if not any(item is part for part in named)), node.span)
+    options = read_example_options(rest, faults)
+    bare = Node(tuple(item for item in rest.items if item is node.items[0] or not item.head), node.span)
+    args = read_arguments(bare, 1 if named else 2, 1 if named else 2, EXAMPLES_SYNTAX, faults)
     if args is None or len(faults.found) > before:
         return None
-    for item, what in zip(args, ("inputs", "targets")):
-        if not isinstance(item.value, np.ndarray):
-            faults.add(
-                f"the {what} are a matrix, [[...] ...] or ,m, not {describe(item)}",
-                item.span,
-                f"write ,{item.name} for the value of the variable"
-                if item.is_symbol
-                else "write a row for each pattern, such as [[0 1][1 0]]",
-            )
-            return None
-    inputs, targets = (np.asarray(item.value, np.float64) for item in args)
-    for item, matrix, what in zip(args, (inputs, targets), ("inputs", "targets")):
-        if matrix.ndim != 2 or not matrix.size:
-            faults.add(
-                f"the {what} have {matrix.ndim} dimensions of sizes {matrix.shape}, not one row per pattern",
-                item.span,
-                "write two dimensions, such as [[0 1][1 0]]: two patterns of two numbers",
-            )
-            return None
-        if not np.isfinite(matrix).all():
-            faults.add(
-                f"the {what} hold a number that is not finite",
-                item.span,
-                "replace each inf and nan in this matrix by a number",
-            )
+    targets = _read_matrix(args[-1], "targets", faults)
+    inputs = _read_parts(node, named, net, faults) if named else _read_matrix(args[0], "inputs", faults)
+    if inputs is None or targets is None:
+        return None
     if len(inputs) != len(targets):
         faults.add(
             f"{len(inputs)} rows of inputs, {len(targets)} rows of targets",
@@ -112,17 +96,99 @@ def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | 
             "write one row of inputs and one row of targets for every pattern",
         )
     if net is not None:
-        for item, matrix, layer, what in (
-            (args[0], inputs, net.inputs[0], "inputs"),
-            (args[1], targets, net.layers[-1], "targets"),
-        ):
-            if matrix.shape[1] != layer.units:
-                faults.add(
-                    f"{matrix.shape[1]} {what} per pattern, {layer.units} units in layer {layer.name}",
-                    item.span,
-                    f"write {layer.units} numbers in each row, or (layer {layer.name} {matrix.shape[1]})",
-                )
+        if not named:
+            _check_width(args[0], inputs, "inputs", net.inputs, faults)
+        _check_width(args[-1], targets, "targets", net.layers[-1:], faults)
     return DataChoice(inputs=inputs, targets=targets, options=options, span=node.span)
+
+
+def _is_part(item: Node, net: Net | None) -> bool:
+    """Tell whether an item of `examples` is the inputs of one layer, (NAME MATRIX)."""
+    is_input = net is not None and item.head in dict(net.input_shapes)
+    return is_input or (bool(item.head) and len(item.items) == 2 and isinstance(item.items[1].value, np.ndarray))
+
+
+def _read_parts(node: Node, named: Sequence[Node], net: Net | None, faults: Faults) -> np.ndarray | None:
+    """Return the inputs of all input layers, each stated as (NAME MATRIX), in the order of the layers of the net."""
+    before, stated = len(faults.found), dict[str, tuple[Node, np.ndarray]]()
+    layers = None if net is None else {layer.name: layer for layer in net.inputs}
+    for item in named:
+        args = read_arguments(item, 1, 1, f"({item.head} ,matrix)", faults)
+        matrix = None if args is None else _read_matrix(args[0], f"inputs of {item.head}", faults)
+        if item.head in stated:
+            faults.add(f"the inputs of {item.head} are stated twice", item.span, "remove one of them")
+        elif layers is not None and item.head not in layers:
+            faults.add(
+                f'"{item.head}" is no input layer of the net',
+                item.items[0].span,
+                partial(suggest, item.head, list(layers), "input layers"),
+            )
+        elif args is not None and matrix is not None:
+            stated[item.head] = item, matrix
+            if layers is not None:
+                _check_width(args[0], matrix, f"inputs of {item.head}", [layers[item.head]], faults)
+    missing = [name for name in layers or () if name not in [item.head for item in named]]
+    if missing:
+        faults.add(
+            f"there are no inputs of layer {' or '.join(missing)}",
+            node.span,
+            f"add ({missing[0]} ,matrix), with one row per pattern",
+        )
+    if len(faults.found) > before or layers is None:
+        return None
+    rows = {name: len(matrix) for name, (_, matrix) in stated.items()}
+    if len(set(rows.values())) > 1:
+        each = ", ".join(f"{name} {count}" for name, count in rows.items())
+        faults.add(
+            f"the input layers have different numbers of rows: {each}", node.span, "write one row for every pattern"
+        )
+        return None
+    return np.concatenate([stated[name][1] for name in layers], axis=1)
+
+
+def _read_matrix(item: Node, what: str, faults: Faults) -> np.ndarray | None:
+    """Return a matrix with a row for each pattern, or None after a fault. `what` names it: the inputs."""
+    if not isinstance(item.value, np.ndarray):
+        faults.add(
+            f"the {what} are a matrix, [[...] ...] or ,m, not {describe(item)}",
+            item.span,
+            f"write ,{item.name} for the value of the variable"
+            if item.is_symbol
+            else "write a row for each pattern, such as [[0 1][1 0]]",
+        )
+        return None
+    matrix = np.asarray(item.value, np.float64)
+    if matrix.ndim != 2 or not matrix.size:
+        faults.add(
+            f"the {what} have {matrix.ndim} dimensions of sizes {matrix.shape}, not one row per pattern",
+            item.span,
+            "write two dimensions, such as [[0 1][1 0]]: two patterns of two numbers",
+        )
+        return None
+    if not np.isfinite(matrix).all():
+        faults.add(
+            f"the {what} hold a number that is not finite",
+            item.span,
+            "replace each inf and nan in this matrix by a number",
+        )
+    return matrix
+
+
+def _check_width(item: Node, matrix: np.ndarray, what: str, layers: Sequence[Layer], faults: Faults) -> None:
+    """Require as many numbers per pattern as the layers have units."""
+    units, width = sum(layer.units for layer in layers), matrix.shape[1]
+    if width == units:
+        return
+    if len(layers) == 1:
+        where, remedy = f"layer {layers[0].name}", f"(layer {layers[0].name} {width})"
+    else:
+        where = f"the input layers {', '.join(layer.name for layer in layers)}"
+        remedy = " ".join(f"({layer.name} ,matrix)" for layer in layers)
+    faults.add(
+        f"{width} {what} per pattern, {units} units in {where}",
+        item.span,
+        f"write {units} numbers in each row, or {remedy}",
+    )
 
 
 def _read_patterns(node: Node, faults: Faults) -> DataChoice | None:
@@ -171,7 +237,13 @@ def read_frame(node: Node, net: Net | None, faults: Faults) -> tuple[int, int, f
     value = read_number(args[2], "the value around the picture", faults)
     if rows is None or columns is None or value is None:
         return None
-    if net is not None:
+    if net is not None and len(net.inputs) > 1:
+        faults.add(
+            f"net {net.name} has {len(net.inputs)} input layers, and (frame ...) pads a single picture",
+            node.span,
+            "remove (frame ...), or pad the pictures where the file makes its examples",
+        )
+    elif net is not None:
         layer = net.inputs[0]
         if layer.maps is None or layer.maps[1:] != (rows, columns):
             size = " x ".join(str(n) for n in layer.shape)

@@ -71,7 +71,13 @@ def read_augment(node: Node, net: Net | None, faults: Faults) -> tuple[int, floa
     )  # 0 turns off the shift of an earlier stage
     wrap = args[0].items[2].is_name and args[0].items[2].name == "wrap"
     fill = None if wrap else read_number(args[0].items[2], "the fill of a shift", faults)
-    if net is not None and net.inputs[0].maps is None:
+    if net is not None and len(net.inputs) > 1:
+        faults.add(
+            f"net {net.name} has {len(net.inputs)} input layers, and patterns of several parts cannot be shifted",
+            node.span,
+            "remove (augment ...), or shift the pictures where the file makes its examples",
+        )
+    elif net is not None and net.inputs[0].maps is None:
         faults.add(
             f"the input layer {net.inputs[0].name} has {net.input_units} units and no rows and columns, so "
             "its patterns cannot be shifted",

@@ -567,7 +567,8 @@ def _read_initial(form: _MergedForm) -> tuple[str | None, tuple[Scope, ...]]:
         file = data_clauses.read_file(node, context.faults)
         if not scopes:
             return file, ()
-    default = make_node(["forget-sqrt", 1], form.call.items[1].span)
+    has_modules = context.net is not None and context.net.module_weights is not None
+    default = make_node(["module-weights"] if has_modules else ["forget-sqrt", 1], form.call.items[1].span)
     family = _read_initial_family([Clause(default, DEFAULT)], form.context, lambda clause: None)
     form.initial = {**family, **form.initial}
     return file, scopes

@@ -25,7 +25,7 @@ from snsim.training.parameter_scopes import scopes_of
 from snsim.training.spec import Scope, ScopedValue, Value
 
 VALUE = "a number, (linear a b) or (steps (v n) ... (v))"
-SCOPES = "biases, a layer, (bias LAYER) or (connect FROM TO)"
+SCOPES = "biases, a layer, (bias LAYER), (connect FROM TO) or (connect FROM TO NAME)"
 
 
 def read_value(node: Node, what: str, faults: Faults) -> Value | None:
@@ -75,15 +75,21 @@ def read_constant(node: Node, what: str, faults: Faults) -> Value | None:
 
 
 def read_scope(node: Node, faults: Faults) -> Scope | None:
-    """Read SCOPE: `biases`, LAYER, `(bias LAYER)` or `(connect FROM TO)`; None after a fault."""
+    """Read SCOPE; None after a fault.
+
+    It is `biases`, LAYER, `(bias LAYER)`, `(connect FROM TO)` or `(connect FROM TO NAME)`.
+    """
     if node.is_name:
         return Scope("biases") if node.name == "biases" else Scope("layer", node.name)
     if node.head == "bias" and len(node.items) == 2:
         layer = read_name(node.items[1], "the layer of (bias LAYER)", faults)
         return None if layer is None else Scope("bias", layer)
-    if node.head == "connect" and len(node.items) == 3:
-        ends = all_or_none([read_name(end, "a layer of (connect FROM TO)", faults) for end in node.items[1:]])
-        return None if ends is None else Scope("connection", ends[1], ends[0])
+    if node.head == "connect" and len(node.items) in (3, 4):
+        ends = all_or_none([read_name(end, "a layer of (connect FROM TO)", faults) for end in node.items[1:3]])
+        label = all_or_none([read_name(item, "the name of a connection", faults) for item in node.items[3:]])
+        if ends is None or label is None:
+            return None
+        return Scope("connection", ends[1], ends[0], *label)
     faults.add(
         f"a scope is {SCOPES}, not {describe(node)}",
         node.span,
@@ -108,6 +114,9 @@ ReaderOf = Callable[
 ]  # the function that reads the value in a clause of this word; None if it takes none
 
 
+_NO_MODULES = "(net-of module) in a program of Lush makes a net of modules; for another net write (forget-sqrt 1)"
+
+
 def read_family(
     clauses: Iterable[Clause], reader_of: ReaderOf, net: Net | None, faults: Faults, drop: Callable[[Clause], None]
 ) -> Family:
@@ -126,6 +135,8 @@ def read_family(
             problem = problems[scope]
             if problem is None and net is not None and clause.word in INITIALISERS:
                 problem = _codes_problem(scope, net)
+            if problem is None and net is not None and clause.word == "module-weights" and net.module_weights is None:
+                problem = f"the net {net.name} has no modules whose weights it could take", _NO_MODULES
             if problem is not None and clause.origin != STATED:
                 drop(statement.clause)
             elif problem is not None:
@@ -202,7 +213,7 @@ def scope_text(scope: Scope) -> str:
         "biases": "biases",
         "layer": scope.layer,
         "bias": f"(bias {scope.layer})",
-        "connection": f"(connect {scope.source} {scope.layer})",
+        "connection": f"(connect {' '.join(filter(None, (scope.source, scope.layer, scope.label)))})",
     }[scope.kind]
     return f"of {text}"
 
@@ -226,16 +237,18 @@ def scope_problem(scope: Scope, net: Net) -> tuple[str, Callable[[], str] | str]
         )
     if scope.kind == "connection":
         for c in net.entering(scope.layer) if net.has_layer(scope.layer) else ():
-            if c.source == scope.source and c.weights_of is not None:
+            if c.source == scope.source and c.weights_of is not None and not scope.label:
                 owner = " ".join(c.weights_of)
                 return (
                     f"{scope.source} to {scope.layer} uses the weights of {owner}, and has none of its own",
                     f"write (connect {owner})",
                 )
-        joined = listed((f"(connect {c.source} {c.target})" for c in net.connections), len(net.connections))
-        return f"net {net.name} does not connect {scope.source} to {scope.layer}", f"connections: {joined}"
+        joined = listed((f"(connect {' '.join(c.key)})" for c in net.connections), len(net.connections))
+        named = f" by a connection called {scope.label}" if scope.label else ""
+        return f"net {net.name} does not connect {scope.source} to {scope.layer}{named}", f"connections: {joined}"
     if scope.layer in {layer.name for layer in net.inputs}:
-        return f"nothing enters {scope.layer}, the input layer of net {net.name}", "name a later layer"
+        which = "the input layer" if len(net.inputs) == 1 else "an input layer"
+        return f"nothing enters {scope.layer}, {which} of net {net.name}", "name a later layer"
     if scope.kind == "layer" and net.has_layer(scope.layer):
         return (
             f"the weights into {scope.layer} are those of other connections (weights-of), and it has no bias",
