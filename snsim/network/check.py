@@ -50,15 +50,15 @@ def require_forward_connections(net: Net) -> Iterator[Fault]:
     order = {layer.name: i for i, layer in enumerate(net.layers)}
     entered = {layer.name for layer in net.inputs} if len(net.inputs) > 1 else set()  # a single one is the first layer
     for c in net.connections:
+        if c.delay:
+            continue
         if c.target in entered and c.source != c.target:
             yield Fault(
                 f"layer {c.target} is an input layer, so {c.source} cannot be connected to it",
                 c.span,
                 hint=("" if c.source in entered else "reverse it, or ") + f"remove (input) from layer {c.target}",
             )
-        elif c.delay:
-            continue
-        if c.source == c.target:
+        elif c.source == c.target:
             yield Fault(
                 f"layer {c.source} is connected to itself: a cycle",
                 c.span,
