@@ -12,7 +12,6 @@ import numpy as np
 from snsim.data.catalog import DATA_SETS, find
 from snsim.data.fetch import Search
 from snsim.data.own_data import read_path
-from snsim.engines.plan import plan
 from snsim.errors import SnError, fail, passes_text
 from snsim.gallery import RUNS, find_named, is_path
 from snsim.input_files import is_folder
@@ -89,7 +88,7 @@ def load(
     with needing("torch", what="snsim.load"):
         import torch
 
-        from snsim.engines.torch.module import build_module
+        from snsim.engines.torch.recurrent import module_of
         from snsim.training.torch_optimizer import OptimizerMaker
 
     trained = seed is None and presets is None  # trained weights have their seed and values
@@ -114,7 +113,7 @@ def load(
             shipped = None
     dtype = torch.float32 if dtype is None else dtype
     check_module_memory(selected, dtype.itemsize, memory)
-    module = build_module(plan(selected), dtype)
+    module = module_of(selected, dtype)
     if training is not None:
         if run is not None:
             module.load_weights(run.weights)

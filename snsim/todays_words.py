@@ -43,6 +43,16 @@ TERMS = (
         ("convolution", "conv", "conv2d", "convolutional", "kernel", "filter", "filters"),
         "A convolution: one window of weights for each pair of maps, shared by all units of the target map.",
     ),
+    Term(
+        ("delay",),
+        ("recurrent", "recurrence", "rnn", "elman", "jordan", "feedback", "memory cell"),
+        "A recurrent connection: it reads the states of one step before, as (delay 1).",
+    ),
+    Term(
+        ("time",),
+        ("bptt", "tbptt", "backpropagation through time", "unroll", "truncation"),
+        "Truncated backpropagation through time, as (time 5).",
+    ),
     Term(("tdnn",), ("conv1d", "temporal convolution"), "A convolution over time."),
     Term(("local",), ("locally connected",), "Windows as in a convolution, but no weights are shared."),
     Term(

@@ -21,6 +21,7 @@ from snsim.engines.torch.engine import TorchEngine
 from snsim.engines.torch.module import TORCH, build_module
 from snsim.errors import SnError
 from snsim.network.expressions import apply, compile_expressions, differentiate, evaluate, number, variable
+from snsim.network.unrolled import unroll
 from snsim.network.wiring import BORDER, Table
 from snsim.program import read_program
 
@@ -30,7 +31,9 @@ FILES = sorted([*(HERE.parent / "nets").glob("*.sn"), *(HERE / "nets").glob("*.s
 
 @cache
 def declared(path: Path) -> dict:
-    return {entry.name: entry.value for entry in read_program(path).nets.own()}
+    """The nets of a file by name; of one with delays that which engines get, unrolled over two steps."""
+    nets = [entry.value for entry in read_program(path).nets.own()]
+    return {net.name: unroll(net, 2).net if net.delayed else net for net in nets}
 
 
 NETS = [pytest.param(path, name, id=f"{path.stem}:{name}") for path in FILES for name in declared(path)]

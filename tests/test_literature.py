@@ -11,6 +11,7 @@ from data_folder import MNIST, need_data
 import snsim
 from snsim.gallery import gallery_doc
 from snsim.program import read_program
+from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options, overridden
 from snsim.runs.run import PassFinished, RunFinished, run
 from snsim.training.loop import PassResult
@@ -110,6 +111,25 @@ def test_the_encoder_has_a_code_for_each_word(tmp_path: Path) -> None:
     codes = snsim.load(folder).states(torch.eye(8))["hidden"].detach().numpy()
     distances = abs(codes[:, None] - codes[None]).max(axis=2)
     assert distances[~np.eye(8, dtype=bool)].min() > 0.25  # of states between 0 and 1
+
+
+@pytest.mark.parametrize(("steps", "below"), [(1, 0.85), (2, 0.75)])
+def test_the_error_falls_at_every_third_bit(steps: int, below: float, tmp_path: Path) -> None:
+    """Elman (1990): the net cannot know two of three bits, and the third is the XOR of these two.
+
+    The bits are drawn, so the other errors are near 1/2, as for a net that always says 1/2.
+    """
+    program = read_program(NETS / "elman-xor.sn", presets={"steps": float(steps)})
+    counts = program.nets.get("elman-xor").counts
+    assert (counts.units, counts.weights) == (1 + 2 + 2 + 1, 1 * 2 + 2 * 2 + 2 + 2 * 1 + 1)
+    run = OpenedRun.open(trained("elman-xor", tmp_path, {"steps": float(steps)})[1])
+    bits = np.append(run.data.train.inputs[:, 0], run.data.test.inputs[:, 0])
+    assert (bits[2::3] == (bits[0:-2:3] != bits[1:-1:3])).all() and 0.45 < bits[:3000].mean() < 0.55
+    outputs = run.outputs("test")
+    wrong = (outputs.outputs - outputs.patterns.targets)[:, 0].astype(float)
+    position = (len(run.data.train) + 1 + np.arange(len(wrong))) % 3  # of the bit that is predicted
+    first, second, third = (np.sqrt((wrong[position == k] ** 2).mean()) for k in range(3))
+    assert third < below * min(first, second) and min(first, second) > 0.48 and max(first, second) < 0.55
 
 
 def test_t_and_c_are_told_apart_at_every_place_and_rotation(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from snsim.engines.protocol import NO_GATES, Cost, Settings, UpdateRule
 from snsim.engines.reference.engine import ReferenceEngine
 from snsim.errors import SnError, Source
 from snsim.network.expressions import apply, differentiate, number, variable
+from snsim.network.unrolled import unroll
 from snsim.program import read_program, shelves
 
 HERE = Path(__file__).parent
@@ -42,7 +43,9 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory):
 
 @cache
 def declared(path: Path) -> dict:
-    return {entry.name: entry.value for entry in read_program(path).nets.own()}
+    """The nets of a file by name; of one with delays that which engines get, unrolled over two steps."""
+    nets = [entry.value for entry in read_program(path).nets.own()]
+    return {net.name: unroll(net, 2).net if net.delayed else net for net in nets}
 
 
 EVERY_NET = [pytest.param(path, name, id=f"{path.stem}:{name}") for path in FILES for name in declared(path)]

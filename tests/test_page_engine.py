@@ -75,9 +75,7 @@ def test_every_net_has_the_same_bits_in_a_page(name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "file", [*sorted(NETS.glob("*.sn")), *sorted((NETS / "studies").glob("*.sn"))], ids=lambda f: f.stem
-)
+@pytest.mark.parametrize("file", [*WITH_TRAINING, *sorted((NETS / "studies").glob("*.sn"))], ids=lambda f: f.stem)
 def test_every_training_of_the_gallery_and_its_studies_has_the_same_bits(file: Path, tmp_path: Path) -> None:
     """The first pass of every training, and every pass of those that prune, on 120 patterns."""
     for training, data in prepared(file, 1000, 120):

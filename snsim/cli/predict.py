@@ -73,7 +73,7 @@ def predict(
 
     predictor = Predictor.of_named(trained_net(run), Options(memory=memory, threads=threads, best=best))
     read = _read(predictor, files, ink, as_is)
-    outputs = [predictor.outputs(patterns.inputs) for patterns in read]
+    outputs = [predictor.outputs(patterns.inputs, patterns.starts) for patterns in read]
     if as_json:
         _print_json(predictor, read, outputs, top)
     elif as_csv:

@@ -154,7 +154,8 @@ def next_commands(finished: Sequence[RunFinished], file: str | None, context: cl
     runs = [event.run for event in finished]
     data = stated_options(context, ("data_dir", "offline", "memory"))
     commands = [f"snsim plot {for_shell(runs)}", f"snsim report {for_shell([last, *data])}"]
-    commands.append(f"snsim page {for_shell([last, *data])}")
+    if not finished[-1].has_delays:
+        commands.append(f"snsim page {for_shell([last, *data])}")
     group = context.find_root().command
     if isinstance(group, click.Group) and "predict" in group.list_commands(context):
         commands.append(f"snsim predict {for_shell([last])} FILE")

@@ -139,22 +139,25 @@ def print_complete_forms(program: Program) -> None:
 
 
 def print_plans(program: Program) -> None:
-    """Print the plan of each net: parameters and order of computation."""
+    """Print the plan of each net: parameters and order of computation; a net with delays is unrolled."""
     from snsim.engines.plan import plan
+    from snsim.network.unrolled import unroll
 
     for net in program.shown_nets:
+        if net.delayed:
+            training = _training_of(program, net)
+            net = unroll(net, 1 if training is None else training.time).net
         echo(str(plan(net)))
 
 
 def print_modules(program: Program) -> None:
     """Print each net as a PyTorch module, then its parameters with their shapes."""
-    from snsim.engines.plan import plan
     from snsim.optional_packages import needing
 
     with needing("torch", what="--stage torch", instead="choose another stage: forms, net, plan, llvm or asm"):
-        from snsim.engines.torch.module import build_module
+        from snsim.engines.torch.recurrent import module_of
     for net in program.shown_nets:
-        torch_module = build_module(plan(net))
+        torch_module = module_of(net)
         echo(str(torch_module))
         parameters = [(name, tuple(value.shape)) for name, value in torch_module.named_parameters()]
         width = max((len(name) for name, _ in parameters), default=0)

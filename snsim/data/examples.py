@@ -24,12 +24,15 @@ class Split:
         float64.
     files : array (patterns,) of str or None
         The absolute path of each pattern, where each has a file of its own. No part of the digest.
+    starts : array (patterns,) of bool or None
+        Whether a pattern is the first step of a sequence. None: only the first pattern is.
     """
 
     inputs: np.ndarray
     labels: np.ndarray | None = None
     targets: np.ndarray | None = None
     files: np.ndarray | None = None
+    starts: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -70,7 +73,7 @@ def digest(train: Split, test: Split | None) -> str:
     for which, split in (("train", train), ("test", test)):
         if split is None:
             continue
-        for role in ("inputs", "labels", "targets"):
+        for role in ("inputs", "labels", "targets", "starts"):
             array = getattr(split, role)
             if array is not None:
                 little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))

@@ -91,7 +91,7 @@ def read_own(
 
     folder = Path(os.path.commonpath([file.parent for file in files]))
     request = ReadRequest(tuple(files), options, folder, inside, span, tuple(inputs))
-    raw = read_raw(reader, READERS.get(reader, span), request)
+    raw = _with_starts(read_raw(reader, READERS.get(reader, span), request), request)
     _check_room(raw, request)
     return _prepared(reader, _in_class_order(raw, request), request, fold, origin_of(files))
 
@@ -110,6 +110,7 @@ def read_matrices(
     request = ReadRequest((), options, Path(), None, span)
     names = _named_columns(targets, request) if options.classes else ()
     raw = RawData(RawPart(plain.train.inputs, targets=plain.train.targets), None, (), names)
+    raw = _with_starts(raw, request)
     return _prepared(EXAMPLES, raw, request, fold, plain.origin)
 
 
@@ -156,6 +157,22 @@ def _prepared(reader: str, raw: RawData, request: ReadRequest, fold: int | None,
     notes = (*raw.notes, *_many_classes(train, record), *_unseen_classes(train, test, raw.class_names, name))
     classes = len(raw.class_names) or None
     return Examples(name, train, test, origin, digest(train, test), classes, record=record, notes=notes)
+
+
+def _with_starts(raw: RawData, request: ReadRequest) -> RawData:
+    """Note the patterns of the training part that (starts ...) names. SnError for one that there is not."""
+    rows, count = request.options.starts, len(raw.train.inputs)
+    if not rows:
+        return raw
+    if rows[-1] >= count:
+        raise fail(
+            f"(starts ...): {request.name} has no pattern {rows[-1]}: its {count:,} patterns are 0 to {count - 1}",
+            request.at("starts"),
+            hint=f"name patterns from 0 to {count - 1}",
+        )
+    starts = np.zeros(count, bool)
+    starts[[0, *rows]] = True
+    return replace(raw, train=replace(raw.train, starts=starts))
 
 
 def _check_room(raw: RawData, request: ReadRequest) -> None:
@@ -234,7 +251,9 @@ def _hold_out(raw: RawData, request: ReadRequest, fold: int | None) -> tuple[Raw
             request.at(word),
             hint=f"leave ({word} ...) out",
         )
-    if options.folds is not None:
+    if raw.train.starts is not None:
+        chosen = _held_sequences(raw.train.starts, fold, request)
+    elif options.folds is not None:
         tested = _checked_fold(options.folds, fold, count, where, request)
         chosen = fold_of_each(_strata(raw.train, request), count, options.folds, options.split_seed) == tested
     else:
@@ -250,6 +269,27 @@ def _hold_out(raw: RawData, request: ReadRequest, fold: int | None) -> tuple[Raw
     return replace(raw, train=_chosen(raw.train, ~chosen), test=_chosen(raw.train, chosen)), options.split_seed
 
 
+def _held_sequences(starts: np.ndarray, fold: int | None, request: ReadRequest) -> np.ndarray:
+    """Return which patterns are held out, bool (patterns,): whole sequences, a part or a number of them."""
+    options, sequence = request.options, np.cumsum(starts) - 1
+    count = int(sequence[-1]) + 1
+    if options.folds is not None:
+        tested = _checked_fold(options.folds, fold, count, request.name, request, "sequences")
+        chosen = fold_of_each(None, count, options.folds, options.split_seed) == tested
+    else:
+        assert options.test is not None
+        wanted = count_held_out(options.test, count)
+        if not 0 < wanted < count:
+            raise fail(
+                f"(test {options.test:g}) holds out {wanted:,} of the {count:,} sequences of {request.name}",
+                request.at("test"),
+                hint=f"leave sequences for training and for the test: write a number from 1 to {max(1, count - 1)}",
+            )
+        chosen = held_out(None, count, wanted, options.split_seed)
+    of_patterns: np.ndarray = chosen[sequence]
+    return of_patterns
+
+
 def _strata(part: RawPart, request: ReadRequest) -> np.ndarray | None:
     """Return the class of each pattern, of which each gives its share to the test; None for targets of no class."""
     if part.labels is not None or request.files:
@@ -261,11 +301,13 @@ def _strata(part: RawPart, request: ReadRequest) -> np.ndarray | None:
     return np.asarray(largest.argmax(axis=1)) if is_class else None
 
 
-def _checked_fold(folds: int, fold: int | None, count: int, where: str, request: ReadRequest) -> int:
+def _checked_fold(
+    folds: int, fold: int | None, count: int, where: str, request: ReadRequest, what: str = "patterns"
+) -> int:
     """Return the fold that is tested. SnError if none is named, or if there is none of this number."""
     if folds > count:
         raise fail(
-            f"(folds {folds}): {where} has {count:,} patterns",
+            f"(folds {folds}): {where} has {count:,} {what}",
             request.at("folds"),
             hint=f"write (folds {count}) or less",
         )
@@ -290,6 +332,7 @@ def _chosen(part: RawPart, which: np.ndarray) -> RawPart:
         None if part.labels is None else part.labels[which],
         None if part.targets is None else part.targets[which],
         None if part.files is None else part.files[which],
+        None if part.starts is None else part.starts[which],
     )
 
 
@@ -341,7 +384,7 @@ def _scaled(raw: RawData, request: ReadRequest) -> tuple[Split, Split | None, In
         inputs = part.inputs if scaling is None else scaling.apply(part.inputs)
         if inputs.dtype == np.uint8:
             inputs = inputs.astype(np.float64)
-        return Split(np.ascontiguousarray(inputs), part.labels, part.targets, part.files)
+        return Split(np.ascontiguousarray(inputs), part.labels, part.targets, part.files, part.starts)
 
     return split(raw.train), None if raw.test is None else split(raw.test), scaling
 

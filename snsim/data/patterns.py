@@ -274,7 +274,15 @@ def _part(examples: Examples, chosen: Range) -> Split:
         _joined([piece.labels for piece in pieces]),
         _joined([piece.targets for piece in pieces]),
         _joined([piece.files for piece in pieces]) if all(piece.files is not None for piece in pieces) else None,
+        None if all(split.starts is None for split in splits) else np.concatenate([_starts(p) for p in pieces]),
     )
+
+
+def _starts(split: Split) -> np.ndarray:
+    """Return which patterns of a part start a sequence; its first one always does."""
+    is_start = np.zeros(len(split), bool) if split.starts is None else split.starts.copy()
+    is_start[:1] = True
+    return is_start
 
 
 def _slice(split: Split, low: int, high: int) -> Split:
@@ -283,6 +291,7 @@ def _slice(split: Split, low: int, high: int) -> Split:
         None if split.labels is None else split.labels[low:high],
         None if split.targets is None else split.targets[low:high],
         None if split.files is None else split.files[low:high],
+        None if split.starts is None else split.starts[low:high],
     )
 
 

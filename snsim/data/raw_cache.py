@@ -36,7 +36,8 @@ def read_raw(name: str, reader: DataReader, request: ReadRequest) -> RawData:
 
     SnError for an unfit or damaged file.
     """
-    found = None if reader.contents is None else reader.contents(request, LEAST_BYTES)
+    has_sequences = request.options.sequence is not None  # an entry has no place for their starts
+    found = None if reader.contents is None or has_sequences else reader.contents(request, LEAST_BYTES)
     if found is None:
         return reader.read(request)
     records, files = found

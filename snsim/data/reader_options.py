@@ -9,9 +9,9 @@ from snsim.errors import SnError, Span, fail
 from snsim.registry import listed, suggest
 
 SPLIT_SEED = 1  # draws the patterns held out, unless (split-seed N) says another
-COMMON_OPTIONS = ("test", "folds", "split-seed", "range", "standardize", "classes")
+COMMON_OPTIONS = ("test", "folds", "split-seed", "range", "standardize", "classes", "starts")
 PICTURE_OPTIONS = ("size", "invert")
-TABLE_OPTIONS = ("label", "target", "ignore")
+TABLE_OPTIONS = ("label", "target", "ignore", "sequence")
 EXAMPLES = "examples"  # the form of two matrices in the text, which takes COMMON_OPTIONS
 
 
@@ -80,6 +80,8 @@ class ReaderOptions:
     size: tuple[int, int] | None = None
     invert: bool = False
     classes: tuple[NamePattern, ...] = ()
+    starts: tuple[int, ...] = ()
+    sequence: NamePattern | None = None
     spans: Mapping[str, Span] = field(default_factory=dict, compare=False)
 
     @property

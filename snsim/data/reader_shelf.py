@@ -37,12 +37,15 @@ class RawPart:
     targets : array (patterns, outputs) of float64 or None
     files : array (patterns,) of str or None
         The absolute path of each pattern, where each has a file of its own.
+    starts : array (patterns,) of bool or None
+        Whether a pattern is the first step of a sequence; None if that is not stated.
     """
 
     inputs: np.ndarray
     labels: np.ndarray | None = None
     targets: np.ndarray | None = None
     files: np.ndarray | None = None
+    starts: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
+from snsim.errors import fail
 from snsim.network.expressions import Expression
 from snsim.network.net import Connection, Layer, Net, Parameter, Transform
 from snsim.network.wiring import Attention, Dense, Frames, MaxPooling, Normalization, Table, Windows
@@ -98,11 +99,15 @@ class Plan:
     """The stages and parameters of one net, in order of computation.
 
     Its text is what `snsim show --stage plan` prints.
+
+    `carried` has pairs (layer, first input unit): these input units may stand for the states that the layer had in the
+    presentation before. An engine with the attribute `carries` fills them in where an input is NaN.
     """
 
     net: Net
     stages: tuple[LayerPlan, ...]  # every computed layer, in order of computation
     parameters: dict[str, Parameter]  # by name, in order: for each layer its connections as stated, then its bias
+    carried: tuple[tuple[int, int], ...] = ()
 
     @property
     def inputs(self) -> tuple[Layer, ...]:
@@ -178,7 +183,15 @@ class Plan:
 
 
 def plan(net: Net) -> Plan:
-    """Return the plan of a checked net."""
+    """Return the plan of a checked net. SnError for one with delays: its plan is that of the net unrolled in time."""
+    if net.delayed:
+        c = net.delayed[0]
+        raise fail(
+            f"net {net.name} reads sequences, because the connection from {c.source} to {c.target} has a delay: only "
+            "trainings and their predictions compute it",
+            c.span,
+            hint="use snsim run, snsim predict or snsim.load, or remove (delay 1)",
+        )
     number = {layer.name: k for k, layer in enumerate(net.layers)}
     stages = tuple(_stage(net, layer, number) for layer in net.computed)
     return Plan(net, stages, {p.name: p for p in net.parameters})

@@ -46,10 +46,12 @@ def require_two_layers(net: Net) -> Iterator[Fault]:
 
 @CHECKS.register("order")
 def require_forward_connections(net: Net) -> Iterator[Fault]:
-    """Require each connection to lead from a layer to a later computed one, so that there is no cycle."""
+    """Require each connection without a delay to lead to a later computed layer, so that there is no cycle."""
     order = {layer.name: i for i, layer in enumerate(net.layers)}
     entered = {layer.name for layer in net.inputs} if len(net.inputs) > 1 else set()  # a single one is the first layer
     for c in net.connections:
+        if c.delay:
+            continue
         if c.target in entered and c.source != c.target:
             yield Fault(
                 f"layer {c.target} is an input layer, so {c.source} cannot be connected to it",
@@ -60,14 +62,16 @@ def require_forward_connections(net: Net) -> Iterator[Fault]:
             yield Fault(
                 f"layer {c.source} is connected to itself: a cycle",
                 c.span,
-                hint=f"remove it, or name a later layer: (connect {c.source} LAYER (full))",
+                hint="add (delay 1) to read the states of the step before, remove it, or name a later layer: "
+                f"(connect {c.source} LAYER (full))",
             )
         elif order[c.source] > order[c.target]:
             yield Fault(
                 f"the connection from {c.source} to {c.target} leads backward: {c.target} is computed before "
                 f"{c.source}, so this would be a cycle",
                 c.span,
-                hint=f"reverse it, or state layer {c.source} before {c.target}",
+                hint=f"add (delay 1) to read the states of the step before, or state layer {c.source} before "
+                f"{c.target}",
             )
     for t in net.transforms:
         if t.target in entered:
@@ -88,6 +92,19 @@ def require_forward_connections(net: Net) -> Iterator[Fault]:
                     if source != t.target
                     else "name a later layer as the last one",
                 )
+
+
+@CHECKS.register("delays")
+def require_computed_targets_of_delays(net: Net) -> Iterator[Fault]:
+    """Require that a connection with a delay enters a layer whose states are computed."""
+    inputs = {layer.name for layer in net.inputs}
+    for c in net.delayed:
+        if c.target in inputs:
+            yield Fault(
+                f"{c.source} is connected to the input layer {c.target}, whose states are the data",
+                c.span,
+                hint=f"connect {c.source} to a computed layer, such as {net.layers[min(1, len(net.layers) - 1)].name}",
+            )
 
 
 @CHECKS.register("pairs of layers")

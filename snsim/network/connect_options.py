@@ -192,6 +192,22 @@ class Statement:
                 )
         return read_arguments(node, 0, 0, "(distance)", self.faults) is not None
 
+    def delay(self) -> int:
+        """Return the delay in steps, 1 for `(delay 1)`, default 0."""
+        node = self.options.get("delay")
+        args = None if node is None else read_arguments(node, 1, 1, "(delay 1)", self.faults)
+        steps = None if args is None else read_whole_number(args[0], "a delay", self.faults, least=1)
+        if args is None or steps is None:
+            return 0
+        if steps > 1:
+            self.faults.add(
+                f"a connection is delayed by 1 step, not by {steps}",
+                args[0].span,
+                "write (delay 1); for a longer delay lead through further layers, each connected by (one-to-one) "
+                "(fixed 1) (delay 1)",
+            )
+        return steps
+
     def maps(self, sources: int, targets: int, names: tuple[str, str]) -> np.ndarray | None:
         """Return which source map feeds which target map, bool (sources, targets).
 

@@ -140,9 +140,10 @@ class Connection:
     arguments: tuple[object, ...] = ()  # of the scheme, as stated: (5.0, 5.0) for (mask 5 5)
     weight_norm: bool = False  # weights gain * v / |v|: the parameter is v, and there is one more, the gains
     distance: bool = False  # sums of (weight - state)^2 instead of products
-    weights_of: tuple[str, str] | None = None  # the layers of the connection whose weights it uses, with `weights-of`
+    weights_of: tuple[str, ...] | None = None  # the key of the connection whose weights it uses, with `weights-of`
     learns: bool = True  # codes that learn are initial weights
     label: str | None = None  # of `(name N)`, by which several connections of the same layers differ
+    delay: int = 0  # steps: with 1, it reads the states that the source had one step of a sequence before
 
     @property
     def name(self) -> str:
@@ -279,7 +280,10 @@ class Counts:
 
 @dataclass(frozen=True, eq=False)
 class Net:
-    """An acyclic graph of layers in order of computation: the input layers are first, the output is the last."""
+    """An acyclic graph of layers in order of computation: the input layers are first, the output is the last.
+
+    Connections with a delay may lead backward, or from a layer to itself: they read the step before.
+    """
 
     name: str
     layers: tuple[Layer, ...]
@@ -322,6 +326,11 @@ class Net:
     def input_units(self) -> int:
         """The number of values in one presentation: the units of the input layers."""
         return sum(layer.units for layer in self.inputs)
+
+    @cached_property
+    def delayed(self) -> tuple[Connection, ...]:
+        """The connections with a delay, in the order of the net form; a net with some reads sequences."""
+        return tuple(c for c in self.connections if c.delay)
 
     @cached_property
     def input_shape(self) -> tuple[int, ...]:
@@ -409,8 +418,7 @@ class Net:
         """Return the connection whose weights a connection uses: itself, or with `weights-of` the one that it names."""
         if connection.weights_of is None:
             return connection
-        source, target = connection.weights_of
-        return next(c for c in self.entering(target) if c.key == (source, target))
+        return next(c for c in self.entering(connection.weights_of[1]) if c.key == connection.weights_of)
 
     @cached_property
     def _connection_of(self) -> dict[str, Connection]:
@@ -554,6 +562,7 @@ class Net:
                     c.fixed if not isinstance(c.fixed, np.ndarray) else _digest_of(c.fixed),
                     *(["weight-norm"] if c.weight_norm else []),
                     *(["distance"] if c.distance else []),
+                    *(["delay", c.delay] if c.delay else []),
                     *([] if c.weights_of is None else ["weights-of", *c.weights_of]),
                     *([] if c.label is None else ["name", c.label]),
                 )

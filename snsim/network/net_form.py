@@ -313,7 +313,8 @@ class NetForm:
     ) -> Connection:
         """Return the connection. If its clause has faults, it has no wires, so that the net can still be checked."""
         options = {word: clause.node for word, clause in draft.options.items()}
-        connection = Connection(draft.source, draft.target, "", {}, NOT_WIRED, span=draft.span)
+        is_delayed = "delay" in options  # known before the rest is read, so that a fault of it gives no second one
+        connection = Connection(draft.source, draft.target, "", {}, NOT_WIRED, span=draft.span, delay=int(is_delayed))
         if draft.scheme is None or not draft.whole or self._unsound & {draft.source, draft.target}:
             return connection
         faults = Faults()
@@ -323,7 +324,7 @@ class NetForm:
         scheme = SCHEMES.get(draft.scheme.head)
         scale = self._read_number(options.get("scale"), faults)
         fixed = self._read_fixed(options, faults)
-        weight_norm, distance = statement.weight_norm(), statement.distance()
+        weight_norm, distance, delay = statement.weight_norm(), statement.distance(), statement.delay()
         average = draft.scheme.head == "average-mask"
         with faults.gathered():
             wiring = scheme(layers[draft.source], layers[draft.target], replace(statement, faults=Faults()))
@@ -348,6 +349,7 @@ class NetForm:
                 distance,
                 learns=not average and "fixed" not in options,
                 label=options["name"].items[1].name if "name" in options else None,
+                delay=delay,
             )
         self._report(faults, draft)
         return connection
@@ -379,6 +381,7 @@ class NetForm:
                 span=draft.span,
                 arguments=ends,
                 weights_of=ends,
+                delay=0,
             )
         self._report(faults, draft)
         return connection

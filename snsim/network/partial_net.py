@@ -75,6 +75,12 @@ for _shelf, _word, _syntax, _doc in (
     ),
     (
         CONNECT_OPTIONS,
+        "delay",
+        "(delay 1)",
+        "read the states of one step before, in sequences; the connection may lead backward, or from a layer to itself",
+    ),
+    (
+        CONNECT_OPTIONS,
         "name",
         "(name N)",
         "for one more connection between the same layers: its weights are called N.weight",
@@ -88,8 +94,8 @@ WITHOUT_SYNTAX = (
     "(without LAYER), (without (connect A B)), (without (connect A B NAME)), (without (normalize A B)) or "
     "(without (attend Q K V TO))"
 )
-# The values of options that are not stated. `exact`, `fixed`, `weight-norm`, `distance`, `codes` and `name` are off
-# then, which has no syntax.
+# The values of options that are not stated. `exact`, `fixed`, `weight-norm`, `distance`, `codes`, `delay` and
+# `name` are off then, which has no syntax.
 OPTION_DEFAULTS: dict[str, tuple[str | int, ...]] = {
     "table": ("table", "full"),
     "step": ("step", 1),

@@ -49,10 +49,10 @@ class Scheme:
 
 SCHEMES: Shelf[Scheme] = Shelf("scheme", plugins="snsim.schemes", plugin_type=Scheme)
 
-WINDOW_OPTIONS = ("table", "step", "border", "exact", "scale", "fixed", "weight-norm")
+WINDOW_OPTIONS = ("table", "step", "border", "exact", "scale", "fixed", "weight-norm", "delay")
 
 
-def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed")) -> Callable[[WiringFunction], Scheme]:
+def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed", "delay")) -> Callable[[WiringFunction], Scheme]:
     """Return a decorator that makes a function a scheme.
 
     Parameters
@@ -61,8 +61,8 @@ def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed")) -> Callable
         How the scheme is written, as help shows it: ``"(mask R C)"``.
     reads : tuple of str
         The options that may follow it, in the order in which they are printed: any of "table", "step",
-        "border", "exact", "scale", "fixed", "weight-norm". Others are refused. "scale", "fixed" and "weight-norm"
-        need no line in the function. With "fixed" the option "name" may follow too.
+        "border", "exact", "scale", "fixed", "weight-norm", "delay". Others are refused. "scale", "fixed",
+        "weight-norm" and "delay" need no line in the function. With "fixed" the option "name" may follow too.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed")) -> Callable
 
 
 @SCHEMES.register("full")
-@scheme("(full)", ("scale", "fixed", "weight-norm", "distance", "codes"))
+@scheme("(full)", ("scale", "fixed", "weight-norm", "distance", "codes", "delay"))
 def full(source: Layer, target: Layer, statement: Statement) -> Wiring:
     """Connect all units of a layer to all units of another; weights (inputs, outputs)."""
     read_arguments(statement.scheme, 0, 0, "(full)", statement.faults)
@@ -104,7 +104,7 @@ def equal_mask(source: Layer, target: Layer, statement: Statement) -> Wiring:
 
 
 @SCHEMES.register("average-mask")
-@scheme("(average-mask R C)", ("step", "border", "exact", "name"))
+@scheme("(average-mask R C)", ("step", "border", "exact", "delay", "name"))
 def average_mask(source: Layer, target: Layer, statement: Statement) -> Wiring:
     """Average pooling: the mean of the RxC window in the same map; short for a fixed and scaled equal-mask."""
     return _windows(source, target, statement, "pair", each_map=True)
@@ -202,7 +202,7 @@ def _shape_text(layer: Layer) -> str:
 
 
 @SCHEMES.register("tdnn")
-@scheme("(tdnn N)", ("step", "exact", "scale", "fixed", "weight-norm"))
+@scheme("(tdnn N)", ("step", "exact", "scale", "fixed", "weight-norm", "delay"))
 def tdnn(source: Layer, target: Layer, statement: Statement) -> Wiring:
     """Connect N frames to one, shared over time; layers are (frames traits), weights (N, inputs, outputs)."""
     faults = statement.faults

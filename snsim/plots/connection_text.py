@@ -99,8 +99,9 @@ def connection_words(connection: Connection) -> str:
         words += _window_options(connection, structure)
     elif isinstance(structure, Frames) and structure.step != 1 and reads_step:
         words.append(_clause("step", structure.step))
+    delay = [_clause("delay", connection.delay)] if connection.delay else []
     if connection.scheme == "average-mask":  # which implies the scale, the weights and the table
-        return " ".join([*words, *_named(connection)])
+        return " ".join([*words, *delay, *_named(connection)])
     if connection.scale != 1.0:
         words.append(_clause("scale", connection.scale))
     if connection.codes is not None:
@@ -117,7 +118,7 @@ def connection_words(connection: Connection) -> str:
         words.append("(table one-to-one)")
     elif isinstance(structure, Windows) and not structure.maps.all():
         words.append(f"{int(structure.maps.sum())} of {structure.maps.size} pairs of maps")
-    return " ".join([*words, *_named(connection)])
+    return " ".join([*words, *delay, *_named(connection)])
 
 
 def _named(connection: Connection) -> list[str]:

@@ -47,7 +47,7 @@ class _Box:
 def draw(net: Net, look: FigureStyle = WIDE) -> Figure:
     """Draw the layers in order of computation, each connected by an arrow with the layer before it.
 
-    Other connections pass at the left; their words stand beside the layer that they enter.
+    Other connections pass at the left, dashed with a delay; their words stand beside the layer that they enter.
     """
     boxes = {layer.name: _box(layer) for layer in net.layers}
     room = _STACK if not look.is_narrow else 1.15
@@ -195,8 +195,10 @@ def _is_next(net: Net, source: str, target: str) -> bool:
 
 
 def _joins(net: Net) -> list[tuple[str, str]]:
+    """Return the layers that a connection without a delay, or a transform, joins."""
     transforms: list[Transform] = list(net.transforms)
-    return [(c.source, c.target) for c in net.connections] + [(s, t.target) for t in transforms for s in t.sources]
+    connections = [(c.source, c.target) for c in net.connections if not c.delay]
+    return connections + [(s, t.target) for t in transforms for s in t.sources]
 
 
 def _is_fed_by_previous(net: Net, layer: Layer) -> bool:
@@ -204,16 +206,22 @@ def _is_fed_by_previous(net: Net, layer: Layer) -> bool:
     return any(target == layer.name and _is_next(net, source, target) for source, target in _joins(net))
 
 
-def _skips(net: Net) -> list[tuple[str, str]]:
-    """Return the connections that skip a layer."""
-    return list(dict.fromkeys((s, t) for s, t in _joins(net) if not _is_next(net, s, t)))
+def _skips(net: Net) -> list[tuple[str, str, bool]]:
+    """Return the connections that skip a layer or have a delay: source, target, whether there is a delay."""
+    skips = [(s, t, False) for s, t in _joins(net) if not _is_next(net, s, t)]
+    return list(dict.fromkeys([*skips, *((c.source, c.target, True) for c in net.delayed)]))
 
 
-def _draw_skips(axes: Axes, skips: list[tuple[str, str]], places: dict[str, tuple[float, float]], edge: float) -> None:
-    for number, (source, target) in enumerate(skips):
+def _draw_skips(
+    axes: Axes, skips: list[tuple[str, str, bool]], places: dict[str, tuple[float, float]], edge: float
+) -> None:
+    for number, (source, target, is_delayed) in enumerate(skips):
         x = edge - 0.06 - 0.13 * (number % 6)
         start, end = sum(places[source]) / 2, sum(places[target]) / 2
-        axes.plot([edge, x, x], [start, start, end], color=GRAY_TEXT, linewidth=0.8)
+        if source == target:
+            start, end = start + 0.06, end - 0.06
+        style = "--" if is_delayed else "-"
+        axes.plot([edge, x, x], [start, start, end], color=GRAY_TEXT, linewidth=0.8, linestyle=style)
         axes.annotate(
             "",
             (edge + 0.02, end),

@@ -123,7 +123,9 @@ class CurrentTraining:
         train, test = (
             None
             if p is None
-            else Scorer(p.targets, self.training.cost, self.training.criterion).score_engine(self.engine, p.inputs)
+            else Scorer(p.targets, self.training.cost, self.training.criterion).score_engine(
+                self.engine, p.inputs, p.starts
+            )
             for p in (self.data.train, self.data.test)
         )
         assert train is not None
@@ -131,8 +133,8 @@ class CurrentTraining:
 
     def outputs(self, split: str) -> np.ndarray:
         """Return the outputs for all patterns of a split, shape (patterns, output units)."""
-        inputs = self.patterns(split).inputs
-        return compute_outputs(self.engine, inputs)
+        patterns = self.patterns(split)
+        return compute_outputs(self.engine, patterns.inputs, patterns.starts)
 
     def misses(self, split: str) -> list[tuple[int, int, int]]:
         """Return the misclassified patterns: number, desired class, answered class (the most active unit of each)."""
@@ -147,14 +149,15 @@ class CurrentTraining:
         if not 0 <= number < len(patterns):
             raise fail(f"there is no {split} pattern {number}", hint=f"write 0 to {len(patterns) - 1}")
         self.at = (split, number)
-        outputs = self.engine.outputs(patterns.inputs[number : number + 1])
+        outputs = self.engine.outputs(patterns.inputs[patterns.leading_to(number)])[-1:]
         return mean_cost(self.training.cost, outputs.astype(np.float64), patterns.targets[number : number + 1])
 
     def states(self) -> Mapping[str, np.ndarray]:
         """Return the states of every layer for the current pattern, each in the shape of its layer."""
         split, number = self.at
-        states = self.engine.states(self.patterns(split).inputs[number : number + 1])
-        return {layer.name: states[layer.name][0].reshape(layer.shape) for layer in self.net.layers}
+        patterns = self.patterns(split)
+        states = self.engine.states(patterns.inputs[patterns.leading_to(number)])
+        return {layer.name: states[layer.name][-1].reshape(layer.shape) for layer in self.net.layers}
 
     # Weights
 

@@ -109,13 +109,13 @@ def maps_of(outputs: SplitOutputs, pattern: int) -> Maps:
             f"there is no pattern {pattern}: the {outputs.split} patterns of {run.data.name} are 0 to {count - 1}",
             hint=f"choose one of 0 to {count - 1} with --pattern",
         )
-    states = run.engine.states(outputs.patterns.inputs[pattern : pattern + 1])
+    states = run.engine.states(outputs.patterns.inputs[outputs.patterns.leading_to(pattern)])
     target, output = outputs.patterns.targets[pattern], outputs.outputs[pattern]
     names = run.data.class_names
     label, answer = (class_label(names, int(values.argmax())) for values in (target, output))
     verdict = f": label {label}, answer {answer}" if outputs.have_classes else ""
     title = f"Pattern {pattern} of the {outputs.split} patterns of {run.data.name}{verdict}\nin {run.title}"
-    return maps(run.net, {name: x[0] for name, x in states.items()}, title, target, outputs.have_classes)
+    return maps(run.net, {name: x[-1] for name, x in states.items()}, title, target, outputs.have_classes)
 
 
 def maps_of_picture(predictor: Predictor, inputs: np.ndarray, name: str) -> Maps:

@@ -93,7 +93,7 @@ def _of_path(predictor: Predictor, path: Path, wanted: str) -> LabelledPatterns:
         split = "" if raw.test is None else wanted
         part = raw.train if raw.test is None or wanted == "train" else raw.test
     inputs = predictor.scaled(_fitted(predictor, part.inputs, path.name))
-    part_scaled = Split(inputs, part.labels, part.targets)
+    part_scaled = Split(inputs, part.labels, part.targets, starts=part.starts)
     return _prepared(predictor, path.name, split, part_scaled, raw.class_names, origin_of(files))
 
 
@@ -114,7 +114,7 @@ def _table(predictor: Predictor, file: Path) -> RawData:
     is_class = predictor.classes is not None
     if not answers and not is_class:  # targets without names stand behind the inputs
         answers = tuple(f"target {place + 1}" for place in range(predictor.training.net.layers[-1].units))
-    return read_known_columns(file, columns, count, answers, is_class)
+    return read_known_columns(file, columns, count, answers, is_class, sequence=predictor.sequence)
 
 
 def _fitted(predictor: Predictor, inputs: np.ndarray, name: str) -> np.ndarray:
@@ -160,7 +160,7 @@ def _prepared(
         )
     if labels is not None and predictor.training.data.targets is not None:
         targets, labels = _as_in_text(predictor, labels, predictor.training.data.targets), None
-    coded = Split(part.inputs, labels, targets, part.files)
+    coded = Split(part.inputs, labels, targets, part.files, part.starts)
     examples = Examples(name, coded, None, origin, "", predictor.classes)
     patterns = prepare_split(predictor.training, examples, predictor.dtype)
     return LabelledPatterns(name, split, patterns, known_by or digest(coded, None))

@@ -296,7 +296,9 @@ class OpenedRun:
                 raise fail(
                     f"the run {self.folder} has no test patterns", hint="use --of train for the training patterns"
                 )
-            self._outputs[split] = SplitOutputs(self, split, patterns, compute_outputs(self.engine, patterns.inputs))
+            self._outputs[split] = SplitOutputs(
+                self, split, patterns, compute_outputs(self.engine, patterns.inputs, patterns.starts)
+            )
         return self._outputs[split]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from snsim.data.catalog import DATA_SETS, DataSet
 from snsim.data.input_parts import InputShapes, arrays_of_inputs, join_inputs
 from snsim.data.own_picture import FULL_BOX, Ink, PictureReport, prepare_picture, prepare_whole_picture
 from snsim.data.pictures import SUFFIXES
-from snsim.data.reader_options import EXAMPLES, fold_name
+from snsim.data.reader_options import EXAMPLES, NamePattern, fold_name
 from snsim.data.reader_shelf import MOST_BYTES, check_finite, first_bytes
 from snsim.data.readers.csv_table import read_known_columns
 from snsim.data.record import BYTES_TO_GRAY, DataRecord
@@ -45,12 +45,13 @@ class OwnPatterns:
     """Patterns of one file, as the net takes them.
 
     `inputs` is (patterns, input units), `name` that of the file. `report` says how a picture was prepared; None for
-    rows.
+    rows. `starts` tells which rows of a table start a sequence, bool (patterns,); None: only the first.
     """
 
     name: str
     inputs: np.ndarray
     report: PictureReport | None = None
+    starts: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,6 +201,12 @@ class Predictor:
         return None if self.data_set is None else self.data_set.classes
 
     @property
+    def sequence(self) -> NamePattern | None:
+        """The column that tells the sequence in the tables of the training, for a net with delays; None without one."""
+        own = self.training.data.own_data
+        return None if own is None or not self.training.net.delayed else own.options.sequence
+
+    @property
     def have_classes(self) -> bool:
         """Whether the largest output stands for a class."""
         if self.training.net.layers[-1].units < 2:
@@ -217,9 +224,13 @@ class Predictor:
         units = self.training.net.layers[-1].units
         return tuple(names[place] if place < len(names) else str(place) for place in range(units))
 
-    def outputs(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the outputs (patterns, output units) for inputs (patterns, input units)."""
-        return compute_outputs(self.engine, inputs)
+    def outputs(self, inputs: np.ndarray, starts: np.ndarray | None = None) -> np.ndarray:
+        """Return the outputs (patterns, output units) for inputs (patterns, input units).
+
+        For a net with delays the patterns are steps; `starts` tells which begin a sequence, None that only the first
+        does.
+        """
+        return compute_outputs(self.engine, inputs, starts)
 
     # ---- From files to inputs ------------------------------------------------------------------------------------
 
@@ -252,8 +263,8 @@ class Predictor:
                 hint="name the file instead of -" if content is not None else "convert it to one of these",
             )
         columns = () if self.record is None else self.record.columns
-        raw = read_known_columns(path, columns, math.prod(self.shape), content=content)
-        return self._of_array(raw.train.inputs, path.name)
+        raw = read_known_columns(path, columns, math.prod(self.shape), content=content, sequence=self.sequence)
+        return replace(self._of_array(raw.train.inputs, path.name), starts=raw.train.starts)
 
     def prepare_picture(
         self, path: Path, ink: Ink | None = None, as_is: bool = False

@@ -114,6 +114,7 @@ class RunFinished:
     seed: int
     best: BestPass | None = None  # with (keep best ...)
     stopped: bool = False  # (stop-after N) has ended it
+    has_delays: bool = False  # its net has, so that no page learns it
 
 
 Event = RunStarted | Progress | PruningResult | PassFinished | RunFinished
@@ -308,6 +309,7 @@ def record_passes(
         seed,
         best,
         stopped,
+        bool(training.net.delayed),
     )
 
 

@@ -124,7 +124,7 @@ def _on_other_data(
     data: LabelledPatterns = read_labelled(predictor, source, split, options, say)
     training, count = predictor.training, PatternCounts(len(data.patterns), len(data.patterns))
     check_memory(training, predictor.engine.name, predictor.dtype, predictor.memory, count, threads=predictor.threads)
-    outputs = predictor.outputs(data.patterns.inputs)
+    outputs = predictor.outputs(data.patterns.inputs, data.patterns.starts)
     return RunScore(
         predictor.name,
         predictor.pass_number,

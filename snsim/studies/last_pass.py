@@ -105,7 +105,7 @@ def _engine(kept: _Kept, training: Training, options: Options, data: PreparedDat
     stages = training.stages
     alike = all(stage.rule == stages[0].rule and stage.prune is None for stage in stages)
     name = options.engine or preferred_engines(training)[0]
-    if name != "native" or options.device is not None or not alike:
+    if name != "native" or options.device is not None or not alike or training.net.delayed:
         return choose_engine(training, options, data)[0]
     key = (training.net.digest, stages[0].rule.name, _clauses(training, _OF_ENGINE), options.dtype, options.portable)
 

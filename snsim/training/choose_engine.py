@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from snsim import engines
-from snsim.engines.plan import plan
+from snsim.engines.plan import Plan, plan
 from snsim.engines.protocol import Engine
+from snsim.engines.recurrent import build_recurrent, plan_of_steps
 from snsim.errors import Span, fail
 from snsim.training.schedule import stage_of_pass
 from snsim.training.spec import Stage, Training
@@ -41,9 +42,12 @@ def build_engine(
     Raise SnError if there is no such engine or device, it is not installed, or it cannot run the training.
     """
     check_constants(training, dtype)
-    engine = engines.build(
-        name, plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage), portable
-    )
+
+    def build(plan: Plan) -> Engine:
+        constants = constant_options(training, stage)
+        return engines.build(name, plan, training.cost, stage.rule, dtype, constants, portable)
+
+    engine = build_for_net(training, stage, dtype, build)
     if device is not None:
         if not hasattr(engine, "move_to"):
             raise fail(
@@ -52,6 +56,15 @@ def build_engine(
             )
         engine.move_to(device)
     return engine
+
+
+def build_for_net(
+    training: Training, stage: Stage, dtype: np.dtype | type | str, build: Callable[[Plan], Engine]
+) -> Engine:
+    """Return the engine that a function builds for the plan of the net, or of the unrolled net if it has delays."""
+    if training.net.delayed:
+        return build_recurrent(training.net, training.time, training.cost, stage.rule, np.dtype(dtype), build)
+    return build(plan(training.net))
 
 
 def build_engines_together(
@@ -100,7 +113,9 @@ def refuse_together(training: Training) -> None:
     net, rules = training.net, {stage.rule for stage in training.stages}
     curvature = any(rule.curvature is not None for rule in rules)
     why: tuple[str, tuple[str, ...]] | None = None
-    if any(rule.conjugate for rule in rules):
+    if net.delayed:
+        why = "its net has delays, and each net has a context of its own", ("net",)
+    elif any(rule.conjugate for rule in rules):
         why = "conjugate gradient makes a step of its own for each net", ("update", "stage", "repeat")
     elif any(stage.prune is not None for stage in training.stages):
         why = "pruning removes other weights from each net", ("stage", "repeat")
@@ -171,7 +186,9 @@ def native_code(
     """
     native = engines.native_package()
     write = native.asm_text if assembly else native.ir_text
-    text: str = write(plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage), portable)
+    net = training.net
+    work = plan_of_steps(net, training.time) if net.delayed else plan(net)
+    text: str = write(work, training.cost, stage.rule, dtype, constant_options(training, stage), portable)
     return text
 
 

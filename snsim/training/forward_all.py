@@ -7,14 +7,20 @@ from collections.abc import Mapping
 import numpy as np
 
 from snsim.engines.protocol import Engine
+from snsim.engines.recurrent import RecurrentEngine
 from snsim.engines.weight_norm import WeightNorm
 from snsim.network.net import Net
 
 _CHUNK = 2000  # patterns whose outputs are computed at a time
 
 
-def compute_outputs(engine: Engine, inputs: np.ndarray) -> np.ndarray:
-    """Return the outputs (patterns, output units) for inputs (patterns, input units)."""
+def compute_outputs(engine: Engine, inputs: np.ndarray, starts: np.ndarray | None = None) -> np.ndarray:
+    """Return the outputs (patterns, output units) for inputs (patterns, input units).
+
+    For a net with delays `starts`, bool (patterns,), tells which patterns start a sequence; None: only the first.
+    """
+    if isinstance(engine, RecurrentEngine):
+        return engine.outputs(inputs, starts)
     if len(inputs) <= _CHUNK:
         return engine.outputs(inputs)
     return np.concatenate([engine.outputs(inputs[start : start + _CHUNK]) for start in range(0, len(inputs), _CHUNK)])

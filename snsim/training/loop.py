@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from snsim.engines.protocol import Engine
+from snsim.engines.recurrent import learn_rows
 from snsim.errors import Fault, SnError
 from snsim.network.net import Net
 from snsim.training import conjugate_gradient
@@ -204,7 +205,7 @@ def training_events(
     """
     generators = {name: stream_generator(seed, stream) for name, stream in _STREAMS.items()}
     scored = [
-        (patterns.inputs, Scorer(patterns.targets, training.cost, training.criterion))
+        (patterns, Scorer(patterns.targets, training.cost, training.criterion))
         for patterns in (data.train, data.test)
         if patterns is not None
     ]
@@ -333,7 +334,7 @@ def _run_pass(
     settings = constants.settings(inside, options, held)
     order = None
     if stage.order != "fixed":
-        order = presentation_order(stage.order, total, seed, generators["order"])
+        order = sequence_order(stage.order, total, seed, generators["order"], patterns.starts)
     shifts = (
         None if stage.shift is None else generators["noise"].integers(-stage.shift[0], stage.shift[0] + 1, (total, 2))
     )
@@ -348,10 +349,11 @@ def _run_pass(
     while begin < total:
         since = time.perf_counter()
         chunk = slice(begin, min(begin + constants.chunk * batch, total))
-        inputs, targets = patterns.inputs, constants.targets
+        inputs, targets, starts = patterns.inputs, constants.targets, patterns.starts
         if order is not None or chunk.stop - begin < total:
             indices = chunk if order is None else order[chunk]  # a slice of the data is not copied
             inputs, targets = inputs[indices], targets[indices]
+            starts = None if starts is None else starts[indices]
         if shifts is not None and stage.shift is not None:
             inputs = _shifted(inputs, data.shape, shifts[chunk], stage.shift[1])
         if noise:
@@ -364,7 +366,7 @@ def _run_pass(
             layer: theta * draw.standard_normal((len(inputs), net.layer(layer).units))
             for layer, draw in noise_generators.items()
         }
-        engine.learn(inputs, targets, settings, gates, noises)
+        learn_rows(engine, inputs, targets, settings, gates, noises, starts)
         begin = chunk.stop
         if chunk.stop - chunk.start == constants.chunk * batch:  # not the rest of a pass
             constants.adapt_chunk(time.perf_counter() - since, total)
@@ -421,21 +423,31 @@ def presentation_order(order: str, patterns: int, seed: int, draw: np.random.Gen
     return draw.integers(0, patterns, patterns)
 
 
+def sequence_order(
+    order: str, patterns: int, seed: int, draw: np.random.Generator, starts: np.ndarray | None
+) -> np.ndarray:
+    """Return `presentation_order`, of whole sequences if `starts`, bool (patterns,), tells where they start."""
+    if starts is None:
+        return presentation_order(order, patterns, seed, draw)
+    sequences = np.split(np.arange(patterns), np.flatnonzero(starts)[1:])
+    return np.concatenate([sequences[k] for k in presentation_order(order, len(sequences), seed, draw)])
+
+
 def _score_pass(
     training: Training,
     constants: StageConstants,
     number: int,
-    scored: Sequence[tuple[np.ndarray, Scorer]],
+    scored: Sequence[tuple[Patterns, Scorer]],
     engine: Engine,
     clock: CpuClock,
     generators: dict[str, np.random.Generator],
 ) -> PassResult:
     """Return the result of a pass with its scores; `clock` was started with the pass.
 
-    `scored` has the inputs and the scorer of the training patterns, and of the test patterns if there are any.
+    `scored` has the training patterns, and the test patterns if there are any, each with their scorer.
     """
     seconds = clock.seconds()
-    on_train, *on_test = [scorer.score_engine(engine, inputs) for inputs, scorer in scored]
+    on_train, *on_test = [scorer.score_engine(engine, part.inputs, part.starts) for part, scorer in scored]
     if not math.isfinite(on_train.loss):
         raise DivergedError(
             Fault(

@@ -16,6 +16,7 @@ from snsim.engines.protocol import UpdateRule
 from snsim.errors import Fault, SnError, fail
 from snsim.memory_limit import available, default_limit, size_text, whole_gigabytes
 from snsim.network.net import Net
+from snsim.network.unrolled import unroll
 from snsim.network.wiring import Windows
 from snsim.operating_system import default_threads
 from snsim.training.choose_engine import constant_options, preferred_engines
@@ -192,8 +193,9 @@ def _memory_fault(
 
 
 def _work(training: Training, stage: Stage, number: int, together: int, threads: int | None = None) -> Workload:
+    net = training.net
     return Workload(
-        training.net,
+        unroll(net, training.time).net if net.delayed else net,
         stage.rule,
         number,
         constant_options(training, stage),

@@ -23,15 +23,23 @@ class Patterns:
     """Inputs (patterns, input units) in the type of the engine, and targets (patterns, output units) in float64.
 
     Both are in C order. `files` are the absolute paths of the patterns, (patterns,) of str, where each has a file of
-    its own; else None.
+    its own; else None. For a net with delays `starts`, bool (patterns,), tells which patterns start a sequence; None
+    for other nets.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     files: np.ndarray | None = None
+    starts: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def leading_to(self, number: int) -> slice:
+        """Return the patterns that a net reads to compute pattern `number`: its sequence so far, or it alone."""
+        if self.starts is None:
+            return slice(number, number + 1)
+        return slice(int(np.flatnonzero(self.starts[: number + 1])[-1]), number + 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +79,7 @@ def prepare_data(training: Training, examples: Examples, dtype: np.dtype | type 
             hint="name data with patterns to learn, or write (ensemble FIRST LAST)",
         )
     _check_curvature(training, len(train))
+    _check_sequences(training, examples, train)
     test = None
     if selected.test is not None and len(selected.test):
         test = _make_patterns(training, examples, selected.test, span, dtype)
@@ -136,7 +145,11 @@ def _make_patterns(
             span,
             hint="with class labels write (targets 0 1); else scale the targets, or choose another cost",
         )
-    return Patterns(inputs, targets, split.files)
+    starts = None
+    if training.net.delayed:
+        starts = np.zeros(len(split), bool) if split.starts is None else split.starts.copy()
+        starts[:1] = True
+    return Patterns(inputs, targets, split.files, starts)
 
 
 def _make_targets(training: Training, examples: Examples, split: Split, span: Span | None) -> np.ndarray:
@@ -177,7 +190,7 @@ def _order_warnings(training: Training, train: Split) -> list[Fault]:
     is_fixed = any(
         stage.order == "fixed" and stage.batch is not None and stage.batch < len(train) for stage in training.stages
     )
-    classes = _classes_in_order(train) if is_fixed else 0
+    classes = _classes_in_order(train) if is_fixed and not training.net.delayed else 0
     if not classes:
         return []
     return [
@@ -212,6 +225,26 @@ def _classes_in_order(train: Split) -> int:
         assert train.targets is not None
         classes = len(np.unique(train.targets[first], axis=0))
     return blocks if classes == blocks else 0
+
+
+def _check_sequences(training: Training, examples: Examples, train: Patterns) -> None:
+    """Raise SnError if a net with delays would learn sequences that were torn apart, or whose order is no choice."""
+    if train.starts is None:
+        return
+    record = examples.record
+    if record is not None and record.seed is not None and examples.train.starts is None:
+        raise fail(
+            f"net {training.net.name} reads sequences, and the test patterns of {examples.name} are drawn one by one",
+            training.data.span,
+            hint="say where sequences start, by (sequence COLUMN) or (starts N ...), or leave out (test ...) and "
+            "(folds ...)",
+        )
+    if int(train.starts.sum()) == 1 and any(stage.order != "fixed" for stage in training.stages):
+        raise fail(
+            f"the training patterns of {examples.name} are one sequence, whose steps keep their order",
+            training.span_of("order", "stage", "repeat"),
+            hint="write (order fixed), or say where sequences start: (sequence COLUMN) or (starts N ...)",
+        )
 
 
 def _check_curvature(training: Training, patterns: int) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from snsim.engines.protocol import Engine, UpdateRule
+from snsim.engines.recurrent import curvature_of_rows
 from snsim.errors import fail
 from snsim.network.expressions import apply, variable
 from snsim.network.net import Net, Parameter
@@ -76,7 +77,7 @@ def prune_masks(
     are pruned (SN's obd-prune: docs/reference/sn28.md, section 3.13). Weights with a negative second derivative are
     pruned first. Raise SnError if a saliency is not finite.
     """
-    h, w = engine.curvature(patterns.inputs, patterns.targets, "full"), engine.parameters()
+    h, w = curvature_of_rows(engine, patterns.inputs, patterns.targets, "full", patterns.starts), engine.parameters()
     learning = [p for p in net.parameters if p.learns]
     before = {p.name: np.ones(p.shape, bool) if masks is None else masks[p.name] for p in learning}
     saliency = {p.name: h[p.name].astype(float) * w[p.name].astype(float) ** 2 for p in learning}

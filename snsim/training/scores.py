@@ -101,9 +101,12 @@ class Scorer:
         if self._criterion.right is right_by_max and units > 1 and len(self._d):
             self._suspect = len(self._d) - int((self._d == self._d.max(axis=1, keepdims=True)).sum(axis=0).max())
 
-    def score_engine(self, engine: Engine, inputs: np.ndarray) -> Score:
-        """Return the score of the current weights of an engine on inputs (patterns, input units)."""
-        return self.score(compute_outputs(engine, inputs))
+    def score_engine(self, engine: Engine, inputs: np.ndarray, starts: np.ndarray | None = None) -> Score:
+        """Return the score of the current weights of an engine on inputs (patterns, input units).
+
+        `starts` are those of the sequences, for a net with delays.
+        """
+        return self.score(compute_outputs(engine, inputs, starts))
 
     def score(self, outputs: np.ndarray) -> Score:
         """Return the score of outputs (patterns, units)."""

@@ -112,6 +112,7 @@ class Training:
     notes: tuple[str, ...] = ()  # sentences for the reader of a report
     keep: str | None = None  # (keep best FIGURE)
     stop_after: int | None = None  # passes without a better figure
+    time: int = 1  # (time N): the steps of a sequence through which gradients go back, for a net with delays
     included: bool = False  # declared by an included file: `snsim run` does not run it
     clauses: tuple[Clause, ...] = ()  # the complete form with origins, for show
     dropped: tuple[Clause, ...] = ()  # inherited clauses without effect, for show

@@ -156,7 +156,7 @@ class FigureJudge:
             engine.load_parameters(judge.roles.to_ours(judge.weights))
             parts: dict[str, Patterns | None] = {"train": judge.data.train, "test": judge.data.test}
             self._scores[weights] = {
-                name: self._score(compute_outputs(engine, part.inputs), part.targets)
+                name: self._score(compute_outputs(engine, part.inputs, part.starts), part.targets)
                 for name, part in parts.items()
                 if part is not None
             }

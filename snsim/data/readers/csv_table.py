@@ -76,6 +76,7 @@ def read_known_columns(
     answers: Sequence[str] | None = None,
     is_class: bool = False,
     content: bytes | None = None,
+    sequence: NamePattern | None = None,
 ) -> RawData:
     """Read a table for a net that was trained before: its input columns by name, or in order if they have no names.
 
@@ -93,13 +94,15 @@ def read_known_columns(
         The answers are a label.
     content : bytes or None
         The bytes of the file, if it is no file (standard input).
+    sequence : NamePattern or None
+        The column that told the sequence in the training. A table without it is one sequence.
 
     Raises
     ------
     SnError
         For a missing column, and a cell that is no number.
     """
-    request = ReadRequest((path,), ReaderOptions(), path.parent)
+    request = ReadRequest((path,), ReaderOptions(sequence=sequence), path.parent)
     table = _Table(path, request, content)
     plan = table.plan_for(columns, count, answers, is_class)
     return _raw(plan, [table.read(plan)], request)
@@ -115,6 +118,7 @@ class _Plan:
     answers: tuple[int, ...]
     is_class: bool | None  # None: the content of the last column decides
     notes: tuple[str, ...] = ()
+    sequence: int | None = None  # the place of the column that tells the sequence
 
 
 @dataclass
@@ -134,6 +138,7 @@ class _Content:
     texts: tuple[str, ...]
     targets: np.ndarray | None
     record: FileRecord
+    starts: np.ndarray | None = None  # bool (patterns,): where the column of the sequence changes
 
 
 class _Table:
@@ -230,6 +235,9 @@ class _Table:
         if has_heading and not names[0] and 0 not in ignored:
             ignored.add(0)
             notes.append(f"{self.name}: column 1 has no name, as the row numbers that pandas writes: it is left out")
+        sequence = None if options.sequence is None else self._place(options.sequence, names, has_heading)
+        if sequence is not None:
+            ignored.add(sequence)
         answers = tuple(self._place(pattern, names, has_heading) for pattern in options.target)
         if options.label is not None:
             answers = (self._place(options.label, names, has_heading),)
@@ -237,6 +245,12 @@ class _Table:
         if not answers:
             answers = tuple(place for place in range(width) if place not in ignored)[-1:]
         for place in answers:
+            if place == sequence:
+                raise self.fault(
+                    f"{_column(place, names)} is both that of (sequence ...) and the label or a target",
+                    "name another column: (label NAME), (target NAME ...) or (sequence NAME)",
+                    self.request.at("sequence"),
+                )
             if place in ignored:
                 raise self.fault(
                     f"{_column(place, names)} is both in (ignore ...) and the label or a target",
@@ -246,7 +260,7 @@ class _Table:
         inputs = tuple(place for place in range(width) if place not in ignored and place not in answers)
         if not inputs:
             raise self.fault("no column is left for the inputs", "ignore fewer columns", self.request.at("ignore"))
-        return _Plan(names, has_heading, inputs, answers, is_class, tuple(notes))
+        return _Plan(names, has_heading, inputs, answers, is_class, tuple(notes), sequence)
 
     def plan_like(self, plan: _Plan) -> _Plan:
         """Return the plan of the first file for this one. SnError if the columns differ."""
@@ -263,7 +277,7 @@ class _Table:
                 f"{quoted(plan.names)}",
                 "give both files the same columns in the same order",
             )
-        return _Plan(plan.names, has_heading, plan.inputs, plan.answers, plan.is_class)
+        return _Plan(plan.names, has_heading, plan.inputs, plan.answers, plan.is_class, (), plan.sequence)
 
     def plan_for(self, columns: Sequence[str], count: int, answers: Sequence[str] | None, is_class: bool) -> _Plan:
         """Return the plan for the `count` inputs that a net takes, called `columns` if they have names.
@@ -302,7 +316,18 @@ class _Table:
                     + ("; for rows without answers use snsim predict" if more and width == count else ""),
                 )
             inputs, wanted = tuple(range(count)), tuple(range(count, width))
-        return _Plan(names, has_heading, inputs, wanted, is_class and answers is not None)
+        sequence = self._sequence(names, has_heading, {*inputs, *wanted})
+        return _Plan(names, has_heading, inputs, wanted, is_class and answers is not None, sequence=sequence)
+
+    def _sequence(self, names: Sequence[str], has_heading: bool, used: set[int]) -> int | None:
+        """Return the place of the column that tells the sequence; None if this file has none."""
+        pattern = self.request.options.sequence
+        if pattern is None:
+            return None
+        if pattern.number is not None:
+            place = pattern.number - 1
+            return place if place < len(names) and place not in used else None
+        return next((place for place, name in enumerate(names) if has_heading and pattern.matches(name)), None)
 
     def _last(self, inputs: Sequence[int], width: int) -> tuple[int, ...]:
         """Return the place of the last column, for the label. SnError if it is an input."""
@@ -360,6 +385,7 @@ class _Table:
         block: list[list[str]] = []
         faults: list[Fault] = []
         label, total = plan.answers[0] if plan.answers else 0, 0
+        sequences: list[str] = []  # the cell of each row that tells its sequence
 
         def convert() -> None:
             piece = _quick_numbers(block, numbers)
@@ -389,6 +415,8 @@ class _Table:
             block.append(row)
             lines.append(line)
             total += 1
+            if plan.sequence is not None:
+                sequences.append(row[plan.sequence])
             if len(block) == _AT_ONCE:
                 if total * len(numbers) * 8 > MOST_BYTES:
                     raise self.fault(
@@ -407,7 +435,11 @@ class _Table:
         table = np.concatenate(pieces)
         inputs, targets = table[:, : len(plan.inputs)], table[:, len(plan.inputs) :] if is_target else None
         record = FileRecord(name_in(self.path, self.request.folder), self.digest)
-        return _Content(inputs, None if is_target else np.array(labels, int), tuple(classes), targets, record)
+        of_rows = None if is_target else np.array(labels, int)
+        starts = None
+        if plan.sequence is not None:
+            starts = np.array([True, *(cell != before for cell, before in zip(sequences[1:], sequences))])
+        return _Content(inputs, of_rows, tuple(classes), targets, record, starts)
 
     def _other_length(self, line: int, row: Sequence[str], plan: _Plan) -> Fault:
         return Fault(
@@ -497,7 +529,8 @@ def _has_heading(first: Sequence[str], second: Sequence[str] | None, options: Re
 
     It does if a name of the description stands in it, if it holds no number, or if a word stands in it above a number.
     """
-    patterns = [*([options.label] if options.label else []), *options.target, *options.ignore]
+    single = [pattern for pattern in (options.label, options.sequence) if pattern is not None]
+    patterns = [*single, *options.target, *options.ignore]
     if any(pattern.number is None and pattern.matches(cell) for pattern in patterns for cell in first):
         return True
     words = [not _NUMBER.fullmatch(cell) and cell.lower() not in _MISSING for cell in first]
@@ -514,7 +547,7 @@ def _raw(plan: _Plan, contents: list[_Content], request: ReadRequest) -> RawData
     files = tuple(content.record for content in contents)
     parts: list[RawPart] = []
     if contents[0].targets is not None:
-        parts = [RawPart(content.inputs, targets=content.targets) for content in contents]
+        parts = [RawPart(content.inputs, targets=content.targets, starts=content.starts) for content in contents]
         return RawData(parts[0], _second(parts), files, (), columns, answers, plan.notes)
     texts = list(dict.fromkeys(text for content in contents for text in content.texts))
     are_numbers = all(_NUMBER.fullmatch(text) for text in texts)
@@ -530,7 +563,7 @@ def _raw(plan: _Plan, contents: list[_Content], request: ReadRequest) -> RawData
             )
         values = [np.array([float(text) for text in content.texts]) for content in contents]
         parts = [
-            RawPart(content.inputs, targets=value[content.labels].reshape(-1, 1))
+            RawPart(content.inputs, targets=value[content.labels].reshape(-1, 1), starts=content.starts)
             for content, value in zip(contents, values)
         ]
         return RawData(parts[0], _second(parts), files, (), columns, answers, plan.notes)
@@ -538,7 +571,7 @@ def _raw(plan: _Plan, contents: list[_Content], request: ReadRequest) -> RawData
     places = {text: place for place, text in enumerate(class_names)}
     for content in contents:
         number = np.array([places[text] for text in content.texts], int)
-        parts.append(RawPart(content.inputs, number[content.labels]))
+        parts.append(RawPart(content.inputs, number[content.labels], starts=content.starts))
     return RawData(parts[0], _second(parts), files, tuple(class_names), columns, answers, plan.notes)
 
 

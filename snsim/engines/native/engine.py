@@ -165,6 +165,19 @@ class NativeEngine:
                     self._pack_checked(name, value, state_region(state))
 
     @property
+    def carries(self) -> bool:
+        """Whether inputs that are NaN take states of the presentation before, as the plan says (`Plan.carried`)."""
+        return bool(self._net.carried)
+
+    def carried_states(self) -> np.ndarray:
+        """Return the states of the last presentation that the next one may carry on, in the order of the plan."""
+        cells = [self._net.layers[number] for number, _ in self._net.carried]
+        starts = [self._net.block.offset(layer.x) for layer in cells]
+        return np.concatenate(
+            [np.array(self._host.state[start : start + layer.units]) for start, layer in zip(starts, cells)]
+        )
+
+    @property
     def net_code(self) -> NetCode:
         """The layout of the net in the block."""
         return self._net
@@ -190,7 +203,7 @@ class NativeEngine:
         updates = self._net.updates(self.rule, variant)
         channels = updates.channels()
         gathered = () if variant.at_once else ("gather", "apply")
-        batches = ("learn_batches",) if self._net.block.patterns > 1 else ()
+        batches = ("learn_batches",) if self._net.learns_batches else ()
         learning = (*batches, *gathered) if variant.batched else ("learn",)
         exported = (*learning, "evaluate", "states")
         return self._compile(variant, self._net.learning_module(updates, channels), exported, updates, channels)
@@ -311,7 +324,7 @@ class NativeEngine:
             self._host.run(compiled.code, "learn", x, d, len(x), rows, numbers, self._updates + 1)
             self._updates += len(x)
             return
-        if settings.batch <= _PIECE and self._net.block.patterns > 1 and len(self._parts(settings.batch)) == 1:
+        if settings.batch <= _PIECE and self._net.learns_batches and len(self._parts(settings.batch)) == 1:
             self._learn_batches(compiled, x, d, rows, numbers, settings)
             return
         for start in range(0, len(x), settings.batch):
@@ -381,7 +394,7 @@ class NativeEngine:
 
     def _parts(self, patterns: int) -> list[slice]:
         """Return the parts of a batch that threads add up; a portable engine adds as a page does, in one part."""
-        if self._crew is None or self.portable:
+        if self._crew is None or self.portable or self.carries:
             return [slice(0, patterns)]
         counts = self.plan.net.counts
         return parts_of_batch(patterns, counts.connections, counts.weights, self._net.block.patterns)
@@ -445,7 +458,7 @@ class NativeEngine:
         rows = np.empty((len(x), width), self.dtype)
         if not len(x):
             return rows
-        code, crew = self._evaluation_code().code, self._crew
+        code, crew = self._evaluation_code().code, None if self.carries else self._crew
         worth = 1 if crew is None else min(crew.threads, len(x) * self.plan.net.counts.connections // EVALUATED)
         if crew is None or worth < 2:
             self._host.run(code, function, x, Result(rows), len(x))

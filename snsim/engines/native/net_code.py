@@ -29,6 +29,7 @@ from snsim.engines.native.elementwise import (
     emit_through_nlf,
     pattern_address,
 )
+from snsim.engines.native.im2col import At, each_vector, zero_fill
 from snsim.engines.native.kernel_choice import KernelBuilder, TiledConnection, map_orders
 from snsim.engines.native.kernel_protocol import ConnectionKernel, TransformKernel
 from snsim.engines.native.layout import (
@@ -163,8 +164,15 @@ class NetCode:
             for _, link in stage.links
             if isinstance(link, TiledConnection) and link.serves_patterns
         )
-        self.block.place_cells(_patterns_at_once(self.block, shared) if grouped else 1)
+        # The cells of one pattern keep its states for the next one, whose inputs may be these.
+        self.carried = plan.carried if all(self.layers[number].is_plain for number, _ in plan.carried) else ()
+        self.block.place_cells(_patterns_at_once(self.block, shared) if grouped and not self.carried else 1)
         self.factor = self.block.take(machine.lanes)  # of the sums of a batch
+
+    @property
+    def learns_batches(self) -> bool:
+        """Whether there is code for many batches in one call: for groups of patterns, or states that are carried on."""
+        return self.block.patterns > 1 or bool(self.carried)
 
     def active(self, updated: frozenset[str]) -> list[bool]:
         """Return for every layer whether one of these parameters enters it or a layer below it."""
@@ -238,7 +246,7 @@ class NetCode:
         if isinstance(sink, GradientSums):
             if not variant.at_once:
                 self._emit_gather(module, steps, sink, updates)
-            if self.block.patterns > 1:
+            if self.learns_batches:
                 self._emit_batches(module, steps, sink, updates)
         else:
             self._emit_learn(module, steps, updates)
@@ -299,7 +307,10 @@ class NetCode:
                 continue
             parts.begin(f"{name} errors", f"{name}: errors through its nlf, biases")
             f = parts.of_pattern()
-            assert number in reached, f"no errors reach {name}"
+            if number not in reached:  # in a net unrolled in time, only later steps may read a layer
+                f.comment("nothing leads from here to the outputs")
+                for channel in channels:
+                    zero_fill(f, layer.cells.delta[channel], layer.cells.units)
             bias = layer.bias if layer.bias is not None and layer.bias.cells.name in sink.updated else None
             emit_through_nlf(f, layer.cells, channels, bias, sink.begin(f, bias.cells.name) if bias else None)
             for source, link in reversed(layer.links):
@@ -369,12 +380,25 @@ class NetCode:
         """Return the step that copies a row of the inputs into the cells of a pattern."""
 
         def emit(f: Function, p: Index, row: Index) -> None:
-            at = pattern_address("%inputs", row, self.inputs.units)
+            inputs = at = pattern_address("%inputs", row, self.inputs.units)
             for cells in self.inputs.layers:
                 emit_copy(f, at, cells.x.by(p, self.block.pitch), cells.units, exact=False)
                 at = at + cells.units
+            place = self.layers[0].x.by(p, self.block.pitch)  # a net that is unrolled in time has one input layer
+            for number, first in self.carried:
+                self._emit_carried(f, self.layers[number], inputs + first, place + first)
 
         return Step(False, emit)
+
+    def _emit_carried(self, f: Function, source: LayerCells, inputs: Address, place: Address) -> None:
+        """Emit the store of the states of the presentation before, where the inputs are NaN."""
+
+        def carry(at: At, count: int) -> None:
+            given = f.load_first(at(inputs), count)
+            state = f.select(f.compare("uno", given, given), f.load_first(at(source.x), count), given)
+            f.store_lanes(state, 0, count, at(place))
+
+        each_vector(f, source.units, carry)
 
     def _presentation(self, variant: CodeVariant) -> Step:
         """Return `presentation`, and before it the gates of all gated layers and the noise of all noisy ones."""

@@ -364,7 +364,7 @@ class ReferenceEngine(WeightAccess):
         y: list[Any] = [None] * len(self._units)
         y[-1] = np.broadcast_to(np.asarray(slope, self.dtype), self._units[-1:])
         for layer, (parts, slopes) in zip(reversed(self._layers), reversed(computed)):
-            if self._learns[layer.number]:
+            if self._learns[layer.number] and y[layer.number] is not None:  # else nothing leads to the outputs
                 delta = y[layer.number] * slopes[0]
                 self._links_back(layer, parts, delta, y, g, "gradient", "back")
                 self._transfers_back(layer, parts, y, "back", delta)
@@ -375,7 +375,7 @@ class ReferenceEngine(WeightAccess):
             s: list[Any] = [None] * len(self._units)
             s[-1] = np.broadcast_to(np.asarray(second, self.dtype), self._units[-1:])
             for layer, (parts, slopes) in zip(reversed(self._layers), reversed(computed)):
-                if self._learns[layer.number]:
+                if self._learns[layer.number] and s[layer.number] is not None:
                     h_sums = s[layer.number] * (slopes[0] * slopes[0])
                     if kind == "full":
                         h_sums = h_sums + y[layer.number] * slopes[1]

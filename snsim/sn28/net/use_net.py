@@ -90,6 +90,8 @@ def missing_features(net: Net) -> list[str]:
             missing.append(f"fixed {connection.fixed:g} ({connection.name})")
         if connection.weights_of is not None:
             missing.append(f"weights-of {' '.join(connection.weights_of)} ({connection.name})")
+        if connection.delay:
+            missing.append(f"delay ({connection.name})")
         if connection.distance:
             missing.append(f"distance ({connection.name})")
         if connection.weight_norm:

@@ -158,6 +158,22 @@ def _read_size(node: Node, syntax: str, faults: Faults) -> tuple[int, int] | Non
     return sides[0], sides[1]
 
 
+def _read_starts(node: Node, syntax: str, faults: Faults) -> tuple[int, ...] | None:
+    arguments = read_arguments(node, 1, None, syntax, faults)
+    rows = all_or_none([read_whole_number(item, "the number of a pattern", faults) for item in arguments or ()])
+    if arguments is None or rows is None:
+        return None
+    for item, row, before in zip(arguments[1:], rows[1:], rows):
+        if row <= before:
+            faults.add(
+                f"pattern {row} starts a sequence after pattern {before}, which is not before it",
+                item.span,
+                "write the numbers in ascending order, each once",
+            )
+            return None
+    return rows
+
+
 def _read_flag(node: Node, syntax: str, faults: Faults) -> bool | None:
     return None if read_arguments(node, 0, 0, syntax, faults) is None else True
 
@@ -201,10 +217,22 @@ for _word, _syntax, _read, _doc in (
     ("size", "(size ROWS COLUMNS)", _read_size, "scale the pictures to this size"),
     ("invert", "(invert)", _read_flag, "exchange black and white in the pictures"),
     ("classes", "(classes NAME ...)", _read_classes, "the order of the classes; default: alphabetical, or by value"),
+    (
+        "starts",
+        "(starts N ...)",
+        _read_starts,
+        "the patterns, counted from 0, that start a sequence, for a net with delays; default: only pattern 0",
+    ),
+    (
+        "sequence",
+        "(sequence NAME|COLUMN)",
+        _read_column,
+        "the column that tells the sequence: where its value changes, a sequence starts, for a net with delays",
+    ),
 ):
     OPTIONS.add(_word, ReaderOption(_syntax, _read), _doc)
 
-_EXCLUSIVE = (("test", "folds"), ("range", "standardize"), ("label", "target"))
+_EXCLUSIVE = (("test", "folds"), ("range", "standardize"), ("label", "target"), ("starts", "sequence"))
 
 
 def read_reader(node: Node, reader: DataReader, faults: Faults) -> OwnData | None:

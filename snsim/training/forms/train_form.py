@@ -11,7 +11,17 @@ from snsim.data.catalog import DATA_SETS
 from snsim.engines.protocol import Cost
 from snsim.errors import Fault, SnError, passes_text
 from snsim.language.forms import Node
-from snsim.network.clauses import DEFAULT, STATED, Clause, Plain, make_node, read_arguments, read_name, select_clauses
+from snsim.network.clauses import (
+    DEFAULT,
+    STATED,
+    Clause,
+    Plain,
+    make_node,
+    read_arguments,
+    read_name,
+    read_whole_number,
+    select_clauses,
+)
 from snsim.network.net import Net
 from snsim.registry import Shelf
 from snsim.training.criterion_check import criterion_warnings
@@ -106,6 +116,11 @@ _AFTER_INITIAL = (
         "(stop-after N)",
         "stop the training after N passes without an improvement of the figure of (keep best ...)",
     ),
+    (
+        "time",
+        "(time N)",
+        "for a net with delays: gradients go back through the last N steps of a sequence; default 1",
+    ),
     ("seed", "(seed N ...)", "one run for each seed; default 1"),
     (
         "published",
@@ -122,6 +137,7 @@ _AFTER_INITIAL = (
 )
 # Clauses that may be stated several times; initial distributions may too.
 _REPEATABLE = {*RATE_WORDS, DECAY, "stage", "repeat"}
+MOST_STEPS = 200  # of `time`: an engine compiles code for each
 _NOT_INHERITED = ("like", "net", "published", "prior", "note")
 
 
@@ -346,6 +362,7 @@ def _build_training(
     stages = read_stages(top_clauses, form.stages, form.call, context)
     seeds = data_clauses.read_seeds(form.node("seed") or form.default("seed", 1), faults)
     keep, stop_after = _read_keep(form, correct)
+    steps = _read_time(form, stages)
     published = form.node("published")
     figures = () if published is None else data_clauses.read_published(published, faults) or ()
     prior_node = form.node("prior")
@@ -377,6 +394,7 @@ def _build_training(
         prior=prior,
         keep=keep,
         stop_after=stop_after,
+        time=steps,
         included=included,
         clauses=_complete_form(form, top_clauses, net_clause, stages),
         dropped=tuple(context.dropped),
@@ -459,6 +477,61 @@ def _read_keep(form: _MergedForm, correct: tuple[str, tuple[float, ...]] | None)
             f"write (keep best {keep.replace('rejection', 'misses')})",
         )
     return keep, None if stop_node is None else data_clauses.read_stop_after(stop_node, faults)
+
+
+def _read_time(form: _MergedForm, stages: tuple[Stage, ...]) -> int:
+    """Return the steps of `(time N)`, 1 by default. For a net with delays, refuse what does not read sequences."""
+    net, faults = form.context.net, form.context.faults
+    if net is None:
+        return 1
+    if not net.delayed:
+        if "time" in form.singles:
+            form.drop("time", f"net {net.name} has no connection with (delay 1), so its patterns are single steps")
+        return 1
+    node = form.node("time") or form.default("time", 1)
+    args = read_arguments(node, 1, 1, "(time N)", faults)
+    steps = None if args is None else read_whole_number(args[0], "the steps of (time N)", faults, 1)
+    if steps is not None and args is not None and steps > MOST_STEPS:
+        faults.add(
+            f"gradients go back through at most {MOST_STEPS} steps, not {steps:,}",
+            args[0].span,
+            f"write (time {MOST_STEPS}) or less: the net is computed once for each step",
+        )
+    delay = net.delayed[0]
+    also = () if delay.span is None else (("the delay", delay.span),)
+    refused = [
+        (stage.rule.conjugate, "update", "conjugate gradient", "write another update rule, such as (update sgd)")
+        for stage in stages
+    ]
+    refused += [
+        (stage.curvature_patterns is not None, "update", "(curvature N)", "write (gamma V) in its place")
+        for stage in stages
+    ]
+    refused += [(stage.order == "random", "order", "(order random)", "write (order fixed)") for stage in stages]
+    refused += [(stage.shift is not None, "augment", "(augment ...)", "remove it") for stage in stages]
+    refused += [(bool(stage.dropout), "dropout", "(dropout ...)", "remove it") for stage in stages]
+    refused += [(stage.theta is not None, "theta", "(theta ...)", "remove it") for stage in stages]
+    for is_stated, word, what, hint in dict.fromkeys(refused):
+        if is_stated:
+            at = next((n.span for n in _nodes_of(form, word)), form.call.span)
+            faults.add(f"{what} cannot train net {net.name}, which reads sequences", at, hint, also)
+    return steps or 1
+
+
+def _nodes_of(form: _MergedForm, word: str) -> Iterator[Node]:
+    """Yield the clauses with a word, in stages too."""
+    if (node := form.node(word)) is not None:
+        yield node
+
+    def inside(node: Node) -> Iterator[Node]:
+        for item in node.items[1:]:
+            if item.head == word:
+                yield item
+            elif item.head in ("stage", "repeat"):
+                yield from inside(item)
+
+    for clause in form.stages:
+        yield from inside(clause.node)
 
 
 def _read_initial(form: _MergedForm) -> tuple[str | None, tuple[Scope, ...]]:
