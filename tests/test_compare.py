@@ -21,6 +21,7 @@ from snsim.cli.main import main
 from snsim.comparison.report import comparison_text
 from snsim.data.catalog import find
 from snsim.errors import Source
+from snsim.program import read_program
 from snsim.runs.options import Options
 
 ROOT = Path(__file__).parent.parent
@@ -90,6 +91,31 @@ def test_nets_with_two_inputs_are_twins(net, file):
     learned = [row for row in made.layers if row.moved is not None]
     assert len(learned) == len({p.layer for p in program(f"{net}.sn").nets.get(net).parameters if p.learns})
     assert all(row.moved > 1e-3 for row in learned)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_net_with_delays_is_a_twin(steps):
+    """Elman's net: the module goes through the steps from the same context, and autograd goes back through them."""
+    elman = read_program(ROOT / "nets" / "elman-xor.sn", presets={"steps": steps})
+    made = snsim.compare(elman, f"{ROOT}/examples/elman_torch.py:Net", presentations=200)
+    assert made.equal and made.presentations == 200 and made.cost < 1e-12
+    assert [row.layer for row in made.layers] == ["context", "hidden", "output"]
+    assert all(row.states < 1e-12 for row in made.layers)
+    assert all(row.gradients < 1e-12 and row.weights < 1e-12 and row.moved > 1e-3 for row in made.layers[1:])
+
+
+def test_a_context_that_no_gradient_goes_through_is_told():
+    class Forgetful(example("elman_torch").Net):
+        def forward(self, steps, context):
+            outputs = []
+            for x in steps:
+                context = torch.sigmoid(self.read(x) + self.remember(context.detach()))
+                outputs.append(torch.sigmoid(self.answer(context)))
+            return torch.stack(outputs)
+
+    elman = read_program(ROOT / "nets" / "elman-xor.sn", presets={"steps": 2})
+    made = snsim.compare(elman, Forgetful(), presentations=20)
+    assert not made.equal and (made.first.layer, made.first.what) == ("hidden", "gradients")
 
 
 def test_lenet_5_complete_is_a_twin():

@@ -497,7 +497,6 @@ def test_predictions_follow_the_column_of_the_sequence(tmp_path: Path, capsys: p
         ("export", "NET", "--to", "torch"),
         ("export", "NET", "--to", "onnx"),
         ("export", "NET", "--to", "object"),
-        ("compare", "NET"),
         ("reproduce", "NET", "--together", "2"),
     ],
     ids=" ".join,

@@ -320,6 +320,7 @@ def _compare_sides(start: _Start, other: Side, presentations: int, tolerance: fl
     """Let both sides make the same updates, each from the weights of the first side, and collect the differences."""
     training, one, weights = start.training, EngineSide(start.engine, start.training), start.weights
     one.start(weights)
+    start.engine.load_parameters(weights)
     presented = updates(training, start.data, start.engine, start.seed, presentations)
     one.start(weights)
     other.start(weights)

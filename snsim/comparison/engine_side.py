@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
 from snsim import engines
 from snsim.comparison.presentations import Update
-from snsim.engines.plan import plan
+from snsim.engines.plan import Plan, plan
 from snsim.engines.protocol import Engine, UpdateRule
+from snsim.engines.recurrent import RowEngine
 from snsim.network.expressions import apply, variable
 from snsim.training.scores import mean_cost
 from snsim.training.spec import Training
@@ -89,7 +90,9 @@ class EngineSide:
         net = training.net
         self.name = engine.name
         self._engine, self._cost = engine, training.cost
-        self._differentiating = engines.build(engine.name, plan(net), training.cost, _GRADIENT, engine.dtype)
+        self._differentiating = _build(engine, training, _GRADIENT)
+        if net.delayed:  # a side learns the rows of the unrolled net that were presented
+            self._engine = _build(engine, training, engine.rule)
         self._no_slopes = {key: np.zeros_like(value) for key, value in self._differentiating.state().items()}
         self._hidden = [layer.name for layer in net.hidden]
         self._output = net.layers[-1].name
@@ -173,3 +176,14 @@ class EngineSide:
             self._engine.learn(inputs, targets, settings, gates, noises)
             seconds += time.process_time() - began
         return seconds
+
+
+def _build(like: Engine, training: Training, rule: UpdateRule) -> Engine:
+    """Return an engine of the same kind under a rule; for a net with delays it learns rows of the unrolled net."""
+
+    def build(made: Plan) -> Engine:
+        return engines.build(like.name, made, training.cost, rule, like.dtype)
+
+    if training.net.delayed:
+        return cast(Engine, RowEngine(training.net, training.time, build))
+    return build(plan(training.net))

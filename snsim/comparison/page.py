@@ -169,7 +169,7 @@ def _parameters(evidence: Evidence, layer: str, kind: str, names: tuple[str, str
 def _pattern(evidence: Evidence, pattern: int, names: tuple[str, str]) -> NumbersPart:
     """Return the pattern: its inputs as pictures, and outputs and targets as a table."""
     update, net = evidence.update, evidence.training.net
-    x = update.inputs[pattern]
+    x = update.inputs[pattern][-net.input_units :]  # of a net with delays, the last step
     panels = [
         replace(_maps_panel(shaped(layer, x[place])), title=layer.name)
         for layer, place in zip(net.inputs, net.input_places.values())

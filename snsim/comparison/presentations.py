@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Engine, Settings
+from snsim.engines.recurrent import RecurrentEngine
 from snsim.errors import fail
 from snsim.training.loop import PassResult, training_events
 from snsim.training.prepare import PreparedData
@@ -20,8 +21,8 @@ class Update:
     """One update of the weights: the patterns of a batch with shifts, noise and gates as the training draws them.
 
     `end` presentations are done after it. `number` is the number of the pass, from 1. Inputs are (patterns, input
-    units), already multiplied by gates of the input layer. `gates` are those of the other layers. `noises` are added to
-    their weighted sums, (patterns, units).
+    units), already multiplied by gates of the input layer; for a net with delays they are rows of the unrolled net.
+    `gates` are those of the other layers. `noises` are added to their weighted sums, (patterns, units).
     """
 
     end: int
@@ -64,18 +65,21 @@ def updates(training: Training, data: PreparedData, engine: Engine, seed: int, p
     The engine, which has the initial weights, learns them: a curvature held during a pass is that of its weights.
     """
     recorder = _RecordingEngine(engine)
+    calls, learning = recorder.calls, cast(Engine, recorder)
+    if isinstance(engine, RecurrentEngine):
+        calls, learning = _rows_of_steps(engine), engine
     recorded: list[Update] = []
     number, read_calls = 1, 0
-    for step in training_events(training, data, cast(Engine, recorder), seed):
+    for step in training_events(training, data, learning, seed):
         if isinstance(step, PassResult):
             number = step.number + 1
             continue
-        for call in recorder.calls[read_calls:]:
+        for call in calls[read_calls:]:
             for update in _batches(*call, recorded[-1].end if recorded else 0, number):
                 if recorded and recorded[-1].end >= presentations:
                     return recorded
                 recorded.append(update)
-        read_calls = len(recorder.calls)
+        read_calls = len(calls)
         if recorded and recorded[-1].end >= presentations:
             return recorded
     if not recorded:
@@ -85,6 +89,21 @@ def updates(training: Training, data: PreparedData, engine: Engine, seed: int, p
             hint="compare a training whose first stage has patterns to learn",
         )
     return recorded
+
+
+def _rows_of_steps(engine: RecurrentEngine) -> list[_LearnCall]:
+    """Return a list that grows by the rows of each batch of a net with delays, but for those near a sequence's start.
+
+    There fewer steps are computed than in the other rows.
+    """
+    calls: list[_LearnCall] = []
+
+    def note(rows: np.ndarray, targets: np.ndarray, settings: Settings, is_whole: bool) -> None:
+        if is_whole:
+            calls.append((rows, targets, settings, NO_GATES, NO_NOISES))
+
+    engine.listen(note)
+    return calls
 
 
 def _batches(

@@ -31,6 +31,8 @@ from snsim.engines.torch.backward import coupled_cost
 from snsim.engines.torch.operations import TORCH
 from snsim.errors import fail
 from snsim.network.expressions import compile_expressions
+from snsim.network.net import Net
+from snsim.network.unrolled import Unrolled, unroll
 from snsim.training.spec import Training
 
 _METHODS_HINT = (
@@ -69,6 +71,8 @@ class ModuleSide:
         self._weights: Mapping[str, np.ndarray] = {}
         self._is_settled = False
         self._shapes: Shapes = ()  # of the tensors that forward takes, once they are found
+        net = training.net
+        self._unrolled = unroll(net, training.time) if net.delayed else None
         self._drops = dropout_layers(training)
         self._module_cost = getattr(module, "cost", None)
         self._e = None if training.cost.e is None else compile_expressions([training.cost.e]).bind(TORCH)
@@ -261,7 +265,10 @@ class ModuleSide:
 
     def _as_input(self, inputs: np.ndarray) -> Tensor | tuple[Tensor, ...]:
         """Return inputs as forward takes them, once that is known: several tensors are a tuple."""
-        tensors = _shaped(self._as_tensor(inputs), self._shapes)
+        x = self._as_tensor(inputs)
+        if self._unrolled is not None:
+            return _steps_and_context(x, self._unrolled, self._training.net)
+        tensors = _shaped(x, self._shapes)
         return tensors[0] if len(tensors) == 1 else tensors
 
     def _cost(self, x: Tensor, d: Tensor) -> Tensor:
@@ -281,6 +288,11 @@ class ModuleSide:
     def _forward(self, x: Tensor) -> Tensor:
         """Return the outputs as (patterns, units). The first time, try the possible shapes of the input in turn."""
         with raising_faults("forward of the module fails", _METHODS_HINT):
+            if self._unrolled is not None:
+                result = self._module(*_steps_and_context(x, self._unrolled, self._training.net))
+                of_steps: Tensor = result[0] if isinstance(result, tuple) else result
+                last: Tensor = of_steps[-1].reshape(len(x), -1)
+                return last
             if not self._shapes:
                 self._shapes = self._find_input_shapes(x)
             outputs: Tensor = self._module(*_shaped(x, self._shapes)).reshape(len(x), -1)
@@ -354,6 +366,12 @@ class ModuleSide:
                 lambda x=x, d=d, u=update: self._backward(self._forward(x), d, u.settings),  # type: ignore[misc]
             )
         return time.process_time() - began
+
+
+def _steps_and_context(rows: Tensor, unrolled: Unrolled, net: Net) -> tuple[Tensor, Tensor]:
+    """Return rows of an unrolled net as steps, (steps, rows, ...shape of the input), and the context before them."""
+    steps = rows[:, unrolled.carried_units + unrolled.has_one :].reshape(len(rows), unrolled.steps, -1)
+    return steps.transpose(0, 1).reshape(unrolled.steps, len(rows), *net.input_shape), rows[:, : unrolled.carried_units]
 
 
 def _shaped(x: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:

@@ -29,6 +29,7 @@ from snsim.network.net import Net
 from snsim.network.unrolled import Unrolled, unroll
 
 Build = Callable[[Plan], Engine]  # of an engine for a plan, with all weights 0
+Listener = Callable[[np.ndarray, np.ndarray, Settings, bool], None]
 _MOST_NUMBERS = 1 << 22  # inputs of the unrolled net that are made at a time
 
 
@@ -53,53 +54,15 @@ class _Context:
         self.steps += 1
 
 
-class RecurrentEngine:
-    """Implements `engines.protocol.Engine` for a net with delays, by an engine of the unrolled net.
+class _OfUnrolled:
+    """An engine of an unrolled net (`_learning`); its weights and state have the names of the net as it is written."""
 
-    Rows of inputs are steps in their order. Each method takes `starts`, bool (rows,): whether a row is the first of a
-    sequence. Without it all rows of a call are one sequence.
-
-    Parameters
-    ----------
-    net : Net
-    steps : int
-        The steps through which gradients go back, from 1.
-    build : callable
-        Returns an engine of the wanted kind for a plan.
-    build_small : callable
-        Returns an engine that needs no compilation, for the few presentations near the start of a sequence.
-    """
-
-    keeps_chunks = True  # what it learns does not depend on how the steps are divided into calls
-
-    def __init__(self, net: Net, steps: int, build: Build, build_small: Build):
-        self._net, self._steps, self._build_small = net, steps, build_small
-        self._unrolled = unroll(net, steps)
-        self._learning: Engine = build(_plan(self._unrolled))
-        self._one_step = self._unrolled if steps == 1 else unroll(net, 1)
-        self._evaluating: Engine = self._learning if steps == 1 else build(_plan(self._one_step))
-        self._near_start: dict[int, tuple[Unrolled, Engine]] = {}
-        self._in_unrolled = self._unrolled.names
+    def __init__(self, net: Net, unrolled: Unrolled, learning: Engine):
+        self._net, self._unrolled, self._learning = net, unrolled, learning
+        self._in_unrolled = unrolled.names
         self._in_net = {inner: name for name, inner in self._in_unrolled.items()}
-        self.name, self.dtype, self.rule = self._learning.name, self._learning.dtype, self._learning.rule
+        self.name, self.dtype, self.rule = learning.name, learning.dtype, learning.rule
         self._last_settings: tuple[Settings, Settings] | None = None
-        self._context = _Context(self._unrolled.carried_units, steps, net.input_units, self.dtype)
-
-    def __getattr__(self, name: str) -> Any:
-        """Return an attribute that only some engines have, such as `device`, `portable` or `threads`."""
-        if name.startswith("_"):
-            raise AttributeError(name)
-        of_one = getattr(self._learning, name)
-        if name not in ("use_threads", "move_to"):
-            return of_one
-
-        def set_both(value: object) -> None:
-            for engine in (self._learning, self._evaluating):
-                getattr(engine, name)(value)
-
-        return set_both
-
-    # ---- Weights and state ---------------------------------------------------------------------------------------
 
     def parameters(self) -> dict[str, np.ndarray]:
         inner = self._learning.parameters()
@@ -125,6 +88,92 @@ class RecurrentEngine:
     def _to_unrolled(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return values by parameter with the names of the unrolled net."""
         return {self._in_unrolled.get(name, name): value for name, value in values.items()}
+
+    def _settings(self, settings: Settings) -> Settings:
+        """Return settings with the names of the unrolled net; the same object as long as the settings are the same."""
+        last = self._last_settings
+        if last is None or last[0] is not settings:
+            held, decays = settings.held_curvature, settings.decays
+            inner = Settings(
+                self._to_unrolled(settings.rates),
+                settings.options,
+                settings.batch,
+                settings.batch_mean,
+                None if held is None else self._to_unrolled(held),
+                None if decays is None else self._to_unrolled(decays),
+            )
+            last = self._last_settings = settings, inner
+        return last[1]
+
+
+class RowEngine(_OfUnrolled):
+    """An engine that learns rows of the unrolled net, as `RecurrentEngine.listen` tells them, with the net's names."""
+
+    def __init__(self, net: Net, steps: int, build: Build):
+        unrolled = unroll(net, steps)
+        super().__init__(net, unrolled, build(plan(unrolled.net)))
+
+    def learn(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        settings: Settings,
+        gates: Mapping[str, np.ndarray] = NO_GATES,
+        noises: Mapping[str, np.ndarray] = NO_NOISES,
+    ) -> None:
+        """Learn rows as `Engine.learn` learns patterns."""
+        self._learning.learn(inputs, targets, self._settings(settings), gates, noises)
+
+    def states(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the states of every layer of the unrolled net; the last copy has the names of the net's layers."""
+        return self._learning.states(inputs)
+
+    def outputs(self, inputs: np.ndarray) -> np.ndarray:
+        return self._learning.outputs(inputs)
+
+
+class RecurrentEngine(_OfUnrolled):
+    """Implements `engines.protocol.Engine` for a net with delays, by an engine of the unrolled net.
+
+    Rows of inputs are steps in their order. Each method takes `starts`, bool (rows,): whether a row is the first of a
+    sequence. Without it all rows of a call are one sequence.
+
+    Parameters
+    ----------
+    net : Net
+    steps : int
+        The steps through which gradients go back, from 1.
+    build : callable
+        Returns an engine of the wanted kind for a plan.
+    build_small : callable
+        Returns an engine that needs no compilation, for the few presentations near the start of a sequence.
+    """
+
+    keeps_chunks = True  # what it learns does not depend on how the steps are divided into calls
+
+    def __init__(self, net: Net, steps: int, build: Build, build_small: Build):
+        unrolled = unroll(net, steps)
+        super().__init__(net, unrolled, build(_plan(unrolled)))
+        self._steps, self._build_small = steps, build_small
+        self._listener: Listener | None = None
+        self._one_step = self._unrolled if steps == 1 else unroll(net, 1)
+        self._evaluating: Engine = self._learning if steps == 1 else build(_plan(self._one_step))
+        self._near_start: dict[int, tuple[Unrolled, Engine]] = {}
+        self._context = _Context(self._unrolled.carried_units, steps, net.input_units, self.dtype)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute that only some engines have, such as `device`, `portable` or `threads`."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        of_one = getattr(self._learning, name)
+        if name not in ("use_threads", "move_to"):
+            return of_one
+
+        def set_both(value: object) -> None:
+            for engine in (self._learning, self._evaluating):
+                getattr(engine, name)(value)
+
+        return set_both
 
     def _learned(self, engine: Engine, unrolled: Unrolled) -> Engine:
         """Return an engine of another number of steps with the current weights."""
@@ -155,7 +204,7 @@ class RecurrentEngine:
         d = check_patterns(targets, self._net.layers[-1].units, "target", self.dtype, len(x))
         is_start = _starts_of(starts, len(x))
         inner = self._settings(settings)
-        if getattr(self._learning, "carries", False):
+        if getattr(self._learning, "carries", False) and self._listener is None:
             size = self._rows_at_once(settings.batch)
             for first in range(0, len(x), size):
                 piece = slice(first, first + size)
@@ -164,7 +213,17 @@ class RecurrentEngine:
         for first in range(0, len(x), settings.batch):
             batch = slice(first, first + settings.batch)
             rows, there = zip(*self._present(x[batch], is_start[batch]))
+            if self._listener is not None:
+                self._listener(np.array(rows), d[batch], settings, min(there) == self._steps)
             self._learning.learn(np.array(rows), d[batch], inner, self._gates(np.array(there)))
+
+    def listen(self, listener: Listener | None) -> None:
+        """Tell a function each batch before it is learned; None ends this.
+
+        It gets the rows of the unrolled net, whose context is in them, the targets, the settings, and whether all
+        steps of all rows belong to the sequence, as they do not near its start.
+        """
+        self._listener = listener
 
     def _rows_at_once(self, batch: int) -> int:
         """Return how many rows of the unrolled net are made at a time: whole batches, of bounded memory."""
@@ -197,22 +256,6 @@ class RecurrentEngine:
         context.carried[:] = 0
         if context.steps >= steps:
             context.carried[:] = self._learning.carried_states()  # type: ignore[attr-defined]
-
-    def _settings(self, settings: Settings) -> Settings:
-        """Return settings with the names of the unrolled net; the same object as long as the settings are the same."""
-        last = self._last_settings
-        if last is None or last[0] is not settings:
-            held, decays = settings.held_curvature, settings.decays
-            inner = Settings(
-                self._to_unrolled(settings.rates),
-                settings.options,
-                settings.batch,
-                settings.batch_mean,
-                None if held is None else self._to_unrolled(held),
-                None if decays is None else self._to_unrolled(decays),
-            )
-            last = self._last_settings = settings, inner
-        return last[1]
 
     def _present(self, x: np.ndarray, is_start: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
         """Yield the row of the unrolled net for each step, and how many of its copies are steps of the sequence."""
