@@ -17,7 +17,7 @@ class Net(nn.Module):
         self.answer = nn.Linear(2, 1)
 
     def forward(self, steps: torch.Tensor, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """steps: (steps, sequences, 1); context: (sequences, 2), the hidden states before. Returns outputs and context."""
+        """steps: (steps, sequences, 1); context: (sequences, 2). Returns the outputs and the new context."""
         outputs = []
         for x in steps:
             context = torch.sigmoid(self.read(x) + self.remember(context))
