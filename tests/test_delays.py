@@ -23,7 +23,7 @@ from snsim.program import read_program
 from snsim.runs.examples import examples_of
 from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options
-from snsim.runs.run import PassFinished, RunFinished, run
+from snsim.runs.run import PassFinished, RunFinished, RunStarted, run
 from snsim.training.loop import sequence_order
 from snsim.training.prepare import PreparedData, prepare_data
 
@@ -447,6 +447,14 @@ def test_engines_train_the_same_run(clauses: str, tmp_path: Path) -> None:
     for engine in ("native", "torch", "wasm"):
         for name, values in weights_after(file, engine, tmp_path / engine).items():
             np.testing.assert_allclose(values, expected[name], rtol=0, atol=1e-10, err_msg=f"{engine} {name}")
+
+
+def test_the_native_engine_is_the_first_choice(tmp_path: Path) -> None:
+    file = walks(tmp_path)
+    program = read_program(file)
+    events = list(run(program, program.own_trainings[0], 1, Options(out=tmp_path / "runs")))
+    started = next(event for event in events if isinstance(event, RunStarted))
+    assert started.engine.startswith("native") and not started.instead
 
 
 @pytest.mark.parametrize("engine", ["native", "reference"])

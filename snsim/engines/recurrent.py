@@ -163,7 +163,7 @@ class RecurrentEngine(_OfUnrolled):
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute that only some engines have, such as `device`, `portable` or `threads`."""
-        if name.startswith("_"):
+        if name.startswith("_") or name == "prepare":  # `prepare` takes settings with the names of the unrolled net
             raise AttributeError(name)
         of_one = getattr(self._learning, name)
         if name not in ("use_threads", "move_to"):
