@@ -127,10 +127,10 @@ def test_a_folder_with_the_sticky_bit_is_safe(tmp_path: Path) -> None:
 # ---- The compiled code -------------------------------------------------------------------------------------------
 
 
-def run(tmp_path: Path, cache: Path) -> subprocess.CompletedProcess[str]:
+def run(tmp_path: Path, cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "n.sn").write_text(PROGRAM)
     return subprocess.run(
-        [sys.executable, "-m", "snsim", "run", "n.sn", "--out", "runs"],
+        [sys.executable, "-m", "snsim", "run", "n.sn", "--out", "runs", *words],
         cwd=tmp_path,
         timeout=300,
         env={**os.environ, "SNSIM_CACHE": str(cache)},
@@ -140,18 +140,19 @@ def run(tmp_path: Path, cache: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_planted_object_is_not_linked_and_the_run_goes_on(tmp_path: Path) -> None:
-    """The objects of another net are planted, each with a digest that is right."""
+    """The object of other numbers is planted, with a digest that is right."""
     cache = tmp_path / "cache"
     assert run(tmp_path, cache).returncode == 0
     entries = sorted((cache / "native").iterdir())
     good = [entry.read_bytes() for entry in entries]
-    assert len(entries) > 1 and all(stat.S_IMODE(entry.stat().st_mode) == 0o600 for entry in entries)
-    planted = [good[-1], *good[:-1]]
+    assert entries and all(stat.S_IMODE(entry.stat().st_mode) == 0o600 for entry in entries)
+    assert run(tmp_path, cache, "--dtype", "float64").returncode == 0
+    other = next(entry for entry in (cache / "native").iterdir() if entry not in entries).read_bytes()
 
     def plant() -> None:
-        for entry, content in zip(entries, planted):
+        for entry in entries:
             entry.unlink()
-            entry.write_bytes(content)
+            entry.write_bytes(other)
 
     with_umask(0, plant)  # a file that others can write
     done = run(tmp_path, cache)

@@ -140,7 +140,7 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
         BASE + " (epsilon (linear 1) (bias))",
         [
             "(linear 1) | (linear ...) takes 2 arguments, 1 given",
-            "(bias) | a scope is biases, a layer, (bias LAYER) or",
+            "(bias) | a scope is biases, a layer, (bias LAYER), (connect FROM TO) or",
         ],
     ),
     ("(net small) (data digits) (passes 1) (epsilon a)", ["a | the value of (epsilon ...) must be a number, not"]),
@@ -234,7 +234,7 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
         BASE + " (glorot) (he h) (he hh (bias h) (bias)) (forget 1) (constant 0 h)",
         [
             'hh | net small has no layer "hh"',
-            "(bias) | a scope is biases, a layer, (bias LAYER) or",
+            "(bias) | a scope is biases, a layer, (bias LAYER), (connect FROM TO) or",
             "(forget 1) | the initial weight everywhere is stated twice in",
             "h | the initial weight of h is stated twice in this",
         ],
