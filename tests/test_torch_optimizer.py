@@ -65,7 +65,7 @@ def one_thread():
 def patterns(training: Training) -> Patterns:
     rng = np.random.default_rng(1)
     layers = training.net.layers
-    x = rng.uniform(-1, 1, (PRESENTATIONS, layers[0].units)).astype(np.float32)
+    x = rng.uniform(-1, 1, (PRESENTATIONS, training.net.input_units)).astype(np.float32)
     off, on = training.targets
     classes = rng.integers(0, layers[-1].units, PRESENTATIONS)
     d = np.where(np.arange(layers[-1].units) == classes[:, None], on, off)
