@@ -85,7 +85,8 @@ class Containment:
             "PYTHONPATH": os.pathsep.join([str(package), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-B", __file__, "serve"],
+            [sys.executable, "-B", os.path.abspath(__file__), "serve"],
+            cwd=self._streams.name,  # which stays, when the folder of the test that starts it is gone
             env=environment,
             text=True,
             stdin=subprocess.PIPE,
