@@ -33,7 +33,7 @@ class RecurrentModule(SnModule):
     def __init__(self, net: Net, dtype: torch.dtype = torch.float32):
         unrolled = unroll(net, 1)
         super().__init__(_named_as_the_net(net, unrolled), dtype)
-        self.input_shape = net.inputs[0].shape if len(net.inputs) == 1 else (net.input_units,)
+        self.input_shape = net.input_shape
         self.context_units = unrolled.carried_units
         self.parameter_names = {p.described_name: p.name for p in net.parameters}
         self._inner_names = self.layer_names
@@ -50,23 +50,16 @@ class RecurrentModule(SnModule):
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         rows, single = self._steps(x)
-        outputs, context = [], self._context(rows, state, single)
-        for of_step in rows:
-            states = self._states(torch.cat([context, of_step], 1))
-            context = torch.cat([states[number] for number in self._carried], 1)
-            outputs.append(states[-1].reshape(-1, *self.output_shape))
-        result = torch.stack(outputs)
+        steps, context = self._states_of_steps(rows, self._context(rows, state, single))
+        result = torch.stack([states[-1].reshape(-1, *self.output_shape) for states in steps])
         return (result[:, 0], context[0]) if single else (result, context)
 
     def states(self, x: Tensor, state: Tensor | None = None) -> dict[str, Tensor]:  # type: ignore[override]
         """Return the states of every layer by name, each (steps, units) or (steps, sequences, units)."""
         rows, single = self._steps(x)
-        context, steps = self._context(rows, state, single), []
-        for of_step in rows:
-            states = self._states(torch.cat([context, of_step], 1))
-            context = torch.cat([states[number] for number in self._carried], 1)
-            steps.append(dict(zip(self._inner_names, states)))
-        stacked = {name: torch.stack([states[name] for states in steps]) for name in self.layer_names}
+        steps, _ = self._states_of_steps(rows, self._context(rows, state, single))
+        by_name = [dict(zip(self._inner_names, states)) for states in steps]
+        stacked = {name: torch.stack([states[name] for states in by_name]) for name in self.layer_names}
         return {name: values[:, 0] for name, values in stacked.items()} if single else stacked
 
     def predict(self, images: np.ndarray | Tensor) -> str | list[str]:
@@ -81,6 +74,15 @@ class RecurrentModule(SnModule):
             outputs, _ = self(torch.as_tensor(images).to(anchor.device, anchor.dtype))
         flat = outputs.reshape(len(outputs), -1)[:, : len(self.classes)]
         return [self.classes[number] for number in flat.argmax(1).tolist()]
+
+    def _states_of_steps(self, rows: Tensor, context: Tensor) -> tuple[list[list[Tensor]], Tensor]:
+        """Return the states of every layer for each step, and the context after the last one."""
+        steps = []
+        for of_step in rows:
+            states = self._states(torch.cat([context, of_step], 1))
+            context = torch.cat([states[number] for number in self._carried], 1)
+            steps.append(states)
+        return steps, context
 
     def _steps(self, x: Tensor) -> tuple[Tensor, bool]:
         """Return the inputs as (steps, sequences, units), and whether x is one sequence. SnError for another shape."""
