@@ -251,43 +251,31 @@ def _hold_out(raw: RawData, request: ReadRequest, fold: int | None) -> tuple[Raw
             request.at(word),
             hint=f"leave ({word} ...) out",
         )
-    if raw.train.starts is not None:
-        chosen = _held_sequences(raw.train.starts, fold, request)
-    elif options.folds is not None:
-        tested = _checked_fold(options.folds, fold, count, where, request)
-        chosen = fold_of_each(_strata(raw.train, request), count, options.folds, options.split_seed) == tested
-    else:
-        assert options.test is not None
-        wanted = count_held_out(options.test, count)
-        if not 0 < wanted < count:
-            raise fail(
-                f"(test {options.test:g}) holds out {wanted:,} of the {count:,} patterns of {where}",
-                request.at("test"),
-                hint=f"leave patterns for training and for the test: write a number from 1 to {max(1, count - 1)}",
-            )
-        chosen = held_out(_strata(raw.train, request), count, wanted, options.split_seed)
+    starts = raw.train.starts
+    if starts is None:
+        chosen = _drawn(_strata(raw.train, request), count, "patterns", fold, request)
+    else:  # whole sequences
+        sequence = np.cumsum(starts) - 1
+        chosen = _drawn(None, int(sequence[-1]) + 1, "sequences", fold, request)[sequence]
     return replace(raw, train=_chosen(raw.train, ~chosen), test=_chosen(raw.train, chosen)), options.split_seed
 
 
-def _held_sequences(starts: np.ndarray, fold: int | None, request: ReadRequest) -> np.ndarray:
-    """Return which patterns are held out, bool (patterns,): whole sequences, a part or a number of them."""
-    options, sequence = request.options, np.cumsum(starts) - 1
-    count = int(sequence[-1]) + 1
+def _drawn(strata: np.ndarray | None, count: int, what: str, fold: int | None, request: ReadRequest) -> np.ndarray:
+    """Return which of `count` patterns or sequences (`what`) are held out, bool (count,)."""
+    options = request.options
     if options.folds is not None:
-        tested = _checked_fold(options.folds, fold, count, request.name, request, "sequences")
-        chosen = fold_of_each(None, count, options.folds, options.split_seed) == tested
-    else:
-        assert options.test is not None
-        wanted = count_held_out(options.test, count)
-        if not 0 < wanted < count:
-            raise fail(
-                f"(test {options.test:g}) holds out {wanted:,} of the {count:,} sequences of {request.name}",
-                request.at("test"),
-                hint=f"leave sequences for training and for the test: write a number from 1 to {max(1, count - 1)}",
-            )
-        chosen = held_out(None, count, wanted, options.split_seed)
-    of_patterns: np.ndarray = chosen[sequence]
-    return of_patterns
+        tested = _checked_fold(options.folds, fold, count, request.name, request, what)
+        of_fold: np.ndarray = fold_of_each(strata, count, options.folds, options.split_seed) == tested
+        return of_fold
+    assert options.test is not None
+    wanted = count_held_out(options.test, count)
+    if not 0 < wanted < count:
+        raise fail(
+            f"(test {options.test:g}) holds out {wanted:,} of the {count:,} {what} of {request.name}",
+            request.at("test"),
+            hint=f"leave {what} for training and for the test: write a number from 1 to {max(1, count - 1)}",
+        )
+    return held_out(strata, count, wanted, options.split_seed)
 
 
 def _strata(part: RawPart, request: ReadRequest) -> np.ndarray | None:
@@ -301,9 +289,7 @@ def _strata(part: RawPart, request: ReadRequest) -> np.ndarray | None:
     return np.asarray(largest.argmax(axis=1)) if is_class else None
 
 
-def _checked_fold(
-    folds: int, fold: int | None, count: int, where: str, request: ReadRequest, what: str = "patterns"
-) -> int:
+def _checked_fold(folds: int, fold: int | None, count: int, where: str, request: ReadRequest, what: str) -> int:
     """Return the fold that is tested. SnError if none is named, or if there is none of this number."""
     if folds > count:
         raise fail(
