@@ -20,7 +20,7 @@ from snsim.engines.native import jit
 from snsim.engines.native.code_host import CodeHost, Result
 from snsim.engines.native.layout import ParameterCells, state_region
 from snsim.engines.native.net_code import NetCode
-from snsim.engines.native.threads import EVALUATED, Crew, equal_slices, parts_of_batch
+from snsim.engines.native.threads import EVALUATED, Crew, equal_slices, parts_of_batch, threads_of_batch
 from snsim.engines.native.update_rules import CodeVariant, UpdateCode
 from snsim.engines.parameter_state import WeightShapes, check_gates, check_patterns
 from snsim.engines.plan import Plan
@@ -40,11 +40,15 @@ GatedAndNoisy = tuple[tuple[int, ...], tuple[int, ...]]  # the layers with gates
 
 @dataclass(frozen=True, eq=False)
 class CompiledCode:
-    """Compiled code of the host, with the update code and the channels that it was compiled for."""
+    """Compiled code of the host, with the update code and the channels that it was compiled for.
+
+    `threads` is the number of threads that call `learn_batches` together.
+    """
 
     code: Any
     updates: UpdateCode | None
     channels: tuple[str, ...]
+    threads: int = 1
 
 
 class NativeEngine:
@@ -100,7 +104,7 @@ class NativeEngine:
     def use_threads(self, threads: int) -> None:
         """Use this many threads; WebAssembly has one."""
         if self._crew is not None:
-            self._crew.threads = threads
+            self._crew.threads, self._last = threads, None
 
     # ---- The block -----------------------------------------------------------------------------------------------
 
@@ -191,10 +195,16 @@ class NativeEngine:
     # ---- Compiling -----------------------------------------------------------------------------------------------
 
     def _compile(
-        self, key: object, text: str, exported: tuple[str, ...], updates: UpdateCode | None, channels: tuple[str, ...]
+        self,
+        key: object,
+        text: str,
+        exported: tuple[str, ...],
+        updates: UpdateCode | None,
+        channels: tuple[str, ...],
+        threads: int = 1,
     ) -> CompiledCode:
         self._grow()
-        compiled = self._compiled[key] = CompiledCode(self._host.compile(text, exported), updates, channels)
+        compiled = self._compiled[key] = CompiledCode(self._host.compile(text, exported), updates, channels, threads)
         return compiled
 
     def _learning_code(self, variant: CodeVariant) -> CompiledCode:
@@ -202,11 +212,12 @@ class NativeEngine:
             return self._compiled[variant]
         updates = self._net.updates(self.rule, variant)
         channels = updates.channels()
-        gathered = () if variant.at_once else ("gather", "apply")
+        gathered = () if variant.at_once or variant.threads > 1 else ("gather", "apply")
         batches = ("learn_batches",) if self._net.learns_batches else ()
         learning = (*batches, *gathered) if variant.batched else ("learn",)
         exported = (*learning, "evaluate", "states")
-        return self._compile(variant, self._net.learning_module(updates, channels), exported, updates, channels)
+        text = self._net.learning_module(updates, channels)
+        return self._compile(variant, text, exported, updates, channels, variant.threads)
 
     def _evaluation_code(self) -> CompiledCode:
         for compiled in self._compiled.values():
@@ -252,7 +263,14 @@ class NativeEngine:
             settings.held_curvature is not None,
             *drawn,
             tuple((settings.decays or {}).items()),
+            self._threads_of_batch(settings.batch),
         )
+
+    def _threads_of_batch(self, size: int) -> int:
+        """Return the number of threads that learn a batch together."""
+        if self._crew is None or self._net.block.patterns == 1 or not 1 < size <= _PIECE or len(self._parts(size)) > 1:
+            return 1
+        return threads_of_batch(self._crew.threads, size, self.plan.net.counts.connections)
 
     def _rates(self, settings: Settings) -> dict[str, float | np.ndarray]:
         """Return for each learning parameter a number, or an array if its weights have different rates."""
@@ -360,18 +378,12 @@ class NativeEngine:
         for start in range(0, len(x), step):
             piece = slice(start, start + step)
             patterns = x[piece]
-            self._host.run(
-                compiled.code,
-                "learn_batches",
-                patterns,
-                d[piece],
-                len(patterns),
-                gates[piece],
-                numbers,
-                self._updates + 1,
-                size,
-                mean,
-            )
+            rows = patterns, d[piece], len(patterns), gates[piece]
+            arguments = "learn_batches", *rows, numbers, self._updates + 1, size, mean
+            if self._crew is not None and compiled.threads > 1:
+                self._crew.run_together(compiled.code, compiled.threads, *arguments)
+            else:
+                self._host.run(compiled.code, *arguments)
             self._updates += -(-len(patterns) // size)
 
     def _gather(self, compiled: CompiledCode, x: np.ndarray, d: np.ndarray, gates: np.ndarray) -> None:

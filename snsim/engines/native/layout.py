@@ -69,11 +69,15 @@ class Block(Region):
             self.fills += [(self.start + (p * self.pitch + place.offset), numbers) for p in range(patterns)]
         self.cells = self
 
-    def scratch(self, count: int) -> Address:
-        """Return a range for `count` numbers that last as long as one kernel runs; kernels share it."""
-        if count > self._scratch_size:
-            self._scratch, self._scratch_size = self.take(count), count
-        return self._scratch
+    def scratch(self, f: Function, count: int) -> Address:
+        """Return a range for `count` numbers that last as long as one kernel runs in function f; kernels share it.
+
+        Each thread that runs the function has a range of its own.
+        """
+        size = self.machine.padded(count)
+        if size * f.parts > self._scratch_size:
+            self._scratch, self._scratch_size = self.take(size * f.parts), size * f.parts
+        return self._scratch.by(f.part, size) if f.parts > 1 else self._scratch
 
     def offset(self, place: Address) -> int:
         """Return the offset of an address in the block; that of a cell is its offset in the first pattern."""

@@ -102,6 +102,7 @@ def _emit_errors(f: Function, tiles: Tiles, channels: Sequence[str], first: bool
             f.nest(
                 {**counts, "patterns": groups},
                 lambda *at, t0=t0, targets=targets, v0=v0, vectors=vectors: tile(t0, targets, v0, vectors, at),
+                ("inputs", "patterns"),
             )
 
 
@@ -122,6 +123,7 @@ def _emit_gradient(f: Function, tiles: Tiles, channels: Sequence[str], update: W
                 lambda *at, t0=t0, targets=targets, v0=v0, vectors=vectors: _emit_gradient_tile(
                     f, tiles, channels, update, at, t0, targets, v0, masks[v0 : v0 + vectors]
                 ),
+                ("units", "inputs"),
             )
 
 

@@ -252,7 +252,8 @@ def emit_gradient(
             ) -> None:
                 _emit_block(f, tiles, channels, update, patterns, (s, tb, k), t0, targets, v0, vectors, masks)
 
-            f.nest({"set": tiles.sets, "maps": target_blocks, "window": where.kernel_rows}, block)
+            counts = {"set": tiles.sets, "maps": target_blocks, "window": where.kernel_rows}
+            f.nest(counts, block, tuple(counts))
 
 
 def _emit_block(

@@ -6,6 +6,7 @@ So the number of threads changes the time and no bit of the result.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,11 +16,15 @@ import numpy as np
 
 from snsim.engines.native.jit import ProcessHost
 from snsim.engines.native.layout import aligned_block
+from snsim.engines.native.llvm_ir import STOPPED
+from snsim.operating_system import yield_address
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 EVALUATED = 1 << 25  # connections times patterns that are worth a thread: about 0.5 ms
+TOGETHER = 1 << 21  # connections times patterns of a batch that are worth a thread: about 0.15 ms
+_LEAST = 4  # patterns of a batch for a thread
 _SUMMED = 1 << 24  # of a part of a batch: about 1 ms
 _USES = 512  # of each weight in a part of a batch, beside which adding its sums takes little time
 _MOST_PARTS = 64  # of a batch
@@ -40,6 +45,11 @@ def equal_slices(patterns: int, count: int, group: int) -> list[slice]:
     """Return up to `count` slices of patterns, each but the last of the same whole number of groups."""
     size = -(-patterns // (count * group)) * group
     return [slice(start, min(start + size, patterns)) for start in range(0, patterns, max(1, size))]
+
+
+def threads_of_batch(threads: int, patterns: int, connections: int) -> int:
+    """Return how many of the threads are worth it for a batch that they compute together."""
+    return max(1, min(threads, patterns // _LEAST, patterns * connections // TOGETHER))
 
 
 class Turns:
@@ -79,6 +89,7 @@ class Crew:
         self._blocks: list[np.ndarray] = []
         self._pool: ThreadPoolExecutor | None = None
         self._size = 0
+        self._process = 0
 
     def run(
         self,
@@ -118,6 +129,33 @@ class Crew:
         for other in others:
             other.result()
 
+    def run_together(self, code: Any, threads: int, name: str, *arguments: Any) -> None:
+        """Call a function of compiled code on this number of threads at the same time, all on the engine's own block.
+
+        Its last arguments are `net_code.TOGETHER`. It begins with a meeting, and at the end no thread has work left when
+        the first one returns. So an interrupt, or a thread that cannot begin, leaves the block as it was, or as it is
+        after the whole call.
+        """
+        meeting = aligned_block(16, np.dtype(np.int64))
+
+        def work(part: int) -> None:
+            try:
+                self._host.run(code, name, *arguments, meeting, yield_address(), part)
+            except BaseException:
+                meeting[0] = STOPPED
+                raise
+
+        others = []
+        try:
+            others = [self._workers(threads - 1).submit(work, part) for part in range(1, threads)]
+            work(0)
+        except BaseException:
+            meeting[0] = STOPPED
+            raise
+        if meeting[0] >= STOPPED:
+            for other in others:
+                other.result()
+
     def forget_copies(self) -> None:
         """Drop the copies, which hold unfinished sums after a failure."""
         self._blocks.clear()
@@ -125,8 +163,8 @@ class Crew:
     def _workers(self, count: int) -> ThreadPoolExecutor:
         from concurrent.futures import ThreadPoolExecutor
 
-        if self._pool is None or count > self._size:
-            self._pool, self._size = ThreadPoolExecutor(count, "snsim"), count
+        if self._pool is None or count > self._size or self._process != os.getpid():  # a forked process has no threads
+            self._pool, self._size, self._process = ThreadPoolExecutor(count, "snsim"), count, os.getpid()
         return self._pool
 
     def _copies(self, count: int) -> list[np.ndarray]:

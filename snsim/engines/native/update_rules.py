@@ -124,6 +124,7 @@ class CodeVariant:
     gated: tuple[int, ...] = ()
     noisy: tuple[int, ...] = ()
     decays: tuple[tuple[str, float], ...] = ()  # by parameter, in place of the option decay
+    threads: int = 1  # that learn a batch together
 
 
 @dataclass(frozen=True)
@@ -288,7 +289,7 @@ class GradientSums:
         cells, lanes = self._cells[name], f.machine.lanes
         update, mask = updates.begin(f, name), cells.masks(1)[0]
 
-        def vector(v: Index, _: list[Value]) -> None:
+        def vector(v: Index) -> None:
             place = cells.value.by(v, lanes)
             gathered = {}
             for channel in self._channels:
@@ -297,7 +298,7 @@ class GradientSums:
                 f.store(f.zero, there)
             update.emit(place, gathered, mask.truth(f, place), None)
 
-        f.loop(cells.vectors, vector, name="vector")
+        f.nest({"vector": cells.vectors}, vector, ("vector",))
 
 
 class BatchUpdate(GradientSums):
