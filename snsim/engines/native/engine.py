@@ -254,16 +254,17 @@ class NativeEngine:
             (name, "array" if isinstance(rate, np.ndarray) else "zero" if rate == 0 else "number")
             for name, rate in rates.items()
         )
+        threads = self._threads_of_batch(settings.batch)
         return CodeVariant(
             rate_kinds,
             tuple(sorted(self._constants.items())),
             zeros,
             settings.batch > 1 or self._adds_links,
-            1 < settings.batch <= self._net.block.patterns,
+            1 < settings.batch <= self._net.patterns_of_group(threads),
             settings.held_curvature is not None,
             *drawn,
             tuple((settings.decays or {}).items()),
-            self._threads_of_batch(settings.batch),
+            threads,
         )
 
     def _threads_of_batch(self, size: int) -> int:

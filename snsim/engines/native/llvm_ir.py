@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any, Union
 
 from snsim.engines.native.target import Address, Machine, number_text, pieces, plain_text
@@ -395,9 +396,15 @@ class Function:
     def nest(self, counts: Mapping[str, Index], body: Callable[..., Any], divided: Sequence[str] = ()) -> None:
         """Emit nested loops, the first outermost, that carry no values: `body(index, index, ...)`.
 
-        If this function `divides` its work, each thread takes its share of one of the loops named in `divided`.
+        If this function `divides` its work, each thread takes its share of one of the loops named in `divided`, or of
+        all of them as one loop.
         """
-        shared = self._divided_loop({name: counts[name] for name in divided}) if self.divides else ""
+        known = [count for name in divided if isinstance(count := counts[name], int)]
+        shared = ""
+        if self.divides and divided:
+            if len(known) == len(divided) == len(counts) and not self.shares_evenly(max(known)):
+                return self._divided_nest(known, body)
+            shared = self._divided_loop({name: counts[name] for name in divided})
 
         def inside(names: list[str], indices: tuple[Index, ...]) -> Any:
             if not names:
@@ -411,6 +418,19 @@ class Function:
             return self.loop(counts[names[0]], turn, name=names[0])
 
         inside(list(counts), ())
+
+    def _divided_nest(self, counts: Sequence[int], body: Callable[..., Any]) -> None:
+        """Emit nested loops as one, of which each thread takes its share."""
+
+        def turn(index: Index, _: list[Value]) -> Any:
+            assert isinstance(index, Value)
+            indices: list[Index] = []
+            for count in reversed(counts):
+                indices.insert(0, 0 if count == 1 else self.op("urem", index, self.integer(count)))
+                index = index if count == 1 else self.op("udiv", index, self.integer(count))
+            return body(*indices)
+
+        self.while_loop(*self.share(prod(counts)), turn, [])
 
     def _divided_loop(self, counts: Mapping[str, Index]) -> str:
         """Return the longest of these loops, but one whose length is known here only if it gives even shares."""
@@ -460,6 +480,11 @@ class Function:
         first, stop = (self.op("udiv", self.op("mul", total, end), self.integer(self.parts)) for end in ends)
         return first, stop
 
+    def share_size(self, count: int, most: int) -> int:
+        """Return the size, at most `most`, of parts of `count` things that threads take in turn, with `alone`."""
+        times = -(-count // most)
+        return most if not self.divides else -(-count // (-(-times // self.parts) * self.parts))
+
     def when(self, condition: Value, body: Callable[[], Any]) -> None:
         """Emit code that runs if the condition (an i1) holds."""
         self._count += 1
@@ -470,12 +495,12 @@ class Function:
         self._lines.append(f"  br label %{out}\n{out}:")
         self._enter(out)
 
-    def alone(self, body: Callable[[], Any], part: int = 0) -> None:
-        """Emit code that one of the threads runs."""
-        if self.parts == 1:
+    def alone(self, body: Callable[[], Any], turn: int = 0) -> None:
+        """Emit code that one of the threads runs, the next one at the next turn."""
+        if not self.divides:
             body()
         else:
-            self.when(self.instruction(f"icmp eq i64 %part, {part}", "i1"), body)
+            self.when(self.instruction(f"icmp eq i64 %part, {turn % self.parts}", "i1"), body)
 
     def meet(self) -> None:
         """Wait until all threads are here. If one of them will never come, return from the function.

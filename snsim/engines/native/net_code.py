@@ -54,6 +54,7 @@ from snsim.engines.native.layout import (
     layer_cells,
 )
 from snsim.engines.native.llvm_ir import Function, Index, Module, Value
+from snsim.engines.native.map_lanes import MapLanesKernel
 from snsim.engines.native.sparse import SparseKernel
 from snsim.engines.native.target import Address, Machine, attributes
 from snsim.engines.native.update_rules import BatchUpdate, CodeVariant, GradientSums, UpdateCode
@@ -140,17 +141,18 @@ class Parts:
 _TILE = 4  # patterns that kernels compute at once: threads share whole tiles
 _LARGE = 1 << 16  # weights of a layer whose units threads share, so that each reads only its share of the weights
 _GROUPED = (TiledConnection, SparseKernel)  # have code for all patterns of a group
+_MOST = 64  # patterns in a group
 _CELLS = 5 << 19  # bytes of the cells of a group; about half of them are read and written in a pass
 
 
-def _patterns_at_once(block: Block, shared: int) -> int:
+def _patterns_at_once(machine: Machine, cells: int, shared: int) -> int:
     """Return how many patterns a group has, a power of 2 from 4 to 64; `shared` weights serve all of its patterns.
 
     The more patterns, the fewer loads of these weights. But the cells should stay in the cache, or be few beside them.
     """
-    budget = max(_CELLS // block.machine.dtype.itemsize, 2 * shared)
-    patterns = 64
-    while patterns > 4 and patterns * block.cells.size > budget:
+    budget = max(_CELLS // machine.dtype.itemsize, 2 * shared)
+    patterns = _MOST
+    while patterns > _TILE and patterns * cells > budget:
         patterns //= 2
     return patterns
 
@@ -196,8 +198,13 @@ class NetCode:
         )
         # The cells of one pattern keep its states for the next one, whose inputs may be these.
         self.carried = plan.carried if all(self.layers[number].is_plain for number, _ in plan.carried) else ()
-        self.block.place_cells(_patterns_at_once(self.block, shared) if grouped and not self.carried else 1)
+        at_once = _patterns_at_once(machine, self.block.cells.size, shared) if grouped and not self.carried else 1
+        self.block.place_cells(at_once)
         self.factor = self.block.take(machine.lanes)  # of the sums of a batch
+
+    def patterns_of_group(self, threads: int) -> int:
+        """Return how many patterns a group has that this number of threads compute together."""
+        return max(self.block.patterns, min(threads * self.block.patterns, _MOST))
 
     @property
     def learns_batches(self) -> bool:
@@ -260,6 +267,10 @@ class NetCode:
         That is `learn`. For batches it is `learn_batches` if patterns have groups, and `gather` and `apply` where a
         batch may be larger than a group. `channels` are gathered ("g" always).
         """
+        with self.block.groups_of(self.patterns_of_group(updates.variant.threads)):
+            return self._learning_module(updates, channels)
+
+    def _learning_module(self, updates: UpdateCode, channels: Sequence[str]) -> str:
         module, variant = self.module(f"update rule {updates.rule.name}"), updates.variant
         bends = "h-full" in channels
         self._emit_evaluation(module, variant, bends)
@@ -387,7 +398,7 @@ class NetCode:
         first: bool,
         sink: UpdateCode | GradientSums,
     ) -> None:
-        """Emit the functions of a link: errors of the source, if it wants them, and what `sink` makes of the gradient."""
+        """Emit the functions of a link: errors of the source, if it wants them, and the gradient for the sink."""
         name = f"from {layer.cells.name} back to {self.layers[source].name}"
         if parts.threads == 1:
             parts.begin(f"{link.name} back", f"{name}, and the weights between")
@@ -399,7 +410,7 @@ class NetCode:
         else:
             if not {link.name, getattr(link, "gain", link.name)} & sink.updated:
                 return
-            divides = isinstance(link, TiledConnection) and link.divides_gradient
+            divides = isinstance(link, (TiledConnection, MapLanesKernel)) and link.divides_gradient
             cost = 0 if divides else layer.cells.units + len(link.cells.index) * layer.cells.positions
             parts.begin(f"{link.name} gradient", f"{name}: the weights between", "weights", cost)
         if isinstance(sink, GradientSums) and isinstance(link, _GROUPED) and link.sums_patterns:
@@ -450,8 +461,12 @@ class NetCode:
         has_some = f.instruction(f"icmp sgt i64 {mine.text}, 0", "i1")
 
         def each_of_mine(some: list[Step], grouped: bool) -> None:
+            def at_once() -> None:
+                for step in some:
+                    step.emit(f, mine, first)
+
             if grouped:
-                f.when(has_some, lambda: [step.emit(f, mine, first) for step in some])
+                f.when(has_some, at_once)
             else:
                 f.while_loop(first, stop, self._each_pattern(f, some, row), [])
 
@@ -472,7 +487,7 @@ class NetCode:
             f.meet()
 
     def _emit_gradients(self, f: Function, steps: Sequence[Step], row: Index, patterns: Value) -> None:
-        """Emit the gradients of all patterns; each one that threads cannot divide goes to the thread with least work."""
+        """Emit the gradients of all patterns. One that cannot be divided goes to the thread with the least work."""
         work = [0] * f.parts
         for step in sorted(steps, key=lambda step: -step.cost):
 

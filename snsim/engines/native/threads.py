@@ -132,9 +132,9 @@ class Crew:
     def run_together(self, code: Any, threads: int, name: str, *arguments: Any) -> None:
         """Call a function of compiled code on this number of threads at the same time, all on the engine's own block.
 
-        Its last arguments are `net_code.TOGETHER`. It begins with a meeting, and at the end no thread has work left when
-        the first one returns. So an interrupt, or a thread that cannot begin, leaves the block as it was, or as it is
-        after the whole call.
+        Its last arguments are `net_code.TOGETHER`. It begins and ends with a meeting: nothing happens before all
+        threads are there, and nothing after one returns. So an interrupt, or a thread that cannot begin, leaves the
+        block as it was before the call, or as it is after the whole call.
         """
         meeting = aligned_block(16, np.dtype(np.int64))
 
