@@ -20,7 +20,7 @@ from snsim.engines.native import jit
 from snsim.engines.native.code_host import CodeHost, Result
 from snsim.engines.native.layout import ParameterCells, state_region
 from snsim.engines.native.net_code import NetCode
-from snsim.engines.native.threads import EVALUATED, Crew, equal_slices, parts_of_batch, threads_of_batch
+from snsim.engines.native.threads import Crew, parts_of_batch, pieces_of_evaluation, threads_of_batch
 from snsim.engines.native.update_rules import CodeVariant, UpdateCode
 from snsim.engines.parameter_state import WeightShapes, check_gates, check_patterns
 from snsim.engines.plan import Plan
@@ -472,11 +472,11 @@ class NativeEngine:
         if not len(x):
             return rows
         code, crew = self._evaluation_code().code, None if self.carries else self._crew
-        worth = 1 if crew is None else min(crew.threads, len(x) * self.plan.net.counts.connections // EVALUATED)
-        if crew is None or worth < 2:
+        connections, group = self.plan.net.counts.connections, self._net.block.patterns
+        pieces = pieces_of_evaluation(1 if crew is None else crew.threads, len(x), connections, group)
+        if crew is None or len(pieces) == 1:
             self._host.run(code, function, x, Result(rows), len(x))
         else:
-            pieces = equal_slices(len(x), worth, self._net.block.patterns)
             crew.run(code, function, [(x[p], Result(rows[p]), p.stop - p.start) for p in pieces])
         return rows
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,9 @@ from snsim.operating_system import yield_address
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-EVALUATED = 1 << 25  # connections times patterns that are worth a thread: about 0.5 ms
-TOGETHER = 1 << 21  # connections times patterns of a batch that are worth a thread: about 0.15 ms
+_EVALUATED = 1 << 25  # connections times patterns that are worth a thread: about 0.5 ms
+_PIECES = 4  # of the evaluation that is worth a thread: a thread that begins late takes fewer of them
+_TOGETHER = 1 << 21  # connections times patterns of a batch that are worth a thread: about 0.15 ms
 _LEAST = 4  # patterns of a batch for a thread
 _SUMMED = 1 << 24  # of a part of a batch: about 1 ms
 _USES = 512  # of each weight in a part of a batch, beside which adding its sums takes little time
@@ -41,6 +43,15 @@ def parts_of_batch(patterns: int, connections: int, weights: int, group: int) ->
     return equal_slices(patterns, 1 << max(0, most.bit_length() - 1), group)
 
 
+def pieces_of_evaluation(threads: int, patterns: int, connections: int, group: int) -> list[slice]:
+    """Return the pieces that threads evaluate, or [all of it] if it is not worth a second thread.
+
+    Each piece but the last has a whole number of groups of `group` patterns.
+    """
+    worth = patterns * connections // _EVALUATED
+    return equal_slices(patterns, 1 if min(threads, worth) < 2 else _PIECES * worth, group)
+
+
 def equal_slices(patterns: int, count: int, group: int) -> list[slice]:
     """Return up to `count` slices of patterns, each but the last of the same whole number of groups."""
     size = -(-patterns // (count * group)) * group
@@ -49,7 +60,7 @@ def equal_slices(patterns: int, count: int, group: int) -> list[slice]:
 
 def threads_of_batch(threads: int, patterns: int, connections: int) -> int:
     """Return how many of the threads are worth it for a batch that they compute together."""
-    return max(1, min(threads, patterns // _LEAST, patterns * connections // TOGETHER))
+    return max(1, min(threads, patterns // _LEAST, patterns * connections // _TOGETHER))
 
 
 class Turns:
@@ -104,20 +115,25 @@ class Crew:
         """
         from concurrent.futures import wait  # few trainings need it, and it takes milliseconds
 
-        blocks = [self._host.state, *self._copies(min(self.threads, len(calls)) - 1)]
-        numbers, lock, turns = iter(range(len(calls))), threading.Lock(), Turns()
+        state = self._host.state
+        blocks = [state, *self._copies(min(self.threads, len(calls)) - 1)]
+        numbers, lock, turns = deque(range(len(calls))), threading.Lock(), Turns()
 
         def take_number() -> int | None:
             with lock:
-                return next(numbers, None)
+                return numbers.popleft() if numbers else None
 
         def work(block: np.ndarray) -> None:
             try:
+                if block is not state:
+                    for values in self._values:
+                        block[values] = state[values]
                 while (k := take_number()) is not None:
                     self._host.run_on(block, code, name, *calls[k])
                     if then is not None:
                         turns.take(k, partial(then, k, block))
             except BaseException:
+                numbers.clear()
                 turns.fail()
                 raise
 
@@ -168,14 +184,11 @@ class Crew:
         return self._pool
 
     def _copies(self, count: int) -> list[np.ndarray]:
-        """Return up to `count` copies of the block with the weights of now, as many as memory allows."""
+        """Return up to `count` blocks for copies, as many as memory allows. Their weights may be old."""
         state = self._host.state
         count = max(0, min(count, max(_COPIES, state.nbytes) // max(1, state.nbytes)))
         if any(len(block) != len(state) for block in self._blocks):  # it has grown
             self._blocks.clear()
-        for block in self._blocks[:count]:
-            for values in self._values:
-                block[values] = state[values]
         while len(self._blocks) < count:
             block = aligned_block(len(state), state.dtype)
             block[:] = state
