@@ -98,9 +98,6 @@ def test_threads_learn_the_bits_of_one_thread_in_random_nets(seed: int, rule: st
     check_bits(random_text(seed), rule, dtype, batch)
 
 
-# ---- Interrupts and failures ---------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def engine() -> tuple[NativeEngine, Callable[[], None]]:
     """An engine on three threads, and a function that lets it learn two batches."""
@@ -112,6 +109,46 @@ def engine() -> tuple[NativeEngine, Callable[[], None]]:
     how = Settings(dict.fromkeys(made.parameters, 0.01), dict(rule.options), 32, True)
     x, d = draw.uniform(-1, 1, (64, 70)), draw.uniform(-1, 1, (64, 3))
     return native, lambda: native.learn(x, d, how)
+
+
+# ---- Cores that other processes use ----------------------------------------------------------------------------------
+
+
+def test_threads_pause_where_they_have_no_core_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(threads.time, "monotonic", lambda: now)
+    cores = threads.Cores()
+    for pause in (1, 2, 4, 8, 16, 32, 64, 64):
+        cores.note(0.06, 0.06)
+        assert cores.are_free  # a tenth of a second is watched
+        cores.note(0.06, 0.01)
+        for seconds in (0, pause - 0.5):
+            now += seconds
+            assert not cores.are_free
+        now += 1
+        assert cores.are_free
+    cores.note(0.2, 0.18)
+    cores.note(0.2, 0.1)
+    now += 1.5  # a good time makes the next pause short
+    assert cores.are_free
+
+
+def test_an_engine_learns_on_one_thread_while_its_cores_are_not_free(
+    engine: tuple[NativeEngine, Callable[[], None]],
+) -> None:
+    native, learn = engine
+    assert native._crew is not None
+    called = []
+    native._crew.run_together = lambda *_: called.append(1)  # type: ignore[method-assign]
+    learn()
+    native._crew.cores.note(1.0, 0.1)
+    before = native.parameters()
+    learn()
+    assert called == [1]
+    assert all((native.parameters()[key] != value).any() for key, value in before.items())
+
+
+# ---- Interrupts and failures ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])

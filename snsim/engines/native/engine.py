@@ -85,7 +85,7 @@ class NativeEngine:
         self._compiled: dict[object, CompiledCode] = {}
         self.portable = self._host.machine.strict
         self._tangents: TangentCode | None = None  # made on first use
-        self._last: tuple[Settings, GatedAndNoisy, CompiledCode, np.ndarray] | None = None
+        self._last: tuple[Settings, tuple[GatedAndNoisy, int], CompiledCode, np.ndarray] | None = None
         self._crew: Crew | None = None  # of a host in this process
         if isinstance(self._host, jit.ProcessHost):
             values = [slice(c.value.offset, c.value.offset + len(c.index)) for c in self._net.cells.values()]
@@ -104,7 +104,7 @@ class NativeEngine:
     def use_threads(self, threads: int) -> None:
         """Use this many threads; WebAssembly has one."""
         if self._crew is not None:
-            self._crew.threads, self._last = threads, None
+            self._crew.threads = threads
 
     # ---- The block -----------------------------------------------------------------------------------------------
 
@@ -243,7 +243,7 @@ class NativeEngine:
         )
 
     def _variant(
-        self, settings: Settings, rates: Mapping[str, float | np.ndarray], drawn: GatedAndNoisy
+        self, settings: Settings, rates: Mapping[str, float | np.ndarray], drawn: GatedAndNoisy, threads: int
     ) -> CodeVariant:
         zeros = tuple(
             name
@@ -254,7 +254,6 @@ class NativeEngine:
             (name, "array" if isinstance(rate, np.ndarray) else "zero" if rate == 0 else "number")
             for name, rate in rates.items()
         )
-        threads = self._threads_of_batch(settings.batch)
         return CodeVariant(
             rate_kinds,
             tuple(sorted(self._constants.items())),
@@ -269,9 +268,10 @@ class NativeEngine:
 
     def _threads_of_batch(self, size: int) -> int:
         """Return the number of threads that learn a batch together."""
-        if self._crew is None or self._net.block.patterns == 1 or not 1 < size <= _PIECE or len(self._parts(size)) > 1:
+        if self._crew is None or self._net.block.patterns == 1 or not 1 < size <= _PIECE:
             return 1
-        return threads_of_batch(self._crew.threads, size, self.plan.net.counts.connections)
+        threads = threads_of_batch(self._crew.threads, size, self.plan.net.counts.connections)
+        return threads if threads > 1 and self._crew.cores.are_free and len(self._parts(size)) == 1 else 1
 
     def _rates(self, settings: Settings) -> dict[str, float | np.ndarray]:
         """Return for each learning parameter a number, or an array if its weights have different rates."""
@@ -285,7 +285,8 @@ class NativeEngine:
 
     def _code_and_numbers(self, settings: Settings, drawn: GatedAndNoisy) -> tuple[CompiledCode, np.ndarray]:
         """Return the code for these settings, and their numbers in the form that it reads."""
-        if self._last is not None and self._last[0] is settings and self._last[1] == drawn:
+        threads = self._threads_of_batch(settings.batch)
+        if self._last is not None and self._last[0] is settings and self._last[1] == (drawn, threads):
             return self._last[2:]
         options = {name: float(settings.options.get(name, default)) for name, default in self.rule.options}
         for name, value in self._constants.items():
@@ -295,7 +296,7 @@ class NativeEngine:
                     hint=f"build the engine without {name} in its constants, or keep the value",
                 )
         rates = self._rates(settings)
-        compiled = self._learning_code(self._variant(settings, rates, drawn))
+        compiled = self._learning_code(self._variant(settings, rates, drawn, threads))
         assert compiled.updates is not None
         for name, rate in rates.items():
             if isinstance(rate, np.ndarray):
@@ -306,7 +307,7 @@ class NativeEngine:
         numbers = [options[name] for name in compiled.updates.options]
         numbers += [rate if isinstance(rate, float) else 0.0 for rate in rates.values()]
         array = np.array([*numbers, 0.0])
-        self._last = settings, drawn, compiled, array
+        self._last = settings, (drawn, threads), compiled, array
         return compiled, array
 
     # ---- Running -------------------------------------------------------------------------------------------------

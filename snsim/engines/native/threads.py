@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 _EVALUATED = 1 << 25  # connections times patterns that are worth a thread: about 0.5 ms
 _PIECES = 4  # of the evaluation that is worth a thread: a thread that begins late takes fewer of them
 _TOGETHER = 1 << 21  # connections times patterns of a batch that are worth a thread: about 0.15 ms
+_WATCHED = 0.1  # seconds of threads, after which they know whether they have a core each
+_OWN_CORE = 0.8  # of the time of a thread is CPU time if it has one
+_PAUSES = 1.0, 64.0  # seconds: the first one and the longest
 _LEAST = 4  # patterns of a batch for a thread
 _SUMMED = 1 << 24  # of a part of a batch: about 1 ms
 _USES = 512  # of each weight in a part of a batch, beside which adding its sums takes little time
@@ -88,6 +92,34 @@ class Turns:
             self._changed.notify_all()
 
 
+class Cores:
+    """Watches whether threads that learn together have a core each.
+
+    Where other processes use the cores too, a thread often waits for one that has none just then, and one thread alone
+    is faster. Then the threads pause, at first for a second, and twice as long each time that follows at once.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = self._cpu_seconds = 0.0  # of all threads since the last judgement
+        self._pause, self._until = _PAUSES[0], 0.0
+
+    @property
+    def are_free(self) -> bool:
+        return time.monotonic() >= self._until
+
+    def note(self, seconds: float, cpu_seconds: float) -> None:
+        """Note the time that a thread took for a call, and its CPU time."""
+        self._seconds, self._cpu_seconds = self._seconds + seconds, self._cpu_seconds + cpu_seconds
+        if self._seconds < _WATCHED:
+            return
+        if self._cpu_seconds > _OWN_CORE * self._seconds:
+            self._pause = _PAUSES[0]
+        else:
+            self._until = time.monotonic() + self._pause
+            self._pause = min(2 * self._pause, _PAUSES[1])
+        self._seconds = self._cpu_seconds = 0.0
+
+
 class Crew:
     """The threads of one engine. `threads` may be changed at any time.
 
@@ -101,6 +133,7 @@ class Crew:
         self._pool: ThreadPoolExecutor | None = None
         self._size = 0
         self._process = 0
+        self.cores = Cores()
 
     def run(
         self,
@@ -137,10 +170,12 @@ class Crew:
                 turns.fail()
                 raise
 
-        others = [self._workers(len(blocks) - 1).submit(work, block) for block in blocks[1:]]
+        others = []
         try:
+            others = [self._workers(len(blocks) - 1).submit(work, block) for block in blocks[1:]]
             work(blocks[0])
         finally:
+            numbers.clear()  # after an interrupt, each thread ends the work that it has begun
             wait(others)
         for other in others:
             other.result()
@@ -155,11 +190,13 @@ class Crew:
         meeting = aligned_block(16, np.dtype(np.int64))
 
         def work(part: int) -> None:
+            start = time.perf_counter(), time.thread_time()
             try:
                 self._host.run(code, name, *arguments, meeting, yield_address(), part)
             except BaseException:
                 meeting[0] = STOPPED
                 raise
+            self.cores.note(time.perf_counter() - start[0], time.thread_time() - start[1])
 
         others = []
         try:
