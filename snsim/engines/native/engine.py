@@ -98,7 +98,7 @@ class NativeEngine:
 
     @property
     def threads(self) -> int:
-        """The threads for evaluation and large batches. The results have the same bits for any number of them."""
+        """The threads for evaluation and batches. The results have the same bits for any number of them."""
         return 1 if self._crew is None else self._crew.threads
 
     def use_threads(self, threads: int) -> None:

@@ -1,7 +1,8 @@
-"""Threads for evaluation and large batches: each computes parts of the work on a copy of the engine's block.
+"""Threads for evaluation and batches. Their number changes the time and no bit of the result.
 
-The parts follow from the net and the number of patterns alone, and their results are added in the order of the parts.
-So the number of threads changes the time and no bit of the result.
+A batch is computed by all threads together, on the engine's own block (see net_code.py). For evaluation and for very
+large batches, each thread computes parts of the work on a copy of the block. These parts follow from the net and the
+number of patterns alone, and their results are added in the order of the parts.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _EVALUATED = 1 << 25  # connections times patterns that are worth a thread: about 0.5 ms
 _PIECES = 4  # of the evaluation that is worth a thread: a thread that begins late takes fewer of them
-_TOGETHER = 1 << 21  # connections times patterns of a batch that are worth a thread: about 0.15 ms
+_TOGETHER = 2_000_000  # connections times patterns of a batch that are worth a thread: about 0.15 ms
 _WATCHED = 0.1  # seconds of threads, after which they know whether they have a core each
 _OWN_CORE = 0.8  # of the time of a thread is CPU time if it has one
 _PAUSES = 1.0, 64.0  # seconds: the first one and the longest
