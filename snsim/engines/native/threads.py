@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _EVALUATED = 1 << 25  # connections times patterns that are worth a thread: about 0.5 ms
 _PIECES = 4  # of the evaluation that is worth a thread: a thread that begins late takes fewer of them
-_TOGETHER = 2_000_000  # connections times patterns of a batch that are worth a thread: about 0.15 ms
+_TOGETHER = 1 << 22  # connections times patterns of a batch that are worth a thread: about 0.3 ms
 _WATCHED = 0.1  # seconds of threads, after which they know whether they have a core each
 _OWN_CORE = 0.8  # of the time of a thread is CPU time if it has one
 _PAUSES = 1.0, 64.0  # seconds: the first one and the longest
