@@ -44,6 +44,7 @@ export class CompiledNet {
     this.tables = memory.place(tables.length);
     new Uint8Array(memory.memory.buffer, this.tables, tables.length).set(tables);
     this.layers = described.layers.map((layer) => ({ ...layer, unitOfCell: layer.unit_of_cell_blob === null ? null : new Int32Array(arrays[layer.unit_of_cell_blob]) }));
+    this.numbers = Object.fromEntries(this.layers.map(({ name }, number) => [name, number]));
     this.parameters = Object.fromEntries(
       Object.entries(described.parameters).map(([name, { index_blob, regions }]) => [name, { index: new Int32Array(arrays[index_blob]), regions }]));
   }
