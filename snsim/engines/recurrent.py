@@ -283,8 +283,8 @@ class RecurrentEngine(_OfUnrolled):
         gates: dict[str, np.ndarray] = {}
         for copy, names in enumerate(self._unrolled.held):
             is_there = (there >= self._steps - copy).astype(self.dtype)[:, None]
-            for name, layer in zip(names, self._unrolled.carried):
-                gates[name] = np.repeat(is_there, layer.units, axis=1)
+            for name in names:
+                gates[name] = np.repeat(is_there, self._unrolled.net.layer(name).units, axis=1)
         return gates
 
     # ---- Evaluation ----------------------------------------------------------------------------------------------

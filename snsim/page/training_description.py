@@ -13,7 +13,7 @@ A name that ends with `_blob` holds the name of a blob; every blob is little-end
     passes      of the whole training
     shape       of an input picture, for shifts
     inputs, outputs   the numbers of units of a pattern
-    input_layers, row   the number of input layers of the compiled nets, and of their units: a row of inputs
+    row         the number of input units of the nets: a row of inputs
     sequences   null, or what a net with delays needs: see below
     patterns    {"train": N, "test": N or 0}
     cost        {"softmax": bool, "steps": [[op, [step, ...], number, name], ...], "result": step}; the steps of E
@@ -35,6 +35,7 @@ A net
     block       how many numbers
     block_blob  REAL: the block before weights are loaded
     tables_blob i32
+    input_layers   their number: the first ones
     layers      [{"name", "units", "x", "slope", "error", "unit_of_cell_blob": i32 or null where cells are units}]
     parameters  {name: {"index_blob": i32, "regions": {"value": offset, "state NAME": offset, ...}}}, in the order of
                 the rates in `numbers`
@@ -194,7 +195,6 @@ class _Describer:
             "passes": training.passes,
             "shape": list(data.shape),
             "inputs": training.net.input_units,
-            "input_layers": len(self._plan.inputs),
             "row": self._plan.input_units,
             "sequences": sequences,
             "outputs": self._plan.output_units,
@@ -520,6 +520,7 @@ class _Describer:
             "block": len(net.host.state),
             "block_blob": self._array(f"block {number}", net.host.state, self._dtype),
             "tables_blob": self._array(f"tables {number}", net.host.tables, "i4"),
+            "input_layers": len(code.inputs.layers),
             "layers": layers,
             "parameters": parameters,
             "states": list(kept),

@@ -38,6 +38,7 @@ export class CompiledNet {
   constructor(memory, described, arrays) {
     this.memory = memory;
     this.described = described;
+    this.inputLayers = described.input_layers;
     this.first = new memory.Real(arrays[described.block_blob]);
     this.state = memory.place(described.block * memory.Real.BYTES_PER_ELEMENT);
     const tables = new Uint8Array(arrays[described.tables_blob]);
@@ -100,8 +101,8 @@ export class CompiledNet {
   }
 
   // Write one presentation, the input layers one after the other.
-  writeInputs(inputLayers, address, values, start = 0) {
-    for (let layer = 0; layer < inputLayers; layer++) {
+  writeInputs(address, values, start = 0) {
+    for (let layer = 0; layer < this.inputLayers; layer++) {
       this.writeUnits(layer, address, values, start);
       start += this.layers[layer].units;
       address += this.layers[layer].units * this.memory.Real.BYTES_PER_ELEMENT;

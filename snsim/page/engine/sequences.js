@@ -25,10 +25,11 @@ class Walk {
 }
 
 export class Sequences {
-  constructor({ sequences, inputs }, arrays, memory) {
+  constructor({ sequences, inputs, row }, arrays, memory) {
     Object.assign(this, sequences, { memory, width: inputs });
     this.starts = Object.fromEntries(Object.entries(sequences.starts_blobs).map(([set, blob]) => [set, new Uint8Array(arrays[blob])]));
     this.learning = this.walk(this.steps);
+    this.row = new memory.Real(row);
     this.copyOf = Object.fromEntries(this.held.flatMap((names, copy) => names.map((name) => [name, copy])));
   }
 
@@ -54,13 +55,13 @@ export class Sequences {
     return order;
   }
 
-  // Write the row of a walk. The net of one step has no 1.
-  write({ context, window, width }, address) {
+  // Write the row of a walk for a net. The net of one step has no 1.
+  write({ context, window, width }, net, address) {
     const constant = this.constant && window.length > width ? 1 : 0;
-    const row = this.memory.real(address, context.length + constant + window.length);
-    row.set(context);
-    if (constant) row[context.length] = 1;
-    row.set(window, context.length + constant);
+    this.row.set(context);
+    if (constant) this.row[context.length] = 1;
+    this.row.set(window, context.length + constant);
+    net.writeInputs(address, this.row);
   }
 
   // Write the gates of layers: copies of steps before the start of the sequence have states of 0.
@@ -95,7 +96,7 @@ export class Sequences {
     for (let step = first; step < end; step++) {
       if (this.starts[set][step]) walk.start();
       walk.read(inputs, step * this.width);
-      this.write(walk, address);
+      this.write(walk, net, address);
       compute(step);
       this.readContext(net, this.carried, walk.context);
     }

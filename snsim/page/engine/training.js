@@ -181,7 +181,7 @@ export class Training {
     running.dropped = stage.dropout
       .map(([name, chance], k) => ({ layer: names.indexOf(name), chance, draw: new Philox([seed, STREAM.gates, number, k]) }))
       .sort(byLayer);
-    running.noisy = running.theta ? names.slice(this.description.input_layers).map((_, k) => ({ layer: k + this.description.input_layers, draw: new Philox([seed, STREAM.theta, number, k]) })) : [];
+    running.noisy = running.theta ? names.slice(this.net.inputLayers).map((_, k) => ({ layer: k + this.net.inputLayers, draw: new Philox([seed, STREAM.theta, number, k]) })) : [];
     running.batched = 0; // patterns in the batch that is gathered
     this.at = 0;
     return description;
@@ -270,7 +270,7 @@ export class Training {
       for (let k = 0; k < some; k++) {
         const pattern = chosen?.[start + k] ?? start + k;
         if (contexts) this.writeSteps(gated, this.sequences.endingWith("train", train.inputs, pattern, contexts));
-        else net.writeInputs(this.description.input_layers, this.x + k * inputs * bytes, train.inputs, pattern * inputs);
+        else net.writeInputs(this.x + k * inputs * bytes, train.inputs, pattern * inputs);
         net.writeUnits(net.layers.length - 1, this.d + k * outputs * bytes, train.exact, pattern * outputs);
       }
       run.gather(net.state, net.tables, this.x, this.d, BigInt(some), this.gates);
@@ -321,7 +321,7 @@ export class Training {
     for (const { layer, chance, draw } of running.dropped) {
       const { units } = net.layers[layer], factor = 1 / (1 - chance);
       for (let i = 0; i < units; i++) drawn[i] = draw.double() >= chance ? factor : 0;
-      if (layer < this.description.input_layers) {
+      if (layer < net.inputLayers) {
         if (values !== presented) for (let i = 0; i < width; i++) presented[i] = values[start + i];
         const first = net.layers.slice(0, layer).reduce((sum, each) => sum + each.units, 0);
         for (let i = 0; i < units; i++) presented[first + i] *= drawn[i];
@@ -343,13 +343,13 @@ export class Training {
       if (starts.train[pattern]) learning.start();
       learning.read(values, start);
       this.writeSteps(running.module.gated, learning);
-    } else net.writeInputs(this.description.input_layers, this.x + k * width * bytes, values, start);
+    } else net.writeInputs(this.x + k * width * bytes, values, start);
     net.writeUnits(net.layers.length - 1, this.d + k * outputs * bytes, train.exact, pattern * outputs);
   }
 
   // Write the row of a walk through a sequence, and the gates of these layers.
   writeSteps(gated, walk) {
-    this.sequences.write(walk, this.x);
+    this.sequences.write(walk, this.net, this.x);
     this.sequences.writeGates(walk, this.net, gated, this.gates);
   }
 
@@ -412,7 +412,7 @@ export class Training {
     }
     for (let first = 0; first < patterns; first += MOST_TOGETHER) {
       const count = Math.min(MOST_TOGETHER, patterns - first);
-      for (let k = 0; k < count; k++) net.writeInputs(this.description.input_layers, this.x + k * width * bytes, inputs, (first + k) * width);
+      for (let k = 0; k < count; k++) net.writeInputs(this.x + k * width * bytes, inputs, (first + k) * width);
       made(count, first);
     }
     return outputs;
@@ -454,8 +454,8 @@ export class Training {
       const walk = this.follow(evaluation, set, this.sequences.startOf(set, index), index);
       before = this.sequences.statesOf(net, walk.context);
       walk.read(values, start);
-      this.sequences.write(walk, this.x);
-    } else net.writeInputs(this.description.input_layers, this.x, values, start);
+      this.sequences.write(walk, net, this.x);
+    } else net.writeInputs(this.x, values, start);
     run.states(net.state, net.tables, this.x, this.made, 1n);
     const states = {};
     let address = this.made;
@@ -481,7 +481,7 @@ export class Training {
     this.memory.real(this.gates, units(gated)).fill(1);
     this.memory.real(this.gates + units(gated) * kept.BYTES_PER_ELEMENT, units(noisy)).fill(0);
     if (this.sequences) this.writeSteps(gated, this.walkTo(set, index));
-    else net.writeInputs(this.description.input_layers, this.x, this.data[set].inputs, index * inputs);
+    else net.writeInputs(this.x, this.data[set].inputs, index * inputs);
     net.writeUnits(net.layers.length - 1, this.d, this.data[set].exact, index * outputs);
     if (run.learn) run.learn(net.state, net.tables, this.x, this.d, 1n, this.gates, this.numbers, BigInt(this.updates + 1));
     else run.gather(net.state, net.tables, this.x, this.d, 1n, this.gates);
