@@ -401,6 +401,30 @@ def plan_of_steps(net: Net, steps: int) -> Plan:
     return _plan(unroll(net, steps))
 
 
+def plan_of_a_step(net: Net) -> Plan:
+    """Return the plan of one step of a net with delays: the context and the inputs in, the outputs out.
+
+    Its `carried` says which states are the next context. Parameters have the names that they have in the net.
+    """
+    unrolled = unroll(net, 1)
+    made, names = _plan(unrolled), {inner: name for name, inner in unrolled.names.items()}
+
+    def name_of(inner: str | None) -> str | None:
+        return None if inner is None else names.get(inner, inner)
+
+    stages = tuple(
+        replace(
+            stage,
+            links=tuple(
+                replace(link, slot=names.get(link.slot, link.slot), gain=name_of(link.gain)) for link in stage.links
+            ),
+            bias=name_of(stage.bias),
+        )
+        for stage in made.stages
+    )
+    return replace(made, stages=stages, parameters={p.name: p for p in net.parameters})
+
+
 def _plan(unrolled: Unrolled) -> Plan:
     """Return the plan of an unrolled net, which says which states of its first copy are the next context."""
     made = plan(unrolled.net)

@@ -111,7 +111,7 @@ def _connection(net: Net, connection: Connection, arrays: dict[str, np.ndarray])
     described: dict[str, Any]
     has_codes = not parameter.learns and parameter.codes is not None
     if has_codes:
-        arrays[f"codes-{connection.name}"] = parameter.fixed_values("<f4").ravel()
+        arrays[f"codes-{connection.name}"] = parameter.fixed_values(np.float32).astype("<f4").ravel()
     gain = net.gain_name(connection)
     if gain is not None:
         arrays[f"owners-{connection.name}"] = wiring.owners().astype("<i4")

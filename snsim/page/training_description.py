@@ -324,7 +324,7 @@ class _Describer:
     def _new_net(self, stage: Stage, constants: Mapping[str, float], unrolled: Unrolled | None = None) -> int:
         native = engines.native_package()
         unrolled = unrolled or self._unrolled
-        work = self._plan if unrolled is self._unrolled else plan(unrolled.net)
+        work = self._plan if unrolled is None or unrolled is self._unrolled else plan(unrolled.net)
         engine, host = native.module_engine(work, self._training.cost, stage.rule, self._dtype, constants)
         held = [] if unrolled is None else [name for names in unrolled.held for name in names]
         gated = tuple(sorted(work.layer_names.index(name) for name in held))
