@@ -386,8 +386,10 @@ def test_the_page_knows_what_each_line_adds(file: Path) -> None:
               const units = view.layers.find((layer) => layer.name === connection.target).units;
               const read = (source) => (source < 0 ? connection.border_value : states[connection.source][source]);
               all[connection.name] = Array.from({ length: units }, (_, unit) => {
-                const lines = incoming(connection, unit, table), weight = weightsOf(connection, lines, learned);
-                return lines.weights.reduce((sum, number, k) => sum + added(connection, weight(number), read(lines.sources[k])), 0);
+                const lines = incoming(connection, unit, table);
+                const weight = weightsOf(connection, lines, learned);
+                const one = (number, k) => added(connection, weight(number), read(lines.sources[k]));
+                return [...lines.weights].map(one).reduce((sum, each) => sum + each, 0);
               });
             }
             console.log(JSON.stringify(all));

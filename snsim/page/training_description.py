@@ -80,6 +80,7 @@ import numpy as np
 from snsim import engines
 from snsim.engines.plan import plan
 from snsim.engines.protocol import Cost, Settings
+from snsim.engines.recurrent import starts_of
 from snsim.errors import fail
 from snsim.network.net import Parameter
 from snsim.network.unrolled import Unrolled, unroll
@@ -350,9 +351,9 @@ class _Describer:
             "held": [list(names) for names in unrolled.held],
             "evaluating": evaluating,
             "starts_blobs": {
-                name: self._array(f"{name}.starts", patterns.starts, "u1")
+                name: self._array(f"{name}.starts", starts_of(patterns.starts, len(patterns)), "u1")
                 for name, patterns in parts.items()
-                if patterns is not None and patterns.starts is not None
+                if patterns is not None
             },
         }
 
