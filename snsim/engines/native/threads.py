@@ -94,7 +94,7 @@ class Turns:
 
 
 class Cores:
-    """Watches whether threads that learn together have a core each.
+    """Watches whether threads have a core each.
 
     Where other processes use the cores too, a thread often waits for one that has none just then, and one thread alone
     is faster. Then the threads pause, at first for a second, and twice as long each time that follows at once.
@@ -143,14 +143,14 @@ class Crew:
         calls: Sequence[Sequence[Any]],
         then: Callable[[int, np.ndarray], None] | None = None,
     ) -> None:
-        """Call a compiled function with the arguments of each call, on as many threads as there are.
+        """Call a compiled function with the arguments of each call, on as many threads as there are cores for.
 
         `then(k, block)` is called after call k, in the order of the calls, with the block on which it ran.
         """
         from concurrent.futures import wait  # few trainings need it, and it takes milliseconds
 
         state = self._host.state
-        blocks = [state, *self._copies(min(self.threads, len(calls)) - 1)]
+        blocks = [state, *self._copies(min(self.threads if self.cores.are_free else 1, len(calls)) - 1)]
         numbers, lock, turns = deque(range(len(calls))), threading.Lock(), Turns()
 
         def take_number() -> int | None:
@@ -158,6 +158,7 @@ class Crew:
                 return numbers.popleft() if numbers else None
 
         def work(block: np.ndarray) -> None:
+            start = time.perf_counter(), time.thread_time()
             try:
                 if block is not state:
                     for values in self._values:
@@ -170,6 +171,8 @@ class Crew:
                 numbers.clear()
                 turns.fail()
                 raise
+            if len(blocks) > 1:
+                self.cores.note(time.perf_counter() - start[0], time.thread_time() - start[1])
 
         others = []
         try:
