@@ -110,9 +110,7 @@ class TangentCode:
             stage.bias, self._net.cells[stage.bias].index, self._net.block
         )
         table = Table(np.full(stage.units, BORDER), np.arange(stage.units), stage.bias_index)
-        return SparseKernel(
-            self._net.layers[0], cells, table, cells_of_direction, 1.0, 1.0, self._net.block, self._net.tables, ()
-        )
+        return SparseKernel(self._net.layers[0], cells, table, cells_of_direction, 1.0, self._net.tables, ())
 
     def module(self) -> str:
         """Return the LLVM IR that exports `tangents`.

@@ -266,15 +266,11 @@ class KernelBuilder:
             return DiagonalKernel(DirectBuffer(source, self.block), cells, target)
         weights = np.arange(int(np.prod(link.connection.wiring.weight_shape)))
         cells = self._parameter(link, self._in_rows(weights if link.gain is None else _by_owner(link, weights)))
-        return SparseKernel(
-            source, target, table, cells, link.border_value, link.scale, self.block, self.tables, self.channels
-        )
+        return SparseKernel(source, target, table, cells, link.border_value, self.tables, self.channels, link.scale)
 
     def _distances(self, link: Link, source: LayerCells, target: LayerCells) -> ConnectionKernel:
         cells = self._parameter(link, self._in_rows(np.arange(int(np.prod(link.connection.wiring.weight_shape)))))
-        return DistanceKernel(
-            source, target, link.table, cells, link.border_value, self.block, self.tables, self.channels
-        )
+        return DistanceKernel(source, target, link.table, cells, link.border_value, self.tables, self.channels)
 
     # ---- Windows over maps ---------------------------------------------------------------------------------------
 

@@ -214,7 +214,7 @@ class NetCode:
         index[:size] = np.arange(size)
         cells = self.cells[stage.bias] = ParameterCells(stage.bias, index, self.block)
         table = Table(np.full(stage.units, BORDER), np.arange(stage.units), stage.bias_index)
-        return SparseKernel(self.layers[0], target, table, cells, 1.0, 1.0, self.block, self.tables, tuple(POWER))
+        return SparseKernel(self.layers[0], target, table, cells, 1.0, self.tables, tuple(POWER))
 
     # ---- Modules -------------------------------------------------------------------------------------------------
 
