@@ -103,6 +103,6 @@ class DiagonalKernel:
             sums = f.loop(self.positions, position, carried, "position")
             if update is not None:
                 mask = None if count == self.lanes else last.truth(f, at)
-                update.emit(at, {c: update.scaled(c, total) for c, total in zip(channels, sums)}, mask, w)
+                update.apply(at, dict(zip(channels, sums)), mask, w)
 
         self._each_vector(f, vector)

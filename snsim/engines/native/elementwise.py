@@ -112,8 +112,7 @@ class Bias:
                     for k in range(chains)
                 ]
             sums = [sum(parts[k + 1 : k + chains], start=parts[k]) for k in range(0, len(parts), chains)]
-            gathered = {c: update.scaled(c, total) for c, total in zip(channels, sums)}
-            update.emit(at(self.cells.value), gathered, self.mask(f, count), None)
+            update.apply(at(self.cells.value), dict(zip(channels, sums)), self.mask(f, count))
 
         each_vector(f, self.period, vector)
         self.emit_spread(f)
@@ -238,8 +237,7 @@ def emit_through_nlf(
     elif bias.repeats == 1:
 
         def vector(at: At, count: int) -> None:
-            gathered = {c: update.scaled(c, value) for c, value in errors(at).items()}
-            update.emit(at(bias.cells.value), gathered, bias.mask(f, count), None)
+            update.apply(at(bias.cells.value), errors(at), bias.mask(f, count))
 
         each_vector(f, layer.units, vector)
     elif bias.meets_vectors_once(f, channels):

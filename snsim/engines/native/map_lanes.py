@@ -126,5 +126,4 @@ class MapLanesKernel:
         for v in vectors:
             for k in cells:
                 place = self._weight(k, v)
-                gathered = {c: update.scaled(c, totals[c, k, v]) for c in channels}
-                update.emit(place, gathered, masks[v].truth(f, place), None)
+                update.apply(place, {c: totals[c, k, v] for c in channels}, masks[v].truth(f, place))

@@ -124,8 +124,7 @@ class PackedLanesKernel(MapLanesKernel):
             for k in range(len(offsets)):
                 place = self._weight(c0 + k, 0)
                 totals = {c: self._over_positions(f, sums[n * len(offsets) + k]) for n, c in enumerate(channels)}
-                gathered = {c: update.scaled(c, total) for c, total in totals.items()}
-                update.emit(place, gathered, mask.truth(f, place), None)
+                update.apply(place, totals, mask.truth(f, place))
 
     def _over_positions(self, f: Function, value: Value) -> Value:
         """Emit the sum over the positions of each map, in the lane of the map."""

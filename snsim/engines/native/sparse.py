@@ -30,8 +30,8 @@ def update_from_sums(
 
     def vector(v: Index, _: list[Value]) -> None:
         place = cells.value.by(v, f.machine.lanes)
-        gathered = {c: update.scaled(c, f.load(sums[c].by(v, f.machine.lanes))) for c in channels}
-        update.emit(place, gathered, mask.truth(f, place), None)
+        totals = {c: f.load(sums[c].by(v, f.machine.lanes)) for c in channels}
+        update.apply(place, totals, mask.truth(f, place))
 
     f.loop(cells.vectors, vector, name="vector")
 

@@ -110,8 +110,7 @@ class WeightNormConnection:
             for c in channels:
                 f.store(f.zero, at(sums[c]))
             if update is not None:
-                place, gathered = at(v), {c: update.scaled(c, value) for c, value in of_v.items()}
-                update.emit(place, gathered, mask.truth(f, place), None)
+                update.apply(at(v), of_v, mask.truth(f, at(v)))
 
         each_vector(f, self.length, vector)
 
@@ -129,8 +128,8 @@ class WeightNormConnection:
 
         def vector(at: At, n: int) -> None:
             place = at(self.gains.value)
-            gathered = {c: update.scaled(c, f.first_lanes(f.load(at(self.of_gains[c])), n)) for c in channels}
-            update.emit(place, gathered, mask.truth(f, place), None)
+            totals = {c: f.first_lanes(f.load(at(self.of_gains[c])), n) for c in channels}
+            update.apply(place, totals, mask.truth(f, place))
 
         each_vector(f, self.runs, vector)
 
