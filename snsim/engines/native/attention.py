@@ -171,8 +171,8 @@ class _Head:
         """Emit rows of positions into a layer: stored if `first`, else added."""
 
         def number(p: Index, e: Index) -> None:
-            value, place = self.f.load_scalar(rows.by(e, self.width).by(p, 1)), self.state(layer_place, p, e)
-            self.f.store(value if first else value + self.f.load_scalar(place), place)
+            value = self.f.load_scalar(rows.by(e, self.width).by(p, 1))
+            self.f.put(value, self.state(layer_place, p, e), first)
 
         self.f.nest({"position": self.positions, "map": self.size}, number)
 
@@ -335,8 +335,7 @@ class _Head:
                 return [f.fma(row, number, total) for number, total in zip(numbers, sums)]
 
             sums = f.loop(self.width // self.lanes, vector, [f.zero] * count, "queries")
-            place, total = self.state(into, t, e), sums_of(f, sums)
-            f.store_lanes(total if first else total + f.load(place), 0, count, place)
+            f.put(sums_of(f, sums), self.state(into, t, e), first, count)
 
         self.each_key(lambda t, _: self.each_block(self.lanes, partial(maps, t)))
 

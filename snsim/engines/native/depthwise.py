@@ -93,9 +93,7 @@ class DiagonalKernel:
                 for c, total in zip(channels, sums or [f.zero] * len(channels)):
                     d = f.load_first(self._unit(self.target.delta[c], p, v), count)
                     if errors:
-                        place = self._source(self.buffer.back[c], p, v)
-                        back = d * (w * w if POWER[c] == 2 else w)
-                        f.store(back if store else back + f.load(place), place)
+                        f.put(d * (w * w if POWER[c] == 2 else w), self._source(self.buffer.back[c], p, v), store)
                     totals.append(f.fma(d, x[POWER[c]], total) if update is not None else total)
                 return totals
 

@@ -107,5 +107,4 @@ def _emit_chunk(
     sums = f.loop(tiles.targets, target, start, "unit")
     for k, total in enumerate(sums):
         n, v = divmod(k, vectors)
-        place = window(tiles.buffer.back[channels[n]]) + v * lanes
-        f.store(total if store else total + f.load(place), place)
+        f.put(total, window(tiles.buffer.back[channels[n]]) + v * lanes, store)
