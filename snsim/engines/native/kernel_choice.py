@@ -18,7 +18,7 @@ from snsim.engines.native.distances import DistanceKernel
 from snsim.engines.native.dot_tiles import Tiles, emit_sums
 from snsim.engines.native.im2col import DirectBuffer, PatchBuffer, PoolBuffer, WindowBuffer, WindowGeometry
 from snsim.engines.native.kernel_protocol import ConnectionKernel, Functions, TransformKernel
-from snsim.engines.native.layout import Block, IndexTables, LayerCells, ParameterCells
+from snsim.engines.native.layout import Block, IndexTables, LayerCells, ParameterCells, in_rows
 from snsim.engines.native.llvm_ir import Function
 from snsim.engines.native.map_lanes import MapLanesKernel
 from snsim.engines.native.max_pooling import MaxPoolingKernel
@@ -139,17 +139,10 @@ def map_orders(plan: Plan) -> list[np.ndarray]:
             if _is_identity(link.structure.maps):
                 orders[stage.layer] = orders[link.source]
             else:
-                _, group = np.unique(link.structure.maps, axis=1, return_inverse=True)
-                orders[stage.layer] = np.argsort(_by_appearance(group.ravel()), kind="stable")
+                _, first, group = np.unique(link.structure.maps, axis=1, return_index=True, return_inverse=True)
+                orders[stage.layer] = np.argsort(first[group.ravel()], kind="stable")
             break
     return orders
-
-
-def _by_appearance(groups: np.ndarray) -> np.ndarray:
-    first: dict[int, int] = {}
-    for g in groups:
-        first.setdefault(int(g), len(first))
-    return np.array([first[int(g)] for g in groups])
 
 
 def _is_identity(maps: np.ndarray) -> bool:
@@ -211,7 +204,8 @@ class KernelBuilder:
         return AttentionKernel(structure, sources, target, self.block, self.channels)
 
     def _parameter(self, link: Link, index: np.ndarray) -> ParameterCells:
-        index = index.astype(np.int32, copy=False)
+        """Return the cells of the weights that `index` numbers; its last axis is padded to whole vectors."""
+        index = in_rows(self.block.machine, index.astype(np.int32, copy=False))
         cells = self._shared.get(link.slot)
         if cells is not None:
             assert np.array_equal(cells.index, index.ravel()), "links that share weights have one layout"
@@ -221,11 +215,11 @@ class KernelBuilder:
             self._shared[link.slot] = cells
         return cells
 
-    def _in_rows(self, index: np.ndarray) -> np.ndarray:
-        """Pad the last axis to whole vectors with -1."""
-        wide = np.full((*index.shape[:-1], self.block.machine.padded(index.shape[-1])), -1, np.int32)
-        wide[..., : index.shape[-1]] = index
-        return wide
+    def _copy(
+        self, layer: LayerCells, geometry: WindowGeometry, sets: Sequence[Sequence[int]] | None = None
+    ) -> WindowBuffer:
+        """Return a copy of a layer for windows: of all maps, or of each of some sets of maps."""
+        return WindowBuffer(layer, geometry, sets or [range(layer.maps)], self.block, self.channels)
 
     def _dense(self, link: Link, source: LayerCells, target: LayerCells) -> ConnectionKernel:
         flat_source, flat_target = (replace(layer, maps=layer.units, rows=1, columns=1) for layer in (source, target))
@@ -234,8 +228,8 @@ class KernelBuilder:
         buffer: DirectBuffer | WindowBuffer = DirectBuffer(source, self.block)
         if link.scale != 1.0:
             plain = WindowGeometry(1, 1, (1, 1), (1, 1), (0, 0), False, 0.0, link.scale)
-            buffer = WindowBuffer(flat_source, plain, [range(source.units)], self.block, self.channels)
-        cells = self._parameter(link, self._in_rows(index))
+            buffer = self._copy(flat_source, plain)
+        cells = self._parameter(link, index)
         return TiledConnection(Tiles(buffer, cells, flat_target, 1, 0, 0, target.units, unshared=True))
 
     def _frames(self, link: Link, structure: Frames, source: LayerCells, target: LayerCells) -> ConnectionKernel:
@@ -247,10 +241,10 @@ class KernelBuilder:
             1, structure.target[0], (1, structure.window), (1, structure.step), (0, 0), False, 0.0, link.scale
         )
         traits = structure.source[1]
-        window = WindowBuffer(views[0], geometry, [range(traits)], self.block, self.channels)
+        window = self._copy(views[0], geometry)
         outputs = structure.target[1]
         index = np.arange(structure.window * traits * outputs).reshape(-1, outputs).T
-        cells = self._parameter(link, self._in_rows(index))
+        cells = self._parameter(link, index)
         return TiledConnection(Tiles(window, cells, views[1], 1, 0, 0, outputs, unshared=False))
 
     def _listed(self, link: Link, source: LayerCells, target: LayerCells) -> ConnectionKernel:
@@ -262,14 +256,14 @@ class KernelBuilder:
             and all((entries == units).all() for entries in (table.source, table.target, table.weight))
         )
         if one_to_one and (source.unit_of_cell == target.unit_of_cell).all():
-            cells = self._parameter(link, self._in_rows(source.unit_of_cell))
+            cells = self._parameter(link, source.unit_of_cell)
             return DiagonalKernel(DirectBuffer(source, self.block), cells, target)
         weights = np.arange(int(np.prod(link.connection.wiring.weight_shape)))
-        cells = self._parameter(link, self._in_rows(weights if link.gain is None else _by_owner(link, weights)))
+        cells = self._parameter(link, weights if link.gain is None else _by_owner(link, weights))
         return SparseKernel(source, target, table, cells, link.border_value, self.tables, self.channels, link.scale)
 
     def _distances(self, link: Link, source: LayerCells, target: LayerCells) -> ConnectionKernel:
-        cells = self._parameter(link, self._in_rows(np.arange(int(np.prod(link.connection.wiring.weight_shape)))))
+        cells = self._parameter(link, np.arange(int(np.prod(link.connection.wiring.weight_shape))))
         return DistanceKernel(source, target, link.table, cells, link.border_value, self.tables, self.channels)
 
     # ---- Windows over maps ---------------------------------------------------------------------------------------
@@ -280,16 +274,12 @@ class KernelBuilder:
         )
 
     def _pooled(self, link: Link, s: Windows, source: LayerCells, target: LayerCells) -> ConnectionKernel:
-        pool = PoolBuffer(
-            WindowBuffer(source, self._geometry(link, s), [range(source.maps)], self.block, self.channels),
-            self.block,
-            self.channels,
-        )
+        pool = PoolBuffer(self._copy(source, self._geometry(link, s)), self.block, self.channels)
         pairs = _pair_numbers(s)[np.ix_(target.map_order, source.map_order)]
         if _is_identity(s.maps) and (source.map_order == target.map_order).all() and link.gain is None:
-            cells = self._parameter(link, self._in_rows(np.diag(pairs)))
+            cells = self._parameter(link, np.diag(pairs))
             return DiagonalKernel(pool, cells, target)
-        cells = self._parameter(link, self._in_rows(pairs))
+        cells = self._parameter(link, pairs)
         return TiledConnection(Tiles(pool, cells, target, 1, 0, 0, target.maps, unshared=False))
 
     def _windows(
@@ -309,14 +299,14 @@ class KernelBuilder:
         step = s.step[1] * source.maps
         packed = positions_in_vector(self.block.machine, target.maps, s.target[2], step) if fits else 1
         if fits and 2 * target.positions * cells_of_window * in_lanes / packed < self._cost(best, s, errors):
-            window = WindowBuffer(source, geometry, [range(source.maps)], self.block, self.channels)
+            window = self._copy(source, geometry)
             index = self._window_index(s, source, target, [range(source.maps)], unshared)
             index = np.moveaxis(index[0, 0], 0, -1).reshape(-1, target.maps)  # cell of the window, target map
-            cells = self._parameter(link, self._in_rows(index))
+            cells = self._parameter(link, index)
             if packed == 1:
                 return MapLanesKernel(window, cells, target)
             return PackedLanesKernel(window, cells, target, packed)
-        window = WindowBuffer(source, geometry, best.sets, self.block, self.channels)
+        window = self._copy(source, geometry, best.sets)
         index = self._window_index(s, source, target, best.sets, unshared)
         buffer: WindowBuffer | PatchBuffer = window
         if best.patch:
@@ -324,10 +314,9 @@ class KernelBuilder:
             index = index.reshape(*index.shape[:3], 1, -1)
         else:
             index = index.reshape(*index.shape[:4], -1)
-        stride = buffer.stride if isinstance(buffer, PatchBuffer) else window.stride
-        cells = self._parameter(link, self._in_rows(index))
+        cells = self._parameter(link, index)
         sets = len(best.sets)
-        return TiledConnection(Tiles(buffer, cells, target, sets, stride, 0, target.maps // sets, unshared))
+        return TiledConnection(Tiles(buffer, cells, target, sets, buffer.stride, 0, target.maps // sets, unshared))
 
     def _groupings(self, s: Windows, source: LayerCells, target: LayerCells) -> list[list[tuple[int, ...]]]:
         """Return the possible ways to copy the source maps.
