@@ -12,7 +12,7 @@ from snsim.engines.native.im2col import DirectBuffer, PoolBuffer
 from snsim.engines.native.layout import POWER, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import GradientSums, UpdateCode, WeightUpdate
+from snsim.engines.native.update_rules import Sink, WeightUpdate
 
 
 class DiagonalKernel:
@@ -55,9 +55,7 @@ class DiagonalKernel:
 
         self._each_vector(f, vector)
 
-    def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
-    ) -> None:
+    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Sink) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
         if errors or update is not None:
             self._emit_back(f, channels, errors, first, update)

@@ -17,7 +17,7 @@ from snsim.engines.native.layout import LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Value
 from snsim.engines.native.sparse import SparseKernel, emit_totals, update_from_sums
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import GradientSums, UpdateCode
+from snsim.engines.native.update_rules import Sink
 
 
 class DistanceKernel(SparseKernel):
@@ -29,9 +29,7 @@ class DistanceKernel(SparseKernel):
         d = w - x
         return f.fma(d, d, total)
 
-    def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
-    ) -> None:
+    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Sink) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
         if not errors and update is None:
             return

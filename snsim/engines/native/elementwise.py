@@ -16,10 +16,9 @@ from snsim.engines.native.layout import POWER, Block, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
 from snsim.engines.native.update_rules import WeightUpdate
-from snsim.engines.native.vector_math import VectorOperations
+from snsim.engines.native.vector_math import VectorOperations, bound
 from snsim.engines.plan import LayerPlan
 from snsim.engines.protocol import Cost
-from snsim.network.expressions import compile_expressions
 
 _MANY_REPEATS = 64  # of a bias, from which on its errors are added up in several chains
 
@@ -119,15 +118,14 @@ def emit_nlf(
 
     A `gated` unit has the non-linearity gate * f. If `noisy`, the noise is added to the sums first.
     """
-    run = compile_expressions([stage.f, stage.df, *([stage.ddf] if bends else [])]).bind(VectorOperations(f).table())
+    run = bound(f, [stage.f, stage.df, *([stage.ddf] if bends else [])])
 
     def vector(at: At, count: int) -> None:
         a = f.load(at(layer.x))
         if bias is not None:
             a = a + f.load(at(bias.spread))
         a = a + f.load(at(layer.noise)) if noisy else a
-        for result, place in zip(run({"x": a}), (layer.x, layer.slope, layer.bend)):
-            value = VectorOperations(f).number(result)
+        for value, place in zip(run({"x": a}), (layer.x, layer.slope, layer.bend)):
             value = value * f.load(at(layer.gate)) if gated else value
             f.store(f.first_lanes(value, count), at(place))
 
@@ -138,14 +136,12 @@ def emit_cost(f: Function, cost: Cost, layer: LayerCells, channels: Sequence[str
     """Emit dE/dx of the outputs and, for curvature, d2E/dx2, into the errors of the output layer."""
     if cost.softmax or cost.de is None or cost.dde is None:
         return _emit_softmax(f, layer, channels, target, cost.rubbish)
-    run = compile_expressions([cost.de if POWER[c] == 1 else cost.dde for c in channels]).bind(
-        VectorOperations(f).table()
-    )
+    run = bound(f, [cost.de if POWER[c] == 1 else cost.dde for c in channels])
 
     def vector(at: At, count: int) -> None:
         env = {"x": f.load(at(layer.x)), "d": f.load_first(at(target), count), "n": f.constant(float(layer.units))}
         for c, value in zip(channels, run(env)):
-            f.store(f.first_lanes(VectorOperations(f).number(value), count), at(layer.delta[c]))
+            f.store(f.first_lanes(value, count), at(layer.delta[c]))
 
     each_vector(f, layer.units, vector)
 

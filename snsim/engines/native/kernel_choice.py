@@ -33,7 +33,7 @@ from snsim.engines.native.pattern_tiles import (
 from snsim.engines.native.shared_backward import emit_errors, emit_gradient
 from snsim.engines.native.sparse import SparseKernel
 from snsim.engines.native.unshared_backward import emit_unshared_backward
-from snsim.engines.native.update_rules import GradientSums, UpdateCode
+from snsim.engines.native.update_rules import GradientSums, Sink
 from snsim.engines.native.weight_norm import WeightNormConnection
 from snsim.engines.plan import Link, Plan, Transfer
 from snsim.network.wiring import Dense, Frames, MaxPooling, Normalization, Windows
@@ -60,9 +60,7 @@ class TiledConnection:
         self.tiles.buffer.fill(f)
         emit_sums(f, self.tiles, first)
 
-    def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
-    ) -> None:
+    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Sink) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
         if self.tiles.unshared:
             if errors or update is not None:
@@ -184,7 +182,7 @@ class KernelBuilder:
         """Return the kernel that computes with the effective weights."""
         structure = link.structure
         if link.distance:
-            return self._distances(link, source, target)
+            return self._listed(link, source, target)
         if isinstance(structure, Dense):
             return self._dense(link, source, target)
         if isinstance(structure, Frames):
@@ -227,31 +225,27 @@ class KernelBuilder:
         index = inputs[None, :] * np.int32(target.units) + outputs[:, None]
         buffer: DirectBuffer | WindowBuffer = DirectBuffer(source, self.block)
         if link.scale != 1.0:
-            plain = WindowGeometry(1, 1, (1, 1), (1, 1), (0, 0), False, 0.0, link.scale)
-            buffer = self._copy(flat_source, plain)
+            buffer = self._copy(flat_source, WindowGeometry(1, 1, (1, 1), (1, 1), scale=link.scale))
         cells = self._parameter(link, index)
-        return TiledConnection(Tiles(buffer, cells, flat_target, 1, 0, 0, target.units, unshared=True))
+        return TiledConnection(Tiles(buffer, cells, flat_target, unshared=True))
 
     def _frames(self, link: Link, structure: Frames, source: LayerCells, target: LayerCells) -> ConnectionKernel:
         views = [
             replace(layer, maps=traits, rows=1, columns=frames, map_order=np.arange(traits))
             for layer, (frames, traits) in ((source, structure.source), (target, structure.target))
         ]
-        geometry = WindowGeometry(
-            1, structure.target[0], (1, structure.window), (1, structure.step), (0, 0), False, 0.0, link.scale
-        )
-        traits = structure.source[1]
-        window = self._copy(views[0], geometry)
-        outputs = structure.target[1]
-        index = np.arange(structure.window * traits * outputs).reshape(-1, outputs).T
+        window, step, (frames, outputs) = (1, structure.window), (1, structure.step), structure.target
+        copy = self._copy(views[0], WindowGeometry(1, frames, window, step, scale=link.scale))
+        index = np.arange(structure.window * structure.source[1] * outputs).reshape(-1, outputs).T
         cells = self._parameter(link, index)
-        return TiledConnection(Tiles(window, cells, views[1], 1, 0, 0, outputs, unshared=False))
+        return TiledConnection(Tiles(copy, cells, views[1], unshared=False))
 
     def _listed(self, link: Link, source: LayerCells, target: LayerCells) -> ConnectionKernel:
         table = link.table
         units = np.arange(source.units)
         one_to_one = (
-            source.units == target.units == len(table.source)
+            not link.distance
+            and source.units == target.units == len(table.source)
             and link.scale == 1.0
             and all((entries == units).all() for entries in (table.source, table.target, table.weight))
         )
@@ -260,11 +254,8 @@ class KernelBuilder:
             return DiagonalKernel(DirectBuffer(source, self.block), cells, target)
         weights = np.arange(int(np.prod(link.connection.wiring.weight_shape)))
         cells = self._parameter(link, weights if link.gain is None else _by_owner(link, weights))
-        return SparseKernel(source, target, table, cells, link.border_value, self.tables, self.channels, link.scale)
-
-    def _distances(self, link: Link, source: LayerCells, target: LayerCells) -> ConnectionKernel:
-        cells = self._parameter(link, np.arange(int(np.prod(link.connection.wiring.weight_shape))))
-        return DistanceKernel(source, target, link.table, cells, link.border_value, self.tables, self.channels)
+        kernel = DistanceKernel if link.distance else SparseKernel
+        return kernel(source, target, table, cells, link.border_value, self.tables, self.channels, link.scale)
 
     # ---- Windows over maps ---------------------------------------------------------------------------------------
 
@@ -280,7 +271,7 @@ class KernelBuilder:
             cells = self._parameter(link, np.diag(pairs))
             return DiagonalKernel(pool, cells, target)
         cells = self._parameter(link, pairs)
-        return TiledConnection(Tiles(pool, cells, target, 1, 0, 0, target.maps, unshared=False))
+        return TiledConnection(Tiles(pool, cells, target, unshared=False))
 
     def _windows(
         self, link: Link, s: Windows, source: LayerCells, target: LayerCells, errors: bool
@@ -315,8 +306,7 @@ class KernelBuilder:
         else:
             index = index.reshape(*index.shape[:4], -1)
         cells = self._parameter(link, index)
-        sets = len(best.sets)
-        return TiledConnection(Tiles(buffer, cells, target, sets, buffer.stride, 0, target.maps // sets, unshared))
+        return TiledConnection(Tiles(buffer, cells, target, unshared, len(best.sets), buffer.stride))
 
     def _groupings(self, s: Windows, source: LayerCells, target: LayerCells) -> list[list[tuple[int, ...]]]:
         """Return the possible ways to copy the source maps.

@@ -8,7 +8,7 @@ from typing import Protocol
 from snsim.engines.native.layout import ParameterCells
 from snsim.engines.native.llvm_ir import Function
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import GradientSums, UpdateCode
+from snsim.engines.native.update_rules import Sink
 
 
 class ConnectionKernel(Protocol):
@@ -24,9 +24,7 @@ class ConnectionKernel(Protocol):
     def emit_forward(self, f: Function, first: bool) -> None:
         """Emit the sums of the target: stored if `first`, else added."""
 
-    def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
-    ) -> None:
+    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Sink) -> None:
         """Emit the errors of the source, if it wants `errors` (stored if `first`, else added), then the updates."""
 
 

@@ -16,7 +16,8 @@ from snsim.engines.native.kernel_protocol import Functions
 from snsim.engines.native.layout import POWER, IndexTables, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import GradientSums, UpdateCode, WeightUpdate
+from snsim.engines.native.update_rules import GradientSums, Sink, WeightUpdate
+from snsim.engines.plan import LayerPlan
 from snsim.network.wiring import BORDER, Table
 
 _TILE = 4  # patterns for which an entry of the table is read once
@@ -106,7 +107,7 @@ class SparseKernel:
     def _entry(self, f: Function, array: int, entry: Value) -> Value:
         return f.load_index("%tables", f.op("add", entry, f.integer(array), "nsw"))
 
-    def _each_target(self, f: Function, patterns: Index, body: Callable[[Value, At, int, Value, Value], None]) -> None:
+    def _each_tile(self, f: Function, patterns: Index, body: Callable[[Value, At, int, Value, Value], None]) -> None:
         """Emit loops over target cells and tiles of patterns.
 
         It is `body(target cell, move, patterns of the tile, first connection, one past the last)`; `move` moves an
@@ -136,9 +137,7 @@ class SparseKernel:
         self.fill(f)
         self._emit_sums(f, first, 1)
 
-    def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
-    ) -> None:
+    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Sink) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
         self._emit_back(f, channels, errors, update, 1)
         if errors:
@@ -176,11 +175,10 @@ class SparseKernel:
                 x, w = move(self.x.by(source, 1)), f.load_scalar(self.cells.value.by(weight, 1))
                 return [self.plus_term(f, total, f.load_scalar(x + p * pitch), w) for p, total in enumerate(totals)]
 
-            emit_totals(
-                f, [move(self.target.x.by(t, 1)) + p * pitch for p in range(size)], first, start, stop, connection
-            )
+            places = [move(self.target.x.by(t, 1)) + p * pitch for p in range(size)]
+            emit_totals(f, places, first, start, stop, connection)
 
-        self._each_target(f, patterns, unit)
+        self._each_tile(f, patterns, unit)
 
     def plus_term(self, f: Function, total: Value, x: Value, w: Value) -> Value:
         """Emit the sum so far plus the term of a connection with state x and weight w."""
@@ -234,7 +232,7 @@ class SparseKernel:
 
             f.while_loop(start, stop, connection, [])
 
-        self._each_target(f, patterns, unit)
+        self._each_tile(f, patterns, unit)
         if update is not None:
             update_from_sums(f, self.cells, self.sums, channels, update)
 
@@ -244,7 +242,20 @@ class SparseKernel:
 
             def back(at: At, n: int, c: str = c) -> None:
                 value, place = f.load(at(self.back[c])), at(self.source.delta[c])
-                value = value if self.scale == 1.0 else value * self.scale ** POWER[c]
-                f.store_lanes(value if first else value + f.load(place), 0, n, place)
+                f.put(value if self.scale == 1.0 else value * self.scale ** POWER[c], place, first, n)
 
             each_vector(f, self.source.units, back)
+
+
+def scattered_bias(
+    stage: LayerPlan,
+    source: LayerCells,
+    target: LayerCells,
+    cells: ParameterCells,
+    tables: IndexTables,
+    channels: Sequence[str],
+) -> SparseKernel:
+    """Return a bias with irregular entries, as connections from border cells of state 1."""
+    assert stage.bias_index is not None
+    table = Table(np.full(stage.units, BORDER), np.arange(stage.units), stage.bias_index)
+    return SparseKernel(source, target, table, cells, 1.0, tables, channels)

@@ -16,9 +16,9 @@ from snsim.engines.folding import fold_rule, is_idle
 from snsim.engines.native.layout import Block, ParameterCells, state_region
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.vector_math import VectorOperations
+from snsim.engines.native.vector_math import bound
 from snsim.engines.protocol import UpdateRule
-from snsim.network.expressions import Expression, compile_expressions, substitute, variable
+from snsim.network.expressions import Expression, substitute, variable
 
 CURVATURES = ("h", "h-full")
 _PREFIX = "\n"  # of the variables made here: no name in a program holds a line feed
@@ -180,8 +180,7 @@ class UpdateCode:
         env = {"n": f.splat(f.cast(updates, "double", "sitofp"))}
         for k, name in enumerate(self.settings):
             env[name] = f.broadcast(Address(k, base="%settings"))
-        values = compile_expressions(list(self._uniform_places)).bind(VectorOperations(f).table())(env)
-        scalars = [f.lane(VectorOperations(f).number(value), 0) for value in values]
+        scalars = [f.lane(value, 0) for value in bound(f, list(self._uniform_places))(env)]
         f.machine = narrow
         for scalar, place in zip(scalars, self._uniform_places.values()):
             if narrow.scalar == "float":
@@ -197,16 +196,14 @@ class UpdateCode:
             results, factor = factor_out(results, channel)
             if factor is not None:
                 factors[channel] = f.constant(factor.number) if factor.op == "number" else shared[factor.name]
-        cells, steps = self._cells[name], compile_expressions(list(results.values()))
+        cells, run = self._cells[name], bound(f, list(results.values()))
         loaded = {v for e in results.values() for v in e.variables()}
-        run = steps.bind(VectorOperations(f).table())
 
         def emit(place: Address, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
             env = {**shared, **gathered, "w": w or f.load(place)}
             for name in sorted(loaded - env.keys()):  # the same text, and key of the cache, in every process
                 env[name] = f.load(place + self._beside(cells, name))
             for name, value in zip(results, run(env)):
-                value = VectorOperations(f).number(value)
                 if name == "w":
                     f.store(value if mask is None else f.select(mask, value, f.zero), place)
                 elif value is not env.get(name):
@@ -296,3 +293,6 @@ class BatchUpdate(GradientSums):
             update.apply(place, {c: value * factor for c, value in gathered.items()}, mask, w)
 
         return WeightUpdate(emit, {}, lambda channel, place: f.zero)
+
+
+Sink = UpdateCode | GradientSums  # of the derivatives by the weights

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from snsim.engines.native.llvm_ir import Function, Value
-from snsim.network.expressions import LARGEST_EXPONENT
+from snsim.network.expressions import LARGEST_EXPONENT, Expression, compile_expressions
 
 _LOG2_E = 1.44269504088896340736
 _LN2 = {32: (0.69287109375, 0.00027608680994530941723), 64: (0.6931471803691238164901733, 1.9082149292705878161e-10)}
@@ -322,6 +322,13 @@ class VectorOperations:
             x = x * x if n else x
         assert result is not None
         return result
+
+
+def bound(f: Function, expressions: Sequence[Expression]) -> Callable[[Mapping[str, Value]], list[Value]]:
+    """Return the function that emits the values of expressions, as vectors, from those of their variables."""
+    ops = VectorOperations(f)
+    run = compile_expressions(list(expressions)).bind(ops.table())
+    return lambda variables: [ops.number(value) for value in run(variables)]
 
 
 def sums_of(function: Function, vectors: Sequence[Value]) -> Value:

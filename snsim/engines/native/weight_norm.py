@@ -19,7 +19,7 @@ from snsim.engines.native.im2col import At, each_vector
 from snsim.engines.native.layout import Block, ParameterCells, in_rows
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import GradientSums, UpdateCode, WeightUpdate
+from snsim.engines.native.update_rules import GradientSums, Sink, UpdateCode, WeightUpdate
 
 if TYPE_CHECKING:
     from snsim.engines.native.kernel_protocol import ConnectionKernel
@@ -65,9 +65,7 @@ class WeightNormConnection:
 
         f.loop(self.runs, run, name="run")
 
-    def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
-    ) -> None:
+    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Sink) -> None:
         updated = self.name in sink.updated or self.gain in sink.updated
         gathered = GradientSums({self.name: self.kernel.cells}, frozenset([self.name] if updated else ()), channels)
         self.kernel.emit_backward(f, channels, errors, first, gathered)
