@@ -62,11 +62,6 @@ class AttentionKernel:
         self._each_head(f, emit)
 
     def emit_tangent(self, f: Function, tangents: Sequence[Address], into: Address, first: bool) -> None:
-        """Emit the derivative of the results along the tangents of q, k and v, after `emit_forward`.
-
-        It is stored if `first`, else added.
-        """
-
         def emit(head: _Head) -> None:
             def vector(v: Index) -> None:
                 head.emit_tangent_of_weights(v, tangents[1])
@@ -81,8 +76,6 @@ class AttentionKernel:
     def emit_backward(
         self, f: Function, channels: Sequence[str], wanted: Sequence[bool], first: Sequence[bool]
     ) -> None:
-        """Emit for each channel the errors of q, k and v where wanted: stored if `first`, else added."""
-
         def emit(head: _Head) -> None:
             for c in channels:
                 head.transpose(self.target.delta[c], self.errors[c])

@@ -47,7 +47,10 @@ class TransformKernel(Protocol):
     def emit_backward(
         self, f: Function, channels: Sequence[str], wanted: Sequence[bool], first: Sequence[bool]
     ) -> None:
-        """Emit the errors of each source that wants them: stored if `first`, else added."""
+        """Emit for each channel the errors of each source that wants them: stored if `first`, else added."""
 
     def emit_tangent(self, f: Function, tangents: Sequence[Address], into: Address, first: bool) -> None:
-        """Emit the derivative of the results along the tangents of the sources: stored if `first`, else added."""
+        """Emit the derivative of the results along the tangents of the sources: stored if `first`, else added.
+
+        It reads what `emit_forward` has kept.
+        """

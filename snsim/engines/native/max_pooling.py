@@ -86,7 +86,6 @@ class MaxPoolingKernel:
     def emit_backward(
         self, f: Function, channels: Sequence[str], wanted: Sequence[bool], first: Sequence[bool]
     ) -> None:
-        """Emit for each channel the errors of the source: stored if `first`, else added."""
         if not wanted[0]:
             return
         for c in channels:
@@ -106,8 +105,6 @@ class MaxPoolingKernel:
         self._each_cell(f, at(self._of_source(into, i, j)), add, [])
 
     def emit_tangent(self, f: Function, tangents: Sequence[Address], into: Address, first: bool) -> None:
-        """Emit the derivative of the results along the tangents of the states, after `emit_forward`."""
-
         def vector(i: Index, j: Index, at: At, n: int) -> None:
             winner = f.load(at(self._of_target(self.winner, i, j)))
 

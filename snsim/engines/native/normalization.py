@@ -61,7 +61,6 @@ class NormalizationKernel:
     def emit_backward(
         self, f: Function, channels: Sequence[str], wanted: Sequence[bool], first: Sequence[bool]
     ) -> None:
-        """Emit for each channel the errors of the source: stored if `first`, else added."""
         if not wanted[0]:
             return
 
@@ -77,11 +76,6 @@ class NormalizationKernel:
         f.loop(self.positions, position, name="position")
 
     def emit_tangent(self, f: Function, tangents: Sequence[Address], into: Address, first: bool) -> None:
-        """Emit the derivative of the results along the tangents of the states, after `emit_forward`.
-
-        It is stored if `first`, else added.
-        """
-
         def position(p: Index, _: list[Value]) -> None:
             y, rate = self._row(self.y, p), f.broadcast(self.rate.by(p, 1))
             self._emit_slopes(f, self._row(tangents[0], p), self._row(into, p), y, rate, first)
