@@ -277,19 +277,15 @@ class KernelBuilder:
         self, link: Link, s: Windows, source: LayerCells, target: LayerCells, errors: bool
     ) -> ConnectionKernel:
         geometry, unshared = self._geometry(link, s), s.sharing == "unit"
-        strategies = [
-            _WindowStrategy(sets, patch)
-            for sets in self._groupings(s, source, target)
-            for patch in (False, True)
-            if patch or not unshared
-        ]
-        best = min(strategies, key=lambda strategy: self._cost(strategy, s, errors))
+        patches = (True,) if unshared else (False, True)
+        ways = [(sets, patch) for sets in self._groupings(s, source, target) for patch in patches]
+        sets, patch = min(ways, key=lambda way: self._cost(way[0], way[1], s, errors))
         in_lanes = self.block.machine.padded(target.maps) // self.lanes
         cells_of_window = s.window[0] * s.window[1] * source.maps
         fits = not unshared and not errors and cells_of_window * in_lanes <= _MOST_MAP_LANES and link.gain is None
         step = s.step[1] * source.maps
         packed = positions_in_vector(self.block.machine, target.maps, s.target[2], step) if fits else 1
-        if fits and 2 * target.positions * cells_of_window * in_lanes / packed < self._cost(best, s, errors):
+        if fits and 2 * target.positions * cells_of_window * in_lanes / packed < self._cost(sets, patch, s, errors):
             window = self._copy(source, geometry)
             index = self._window_index(s, source, target, [range(source.maps)], unshared)
             index = np.moveaxis(index[0, 0], 0, -1).reshape(-1, target.maps)  # cell of the window, target map
@@ -297,16 +293,16 @@ class KernelBuilder:
             if packed == 1:
                 return MapLanesKernel(window, cells, target)
             return PackedLanesKernel(window, cells, target, packed)
-        window = self._copy(source, geometry, best.sets)
-        index = self._window_index(s, source, target, best.sets, unshared)
+        window = self._copy(source, geometry, sets)
+        index = self._window_index(s, source, target, sets, unshared)
         buffer: WindowBuffer | PatchBuffer = window
-        if best.patch:
+        if patch:
             buffer = PatchBuffer(window, self.block, self.channels)
             index = index.reshape(*index.shape[:3], 1, -1)
         else:
             index = index.reshape(*index.shape[:4], -1)
         cells = self._parameter(link, index)
-        return TiledConnection(Tiles(buffer, cells, target, unshared, len(best.sets), buffer.stride))
+        return TiledConnection(Tiles(buffer, cells, target, unshared, len(sets), buffer.stride))
 
     def _groupings(self, s: Windows, source: LayerCells, target: LayerCells) -> list[list[tuple[int, ...]]]:
         """Return the possible ways to copy the source maps.
@@ -326,16 +322,19 @@ class KernelBuilder:
         even = len(set(counts)) == 1 and len({len(g) for g in groups}) == 1
         return [everything, groups] if even and len(groups) > 1 else [everything]
 
-    def _cost(self, strategy: _WindowStrategy, s: Windows, errors: bool) -> float:
-        """Return about how many vector operations one presentation takes."""
-        positions, lanes, depth = s.target[1] * s.target[2], self.lanes, len(strategy.sets[0])
+    def _cost(self, sets: Sequence[Sequence[int]], patch: bool, s: Windows, errors: bool) -> float:
+        """Return about how many vector operations one presentation takes.
+
+        `sets` are the sets of source maps that are copied; `patch` tells whether each window is copied by itself.
+        """
+        positions, lanes, depth = s.target[1] * s.target[2], self.lanes, len(sets[0])
         rows, width = s.window[0], s.window[1] * depth
-        vectors = -(-width * rows // lanes) if strategy.patch else rows * -(-width // lanes)
+        vectors = -(-width * rows // lanes) if patch else rows * -(-width // lanes)
         passes = 3 if errors else 2
         products = passes * positions * s.target[0] * vectors + 3 * positions * s.target[0]
-        copies = (2 if errors else 1) * len(strategy.sets)
-        copied = positions * rows * -(-width // lanes) * 3 if strategy.patch else 0
-        if len(strategy.sets) > 1:
+        copies = (2 if errors else 1) * len(sets)
+        copied = positions * rows * -(-width // lanes) * 3 if patch else 0
+        if len(sets) > 1:
             copied += s.source[1] * s.source[2] * 3
         return products + copies * copied
 
@@ -363,14 +362,6 @@ def _by_owner(link: Link, weights: np.ndarray) -> np.ndarray:
     for row, owned in zip(table, rows):
         row[: len(owned)] = owned
     return table
-
-
-@dataclass(frozen=True)
-class _WindowStrategy:
-    """A way to compute windows: the sets of source maps that are copied, and whether each window is copied."""
-
-    sets: list[tuple[int, ...]]
-    patch: bool
 
 
 def _pair_numbers(s: Windows) -> np.ndarray:
