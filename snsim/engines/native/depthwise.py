@@ -12,7 +12,7 @@ from snsim.engines.native.im2col import DirectBuffer, PoolBuffer
 from snsim.engines.native.layout import POWER, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import GradientSums, UpdateCode, WeightUpdate
+from snsim.engines.native.update_rules import Sink, WeightUpdate
 
 
 class DiagonalKernel:
@@ -55,9 +55,7 @@ class DiagonalKernel:
 
         self._each_vector(f, vector)
 
-    def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
-    ) -> None:
+    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Sink) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
         if errors or update is not None:
             self._emit_back(f, channels, errors, first, update)
@@ -93,9 +91,7 @@ class DiagonalKernel:
                 for c, total in zip(channels, sums or [f.zero] * len(channels)):
                     d = f.load_first(self._unit(self.target.delta[c], p, v), count)
                     if errors:
-                        place = self._source(self.buffer.back[c], p, v)
-                        back = d * (w * w if POWER[c] == 2 else w)
-                        f.store(back if store else back + f.load(place), place)
+                        f.put(d * (w * w if POWER[c] == 2 else w), self._source(self.buffer.back[c], p, v), store)
                     totals.append(f.fma(d, x[POWER[c]], total) if update is not None else total)
                 return totals
 
@@ -103,6 +99,6 @@ class DiagonalKernel:
             sums = f.loop(self.positions, position, carried, "position")
             if update is not None:
                 mask = None if count == self.lanes else last.truth(f, at)
-                update.emit(at, {c: update.scaled(c, total) for c, total in zip(channels, sums)}, mask, w)
+                update.apply(at, dict(zip(channels, sums)), mask, w)
 
         self._each_vector(f, vector)

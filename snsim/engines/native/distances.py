@@ -13,59 +13,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from snsim.engines.native.im2col import At, each_vector, zero_fill
-from snsim.engines.native.layout import Block, IndexTables, LayerCells, ParameterCells
+from snsim.engines.native.layout import LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Value
-from snsim.engines.native.sparse import ListedConnections, update_from_sums
+from snsim.engines.native.sparse import SparseKernel, emit_totals, update_from_sums
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import GradientSums, UpdateCode
-from snsim.network.wiring import Table
+from snsim.engines.native.update_rules import Sink
 
 
-class DistanceKernel:
-    """A link with `(distance)`: scalar loops over its explicit table, pattern by pattern.
+class DistanceKernel(SparseKernel):
+    """A link with `(distance)`: the loops of a `SparseKernel` over its table, pattern by pattern."""
 
-    Reads a copy of the source, followed by one border cell.
-    """
+    has_group_code = False
 
-    def __init__(
-        self,
-        source: LayerCells,
-        target: LayerCells,
-        table: Table,
-        cells: ParameterCells,
-        border_value: float,
-        block: Block,
-        tables: IndexTables,
-        channels: Sequence[str],
-    ):
-        self.name, self.source, self.target, self.cells = cells.name, source, target, cells
-        padded = block.machine.padded(source.units)
-        self.x = block.cells.take_filled(np.append(np.zeros(padded), border_value))
-        self.back = {c: block.cells.take(padded + 1) for c in channels}
-        self.sums = {c: block.take(len(cells.index)) for c in channels}
-        self.connections = ListedConnections(source, target, table, cells, padded, tables)
+    def plus_term(self, f: Function, total: Value, x: Value, w: Value) -> Value:
+        d = w - x
+        return f.fma(d, d, total)
 
-    def emit_forward(self, f: Function, first: bool) -> None:
-        def copied(at: At, n: int) -> None:
-            f.store(f.load(at(self.source.x)), at(self.x))
-
-        each_vector(f, self.source.units, copied)
-
-        def unit(t: Value, start: Value, stop: Value) -> None:
-            def connection(k: Value, total: list[Value]) -> list[Value]:
-                x = f.load_scalar(self.x.by(self.connections.source(f, k), 1))
-                w = f.load_scalar(self.cells.value.by(self.connections.weight(f, k), 1))
-                return [self._term(f, x, w, total[0])]
-
-            place = self.target.x.by(t, 1)
-            begin = f.constant(0.0, f.machine.scalar) if first else f.load_scalar(place)
-            f.store(f.while_loop(start, stop, connection, [begin])[0], place)
-
-        self.connections.each_target(f, unit)
-
-    def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
-    ) -> None:
+    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Sink) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
         if not errors and update is None:
             return
@@ -79,7 +43,7 @@ class DistanceKernel:
             d = {c: f.load_scalar(self.target.delta[c].by(t, 1)) for c in channels}
 
             def connection(k: Value, _: list[Value]) -> None:
-                source, weight = self.connections.source(f, k), self.connections.weight(f, k)
+                source, weight = self.cells_of(f, k)
                 x, w = f.load_scalar(self.x.by(source, 1)), f.load_scalar(self.cells.value.by(weight, 1))
                 for c in channels:
                     of_source, of_weight = self._slopes(f, c, d, x, w)
@@ -90,15 +54,11 @@ class DistanceKernel:
 
             f.while_loop(start, stop, connection, [])
 
-        self.connections.each_target(f, unit)
+        self.each_target(f, unit)
         if errors:
-            self._drain(f, channels, first)
+            self.drain(f, channels, first)
         if update is not None:
             update_from_sums(f, self.cells, self.sums, channels, update)
-
-    def _term(self, f: Function, x: Value, w: Value, total: Value) -> Value:
-        d = w - x
-        return f.fma(d, d, total)
 
     def _slopes(
         self, f: Function, c: str, d: dict[str, Value], x: Value, w: Value
@@ -116,15 +76,6 @@ class DistanceKernel:
 
     def _add(self, f: Function, place: Address, a: Value, b: Value) -> None:
         f.store(f.fma(a, b, f.load_scalar(place)), place)
-
-    def _drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
-        for c in channels:
-
-            def back(at: At, n: int, c: str = c) -> None:
-                value, place = f.load(at(self.back[c])), at(self.source.delta[c])
-                f.store_lanes(value if first else value + f.load(place), 0, n, place)
-
-            each_vector(f, self.source.units, back)
 
 
 class DistanceTangent:
@@ -151,18 +102,16 @@ class DistanceTangent:
 
         def unit(t: Value, start: Value, stop: Value) -> None:
             def connection(k: Value, total: list[Value]) -> list[Value]:
-                source, weight = kernel.connections.source(f, k), kernel.connections.weight(f, k)
+                source, weight = kernel.cells_of(f, k)
                 x, dx = f.load_scalar(kernel.x.by(source, 1)), f.load_scalar(self._dx.by(source, 1))
                 w = f.load_scalar(kernel.cells.value.by(weight, 1))
                 dw = f.load_scalar(self.cells.value.by(weight, 1))
                 apart = w - x
                 return [f.fma(apart + apart, dw - dx, total[0])]
 
-            place = self._target.x.by(t, 1)
-            begin = f.constant(0.0, f.machine.scalar) if first else f.load_scalar(place)
-            f.store(f.while_loop(start, stop, connection, [begin])[0], place)
+            emit_totals(f, [self._target.x.by(t, 1)], first, start, stop, connection)
 
-        kernel.connections.each_target(f, unit)
+        kernel.each_target(f, unit)
 
     def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: object) -> None:
         raise AssertionError("tangents go forward")

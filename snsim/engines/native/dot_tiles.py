@@ -36,23 +36,25 @@ class PatternGroup:
 class Tiles:
     """One link, or the part of it whose windows have the same form: `sets` copies of the geometry, one after the other.
 
-    Set s reads its own copy in the buffer and feeds `targets` neighbouring maps from `first_target + s * targets` on.
+    Set s reads its own copy in the buffer and feeds `targets` neighbouring maps from `s * targets` on.
     """
 
     buffer: Buffer
     cells: ParameterCells
     target: LayerCells
-    sets: int
-    set_stride: int  # in the buffer
-    first_target: int
-    targets: int
     unshared: bool  # whether each position has its own weights
+    sets: int = 1
+    set_stride: int = 0  # in the buffer
     patterns: PatternGroup | None = None  # in place of positions
     position: Index = 0  # from which all addresses count
 
     def over(self, patterns: PatternGroup) -> Tiles:
         """Return this link at its one `position`, with the patterns of a group as positions that share the weights."""
         return replace(self, patterns=patterns)
+
+    @property
+    def targets(self) -> int:
+        return self.target.maps // self.sets
 
     @property
     def x(self) -> Address:
@@ -112,7 +114,7 @@ class Tiles:
 
     def units(self, place: Address, s: Index, i: Index, j: Index, t: Index) -> Address:
         """Return the address of the unit at position (i, j) of target map t of set s, in memory from `place` on."""
-        step, first = self.unit_step, (place + self.first_target).by(self.position, self.target.maps)
+        step, first = self.unit_step, place.by(self.position, self.target.maps)
         return first.by(s, self.targets).by(i, step * self.layout.columns).by(j, step).by(t, 1)
 
 

@@ -12,14 +12,13 @@ from math import gcd
 import numpy as np
 
 from snsim.engines.native.im2col import At, each_vector, pick_lanes
-from snsim.engines.native.layout import POWER, Block, LayerCells, ParameterCells, blocks
+from snsim.engines.native.layout import POWER, Block, LayerCells, ParameterCells, blocks, in_rows
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
 from snsim.engines.native.update_rules import WeightUpdate
-from snsim.engines.native.vector_math import VectorOperations
+from snsim.engines.native.vector_math import VectorOperations, bound
 from snsim.engines.plan import LayerPlan
 from snsim.engines.protocol import Cost
-from snsim.network.expressions import compile_expressions
 
 _MANY_REPEATS = 64  # of a bias, from which on its errors are added up in several chains
 
@@ -32,9 +31,7 @@ class Bias:
 
     def __init__(self, layer: LayerCells, name: str, entries: np.ndarray, period: int, block: Block):
         self.layer, self.period, self.repeats = layer, period, layer.units // period
-        index = np.full(block.machine.padded(period), -1)
-        index[:period] = entries[:period]
-        self.cells = ParameterCells(name, index, block)
+        self.cells = ParameterCells(name, in_rows(block.machine, entries[:period]), block)
         self.spread = self.cells.value if self.repeats == 1 else block.take(layer.units)
 
     @staticmethod
@@ -42,8 +39,7 @@ class Bias:
         return len(entries) % size == 0 and bool((entries == np.tile(entries[:size], len(entries) // size)).all())
 
     def mask(self, f: Function, count: int) -> Value | None:
-        lanes = f.machine.lanes
-        return None if count == lanes else f.mask([k < count for k in range(lanes)])
+        return None if count == f.machine.lanes else f.first_mask(count)
 
     def emit_spread(self, f: Function) -> None:
         lanes = f.machine.lanes
@@ -62,15 +58,12 @@ class Bias:
 
                 f.nest({"vectors": times}, store)
         elif self.repeats > 1:
-            f.loop(
-                self.repeats,
-                lambda p, _: each_vector(
-                    f,
-                    self.period,
-                    lambda at, n: f.store_lanes(f.load(at(self.cells.value)), 0, n, at(self.spread.by(p, self.period))),
-                ),
-                name="position",
-            )
+
+            def position(p: Index) -> None:
+                spread = self.spread.by(p, self.period)
+                each_vector(f, self.period, lambda at, n: f.store_lanes(f.load(at(self.cells.value)), 0, n, at(spread)))
+
+            f.nest({"position": self.repeats}, position)
 
     def _chains(self, f: Function, channels: Sequence[str]) -> tuple[int, bool]:
         """Return how many chains add up the errors of repeated entries, and whether they lie in whole vectors."""
@@ -112,8 +105,7 @@ class Bias:
                     for k in range(chains)
                 ]
             sums = [sum(parts[k + 1 : k + chains], start=parts[k]) for k in range(0, len(parts), chains)]
-            gathered = {c: update.scaled(c, total) for c, total in zip(channels, sums)}
-            update.emit(at(self.cells.value), gathered, self.mask(f, count), None)
+            update.apply(at(self.cells.value), dict(zip(channels, sums)), self.mask(f, count))
 
         each_vector(f, self.period, vector)
         self.emit_spread(f)
@@ -126,15 +118,14 @@ def emit_nlf(
 
     A `gated` unit has the non-linearity gate * f. If `noisy`, the noise is added to the sums first.
     """
-    run = compile_expressions([stage.f, stage.df, *([stage.ddf] if bends else [])]).bind(VectorOperations(f).table())
+    run = bound(f, [stage.f, stage.df, *([stage.ddf] if bends else [])])
 
     def vector(at: At, count: int) -> None:
         a = f.load(at(layer.x))
         if bias is not None:
             a = a + f.load(at(bias.spread))
         a = a + f.load(at(layer.noise)) if noisy else a
-        for result, place in zip(run({"x": a}), (layer.x, layer.slope, layer.bend)):
-            value = VectorOperations(f).number(result)
+        for value, place in zip(run({"x": a}), (layer.x, layer.slope, layer.bend)):
             value = value * f.load(at(layer.gate)) if gated else value
             f.store(f.first_lanes(value, count), at(place))
 
@@ -145,14 +136,12 @@ def emit_cost(f: Function, cost: Cost, layer: LayerCells, channels: Sequence[str
     """Emit dE/dx of the outputs and, for curvature, d2E/dx2, into the errors of the output layer."""
     if cost.softmax or cost.de is None or cost.dde is None:
         return _emit_softmax(f, layer, channels, target, cost.rubbish)
-    run = compile_expressions([cost.de if POWER[c] == 1 else cost.dde for c in channels]).bind(
-        VectorOperations(f).table()
-    )
+    run = bound(f, [cost.de if POWER[c] == 1 else cost.dde for c in channels])
 
     def vector(at: At, count: int) -> None:
         env = {"x": f.load(at(layer.x)), "d": f.load_first(at(target), count), "n": f.constant(float(layer.units))}
         for c, value in zip(channels, run(env)):
-            f.store(f.first_lanes(VectorOperations(f).number(value), count), at(layer.delta[c]))
+            f.store(f.first_lanes(value, count), at(layer.delta[c]))
 
     each_vector(f, layer.units, vector)
 
@@ -160,13 +149,12 @@ def emit_cost(f: Function, cost: Cost, layer: LayerCells, channels: Sequence[str
 def _emit_softmax(
     f: Function, layer: LayerCells, channels: Sequence[str], target: Address, rubbish: float | None
 ) -> None:
-    lanes, units = f.machine.lanes, layer.units
-    ops = VectorOperations(f)
+    units, ops = layer.units, VectorOperations(f)
     greater = ops.table()["max"]
 
     def load_x(at: At, count: int) -> Value:
         x = f.load(at(layer.x))
-        return x if count == lanes else f.select(f.mask([k < count for k in range(lanes)]), x, f.constant(-np.inf))
+        return x if count == f.machine.lanes else f.select(f.first_mask(count), x, f.constant(-np.inf))
 
     least = f.constant(-np.inf if rubbish is None else rubbish)
     largest = reduce_lanes(f, reduce_vectors(f, units, least, lambda at, n, now: greater(now, load_x(at, n))), greater)
@@ -176,12 +164,10 @@ def _emit_softmax(
         f.store(e, at(layer.delta[channels[0]]))
         return now + e
 
-    total = reduce_lanes(f, reduce_vectors(f, units, f.zero, add_exp), lambda a, b: a + b)
+    total = sum_of_vectors(f, units, add_exp)
     if rubbish is not None:
         total = total + ops.exp(f.constant(rubbish) - largest)
-    mass = reduce_lanes(
-        f, reduce_vectors(f, units, f.zero, lambda at, n, now: now + f.load_first(at(target), n)), lambda a, b: a + b
-    )
+    mass = sum_of_vectors(f, units, lambda at, n, now: now + f.load_first(at(target), n))
 
     def vector(at: At, count: int) -> None:
         p, d = f.load(at(layer.delta[channels[0]])) / total, f.load_first(at(target), count)
@@ -209,6 +195,11 @@ def reduce_lanes(f: Function, value: Value, combine: Callable[[Value, Value], Va
         value = combine(value, f.shuffle(value, None, [k ^ half for k in range(lanes)]))
         half //= 2
     return value
+
+
+def sum_of_vectors(f: Function, count: int, step: Callable[[At, int, Value], Value]) -> Value:
+    """Emit a sum over all lanes, and return it in every lane; `step(at, used lanes, sum so far)` is 0 in the others."""
+    return reduce_lanes(f, reduce_vectors(f, count, f.zero, step), lambda a, b: a + b)
 
 
 def emit_through_nlf(
@@ -255,23 +246,19 @@ def emit_bias_gradient(
         return
 
     def vector(at: At, count: int) -> None:
-        gathered = {c: update.scaled(c, value) for c, value in errors(at).items()}
-        update.emit(at(bias.cells.value), gathered, bias.mask(f, count), None)
+        update.apply(at(bias.cells.value), errors(at), bias.mask(f, count))
 
     each_vector(f, bias.layer.units, vector)
 
 
 def emit_copy(f: Function, source: Address, target: Address, count: int, exact: bool = True) -> None:
     """Emit a copy of `count` numbers; unless `exact`, zeros fill up the last vector of the target."""
-    each_vector(
-        f,
-        count,
-        lambda at, n: (
-            f.store_lanes(f.load_first(at(source), n), 0, n, at(target))
-            if exact
-            else f.store(f.load_first(at(source), n), at(target))
-        ),
-    )
+
+    def vector(at: At, n: int) -> None:
+        value = f.load_first(at(source), n)
+        f.store_lanes(value, 0, n if exact else f.machine.lanes, at(target))
+
+    each_vector(f, count, vector)
 
 
 def emit_filled(f: Function, place: Address, count: int, number: float) -> None:

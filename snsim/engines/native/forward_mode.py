@@ -22,12 +22,11 @@ from snsim.engines.native.kernel_protocol import ConnectionKernel
 from snsim.engines.native.layout import LayerCells, ParameterCells, layer_cells
 from snsim.engines.native.llvm_ir import Function
 from snsim.engines.native.net_code import ATTRIBUTES, LayerCode, NetCode, Parts
-from snsim.engines.native.sparse import SparseKernel
+from snsim.engines.native.sparse import scattered_bias
 from snsim.engines.native.target import attributes
 from snsim.engines.native.update_rules import CodeVariant
-from snsim.engines.plan import LayerPlan, Link, Plan
+from snsim.engines.plan import Link, Plan
 from snsim.engines.weight_norm import WeightNorm
-from snsim.network.wiring import BORDER, Table
 
 
 @dataclass(eq=False)
@@ -75,26 +74,26 @@ class TangentCode:
         self._tangents = [self._layer(layer) for layer in net.stages]
 
     def _layer(self, layer: LayerCode) -> _LayerTangent:
-        stage, cells = layer.stage, self._cells[layer.stage.layer]
+        net, stage, cells = self._net, layer.stage, self._cells[layer.stage.layer]
         links: list[ConnectionKernel] = []
-        for k, link in enumerate(stage.links):
+        for link, (_, connection) in zip(stage.links, layer.links):
             if link.distance:
-                links.append(self._distance(link, layer.links[k][1], cells))
+                links.append(self._distance(link, connection, cells))
                 continue
-            along = self._builder.kernel(link, self._net.layers[link.source], cells, False)
+            along = self._builder.kernel(link, net.layers[link.source], cells, False)
             self.directions[link.slot] = along.cells
             links.append(along)
-            if not self._net.plan.is_input(link.source):
+            if not net.plan.is_input(link.source):
                 through = self._through.kernel(replace(link, border_value=0.0), self._cells[link.source], cells, False)
                 self.weights[link.slot] = through.cells
                 links.append(through)
-        if stage.bias is None:
-            return _LayerTangent(layer, cells, links, None)
-        if layer.bias is None:
-            links.append(self._scattered_bias(stage, cells))
-            return _LayerTangent(layer, cells, links, None)
-        bias = Bias(cells, stage.bias, layer.bias.cells.index, layer.bias.period, self._net.block)
-        self.directions[stage.bias] = bias.cells
+        bias = None
+        if layer.bias is not None and stage.bias is not None:
+            bias = Bias(cells, stage.bias, layer.bias.cells.index, layer.bias.period, net.block)
+            self.directions[stage.bias] = bias.cells
+        elif stage.bias is not None:
+            moves = self.directions[stage.bias] = ParameterCells(stage.bias, net.cells[stage.bias].index, net.block)
+            links.append(scattered_bias(stage, net.layers[0], cells, moves, net.tables, ()))
         return _LayerTangent(layer, cells, links, bias)
 
     def _distance(self, link: Link, connection: ConnectionKernel, cells: LayerCells) -> DistanceTangent:
@@ -103,16 +102,6 @@ class TangentCode:
             self.directions[link.slot] = ParameterCells(link.slot, connection.cells.index, self._net.block)
         moved = None if self._net.plan.is_input(link.source) else self._cells[link.source]
         return DistanceTangent(connection, moved, cells, self.directions[link.slot])
-
-    def _scattered_bias(self, stage: LayerPlan, cells: LayerCells) -> ConnectionKernel:
-        assert stage.bias is not None and stage.bias_index is not None
-        cells_of_direction = self.directions[stage.bias] = ParameterCells(
-            stage.bias, self._net.cells[stage.bias].index, self._net.block
-        )
-        table = Table(np.full(stage.units, BORDER), np.arange(stage.units), stage.bias_index)
-        return SparseKernel(
-            self._net.layers[0], cells, table, cells_of_direction, 1.0, 1.0, self._net.block, self._net.tables, ()
-        )
 
     def module(self) -> str:
         """Return the LLVM IR that exports `tangents`.

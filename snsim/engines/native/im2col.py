@@ -54,10 +54,10 @@ class WindowGeometry:
     columns: int
     window: tuple[int, int]
     step: tuple[int, int]
-    border: tuple[int, int]
-    wrap: bool
-    border_value: float
-    scale: float
+    border: tuple[int, int] = (0, 0)
+    wrap: bool = False
+    border_value: float = 0.0
+    scale: float = 1.0
 
 
 class DirectBuffer:

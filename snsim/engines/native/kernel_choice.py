@@ -18,7 +18,7 @@ from snsim.engines.native.distances import DistanceKernel
 from snsim.engines.native.dot_tiles import Tiles, emit_sums
 from snsim.engines.native.im2col import DirectBuffer, PatchBuffer, PoolBuffer, WindowBuffer, WindowGeometry
 from snsim.engines.native.kernel_protocol import ConnectionKernel, Functions, TransformKernel
-from snsim.engines.native.layout import Block, IndexTables, LayerCells, ParameterCells
+from snsim.engines.native.layout import Block, IndexTables, LayerCells, ParameterCells, in_rows
 from snsim.engines.native.llvm_ir import Function
 from snsim.engines.native.map_lanes import MapLanesKernel
 from snsim.engines.native.max_pooling import MaxPoolingKernel
@@ -33,7 +33,7 @@ from snsim.engines.native.pattern_tiles import (
 from snsim.engines.native.shared_backward import emit_errors, emit_gradient
 from snsim.engines.native.sparse import SparseKernel
 from snsim.engines.native.unshared_backward import emit_unshared_backward
-from snsim.engines.native.update_rules import GradientSums, UpdateCode
+from snsim.engines.native.update_rules import GradientSums, Sink
 from snsim.engines.native.weight_norm import WeightNormConnection
 from snsim.engines.plan import Link, Plan, Transfer
 from snsim.network.wiring import Dense, Frames, MaxPooling, Normalization, Windows
@@ -60,9 +60,7 @@ class TiledConnection:
         self.tiles.buffer.fill(f)
         emit_sums(f, self.tiles, first)
 
-    def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
-    ) -> None:
+    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Sink) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
         if self.tiles.unshared:
             if errors or update is not None:
@@ -144,17 +142,10 @@ def map_orders(plan: Plan) -> list[np.ndarray]:
             if _is_identity(link.structure.maps):
                 orders[stage.layer] = orders[link.source]
             else:
-                _, group = np.unique(link.structure.maps, axis=1, return_inverse=True)
-                orders[stage.layer] = np.argsort(_by_appearance(group.ravel()), kind="stable")
+                _, first, group = np.unique(link.structure.maps, axis=1, return_index=True, return_inverse=True)
+                orders[stage.layer] = np.argsort(first[group.ravel()], kind="stable")
             break
     return orders
-
-
-def _by_appearance(groups: np.ndarray) -> np.ndarray:
-    first: dict[int, int] = {}
-    for g in groups:
-        first.setdefault(int(g), len(first))
-    return np.array([first[int(g)] for g in groups])
 
 
 def _is_identity(maps: np.ndarray) -> bool:
@@ -196,7 +187,7 @@ class KernelBuilder:
         """Return the kernel that computes with the effective weights."""
         structure = link.structure
         if link.distance:
-            return self._distances(link, source, target)
+            return self._listed(link, source, target)
         if isinstance(structure, Dense):
             return self._dense(link, source, target)
         if isinstance(structure, Frames):
@@ -216,7 +207,8 @@ class KernelBuilder:
         return AttentionKernel(structure, sources, target, self.block, self.channels)
 
     def _parameter(self, link: Link, index: np.ndarray) -> ParameterCells:
-        index = index.astype(np.int32, copy=False)
+        """Return the cells of the weights that `index` numbers; its last axis is padded to whole vectors."""
+        index = in_rows(self.block.machine, index.astype(np.int32, copy=False))
         cells = self._shared.get(link.slot)
         if cells is not None:
             assert np.array_equal(cells.index, index.ravel()), "links that share weights have one layout"
@@ -226,11 +218,11 @@ class KernelBuilder:
             self._shared[link.slot] = cells
         return cells
 
-    def _in_rows(self, index: np.ndarray) -> np.ndarray:
-        """Pad the last axis to whole vectors with -1."""
-        wide = np.full((*index.shape[:-1], self.block.machine.padded(index.shape[-1])), -1, np.int32)
-        wide[..., : index.shape[-1]] = index
-        return wide
+    def _copy(
+        self, layer: LayerCells, geometry: WindowGeometry, sets: Sequence[Sequence[int]] | None = None
+    ) -> WindowBuffer:
+        """Return a copy of a layer for windows: of all maps, or of each of some sets of maps."""
+        return WindowBuffer(layer, geometry, sets or [range(layer.maps)], self.block, self.channels)
 
     def _dense(self, link: Link, source: LayerCells, target: LayerCells) -> ConnectionKernel:
         flat_source, flat_target = (replace(layer, maps=layer.units, rows=1, columns=1) for layer in (source, target))
@@ -238,48 +230,37 @@ class KernelBuilder:
         index = inputs[None, :] * np.int32(target.units) + outputs[:, None]
         buffer: DirectBuffer | WindowBuffer = DirectBuffer(source, self.block)
         if link.scale != 1.0:
-            plain = WindowGeometry(1, 1, (1, 1), (1, 1), (0, 0), False, 0.0, link.scale)
-            buffer = WindowBuffer(flat_source, plain, [range(source.units)], self.block, self.channels)
-        cells = self._parameter(link, self._in_rows(index))
-        return TiledConnection(Tiles(buffer, cells, flat_target, 1, 0, 0, target.units, unshared=True))
+            buffer = self._copy(flat_source, WindowGeometry(1, 1, (1, 1), (1, 1), scale=link.scale))
+        cells = self._parameter(link, index)
+        return TiledConnection(Tiles(buffer, cells, flat_target, unshared=True))
 
     def _frames(self, link: Link, structure: Frames, source: LayerCells, target: LayerCells) -> ConnectionKernel:
         views = [
             replace(layer, maps=traits, rows=1, columns=frames, map_order=np.arange(traits))
             for layer, (frames, traits) in ((source, structure.source), (target, structure.target))
         ]
-        geometry = WindowGeometry(
-            1, structure.target[0], (1, structure.window), (1, structure.step), (0, 0), False, 0.0, link.scale
-        )
-        traits = structure.source[1]
-        window = WindowBuffer(views[0], geometry, [range(traits)], self.block, self.channels)
-        outputs = structure.target[1]
-        index = np.arange(structure.window * traits * outputs).reshape(-1, outputs).T
-        cells = self._parameter(link, self._in_rows(index))
-        return TiledConnection(Tiles(window, cells, views[1], 1, 0, 0, outputs, unshared=False))
+        window, step, (frames, outputs) = (1, structure.window), (1, structure.step), structure.target
+        copy = self._copy(views[0], WindowGeometry(1, frames, window, step, scale=link.scale))
+        index = np.arange(structure.window * structure.source[1] * outputs).reshape(-1, outputs).T
+        cells = self._parameter(link, index)
+        return TiledConnection(Tiles(copy, cells, views[1], unshared=False))
 
     def _listed(self, link: Link, source: LayerCells, target: LayerCells) -> ConnectionKernel:
         table = link.table
         units = np.arange(source.units)
         one_to_one = (
-            source.units == target.units == len(table.source)
+            not link.distance
+            and source.units == target.units == len(table.source)
             and link.scale == 1.0
             and all((entries == units).all() for entries in (table.source, table.target, table.weight))
         )
         if one_to_one and (source.unit_of_cell == target.unit_of_cell).all():
-            cells = self._parameter(link, self._in_rows(source.unit_of_cell))
+            cells = self._parameter(link, source.unit_of_cell)
             return DiagonalKernel(DirectBuffer(source, self.block), cells, target)
         weights = np.arange(int(np.prod(link.connection.wiring.weight_shape)))
-        cells = self._parameter(link, self._in_rows(weights if link.gain is None else _by_owner(link, weights)))
-        return SparseKernel(
-            source, target, table, cells, link.border_value, link.scale, self.block, self.tables, self.channels
-        )
-
-    def _distances(self, link: Link, source: LayerCells, target: LayerCells) -> ConnectionKernel:
-        cells = self._parameter(link, self._in_rows(np.arange(int(np.prod(link.connection.wiring.weight_shape)))))
-        return DistanceKernel(
-            source, target, link.table, cells, link.border_value, self.block, self.tables, self.channels
-        )
+        cells = self._parameter(link, weights if link.gain is None else _by_owner(link, weights))
+        kernel = DistanceKernel if link.distance else SparseKernel
+        return kernel(source, target, table, cells, link.border_value, self.tables, self.channels, link.scale)
 
     # ---- Windows over maps ---------------------------------------------------------------------------------------
 
@@ -289,54 +270,44 @@ class KernelBuilder:
         )
 
     def _pooled(self, link: Link, s: Windows, source: LayerCells, target: LayerCells) -> ConnectionKernel:
-        pool = PoolBuffer(
-            WindowBuffer(source, self._geometry(link, s), [range(source.maps)], self.block, self.channels),
-            self.block,
-            self.channels,
-        )
+        pool = PoolBuffer(self._copy(source, self._geometry(link, s)), self.block, self.channels)
         pairs = _pair_numbers(s)[np.ix_(target.map_order, source.map_order)]
         if _is_identity(s.maps) and (source.map_order == target.map_order).all() and link.gain is None:
-            cells = self._parameter(link, self._in_rows(np.diag(pairs)))
+            cells = self._parameter(link, np.diag(pairs))
             return DiagonalKernel(pool, cells, target)
-        cells = self._parameter(link, self._in_rows(pairs))
-        return TiledConnection(Tiles(pool, cells, target, 1, 0, 0, target.maps, unshared=False))
+        cells = self._parameter(link, pairs)
+        return TiledConnection(Tiles(pool, cells, target, unshared=False))
 
     def _windows(
         self, link: Link, s: Windows, source: LayerCells, target: LayerCells, errors: bool
     ) -> ConnectionKernel:
         geometry, unshared = self._geometry(link, s), s.sharing == "unit"
-        strategies = [
-            _WindowStrategy(sets, patch)
-            for sets in self._groupings(s, source, target)
-            for patch in (False, True)
-            if patch or not unshared
-        ]
-        best = min(strategies, key=lambda strategy: self._cost(strategy, s, errors))
+        patches = (True,) if unshared else (False, True)
+        ways = [(sets, patch) for sets in self._groupings(s, source, target) for patch in patches]
+        sets, patch = min(ways, key=lambda way: self._cost(way[0], way[1], s, errors))
         in_lanes = self.block.machine.padded(target.maps) // self.lanes
         cells_of_window = s.window[0] * s.window[1] * source.maps
         fits = not unshared and not errors and cells_of_window * in_lanes <= _MOST_MAP_LANES and link.gain is None
         step = s.step[1] * source.maps
         packed = positions_in_vector(self.block.machine, target.maps, s.target[2], step) if fits else 1
-        if fits and 2 * target.positions * cells_of_window * in_lanes / packed < self._cost(best, s, errors):
-            window = WindowBuffer(source, geometry, [range(source.maps)], self.block, self.channels)
+        if fits and 2 * target.positions * cells_of_window * in_lanes / packed < self._cost(sets, patch, s, errors):
+            window = self._copy(source, geometry)
             index = self._window_index(s, source, target, [range(source.maps)], unshared)
             index = np.moveaxis(index[0, 0], 0, -1).reshape(-1, target.maps)  # cell of the window, target map
-            cells = self._parameter(link, self._in_rows(index))
+            cells = self._parameter(link, index)
             if packed == 1:
                 return MapLanesKernel(window, cells, target)
             return PackedLanesKernel(window, cells, target, packed)
-        window = WindowBuffer(source, geometry, best.sets, self.block, self.channels)
-        index = self._window_index(s, source, target, best.sets, unshared)
+        window = self._copy(source, geometry, sets)
+        index = self._window_index(s, source, target, sets, unshared)
         buffer: WindowBuffer | PatchBuffer = window
-        if best.patch:
+        if patch:
             buffer = PatchBuffer(window, self.block, self.channels)
             index = index.reshape(*index.shape[:3], 1, -1)
         else:
             index = index.reshape(*index.shape[:4], -1)
-        stride = buffer.stride if isinstance(buffer, PatchBuffer) else window.stride
-        cells = self._parameter(link, self._in_rows(index))
-        sets = len(best.sets)
-        return TiledConnection(Tiles(buffer, cells, target, sets, stride, 0, target.maps // sets, unshared))
+        cells = self._parameter(link, index)
+        return TiledConnection(Tiles(buffer, cells, target, unshared, len(sets), buffer.stride))
 
     def _groupings(self, s: Windows, source: LayerCells, target: LayerCells) -> list[list[tuple[int, ...]]]:
         """Return the possible ways to copy the source maps.
@@ -356,16 +327,19 @@ class KernelBuilder:
         even = len(set(counts)) == 1 and len({len(g) for g in groups}) == 1
         return [everything, groups] if even and len(groups) > 1 else [everything]
 
-    def _cost(self, strategy: _WindowStrategy, s: Windows, errors: bool) -> float:
-        """Return about how many vector operations one presentation takes."""
-        positions, lanes, depth = s.target[1] * s.target[2], self.lanes, len(strategy.sets[0])
+    def _cost(self, sets: Sequence[Sequence[int]], patch: bool, s: Windows, errors: bool) -> float:
+        """Return about how many vector operations one presentation takes.
+
+        `sets` are the sets of source maps that are copied; `patch` tells whether each window is copied by itself.
+        """
+        positions, lanes, depth = s.target[1] * s.target[2], self.lanes, len(sets[0])
         rows, width = s.window[0], s.window[1] * depth
-        vectors = -(-width * rows // lanes) if strategy.patch else rows * -(-width // lanes)
+        vectors = -(-width * rows // lanes) if patch else rows * -(-width // lanes)
         passes = 3 if errors else 2
         products = passes * positions * s.target[0] * vectors + 3 * positions * s.target[0]
-        copies = (2 if errors else 1) * len(strategy.sets)
-        copied = positions * rows * -(-width // lanes) * 3 if strategy.patch else 0
-        if len(strategy.sets) > 1:
+        copies = (2 if errors else 1) * len(sets)
+        copied = positions * rows * -(-width // lanes) * 3 if patch else 0
+        if len(sets) > 1:
             copied += s.source[1] * s.source[2] * 3
         return products + copies * copied
 
@@ -393,14 +367,6 @@ def _by_owner(link: Link, weights: np.ndarray) -> np.ndarray:
     for row, owned in zip(table, rows):
         row[: len(owned)] = owned
     return table
-
-
-@dataclass(frozen=True)
-class _WindowStrategy:
-    """A way to compute windows: the sets of source maps that are copied, and whether each window is copied."""
-
-    sets: list[tuple[int, ...]]
-    patch: bool
 
 
 def _pair_numbers(s: Windows) -> np.ndarray:

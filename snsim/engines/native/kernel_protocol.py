@@ -8,7 +8,7 @@ from typing import Protocol
 from snsim.engines.native.layout import ParameterCells
 from snsim.engines.native.llvm_ir import Function
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import GradientSums, UpdateCode
+from snsim.engines.native.update_rules import Sink
 
 
 class ConnectionKernel(Protocol):
@@ -24,9 +24,7 @@ class ConnectionKernel(Protocol):
     def emit_forward(self, f: Function, first: bool) -> None:
         """Emit the sums of the target: stored if `first`, else added."""
 
-    def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
-    ) -> None:
+    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Sink) -> None:
         """Emit the errors of the source, if it wants `errors` (stored if `first`, else added), then the updates."""
 
 
@@ -49,7 +47,10 @@ class TransformKernel(Protocol):
     def emit_backward(
         self, f: Function, channels: Sequence[str], wanted: Sequence[bool], first: Sequence[bool]
     ) -> None:
-        """Emit the errors of each source that wants them: stored if `first`, else added."""
+        """Emit for each channel the errors of each source that wants them: stored if `first`, else added."""
 
     def emit_tangent(self, f: Function, tangents: Sequence[Address], into: Address, first: bool) -> None:
-        """Emit the derivative of the results along the tangents of the sources: stored if `first`, else added."""
+        """Emit the derivative of the results along the tangents of the sources: stored if `first`, else added.
+
+        It reads what `emit_forward` has kept.
+        """

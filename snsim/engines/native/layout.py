@@ -194,6 +194,13 @@ def layer_cells(
     return LayerCells(name, units, maps, rows, columns, order, x, slope, bend, gate, noise, deltas)
 
 
+def in_rows(machine: Machine, index: np.ndarray) -> np.ndarray:
+    """Return the index of a parameter with its last axis padded to whole vectors, with -1."""
+    wide = np.full((*index.shape[:-1], machine.padded(index.shape[-1])), -1, index.dtype)
+    wide[..., : index.shape[-1]] = index
+    return wide
+
+
 @dataclass(eq=False)
 class ParameterCells:
     """A parameter in the block: `index` has the weight of each cell, -1 for lanes that hold none."""

@@ -206,10 +206,13 @@ class Function:
         text = "<" + ", ".join(f"i1 {int(c)}" for c in chosen) + ">"
         return Value(self, text, self.machine.mask_vector)
 
+    def first_mask(self, count: int) -> Value:
+        """Return the truth value that chooses the first `count` lanes."""
+        return self.mask([k < count for k in range(self.machine.lanes)])
+
     def first_lanes(self, value: Value, count: int) -> Value:
         """Emit the value with 0 in all lanes from `count` on."""
-        lanes = self.machine.lanes
-        return value if count >= lanes else self.select(self.mask([k < count for k in range(lanes)]), value, self.zero)
+        return value if count >= self.machine.lanes else self.select(self.first_mask(count), value, self.zero)
 
     # ---- Lanes ---------------------------------------------------------------------------------------------------
 
@@ -348,6 +351,15 @@ class Function:
                 continue
             part = self.shuffle(value, None, lanes)
             self._lines.append(f"  store {part.type} {part.text}, ptr {self.pointer(at)}, align {m.dtype.itemsize}")
+
+    def put(self, value: Value, place: Address, first: bool, count: int | None = None) -> None:
+        """Emit the store of a value (of `count` lanes): as it is if it is the `first` one there, else added."""
+        load = self.load if value.type.startswith("<") else self.load_scalar
+        total = value if first else value + load(place)
+        if count is None:
+            self.store(total, place)
+        else:
+            self.store_lanes(total, 0, count, place)
 
     # ---- Loops ---------------------------------------------------------------------------------------------------
 

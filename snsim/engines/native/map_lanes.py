@@ -14,7 +14,7 @@ from snsim.engines.native.im2col import WindowBuffer
 from snsim.engines.native.layout import POWER, LayerCells, ParameterCells, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import GradientSums, UpdateCode, WeightUpdate
+from snsim.engines.native.update_rules import Sink, WeightUpdate
 
 _POSITIONS = 8
 
@@ -39,9 +39,7 @@ class MapLanesKernel:
         self.buffer.fill(f)
         self.emit_sums(f, first)
 
-    def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
-    ) -> None:
+    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Sink) -> None:
         assert not errors, "used where the source needs no errors"
         if self.name in sink.updated:
             self.emit_gradient(f, channels, sink.begin(f, self.name))
@@ -129,5 +127,4 @@ class MapLanesKernel:
         for v in vectors:
             for k in cells:
                 place = self._weight(k, v)
-                gathered = {c: update.scaled(c, totals[c, k, v]) for c in channels}
-                update.emit(place, gathered, masks[v].truth(f, place), None)
+                update.apply(place, {c: totals[c, k, v] for c in channels}, masks[v].truth(f, place))

@@ -78,16 +78,14 @@ class MaxPoolingKernel:
                 return [f.select(wins, value, now[0]), f.select(wins, number, now[1])]
 
             best, winner = self._each_cell(f, start, larger, [f.load(start), f.zero])
-            place = at(self._of_target(self.target.x, i, j))
             f.store_lanes(winner, 0, n, at(self._of_target(self.winner, i, j)))
-            f.store_lanes(best if first else best + f.load(place), 0, n, place)
+            f.put(best, at(self._of_target(self.target.x, i, j)), first, n)
 
         self._each_window(f, vector)
 
     def emit_backward(
         self, f: Function, channels: Sequence[str], wanted: Sequence[bool], first: Sequence[bool]
     ) -> None:
-        """Emit for each channel the errors of the source: stored if `first`, else added."""
         if not wanted[0]:
             return
         for c in channels:
@@ -107,8 +105,6 @@ class MaxPoolingKernel:
         self._each_cell(f, at(self._of_source(into, i, j)), add, [])
 
     def emit_tangent(self, f: Function, tangents: Sequence[Address], into: Address, first: bool) -> None:
-        """Emit the derivative of the results along the tangents of the states, after `emit_forward`."""
-
         def vector(i: Index, j: Index, at: At, n: int) -> None:
             winner = f.load(at(self._of_target(self.winner, i, j)))
 
@@ -116,7 +112,6 @@ class MaxPoolingKernel:
                 return [f.select(f.compare("oeq", winner, number), f.load(place), now[0])]
 
             (moved,) = self._each_cell(f, at(self._of_source(tangents[0], i, j)), chosen, [f.zero])
-            place = at(self._of_target(into, i, j))
-            f.store_lanes(moved if first else moved + f.load(place), 0, n, place)
+            f.put(moved, at(self._of_target(into, i, j)), first, n)
 
         self._each_window(f, vector)

@@ -51,17 +51,17 @@ from snsim.engines.native.layout import (
     InputCells,
     LayerCells,
     ParameterCells,
+    in_rows,
     layer_cells,
 )
 from snsim.engines.native.llvm_ir import Function, Index, Module, Value
 from snsim.engines.native.map_lanes import MapLanesKernel
-from snsim.engines.native.sparse import SparseKernel
+from snsim.engines.native.sparse import SparseKernel, scattered_bias
 from snsim.engines.native.target import Address, Machine, attributes
-from snsim.engines.native.update_rules import BatchUpdate, CodeVariant, GradientSums, UpdateCode
+from snsim.engines.native.update_rules import BatchUpdate, CodeVariant, GradientSums, Sink, UpdateCode
 from snsim.engines.native.weight_norm import WeightNormConnection
 from snsim.engines.plan import LayerPlan, Plan, Transfer
 from snsim.engines.protocol import Cost, UpdateRule
-from snsim.network.wiring import BORDER, Table
 
 STATE = [("ptr", "state"), ("ptr", "tables"), ("ptr", "cells")]  # of all functions that are not exported
 PATTERNS = [("ptr", "inputs"), ("ptr", "targets"), ("i64", "patterns"), ("ptr", "gates")]
@@ -238,21 +238,15 @@ class NetCode:
                 bias = Bias(target, stage.bias, entries, size, self.block)
                 self.cells[stage.bias] = bias.cells
             else:
-                links.append((0, self._scattered_bias(stage, target, size)))
+                index = in_rows(self.machine, np.arange(size))
+                cells = self.cells[stage.bias] = ParameterCells(stage.bias, index, self.block)
+                bias_link = scattered_bias(stage, self.layers[0], target, cells, self.tables, tuple(POWER))
+                links.append((0, bias_link))
         transfers = [
             (transfer, builder.transfer(transfer, [self.layers[k] for k in transfer.sources], target))
             for transfer in stage.transfers
         ]
         return LayerCode(stage, target, links, transfers, bias)
-
-    def _scattered_bias(self, stage: LayerPlan, target: LayerCells, size: int) -> ConnectionKernel:
-        """Return a bias with irregular entries, as connections from border cells of state 1."""
-        assert stage.bias is not None and stage.bias_index is not None
-        index = np.full(self.machine.padded(size), -1)
-        index[:size] = np.arange(size)
-        cells = self.cells[stage.bias] = ParameterCells(stage.bias, index, self.block)
-        table = Table(np.full(stage.units, BORDER), np.arange(stage.units), stage.bias_index)
-        return SparseKernel(self.layers[0], target, table, cells, 1.0, 1.0, self.block, self.tables, tuple(POWER))
 
     # ---- Modules -------------------------------------------------------------------------------------------------
 
@@ -275,7 +269,7 @@ class NetCode:
         module, variant = self.module(f"update rule {updates.rule.name}"), updates.variant
         bends = "h-full" in channels
         self._emit_evaluation(module, variant, bends)
-        sink: UpdateCode | GradientSums = updates
+        sink: Sink = updates
         if variant.at_once:
             sink = BatchUpdate(self.cells, updates, channels, self.factor)
         elif variant.batched:
@@ -340,9 +334,7 @@ class NetCode:
             emit_nlf(f, layer.stage, layer.cells, layer.bias, bends, number in variant.gated, number in variant.noisy)
         return parts.steps
 
-    def _emit_back(
-        self, module: Module, channels: Sequence[str], sink: UpdateCode | GradientSums, threads: int
-    ) -> list[Step]:
+    def _emit_back(self, module: Module, channels: Sequence[str], sink: Sink, threads: int) -> list[Step]:
         """Emit the functions of the backward pass; for several threads, errors and gradients in separate functions."""
         active = self.active(sink.updated)
         reached: set[int] = {len(self.layers) - 1}
@@ -397,7 +389,7 @@ class NetCode:
         channels: Sequence[str],
         errors: bool,
         first: bool,
-        sink: UpdateCode | GradientSums,
+        sink: Sink,
     ) -> None:
         """Emit the functions of a link: errors of the source, if it wants them, and the gradient for the sink."""
         name = f"from {layer.cells.name} back to {self.layers[source].name}"

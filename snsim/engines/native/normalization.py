@@ -8,8 +8,9 @@ formulas.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from snsim.engines.native.elementwise import reduce_lanes, reduce_vectors
+from snsim.engines.native.elementwise import sum_of_vectors
 from snsim.engines.native.im2col import At, each_vector
 from snsim.engines.native.layout import Block, LayerCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
@@ -30,14 +31,12 @@ class NormalizationKernel:
 
     def _sum(self, f: Function, value: Callable[[At, int], Value]) -> Value:
         """Emit the sum over the maps of a position, in every lane; `value(at, used lanes)` is 0 in the others."""
-        return reduce_lanes(
-            f, reduce_vectors(f, self.maps, f.zero, lambda at, n, now: now + value(at, n)), lambda a, b: a + b
-        )
+        return sum_of_vectors(f, self.maps, lambda at, n, now: now + value(at, n))
 
     def emit_forward(self, f: Function, first: bool) -> None:
         def position(p: Index, _: list[Value]) -> None:
             x, y = self._row(self.source.x, p), self._row(self.y, p)
-            mean = self._sum(f, lambda at, n: f.first_lanes(f.load(at(x)), n)) / float(self.maps)
+            mean = self._sum(f, partial(self._numbers, f, x)) / float(self.maps)
 
             def centred(at: At, n: int) -> Value:
                 return f.first_lanes(f.load(at(x)) - mean, n)
@@ -51,9 +50,9 @@ class NormalizationKernel:
             f.store(f.lane(rate, 0), self.rate.by(p, 1))
 
             def vector(at: At, n: int) -> None:
-                value, place = centred(at, n) * rate, at(self._row(self.target.x, p))
+                value = centred(at, n) * rate
                 f.store_lanes(value, 0, n, at(y))
-                f.store_lanes(value if first else value + f.load(place), 0, n, place)
+                f.put(value, at(self._row(self.target.x, p)), first, n)
 
             each_vector(f, self.maps, vector)
 
@@ -62,7 +61,6 @@ class NormalizationKernel:
     def emit_backward(
         self, f: Function, channels: Sequence[str], wanted: Sequence[bool], first: Sequence[bool]
     ) -> None:
-        """Emit for each channel the errors of the source: stored if `first`, else added."""
         if not wanted[0]:
             return
 
@@ -78,22 +76,11 @@ class NormalizationKernel:
         f.loop(self.positions, position, name="position")
 
     def emit_tangent(self, f: Function, tangents: Sequence[Address], into: Address, first: bool) -> None:
-        """Emit the derivative of the results along the tangents of the states, after `emit_forward`.
+        def position(p: Index, _: list[Value]) -> None:
+            y, rate = self._row(self.y, p), f.broadcast(self.rate.by(p, 1))
+            self._emit_slopes(f, self._row(tangents[0], p), self._row(into, p), y, rate, first)
 
-        It is stored if `first`, else added.
-        """
-        f.loop(
-            self.positions,
-            lambda p, _: self._emit_slopes(
-                f,
-                self._row(tangents[0], p),
-                self._row(into, p),
-                self._row(self.y, p),
-                f.broadcast(self.rate.by(p, 1)),
-                first,
-            ),
-            name="position",
-        )
+        f.loop(self.positions, position, name="position")
 
     def _numbers(self, f: Function, place: Address, at: At, n: int) -> Value:
         return f.first_lanes(f.load(at(place)), n)
@@ -109,16 +96,13 @@ class NormalizationKernel:
 
         return self._sum(f, value)
 
-    def _put(self, f: Function, value: Value, n: int, place: Address, first: bool) -> None:
-        f.store_lanes(value if first else value + f.load(place), 0, n, place)
-
     def _emit_slopes(self, f: Function, d: Address, into: Address, y: Address, rate: Value, first: bool) -> None:
         """Emit numbers of a position times dy/dx, which is symmetric: the same forward and backward."""
         moments = [self._moment(f, d, y, power) for power in (0, 1)]
 
         def vector(at: At, n: int) -> None:
             less = (moments[0] + f.load(at(y)) * moments[1]) / float(self.maps)
-            self._put(f, rate * (self._numbers(f, d, at, n) - less), n, at(into), first)
+            f.put(rate * (self._numbers(f, d, at, n) - less), at(into), first, n)
 
         each_vector(f, self.maps, vector)
 
@@ -138,6 +122,6 @@ class NormalizationKernel:
             if full:
                 less = self._numbers(f, g, at, n) - (of_g[0] + z * of_g[1]) / maps
                 value = value - (z * less * 2.0 + of_g[1] * (f.constant(1.0) - one / maps)) / maps
-            self._put(f, rate * rate * value, n, at(into), first)
+            f.put(rate * rate * value, at(into), first, n)
 
         each_vector(f, self.maps, vector)

@@ -125,8 +125,7 @@ class PackedLanesKernel(MapLanesKernel):
             for k in range(len(offsets)):
                 place = self._weight(c0 + k, 0)
                 totals = {c: self._over_positions(f, sums[n * len(offsets) + k]) for n, c in enumerate(channels)}
-                gathered = {c: update.scaled(c, total) for c, total in totals.items()}
-                update.emit(place, gathered, mask.truth(f, place), None)
+                update.apply(place, totals, mask.truth(f, place))
 
         for turn, c0 in enumerate(range(0, len(self.offsets), at_once)):
             f.alone(partial(gradient, c0), turn)

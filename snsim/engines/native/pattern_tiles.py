@@ -163,5 +163,5 @@ def _emit_gradient_tile(
         f.prefetch(place)
     sums = f.loop(f.argument("patterns", "i64"), pattern, start, "pattern")
     for k, place in enumerate(places):
-        gathered = {c: update.scaled(c, sums[n * len(places) + k]) for n, c in enumerate(channels)}
-        update.emit(place, gathered, masks[k % vectors].truth(f, place), None)
+        totals = {c: sums[n * len(places) + k] for n, c in enumerate(channels)}
+        update.apply(place, totals, masks[k % vectors].truth(f, place))

@@ -315,5 +315,5 @@ def _emit_block(
     else:
         sums = f.loop(patterns, rows, [update.start(c, place) for c in channels for place in places], "pattern")
     for number, place in enumerate(places):
-        gathered = {c: update.scaled(c, sums[n * len(places) + number]) for n, c in enumerate(channels)}
-        update.emit(place, gathered, masks[v0 + number % vectors].truth(f, place), None)
+        totals = {c: sums[n * len(places) + number] for n, c in enumerate(channels)}
+        update.apply(place, totals, masks[v0 + number % vectors].truth(f, place))

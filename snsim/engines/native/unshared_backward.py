@@ -7,7 +7,7 @@ the weight changes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from snsim.engines.native.dot_tiles import Tiles
 from snsim.engines.native.im2col import DirectBuffer
@@ -35,8 +35,11 @@ def emit_unshared_backward(
     for v0, times, vectors in even_chunks(masks, chunk):
 
         def at(s: Index, i: Index, b: Index, v0: int = v0, vectors: int = vectors) -> None:
-            addresses = _ChunkAddresses(tiles, s, i, v0 * lanes, b, vectors * lanes)
-            _emit_chunk(f, tiles, channels, addresses, vectors, errors, store, update, masks[v0 : v0 + vectors])
+            def inputs(row: Address) -> Address:
+                """Move the address of a row of inputs or weights to this chunk."""
+                return (row + v0 * lanes).by(b, vectors * lanes)
+
+            _emit_chunk(f, tiles, channels, (s, i), inputs, errors, store, update, masks[v0 : v0 + vectors])
 
         f.nest({"set": tiles.sets, "position": where.positions, "inputs": times}, at)
 
@@ -59,56 +62,36 @@ def even_chunks(masks: Sequence[LaneMask], chunk: int) -> list[tuple[int, int, i
     return chunks
 
 
-class _ChunkAddresses:
-    """The addresses of one position and one chunk of its inputs. Positions are evenly spaced in these buffers."""
-
-    def __init__(self, tiles: Tiles, s: Index, i: Index, start: int, b: Index, stride: int):
-        self._tiles, self._s, self._i = tiles, s, i
-        self._start, self._b, self._stride = start, b, stride
-
-    def _inputs(self, place: Address) -> Address:
-        return (place + self._start).by(self._b, self._stride)
-
-    def x(self, place: Address) -> Address:
-        tiles = self._tiles
-        return self._inputs(place.by(self._s, tiles.set_stride).by(self._i, tiles.layout.column_step))
-
-    def weights(self, t: Index) -> Address:
-        tiles = self._tiles
-        at = tiles.cells.value.by(self._s, tiles.set_weights).by(self._i, tiles.position_stride).by(t, tiles.unit)
-        return self._inputs(at)
-
-    def unit(self, place: Address, t: Index) -> Address:
-        tiles = self._tiles
-        return (place + tiles.first_target).by(self._s, tiles.targets).by(self._i, tiles.target.maps).by(t, 1)
-
-
 def _emit_chunk(
     f: Function,
     tiles: Tiles,
     channels: Sequence[str],
-    addresses: _ChunkAddresses,
-    vectors: int,
+    at: tuple[Index, Index],
+    inputs: Callable[[Address], Address],
     errors: bool,
     store: bool,
     update: WeightUpdate | None,
     masks: list[LaneMask],
 ) -> None:
-    lanes = f.machine.lanes
+    s, i = at  # set, position: positions are evenly spaced in these buffers
+    lanes, vectors = f.machine.lanes, len(masks)
     squares = any(POWER[c] == 2 for c in channels)
+
+    def window(place: Address) -> Address:
+        return inputs(tiles.window(place, s, 0, i, tiles.layout))
+
     x: dict[int, list[Value]] = {}
     if update is not None:
-        x[1] = [f.load(addresses.x(tiles.buffer.x) + v * lanes) for v in range(vectors)]
-        if squares:
-            x[2] = [value * value for value in x[1]]
+        x[1] = [f.load(window(tiles.buffer.x) + v * lanes) for v in range(vectors)]
+        x[2] = [value * value for value in x[1]] if squares else []
 
     def target(t: Index, sums: list[Value]) -> list[Value]:
         """Return the sums, if any, numbered channel * vectors + vector."""
         sums = list(sums)
-        d = {c: f.broadcast(addresses.unit(tiles.target.delta[c], t)) for c in channels}
+        d = {c: f.broadcast(tiles.units(tiles.target.delta[c], s, 0, i, t)) for c in channels}
         steps = {} if update is None else {c: update.scaled(c, d[c]) for c in channels}
         for v in range(vectors):
-            place = addresses.weights(t) + v * lanes
+            place = inputs(tiles.weights(s, 0, i, t)) + v * lanes
             w = f.load(place)
             if errors:
                 squared = w * w if squares else w
@@ -124,5 +107,4 @@ def _emit_chunk(
     sums = f.loop(tiles.targets, target, start, "unit")
     for k, total in enumerate(sums):
         n, v = divmod(k, vectors)
-        place = addresses.x(tiles.buffer.back[channels[n]]) + v * lanes
-        f.store(total if store else total + f.load(place), place)
+        f.put(total, window(tiles.buffer.back[channels[n]]) + v * lanes, store)

@@ -16,43 +16,45 @@ from snsim.engines.folding import fold_rule, is_idle
 from snsim.engines.native.layout import Block, ParameterCells, state_region
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.vector_math import VectorOperations
+from snsim.engines.native.vector_math import bound
 from snsim.engines.protocol import UpdateRule
-from snsim.network.expressions import Expression, compile_expressions, substitute, variable
+from snsim.network.expressions import Expression, substitute, variable
 
 CURVATURES = ("h", "h-full")
 _PREFIX = "\n"  # of the variables made here: no name in a program holds a line feed
 _UNIFORM = f"{_PREFIX}uniform "
 
 
+def rewritten(
+    results: Mapping[str, Expression], replacement: Callable[[Expression], Expression | None]
+) -> dict[str, Expression]:
+    """Return the results with each part, the largest first, replaced by its replacement if that is not None."""
+    done: dict[int, Expression] = {}  # parts are shared, so each is visited once
+
+    def rebuilt(e: Expression) -> Expression:
+        if id(e) not in done:
+            new = replacement(e)
+            if new is None:
+                new = Expression(e.op, tuple(rebuilt(a) for a in e.args)) if e.args else e
+            done[id(e)] = new
+        return done[id(e)]
+
+    return {name: rebuilt(e) for name, e in results.items()}
+
+
 def hoist_uniform_parts(
     results: Mapping[str, Expression], uniform: frozenset[str]
 ) -> tuple[dict[str, Expression], list[Expression]]:
     """Replace each largest part that uses only `uniform` variables by a variable; return results and parts."""
-    parts: list[Expression] = []
     names: dict[Expression, str] = {}
-    done: dict[int, Expression] = {}
 
-    def is_uniform(e: Expression) -> bool:
+    def replacement(e: Expression) -> Expression | None:
         used = e.variables()
-        return bool(used) and used <= uniform
+        if not used or not used <= uniform:
+            return None
+        return variable(names.setdefault(e, f"{_UNIFORM}{len(names)}"))
 
-    def rebuilt(e: Expression) -> Expression:
-        if id(e) in done:
-            return done[id(e)]
-        if is_uniform(e):
-            if e not in names:
-                names[e] = f"{_UNIFORM}{len(parts)}"
-                parts.append(e)
-            result = variable(names[e])
-        elif e.args:
-            result = Expression(e.op, tuple(rebuilt(a) for a in e.args))
-        else:
-            result = e
-        done[id(e)] = result
-        return result
-
-    return {name: rebuilt(e) for name, e in results.items()}, parts
+    return rewritten(results, replacement), list(names)
 
 
 def factor_out(results: Mapping[str, Expression], channel: str) -> tuple[dict[str, Expression], Expression | None]:
@@ -61,68 +63,39 @@ def factor_out(results: Mapping[str, Expression], channel: str) -> tuple[dict[st
     There is one if g (or h) enters only as a product with one and the same uniform variable or number. Kernels can then
     multiply once for many weights.
     """
-    factors: set[Expression] = set()
-    plain = False
-    seen: set[int] = set()
+    of_channel = variable(channel)
+    factors: set[Expression | None] = set()  # None for g (or h) by itself
 
-    def factor_of(e: Expression) -> Expression | None:
-        if e.op != "*" or variable(channel) not in e.args:
-            return None
-        other = e.args[0] if e.args[1] == variable(channel) else e.args[1]
-        return other if other.op == "number" or other.name.startswith(_UNIFORM) else None
+    def replacement(e: Expression) -> Expression | None:
+        if e.op == "*" and of_channel in e.args:
+            other = e.args[0] if e.args[1] == of_channel else e.args[1]
+            if other.op == "number" or other.name.startswith(_UNIFORM):
+                factors.add(other)
+                return of_channel
+        elif e == of_channel:
+            factors.add(None)
+        return None
 
-    def look(e: Expression) -> None:
-        nonlocal plain
-        if id(e) in seen:
-            return
-        seen.add(id(e))
-        factor = factor_of(e)
-        if factor is not None:
-            factors.add(factor)
-        elif e == variable(channel):
-            plain = True
-        else:
-            for a in e.args:
-                look(a)
-
-    for e in results.values():
-        look(e)
-    if plain or len(factors) != 1:
-        return dict(results), None
-    done: dict[int, Expression] = {}
-
-    def rebuilt(e: Expression) -> Expression:
-        if id(e) not in done:
-            done[id(e)] = (
-                variable(channel)
-                if factor_of(e) is not None
-                else Expression(e.op, tuple(rebuilt(a) for a in e.args))
-                if e.args
-                else e
-            )
-        return done[id(e)]
-
-    return {name: rebuilt(e) for name, e in results.items()}, factors.pop()
+    products = rewritten(results, replacement)
+    factor = factors.pop() if len(factors) == 1 else None
+    return (products, factor) if factor is not None else (dict(results), None)
 
 
 @dataclass(frozen=True)
 class CodeVariant:
     """The facts about the settings that decide the code.
 
-    For each learning parameter whether its rate is one "number", "zero" or an "array"; the options that never change,
-    and those that are 0 now; whether patterns are gathered into batches, and a
-    batch fits into memory; whether the curvature is held; the layers (by
-    number) with gates on their states, and those with noise on their sums.
+    Layers are given by number.
     """
 
-    rates: tuple[tuple[str, str], ...]
-    constants: tuple[tuple[str, float], ...] = ()
-    zeros: tuple[str, ...] = ()
-    batched: bool = False
+    rates: tuple[tuple[str, str], ...]  # of each learning parameter: "number", "zero" or "array"
+    constants: tuple[tuple[str, float], ...] = ()  # the options that never change
+    zeros: tuple[str, ...] = ()  # the options that are 0 now
+    batched: bool = False  # whether patterns are gathered into batches
     at_once: bool = False  # whether all patterns of a batch are in memory at once
     holds_curvature: bool = False
-    gated: tuple[int, ...] = ()
-    noisy: tuple[int, ...] = ()
+    gated: tuple[int, ...] = ()  # layers with gates on their states
+    noisy: tuple[int, ...] = ()  # layers with noise on their sums
     decays: tuple[tuple[str, float], ...] = ()  # by parameter, in place of the option decay
     threads: int = 1  # that learn a batch together
 
@@ -132,7 +105,7 @@ class WeightUpdate:
     """The code that consumes the derivatives of a vector of weights.
 
     `emit(address, {"g": .., "h": ..}, mask, w or None)` takes derivatives that went through `scaled`, either the
-    derivatives themselves or the factors of which they are products.
+    derivatives themselves or the factors of which they are products. `apply` takes the derivatives as they are.
     """
 
     emit: Callable[[Address, Mapping[str, Value], Value | None, Value | None], None]
@@ -146,6 +119,12 @@ class WeightUpdate:
 
     def scaled(self, channel: str, value: Value) -> Value:
         return value * self.factors[channel] if channel in self.factors else value
+
+    def apply(
+        self, place: Address, derivatives: Mapping[str, Value], mask: Value | None, w: Value | None = None
+    ) -> None:
+        """Emit the update of the weights at `place` (`w`, if they are loaded), in the lanes of `mask` only."""
+        self.emit(place, {c: self.scaled(c, value) for c, value in derivatives.items()}, mask, w)
 
 
 class UpdateCode:
@@ -202,8 +181,7 @@ class UpdateCode:
         env = {"n": f.splat(f.cast(updates, "double", "sitofp"))}
         for k, name in enumerate(self.settings):
             env[name] = f.broadcast(Address(k, base="%settings"))
-        values = compile_expressions(list(self._uniform_places)).bind(VectorOperations(f).table())(env)
-        scalars = [f.lane(VectorOperations(f).number(value), 0) for value in values]
+        scalars = [f.lane(value, 0) for value in bound(f, list(self._uniform_places))(env)]
         f.machine = narrow
         for scalar, place in zip(scalars, self._uniform_places.values()):
             if narrow.scalar == "float":
@@ -219,16 +197,14 @@ class UpdateCode:
             results, factor = factor_out(results, channel)
             if factor is not None:
                 factors[channel] = f.constant(factor.number) if factor.op == "number" else shared[factor.name]
-        cells, steps = self._cells[name], compile_expressions(list(results.values()))
+        cells, run = self._cells[name], bound(f, list(results.values()))
         loaded = {v for e in results.values() for v in e.variables()}
-        run = steps.bind(VectorOperations(f).table())
 
         def emit(place: Address, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
             env = {**shared, **gathered, "w": w or f.load(place)}
             for name in sorted(loaded - env.keys()):  # the same text, and key of the cache, in every process
                 env[name] = f.load(place + self._beside(cells, name))
             for name, value in zip(results, run(env)):
-                value = VectorOperations(f).number(value)
                 if name == "w":
                     f.store(value if mask is None else f.select(mask, value, f.zero), place)
                 elif value is not env.get(name):
@@ -255,48 +231,44 @@ class GradientSums:
         self._cells, self.updated, self._channels = cells, updated, channels
         self._summed = updated  # the parameters whose sums are in memory after the backward pass
 
-    def begin(self, f: Function, name: str) -> WeightUpdate:
-        cells = self._cells[name]
+    def _sum(self, name: str, channel: str, place: Address) -> Address:
+        """Return the address of the sums of the weights of parameter `name` at `place`."""
+        return place + self._cells[name].beside(f"sum {channel}")
 
+    def begin(self, f: Function, name: str) -> WeightUpdate:
         def add(place: Address, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
             for channel, value in gathered.items():
-                there = place + cells.beside(f"sum {channel}")
+                there = self._sum(name, channel, place)
                 f.store(f.load(there) + value, there)
 
         return WeightUpdate(add, {})
 
     def begin_patterns(self, f: Function, name: str) -> WeightUpdate:
         """Start a block that continues the sums of parameter `name` with all patterns of a group."""
-        cells = self._cells[name]
-
-        def there(channel: str, place: Address) -> Address:
-            return place + cells.beside(f"sum {channel}")
 
         def put(place: Address, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
             for channel, value in gathered.items():
-                f.store(value, there(channel, place))
+                f.store(value, self._sum(name, channel, place))
 
-        return WeightUpdate(put, {}, lambda channel, place: f.load(there(channel, place)))
+        return WeightUpdate(put, {}, lambda channel, place: f.load(self._sum(name, channel, place)))
 
     def emit_updates(self, f: Function, updates: UpdateCode, factor: Value) -> None:
-        """Emit the updates of all parameters with their sums times `factor`, and clear the sums."""
+        """Emit one update of every weight with its sums times `factor`, and clear the sums."""
         for name in sorted(self._summed):
             f.comment(name)
-            self._emit_update(f, name, updates, factor)
+            self._emit_update(f, name, updates.begin(f, name), factor)
 
-    def _emit_update(self, f: Function, name: str, updates: UpdateCode, factor: Value) -> None:
-        """Emit one update of every weight of the parameter with its sums times `factor`, and clear the sums."""
-        cells, lanes = self._cells[name], f.machine.lanes
-        update, mask = updates.begin(f, name), cells.masks(1)[0]
+    def _emit_update(self, f: Function, name: str, update: WeightUpdate, factor: Value) -> None:
+        cells, mask = self._cells[name], self._cells[name].masks(1)[0]
 
         def vector(v: Index) -> None:
-            place = cells.value.by(v, lanes)
-            gathered = {}
+            place = cells.value.by(v, f.machine.lanes)
+            derivatives = {}
             for channel in self._channels:
-                there = place + cells.beside(f"sum {channel}")
-                gathered[channel] = update.scaled(channel, f.load(there) * factor)
+                there = self._sum(name, channel, place)
+                derivatives[channel] = f.load(there) * factor
                 f.store(f.zero, there)
-            update.emit(place, gathered, mask.truth(f, place), None)
+            update.apply(place, derivatives, mask.truth(f, place))
 
         f.nest({"vector": cells.vectors}, vector, ("vector",))
 
@@ -319,6 +291,9 @@ class BatchUpdate(GradientSums):
         update, factor = self._updates.begin(f, name), f.load(self._factor)
 
         def emit(place: Address, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
-            update.emit(place, {c: update.scaled(c, value * factor) for c, value in gathered.items()}, mask, w)
+            update.apply(place, {c: value * factor for c, value in gathered.items()}, mask, w)
 
         return WeightUpdate(emit, {}, lambda channel, place: f.zero)
+
+
+Sink = UpdateCode | GradientSums  # of the derivatives by the weights

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from snsim.engines.native.llvm_ir import Function, Value
-from snsim.network.expressions import LARGEST_EXPONENT
+from snsim.network.expressions import LARGEST_EXPONENT, Expression, compile_expressions
 
 _LOG2_E = 1.44269504088896340736
 _LN2 = {32: (0.69287109375, 0.00027608680994530941723), 64: (0.6931471803691238164901733, 1.9082149292705878161e-10)}
@@ -324,6 +324,13 @@ class VectorOperations:
         return result
 
 
+def bound(f: Function, expressions: Sequence[Expression]) -> Callable[[Mapping[str, Value]], list[Value]]:
+    """Return the function that emits the values of expressions, as vectors, from those of their variables."""
+    ops = VectorOperations(f)
+    run = compile_expressions(list(expressions)).bind(ops.table())
+    return lambda variables: [ops.number(value) for value in run(variables)]
+
+
 def sums_of(function: Function, vectors: Sequence[Value]) -> Value:
     """Emit the vector whose lane i is the sum of all lanes of vector i, by a tree of shuffles.
 
@@ -349,30 +356,18 @@ def _paired(f: Function, a: Value | None, b: Value | None, low: list[int], high:
 
 
 def _tree_steps(lanes: int) -> list[tuple[list[int], list[int]]]:
-    """Return, for each level of the tree, the two shuffles of a pair.
+    """Return, for each level of the tree, the two shuffles of a pair: of the low and of the high half of each block.
 
-    Blocks of 4 lanes are exchanged first, whole. The rest happens inside each block of 4, where shuffles are cheap.
+    Halves of 4 lanes or more are exchanged first, whole. The rest happens inside each group of 4 lanes, where shuffles
+    are cheap.
     """
     steps = []
-    block = lanes // 2
-    while block >= 4:
-        starts = range(0, lanes, 2 * block)
-        halves = [
-            [v * lanes + s + part * block + k for v in (0, 1) for s in starts for k in range(block)] for part in (0, 1)
-        ]
-        steps.append((halves[0], halves[1]))
-        block //= 2
-    inner = min(lanes, 4)
-    while inner > 1:
-        half = inner // 2
-        group = min(lanes, 4)
-        low, high = [], []
-        for g in range(0, lanes, group):
-            blocks = range(g, g + group, inner)
-            low += [v * lanes + s + k for v in (0, 1) for s in blocks for k in range(half)]
-            high += [v * lanes + s + half + k for v in (0, 1) for s in blocks for k in range(half)]
-        steps.append((low, high))
-        inner = half
+    half = lanes // 2
+    while half:
+        group = lanes if half >= 4 else min(lanes, 4)
+        order = [v * lanes + g + k for g in range(0, lanes, group) for v in (0, 1) for k in range(group)]
+        steps.append(([k for k in order if not k & half], [k for k in order if k & half]))
+        half //= 2
     return steps
 
 
@@ -384,8 +379,5 @@ def _tree_order(lanes: int) -> list[int]:
     level = [[k] * lanes for k in range(lanes)]
     for low, _ in _tree_steps(lanes):
         level = [[(a + b)[k] for k in low] for a, b in zip(level[::2], level[1::2])]
-    landed = level[0]  # vector number given -> where: lane l has the vector put in at position landed[l]
-    order = [0] * lanes
-    for lane, position in enumerate(landed):
-        order[position] = lane
-    return order
+    landed = level[0]  # lane l has the sum of the vector that was put in at position landed[l]
+    return [landed.index(position) for position in range(lanes)]

@@ -8,18 +8,18 @@ neighbours, a run of whole vectors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snsim.engines.native.elementwise import reduce_lanes, reduce_vectors
+from snsim.engines.native.elementwise import sum_of_vectors
 from snsim.engines.native.im2col import At, each_vector
-from snsim.engines.native.layout import Block, ParameterCells
+from snsim.engines.native.layout import Block, ParameterCells, in_rows
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import GradientSums, UpdateCode, WeightUpdate
+from snsim.engines.native.update_rules import GradientSums, Sink, UpdateCode, WeightUpdate
 
 if TYPE_CHECKING:
     from snsim.engines.native.kernel_protocol import ConnectionKernel
@@ -33,9 +33,7 @@ class WeightNormConnection:
         self.cells = ParameterCells(kernel.name, kernel.cells.index, block)  # v
         of_run = _owners_of_runs(kernel.cells.index, owners)
         self.runs, self.length = len(of_run), len(kernel.cells.index) // len(of_run)
-        index = np.full(block.machine.padded(self.runs), -1)
-        index[: self.runs] = of_run
-        self.gains = ParameterCells(gain, index, block)
+        self.gains = ParameterCells(gain, in_rows(block.machine, of_run), block)
         self.inverse, self.ratio = block.take(self.runs), block.take(self.runs)  # 1/|v| and gain/|v| of each run
         self.of_gains = {c: block.take(self.runs) for c in channels}
 
@@ -59,7 +57,7 @@ class WeightNormConnection:
                 number = f.load(at(v))
                 return f.fma(number, number, now)
 
-            inverse = f.constant(1.0) / f.call("sqrt", self._sum(f, squared))
+            inverse = f.constant(1.0) / f.call("sqrt", sum_of_vectors(f, self.length, squared))
             ratio = f.broadcast(self.gains.value.by(r, 1)) * inverse
             f.store(f.lane(inverse, 0), self.inverse.by(r, 1))
             f.store(f.lane(ratio, 0), self.ratio.by(r, 1))
@@ -67,13 +65,7 @@ class WeightNormConnection:
 
         f.loop(self.runs, run, name="run")
 
-    def _sum(self, f: Function, step: Callable[[At, int, Value], Value]) -> Value:
-        """Emit a sum over the weights of a run, in every lane; lanes without a weight are 0."""
-        return reduce_lanes(f, reduce_vectors(f, self.length, f.zero, step), lambda a, b: a + b)
-
-    def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
-    ) -> None:
+    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Sink) -> None:
         updated = self.name in sink.updated or self.gain in sink.updated
         gathered = GradientSums({self.name: self.kernel.cells}, frozenset([self.name] if updated else ()), channels)
         self.kernel.emit_backward(f, channels, errors, first, gathered)
@@ -110,8 +102,7 @@ class WeightNormConnection:
             for c in channels:
                 f.store(f.zero, at(sums[c]))
             if update is not None:
-                place, gathered = at(v), {c: update.scaled(c, value) for c, value in of_v.items()}
-                update.emit(place, gathered, mask.truth(f, place), None)
+                update.apply(at(v), of_v, mask.truth(f, at(v)))
 
         each_vector(f, self.length, vector)
 
@@ -122,15 +113,15 @@ class WeightNormConnection:
             u = f.load(at(v)) * inverse
             return f.fma(u * u if squared else u, f.load(at(derivative)), now)
 
-        return self._sum(f, step)
+        return sum_of_vectors(f, self.length, step)
 
     def _emit_gains(self, f: Function, channels: Sequence[str], update: WeightUpdate) -> None:
         mask = self.gains.masks(1)[0]
 
         def vector(at: At, n: int) -> None:
             place = at(self.gains.value)
-            gathered = {c: update.scaled(c, f.first_lanes(f.load(at(self.of_gains[c])), n)) for c in channels}
-            update.emit(place, gathered, mask.truth(f, place), None)
+            totals = {c: f.first_lanes(f.load(at(self.of_gains[c])), n) for c in channels}
+            update.apply(place, totals, mask.truth(f, place))
 
         each_vector(f, self.runs, vector)
 

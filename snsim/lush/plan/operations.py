@@ -418,32 +418,31 @@ def _kernel_gradient(o: Operation, name: str) -> None:
 # Full connections: weights stand in rows, one for each input, with a lane for each output
 
 
-@_body("full_sums_1", "full_sums_2", "full_sums_4", "full_sums_8")
-def _full_sums(o: Operation, name: str) -> None:
-    """Sum weight times input for some vectors of outputs, inputs ascending; then the bias."""
+def _sums_over_inputs(
+    o: Operation, name: str, start: Value, plus: Callable[[Value, Value, Value], Value]
+) -> list[Value]:
+    """Emit sums for the vectors of outputs that `name` counts: `plus(sum so far, input, weight)`, inputs ascending."""
     f, lanes, vectors = o.f, o.f.machine.lanes, int(name.rsplit("_", 1)[1])
 
     def turn(j: Value, sums: list[Value]) -> list[Value]:
         x = f.broadcast(o.at("x", j))
         row = o.at("weights", _times(f, j, o["pitch"]))
-        return [total + f.load(row + lanes * v) * x for v, total in enumerate(sums)]
+        return [plus(total, x, f.load(row + lanes * v)) for v, total in enumerate(sums)]
 
-    sums = _loop(f, o["inputs"], turn, [o.vector("start")] * vectors)
-    for v, total in enumerate(sums):
-        f.store(total + f.load(o.at("bias") + lanes * v), o.at("out") + lanes * v)
+    return _loop(f, o["inputs"], turn, [start] * vectors)
 
 
-@_body("full_spread", "full_spread_squared_weight", "full_spread_weight_twice")
-def _full_spread(o: Operation, name: str) -> None:
-    """Sum weight times error for each input, outputs ascending: lanes are inputs, so squares are transposed.
+def _spread_over_outputs(o: Operation, terms: Callable[[Value], Callable[[Value, Value, int], Value]]) -> None:
+    """Emit a sum for each input, outputs ascending: lanes are inputs, so squares of weights are transposed.
 
-    Products of the lanes behind the last output are -0, which changes no sum.
+    `terms(first input)` emits what the sums of a vector of inputs share. It returns `term(weight, first, number)`,
+    which emits the term of output `first + number`.
     """
     f, lanes = o.f, o.f.machine.lanes
-    f.store(f.constant(-0.0), o.at("errors", o["outputs"]))
 
     def block(b: Value, _: object) -> None:
         first = _times(f, b, lanes)
+        term = terms(first)
 
         def square(s: Value, sums: list[Value]) -> list[Value]:
             at = _times(f, s, lanes)
@@ -453,20 +452,41 @@ def _full_spread(o: Operation, name: str) -> None:
             ]
             total = sums[0]
             for t, weight in enumerate(_transposed(f, rows)):
-                error = f.broadcast(o.at("errors", at) + t)
-                if name.endswith("squared_weight"):
-                    product = (weight * weight) * error
-                else:
-                    product = weight * error
-                    if name.endswith("weight_twice"):
-                        product = product * weight
-                total = total + product
+                total = total + term(weight, at, t)
             return [total]
 
         total = _loop(f, o["vectors"], square, [o.vector("start")])[0]
         f.store(total, o.at("out", first))
 
     _loop(f, o["blocks"], block)
+
+
+@_body("full_sums_1", "full_sums_2", "full_sums_4", "full_sums_8")
+def _full_sums(o: Operation, name: str) -> None:
+    """Sum weight times input for some vectors of outputs, inputs ascending; then the bias."""
+    sums = _sums_over_inputs(o, name, o.vector("start"), lambda total, x, weight: total + weight * x)
+    for v, total in enumerate(sums):
+        at = o.f.machine.lanes * v
+        o.f.store(total + o.f.load(o.at("bias") + at), o.at("out") + at)
+
+
+@_body("full_spread", "full_spread_squared_weight", "full_spread_weight_twice")
+def _full_spread(o: Operation, name: str) -> None:
+    """Sum weight times error for each input, outputs ascending.
+
+    Products of the lanes behind the last output are -0, which changes no sum.
+    """
+    f = o.f
+    f.store(f.constant(-0.0), o.at("errors", o["outputs"]))
+
+    def term(weight: Value, first: Value, number: int) -> Value:
+        error = f.broadcast(o.at("errors", first) + number)
+        if name.endswith("squared_weight"):
+            return (weight * weight) * error
+        product = weight * error
+        return product * weight if name.endswith("weight_twice") else product
+
+    _spread_over_outputs(o, lambda _: term)
 
 
 def _transposed(f: Function, rows: list[Value]) -> list[Value]:
@@ -520,45 +540,31 @@ def _full_gradient(o: Operation, name: str) -> None:
 @_body("distances_1", "distances_2", "distances_4", "distances_8")
 def _distances(o: Operation, name: str) -> None:
     """Sum the squared differences of input and weight for some vectors of outputs, inputs ascending; times 0.5."""
-    f, lanes, vectors = o.f, o.f.machine.lanes, int(name.rsplit("_", 1)[1])
 
-    def turn(j: Value, sums: list[Value]) -> list[Value]:
-        x = f.broadcast(o.at("x", j))
-        row = o.at("weights", _times(f, j, o["pitch"]))
-        differences = [x - f.load(row + lanes * v) for v in range(vectors)]
-        return [total + d * d for total, d in zip(sums, differences)]
+    def plus(total: Value, x: Value, weight: Value) -> Value:
+        d = x - weight
+        return total + d * d
 
-    for v, total in enumerate(_loop(f, o["inputs"], turn, [f.zero] * vectors)):
-        f.store(total * 0.5, o.at("out") + lanes * v)
+    for v, total in enumerate(_sums_over_inputs(o, name, o.f.zero, plus)):
+        o.f.store(total * 0.5, o.at("out") + o.f.machine.lanes * v)
 
 
 @_body("distance_spread")
 def _distance_spread(o: Operation, name: str) -> None:
-    """Sum (input - weight) times error for each input, outputs ascending: lanes are inputs, squares are transposed."""
-    f, lanes = o.f, o.f.machine.lanes
+    """Sum (input - weight) times error for each input, outputs ascending."""
+    f = o.f
 
-    def block(b: Value, _: object) -> None:
-        first = _times(f, b, lanes)
-        x = f.load(o.at("x", first))
+    def terms(first_input: Value) -> Callable[[Value, Value, int], Value]:
+        x = f.load(o.at("x", first_input))
 
-        def square(s: Value, sums: list[Value]) -> list[Value]:
-            at = _times(f, s, lanes)
-            rows = [
-                f.load(o.at("weights", _times(f, f.op("add", first, f.integer(r)), o["pitch"]), at))
-                for r in range(lanes)
-            ]
-            total = sums[0]
-            for t, weight in enumerate(_transposed(f, rows)):
-                output = f.op("add", at, f.integer(t))
-                inside = f.instruction(f"icmp slt i64 {output.text}, {o['outputs'].text}", "i1")
-                product = (x - weight) * f.broadcast(o.at("errors", output))
-                total = total + f.select(inside, product, f.constant(-0.0))
-            return [total]
+        def term(weight: Value, first: Value, number: int) -> Value:
+            output = f.op("add", first, f.integer(number))
+            inside = f.instruction(f"icmp slt i64 {output.text}, {o['outputs'].text}", "i1")
+            return f.select(inside, (x - weight) * f.broadcast(o.at("errors", output)), f.constant(-0.0))
 
-        total = _loop(f, o["vectors"], square, [o.vector("start")])[0]
-        f.store(total, o.at("out", first))
+        return term
 
-    _loop(f, o["blocks"], block)
+    _spread_over_outputs(o, terms)
 
 
 @_body("distance_gradient")
