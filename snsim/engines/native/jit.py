@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import llvmlite
 import numpy as np
 
-from snsim.cache_folder import UnsafeCacheError, cache_folder, read_entry, warn_once, write_entry
+from snsim.cache_folder import UnsafeCacheError, cache_folder, read_checked, warn_once, write_checked
 from snsim.engines.native import elf
 from snsim.engines.native.code_host import ArrayHost, Result
 from snsim.engines.native.target import Machine
@@ -196,12 +196,12 @@ def cached_object(key: str, compiled: Callable[[], bytes]) -> bytes:
 def _cached(name: str, compiled: Callable[[], bytes]) -> bytes:
     """Return the content of an entry of the cache, or compute it and put it there."""
     path = _path(name)
-    cached = None if path is None else _read_object(path)
+    cached = None if path is None else read_checked(path, _MARK, _MOST_BYTES)
     if cached is not None:
         return cached
     image = compiled()
     if path is not None:
-        _write_object(path, image)
+        write_checked(path, _MARK, image)
     return image
 
 
@@ -216,33 +216,6 @@ def _path(name: str) -> Path | None:
             )
         )
         return None
-
-
-def _read_object(path: Path) -> bytes | None:
-    """Return what `_write_object` wrote.
-
-    None if the file is absent or damaged, or if another user could have written it.
-    """
-    try:
-        content = read_entry(path, _MOST_BYTES)
-    except UnsafeCacheError as reason:
-        warn_once(reason)
-        return None
-    except OSError:
-        return None
-    if content is None:
-        return None
-    head, body = content[: len(_MARK) + 32], content[len(_MARK) + 32 :]
-    return body if head == _MARK + hashlib.sha256(body).digest() else None
-
-
-def _write_object(path: Path, body: bytes) -> None:
-    try:
-        write_entry(path, _MARK + hashlib.sha256(body).digest() + body)
-    except UnsafeCacheError as reason:
-        warn_once(reason)
-    except OSError:
-        pass
 
 
 class Code:
