@@ -18,6 +18,7 @@ permissions of the user's profile; a folder named by SNSIM_CACHE is the user's r
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import stat
 import warnings
@@ -145,6 +146,35 @@ def write_entry(path: Path, content: bytes | Iterable[memoryview]) -> None:
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise
+
+
+def read_checked(path: Path, mark: bytes, most: int) -> bytes | None:
+    """Return what `write_checked` wrote; None if the file is absent or damaged.
+
+    The same, with a warning, if another user could have written it.
+    """
+    try:
+        content = read_entry(path, most) or b""
+    except UnsafeCacheError as reason:
+        warn_once(reason)
+        return None
+    except OSError:
+        return None
+    head, body = content[: len(mark) + 32], content[len(mark) + 32 :]
+    return body if head == mark + hashlib.sha256(body).digest() else None
+
+
+def write_checked(path: Path, mark: bytes, body: bytes) -> None:
+    """Write an entry of the cache with a mark of its format and its digest.
+
+    An entry that cannot be written costs only time: nothing is raised, and a place that others can change is reported.
+    """
+    try:
+        write_entry(path, mark + hashlib.sha256(body).digest() + body)
+    except UnsafeCacheError as reason:
+        warn_once(reason)
+    except OSError:
+        pass
 
 
 def warn_once(reason: UnsafeCacheError) -> None:

@@ -14,10 +14,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from snsim.errors import fail, for_line, passes_text
 from snsim.input_files import exists, is_file, is_folder, read_file
@@ -29,8 +29,7 @@ _METADATA = "snsim"  # the key in the header of a file of shipped weights
 _MOST_OF_A_FILE = 1 << 26  # bytes of a file of shipped weights, or of a text of the gallery
 
 
-@dataclass(frozen=True)
-class ShippedWeights:
+class ShippedWeights(NamedTuple):
     """Trained weights of a net of the gallery, from the header of their file.
 
     Attributes
@@ -69,14 +68,11 @@ class ShippedWeights:
     @property
     def summary(self) -> str:
         """One line of text: how the weights were trained, and their misses."""
-        return (
-            f"{passes_text(self.passes)} over {self.data}, seed {self.seed}: {self.train_misses:,} of "
-            f"{self.train_patterns:,} train and {self.test_misses:,} of {self.test_patterns:,} test patterns missed"
-        )
+        return weights_summary(self._asdict())
 
     def metadata(self) -> dict[str, str]:
         """Return the metadata for the header of the file."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "path"}
+        values = {name: value for name, value in self._asdict().items() if name != "path"}
         return {_METADATA: json.dumps(values, sort_keys=True)}
 
     @staticmethod
@@ -87,6 +83,15 @@ class ShippedWeights:
             return ShippedWeights(path, **values)
         except (KeyError, TypeError, ValueError):
             raise fail(f"{for_line(path)} is damaged: its header is not known", hint="install snsim again") from None
+
+
+def weights_summary(weights: Mapping[str, Any]) -> str:
+    """Return the summary of shipped weights from their fields by name."""
+    return (
+        f"{passes_text(weights['passes'])} over {weights['data']}, seed {weights['seed']}: "
+        f"{weights['train_misses']:,} of {weights['train_patterns']:,} train and "
+        f"{weights['test_misses']:,} of {weights['test_patterns']:,} test patterns missed"
+    )
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ctypes import CDLL
+    from mmap import mmap
     from types import FrameType
 
 CAN_OPEN_FOLDERS = hasattr(os, "O_DIRECTORY")  # to flush and to lock them; Windows cannot
@@ -218,6 +219,39 @@ def yield_address() -> int:
 
     function = ctypes.CDLL("kernel32").SwitchToThread if sys.platform == "win32" else c_library().sched_yield
     return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+def processor_description() -> bytes | None:
+    """Return what Linux says about the first processor: maker, model and features. None on other systems."""
+    try:
+        with open("/proc/cpuinfo", "rb") as file:
+            text = file.read(1 << 14)
+    except OSError:
+        return None
+    kept = (b"vendor_id", b"cpu family", b"model", b"stepping", b"flags")
+    lines = [line for line in text.partition(b"\n\n")[0].splitlines() if line.startswith(kept)]
+    return b"\n".join(lines) if len(lines) > len(kept) else None
+
+
+def code_memory(size: int) -> mmap:
+    """Return new memory for code, to be filled and then given to `make_executable`.
+
+    OSError where snsim does not link code itself: on all systems but Linux on x86-64.
+    """
+    if sys.platform != "linux" or os.uname().machine != "x86_64" or sys.maxsize < 1 << 32:
+        raise OSError("code is linked by LLVM on this system")
+    from mmap import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap
+
+    return mmap(-1, size, MAP_PRIVATE | MAP_ANONYMOUS, PROT_READ | PROT_WRITE)
+
+
+def make_executable(address: int, size: int) -> None:
+    """Make memory of `code_memory` executable, and no longer writable. OSError if the system refuses."""
+    import ctypes
+    from mmap import PROT_EXEC, PROT_READ
+
+    if c_library().mprotect(ctypes.c_void_p(address), ctypes.c_size_t(size), PROT_READ | PROT_EXEC):
+        raise OSError("the system gives no memory for code")
 
 
 def collect_garbage_rarely() -> None:

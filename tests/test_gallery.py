@@ -19,8 +19,11 @@ from page_runner import run_command, with_commands
 from safetensors.numpy import load_file
 from tiny_run import make_runs, snsim
 
+from snsim import gallery
+from snsim.cache_folder import CacheWarning
 from snsim.errors import SnError
 from snsim.gallery import ShippedWeights, find_named, gallery_folder, gallery_names, shipped_weights
+from snsim.glossary import gallery_list
 from snsim.program import read_program
 from snsim.runs.examples import examples_of
 from snsim.runs.options import Options, overridden
@@ -159,6 +162,44 @@ def test_nets_are_listed_with_their_figures() -> None:
         assert " ".join(shipped_weights(name).summary.split()) in text  # type: ignore[union-attr]
     assert snsim("help", "lecun89")[1].startswith("lecun89: net of the gallery")
     assert "lecun89 " in snsim("list")[1]
+
+
+def test_the_list_in_the_cache_is_used_until_the_gallery_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, read = tmp_path / "nets", []
+    folder.mkdir()
+    net = (
+        "(net {0} (layer i 2) (layer o 3) (connect i o (full)))\n"
+        "(train {0} (data (examples [[1 2]] [[1 1 1]])) (passes 1) (epsilon 1))\n"
+    )
+    for name in ("one", "two"):
+        (folder / f"{name}.sn").write_text(f";;; The net {name}.\n" + net.format(name))
+    monkeypatch.setenv("SNSIM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(gallery, "gallery_folder", lambda: folder)
+    monkeypatch.setattr(gallery_list, "gallery_folder", lambda: folder)
+    original = gallery_list._read_entry
+    monkeypatch.setattr(gallery_list, "_read_entry", lambda name: read.append(name) or original(name))
+
+    def listed() -> list[tuple[str, int]]:
+        return [(entry["doc"], entry["trainings"][0]["weights"]) for entry in gallery_list.gallery_entries()]
+
+    expected = [("The net one.", 9), ("The net two.", 9)]
+    assert listed() == listed() == expected and read == ["one", "two"]
+    assert gallery_list.gallery_entry("two")["name"] == "two" and read == ["one", "two"]
+    entry = tmp_path / "cache" / "gallery"
+    good = entry.read_bytes()
+    for damaged in (good[:-1], b"", good[:20] + b"x" + good[21:]):
+        entry.write_bytes(damaged)
+        assert listed() == expected and entry.read_bytes() == good
+    (folder / "two.sn").write_text(
+        ";;; Another net.\n" + net.format("two").replace("o 3", "o 4").replace("1 1 1", "1 1 1 1")
+    )
+    assert listed() == [("The net one.", 9), ("Another net.", 12)]
+    read.clear()
+    entry.chmod(0o666)  # others could have written it
+    with pytest.warns(CacheWarning, match="can be written by others"):
+        assert listed() == [("The net one.", 9), ("Another net.", 12)] and read == ["one", "two"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -170,6 +170,7 @@ LAW: dict[str, set[str]] = {
     },
     "glossary": {
         "errors",
+        "cache_folder",
         "todays_words",
         "gallery",
         "text_table",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,8 +53,7 @@ class Workload:
         return self.net.counts.units
 
 
-@dataclass(frozen=True)
-class MemoryNeed:
+class MemoryNeed(NamedTuple):
     """The memory of an engine in bytes.
 
     `base`: the process with its packages. `resident`: all that the engine keeps. On top of that, one at a time:

@@ -1,9 +1,10 @@
 """Compile the text of an LLVM module to code that runs: host, object code with its cache, linker.
 
 An object is kept in the user's cache folder under the hash of everything that it depends on: text, processor and its
-features, LLVM, optimisation level. A file that is damaged or cut short does not match its checksum and is compiled
-again. The checksum is no protection: only files of this user that nobody else can write are linked
-(`snsim.cache_folder`).
+features, LLVM, optimisation level. What LLVM says about the processor is kept there too. So LLVM is loaded only to
+compile, and to link where `elf.py` cannot: that saves a tenth of a short run. A file that is damaged or cut short does
+not match its checksum and is compiled again. The checksum is no protection: only files of this user that nobody else
+can write are linked (`snsim.cache_folder`).
 
 Linked code can call the functions of LIBRARY and nothing else of the process. LLVM's linker would look up any symbol in
 the process, so a module or an object that asks for another one is refused before it is linked.
@@ -13,21 +14,22 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import struct
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import llvmlite
-import llvmlite.binding as llvm
 import numpy as np
 
-from snsim.cache_folder import UnsafeCacheError, cache_folder, read_entry, warn_once, write_entry
+from snsim.cache_folder import UnsafeCacheError, cache_folder, read_checked, warn_once, write_checked
+from snsim.engines.native import elf
 from snsim.engines.native.code_host import ArrayHost, Result
 from snsim.engines.native.target import Machine
 from snsim.errors import SnError, fail
-from snsim.operating_system import c_library
+from snsim.operating_system import c_library, processor_description
 
 OPTIMISATION = 2  # level of code generation; LLVM's passes over the IR gain nothing and cost a second
 _MARK = b"snsim object 1\n"
@@ -43,12 +45,53 @@ class _RefusedCodeError(Exception):
     """Raised for code that would use something of the process that snsim does not allow."""
 
 
-@lru_cache(maxsize=1)
-def _host() -> tuple[str, str, str]:
-    """Return the target triple, the processor name and the features of this machine."""
+class _Host(NamedTuple):
+    """What LLVM says about this machine: target triple, name and features of the processor; and LLVM's version."""
+
+    triple: str
+    processor: str
+    features: str
+    llvm: str
+
+
+@cache
+def _llvm() -> Any:
+    """Return LLVM, ready to compile for this machine."""
+    import llvmlite.binding as llvm
+
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    return llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    return llvm
+
+
+@lru_cache(maxsize=1)
+def _host() -> _Host:
+    """Return the description of this machine, from the cache or from LLVM.
+
+    Its key is a digest of what the system and NumPy say about the processor, and of the library of LLVM.
+    """
+
+    def described() -> bytes:
+        llvm = _llvm()
+        host = _Host(
+            llvm.get_process_triple(),
+            llvm.get_host_cpu_name(),
+            llvm.get_host_cpu_features().flatten(),
+            str(llvm.llvm_version_info),
+        )
+        return json.dumps(host).encode()
+
+    processor, library = processor_description(), Path(llvmlite.__file__).parent / "binding" / "libllvmlite.so"
+    try:
+        status = library.stat()
+    except OSError:
+        processor = None
+    if processor is None:
+        return _Host(*json.loads(described()))
+    features = getattr(getattr(np, "_core", None), "_multiarray_umath", None)
+    parts = (processor, getattr(features, "__cpu_features__", None), llvmlite.__version__)
+    key = hashlib.sha256(repr(("snsim host 1", *parts, status.st_size, status.st_mtime_ns)).encode()).hexdigest()
+    return _Host(*json.loads(_cached(f"{key}.host", described)))
 
 
 def machine(dtype: np.dtype | type | str) -> Machine:
@@ -56,29 +99,29 @@ def machine(dtype: np.dtype | type | str) -> Machine:
 
     A register has 64 bytes with AVX-512, 32 with AVX, else 16.
     """
-    triple, _, features = _host()
-    has = set(features.split(","))
+    has = set(_host().features.split(","))
     width, registers = (64, 32) if "+avx512f" in has else (32, 16) if "+avx" in has else (16, 16)
-    if triple.startswith(("aarch64", "arm64")):
+    if _host().triple.startswith(("aarch64", "arm64")):
         registers = 32
     return Machine(np.dtype(dtype), width // np.dtype(dtype).itemsize, registers, avx512="+avx512f" in has)
 
 
-def _target_machine() -> llvm.TargetMachine:
-    triple, name, features = _host()
-    return llvm.Target.from_triple(triple).create_target_machine(
-        cpu=name, features=features, opt=OPTIMISATION, reloc="pic", codemodel="small", jit=True
+def _target_machine() -> Any:
+    host = _host()
+    target = _llvm().Target.from_triple(host.triple)
+    return target.create_target_machine(
+        cpu=host.processor, features=host.features, opt=OPTIMISATION, reloc="pic", codemodel="small", jit=True
     )
 
 
-def _parse(text: str) -> llvm.ModuleRef:
+def _parse(text: str) -> Any:
     """Parse a module.
 
     Raises RuntimeError if it is invalid, and _RefusedCodeError if it has a global variable, such as a list of
     constructors, or declares a function that is neither LLVM's own nor in LIBRARY.
     """
-    module = llvm.parse_assembly(text)
-    module.triple = _host()[0]
+    module = _llvm().parse_assembly(text)
+    module.triple = _host().triple
     module.verify()
     for variable in module.global_variables:
         raise _RefusedCodeError(f"it defines the global variable {variable.name}, and may define functions only")
@@ -93,28 +136,26 @@ def _check_allowed(name: str) -> None:
         raise _RefusedCodeError(f"it calls {name}, and may call only these C functions: {', '.join(LIBRARY)}")
 
 
-def _imports(image: bytes) -> tuple[str, ...]:
-    """Return the functions of LIBRARY that an object needs.
+def _imports(image: bytes, parsed: elf.ElfObject | None) -> tuple[str, ...]:
+    """Return the functions of LIBRARY that an object needs; `parsed` is the object if it has the format ELF.
 
     Raises _RefusedCodeError if it needs another function, or has code that runs when it is loaded. Undefined symbols
     are read from objects of the format ELF. For other formats all of LIBRARY is returned, and `_parse` is the only
     check.
     """
-    sections = {
-        (section.name() or b"").decode(errors="replace"): section.data()
-        for section in llvm.ObjectFileRef.from_data(image).sections()
-    }
-    for name in sections:
-        if name.lower().startswith(_RUN_AT_LOAD):
-            raise _RefusedCodeError(f"its section {name} runs when the object is loaded")
-    if not image.startswith(b"\x7fELF"):
+    if parsed is None:
+        names = [section.name() for section in _llvm().ObjectFileRef.from_data(image).sections()]
+    else:
+        names = parsed.names
+    for name in names:
+        text = name.decode(errors="replace") if isinstance(name, bytes) else name or ""
+        if text.lower().startswith(_RUN_AT_LOAD):
+            raise _RefusedCodeError(f"its section {text} runs when the object is loaded")
+    if parsed is None:
         return LIBRARY
-    names, needed = sections.get(".strtab", b""), []
-    for at, _, _, section, _, _ in struct.iter_unpack("<IBBHQQ", sections.get(".symtab", b"")):
-        if section == 0 and at:  # undefined, and not the empty first entry
-            needed.append(names[at : names.index(b"\0", at)].decode(errors="replace"))
-            _check_allowed(needed[-1])
-    return tuple(needed)
+    for name in parsed.needed:
+        _check_allowed(name)
+    return tuple(parsed.needed)
 
 
 def _address(name: str) -> int:
@@ -130,7 +171,7 @@ def assembly(text: str) -> str:
 
 def object_key(text: str, target: tuple[str, str, str] | None = None) -> str:
     """Return the sha256 of everything that an object depends on: the target is this machine unless one is given."""
-    parts = (text, *(target or _host()), llvmlite.__version__, str(llvm.llvm_version_info), str(OPTIMISATION))
+    parts = (text, *(target or _host()[:3]), llvmlite.__version__, _host().llvm, str(OPTIMISATION))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -149,20 +190,25 @@ def cached_object(key: str, compiled: Callable[[], bytes]) -> bytes:
 
     If the cache cannot be used, it is compiled each time.
     """
-    path = _object_path(key)
-    cached = None if path is None else _read_object(path)
+    return _cached(f"{key}.o", compiled)
+
+
+def _cached(name: str, compiled: Callable[[], bytes]) -> bytes:
+    """Return the content of an entry of the cache, or compute it and put it there."""
+    path = _path(name)
+    cached = None if path is None else read_checked(path, _MARK, _MOST_BYTES)
     if cached is not None:
         return cached
     image = compiled()
     if path is not None:
-        _write_object(path, image)
+        write_checked(path, _MARK, image)
     return image
 
 
-def _object_path(key: str) -> Path | None:
-    """Return the path of an object in the cache; warn and return None if there is no cache folder."""
+def _path(name: str) -> Path | None:
+    """Return the path of an entry in the cache; warn and return None if there is no cache folder."""
     try:
-        return cache_folder() / "native" / f"{key}.o"
+        return cache_folder() / "native" / name
     except SnError as error:
         warn_once(
             UnsafeCacheError(
@@ -170,33 +216,6 @@ def _object_path(key: str) -> Path | None:
             )
         )
         return None
-
-
-def _read_object(path: Path) -> bytes | None:
-    """Return what `_write_object` wrote.
-
-    None if the file is absent or damaged, or if another user could have written it.
-    """
-    try:
-        content = read_entry(path, _MOST_BYTES)
-    except UnsafeCacheError as reason:
-        warn_once(reason)
-        return None
-    except OSError:
-        return None
-    if content is None:
-        return None
-    head, body = content[: len(_MARK) + 32], content[len(_MARK) + 32 :]
-    return body if head == _MARK + hashlib.sha256(body).digest() else None
-
-
-def _write_object(path: Path, body: bytes) -> None:
-    try:
-        write_entry(path, _MARK + hashlib.sha256(body).digest() + body)
-    except UnsafeCacheError as reason:
-        warn_once(reason)
-    except OSError:
-        pass
 
 
 class Code:
@@ -213,7 +232,7 @@ class Code:
         except RuntimeError as error:  # all that llvmlite raises
             reason = next((line for line in str(error).splitlines() if line.strip()), "no reason given")
             raise fail(
-                f"LLVM cannot compile this net for the processor {_host()[1]}: {reason}",
+                f"LLVM cannot compile this net for the processor {_host().processor}: {reason}",
                 hint="use another engine: reference or torch",
             ) from error
         except _RefusedCodeError as error:
@@ -223,18 +242,27 @@ class Code:
             ) from None
 
     def _link(self, text: str, exported: tuple[str, ...]) -> None:
-        self._linker = llvm.create_lljit_compiler(_target_machine())
         image = object_code(text)
-        library = llvm.JITLibraryBuilder().add_object_img(image)
-        for name in _imports(image):
-            library.import_symbol(name, _address(name))
+        parsed = elf.ElfObject(image) if image.startswith(elf.MAGIC) else None
+        library = {name: _address(name) for name in _imports(image, parsed)}
+        self._linked: Any  # what has the memory of the code
+        if parsed is not None:
+            with suppress(elf.ElfError, OSError):
+                self._linked = elf.LinkedObject(parsed, library)
+                self._addresses: Mapping[str, int] = self._linked.addresses
+                return
+        llvm = _llvm()
+        builder = llvm.JITLibraryBuilder().add_object_img(image)
+        for name, address in library.items():
+            builder.import_symbol(name, address)
         for name in exported:
-            library.export_symbol(name)
-        self._library = library.link(self._linker, "snsim")
+            builder.export_symbol(name)
+        linker = llvm.create_lljit_compiler(_target_machine())
+        self._linked = linker, builder.link(linker, "snsim")
+        self._addresses = {name: self._linked[1][name] for name in exported}
 
     def address(self, name: str) -> int:
-        address: int = self._library[name]
-        return address
+        return self._addresses[name]
 
     def function(self, name: str, kinds: tuple[Any, ...]) -> Callable[..., None]:
         """Return an exported function that takes the block, the tables and arguments of these types of ctypes."""

@@ -405,6 +405,25 @@ class Function:
         self._enter(done)
         return results
 
+    def turns(
+        self,
+        start: int,
+        end: int,
+        body: Callable[[Index, list[Value]], list[Value]],
+        carried: list[Value],
+        name: str,
+    ) -> list[Value]:
+        """Emit `body(index, values)` for start ... end - 1, if any: written out, or a loop if the order matters.
+
+        JavaScript engines move all sums of written-out code behind all its loads, for which they lack registers. At the
+        end of a turn of a loop the sums are complete.
+        """
+        if self.machine.in_order and start < end:
+            return self.loop(end - start, body, carried, name, start)
+        for index in range(start, end):
+            carried = body(index, carried)
+        return carried
+
     def nest(self, counts: Mapping[str, Index], body: Callable[..., Any], divided: Sequence[str] = ()) -> None:
         """Emit nested loops, the first outermost, that carry no values: `body(index, index, ...)`.
 

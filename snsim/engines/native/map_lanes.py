@@ -28,9 +28,9 @@ class MapLanesKernel:
         self.name, self.buffer, self.cells, self.target = cells.name, buffer, cells, target
         self.lanes = cells.block.machine.lanes
         self.vectors = cells.block.machine.padded(target.maps) // self.lanes
-        width = buffer.geometry.window[1] * buffer.depth
+        self.width = buffer.geometry.window[1] * buffer.depth
         where = buffer.x_layout
-        self.offsets = [k * where.pitch + m for k in range(where.kernel_rows) for m in range(width)]
+        self.offsets = [k * where.pitch + m for k in range(where.kernel_rows) for m in range(self.width)]
 
     def _weight(self, cell: int, v: int) -> Address:
         return self.cells.value + (cell * self.vectors + v) * self.lanes
@@ -72,24 +72,38 @@ class MapLanesKernel:
         f.loop(where.rows, row, name="row")
 
     def _tile(self, f: Function) -> tuple[int, int]:
-        """Return the vectors of maps and the positions whose sums are in registers at a time."""
+        """Return the vectors of maps and the positions whose sums are in registers at a time.
+
+        JavaScript engines load the operands of a turn before the first sum, so they are given fewer sums.
+        """
         if self.vectors == 1:
             return 1, _POSITIONS
         vectors = min(self.vectors, f.machine.registers // 4)
-        return vectors, max(1, (f.machine.registers - 4) // vectors)
+        return vectors, max(1, (f.machine.registers - (10 if f.machine.in_order else 4)) // vectors)
 
     def _strip_sums(self, f: Function, window: Address, vectors: range, positions: int) -> dict[tuple[int, int], Value]:
         """Emit the sums of some vectors of maps at neighbouring positions, by vector and position."""
-        step = self.buffer.x_layout.column_step
-        sums = {(v, p): f.zero for p in range(positions) for v in vectors}
-        for cell, offset in enumerate(self.offsets):
-            weights = {v: f.load(self._weight(cell, v)) for v in vectors}
+        step, pitch = self.buffer.x_layout.column_step, self.buffer.x_layout.pitch
+        keys, width = [(v, p) for p in range(positions) for v in vectors], self.width
+
+        def products(row: Index, cell: Index, sums: Sequence[Value]) -> list[Value]:
+            """Add the products of a cell in a row of the window."""
+            now = dict(zip(keys, sums))
+            weights = self.cells.value.by(row, width * self.vectors * self.lanes).by(cell, self.vectors * self.lanes)
+            loaded = {v: f.load(weights + v * self.lanes) for v in vectors}
             for p in range(positions):
-                x = f.broadcast(window + p * step + offset)
-                for v, w in weights.items():
-                    sums[v, p] = f.fma(w, x, sums[v, p])
-            sums = dict(zip(sums, f.in_order(list(sums.values()))))
-        return sums
+                x = f.broadcast((window + p * step).by(row, pitch).by(cell, 1))
+                for v, w in loaded.items():
+                    now[v, p] = f.fma(w, x, now[v, p])
+            return list(now.values())
+
+        def cells(row: Index, sums: list[Value], start: int = 0) -> list[Value]:
+            """Add the products of the cells of a row from `start` on."""
+            return f.turns(start, width, lambda cell, now: products(row, cell, now), sums, "cell")
+
+        first = products(0, 0, [f.zero] * len(keys))
+        sums = f.turns(1, self.buffer.x_layout.kernel_rows, cells, cells(0, first, 1), "window")
+        return dict(zip(keys, sums))
 
     def emit_gradient(self, f: Function, channels: Sequence[str], update: WeightUpdate) -> None:
         together, _ = self._tile(f)

@@ -202,6 +202,8 @@ def _unrolled(
     copies: int,
 ) -> list[Value]:
     """Emit `body(index, values, which copy)` for 0 ... count - 1, `by` at a time."""
+    if f.machine.in_order and copies == 1:
+        return f.turns(1, count, lambda b, values: body(b, values, 0), body(0, carried, 0), "map")
     for first, times, size in blocks(count, by):
 
         def several(b: Index, values: list[Value], first: int = first, size: int = size) -> list[Value]:
@@ -297,7 +299,10 @@ def _emit_block(
         return sums
 
     def row(pattern: Index, i: Index, sums: list[Value]) -> list[Value]:
-        for j0, strips, positions in blocks(where.columns, min(_MOST_UNROLLED, 4 if where.columns > 8 else 8)):
+        most = min(_MOST_UNROLLED, 4 if where.columns > 8 else 8)
+        if f.machine.in_order and sums[0].text != f.zero.text:  # -0.0 stays what it is: no sum starts with 0
+            most = 1
+        for j0, strips, positions in blocks(where.columns, most):
 
             def strip(jb: Index, now: list[Value], j0: int = j0, positions: int = positions) -> list[Value]:
                 return positions_from(pattern, i, jb, j0, positions, now)
