@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from snsim.engines.native.im2col import DirectBuffer, PatchBuffer, PoolBuffer, WindowBuffer, WindowLayout
-from snsim.engines.native.layout import LayerCells, ParameterCells, blocks
+from snsim.engines.native.layout import LayerCells, ParameterCells, blocks, even_size
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address, Machine
 from snsim.engines.native.vector_math import sums_of
@@ -137,7 +137,7 @@ def _parts_of_rows(tiles: Tiles) -> list[tuple[int, int, int]]:
     most = max(1, _PART // (machine.lanes * machine.dtype.itemsize))
     if tiles.patterns is None or tiles.layout.kernel_rows > 1 or whole <= most:
         return [(0, 1, whole)]
-    size = -(-whole // -(-whole // most))
+    size = even_size(whole, most)
     count = -(-whole // size)
     between = [(size, count - 2, size)] if count > 2 else []
     return [(0, 1, size), *between, ((count - 1) * size, 1, whole - (count - 1) * size)]

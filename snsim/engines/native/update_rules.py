@@ -131,17 +131,13 @@ class WeightUpdate:
     """The code that consumes the derivatives of a vector of weights.
 
     `emit(address, {"g": .., "h": ..}, mask, w or None)` takes derivatives that went through `scaled`, either the
-    derivatives themselves or the factors of which they are products.
+    derivatives themselves or the factors of which they are products. In an update for a group of patterns, the sum over
+    them starts at `sum_so_far(channel, address)`.
     """
 
     emit: Callable[[Address, Mapping[str, Value], Value | None, Value | None], None]
     factors: Mapping[str, Value]
     sum_so_far: Callable[[str, Address], Value] | None = None
-
-    def start(self, channel: str, place: Address) -> Value:
-        """Return where the sum of a channel over the patterns of a group starts."""
-        assert self.sum_so_far is not None, "made by begin_patterns"
-        return self.sum_so_far(channel, place)
 
     def scaled(self, channel: str, value: Value) -> Value:
         return value * self.factors[channel] if channel in self.factors else value
