@@ -35,7 +35,7 @@ def emit_errors(f: Function, tiles: Tiles, channels: Sequence[str]) -> None:
         for strip in strips:
             f.nest(
                 {"positions": strip.blocks, "window": rows},
-                lambda b, k, strip=strip: _emit_strip(f, tiles, channels, strip, (s, i, b, k), (i0, k0), adds),
+                lambda b, k, strip=strip: _emit_strip(f, tiles, channels, strip, (0, s, i, b, k), (i0, k0), adds),
             )
 
     whole = where.kernel_rows
@@ -62,6 +62,28 @@ def emit_errors(f: Function, tiles: Tiles, channels: Sequence[str]) -> None:
         f.loop(where.rows - 1, further, name="row")
 
     f.nest({"set": tiles.sets}, windows_of_set)
+
+
+def emit_group_errors(f: Function, tiles: Tiles, channels: Sequence[str], patterns: Value) -> None:
+    """Emit what `emit_errors` emits, for this number of patterns of a group, into buffers that were cleared.
+
+    A part of the weights stays in the cache while all positions of all patterns pass by. For each number of the buffer,
+    the terms come in the order of `emit_errors`.
+    """
+    where = tiles.buffer.layout
+    adds = isinstance(tiles.buffer, WindowBuffer)
+    strips = _strips(f, tiles, len(channels))
+
+    def window_row(s: Index, n: Index) -> None:
+        """Emit the n-th row of the windows from the last one on: it gets terms from lower rows of positions."""
+        k = f.op("sub", f.integer(where.kernel_rows - 1), n) if isinstance(n, Value) else n
+        for strip in strips:
+            f.nest(
+                {"pattern": patterns, "row": where.rows, "positions": strip.blocks},
+                lambda p, i, b, strip=strip: _emit_strip(f, tiles, channels, strip, (p, s, i, b, k), (0, 0), adds),
+            )
+
+    f.nest({"set": tiles.sets, "window": where.kernel_rows}, window_row)
 
 
 @dataclass(frozen=True)
@@ -128,26 +150,27 @@ def _emit_strip(
     tiles: Tiles,
     channels: Sequence[str],
     strip: _Strip,
-    at: tuple[Index, Index, Index, Index],
+    at: tuple[Index, Index, Index, Index, Index],
     origin: tuple[int, int],
     adds: bool,
 ) -> None:
     """Emit one row of the windows of a strip: sums over all target maps, then into the buffer.
 
-    `at`: set, row of positions, block of the strip, row of the window; the rows count from `origin`. The rows of
+    `at`: pattern, set, row of positions, block of the strip, row of the window; the rows count from `origin`. The rows of
     different positions lie `column_step` apart, in general not whole vectors. Sums of the same phase share registers.
     Sums of other phases are shifted into place at the end, so that the buffer sees whole aligned vectors only.
     """
-    s, i, b, k = at
+    pattern, s, i, b, k = at
     i0, k0 = origin
     j, positions, v0, vectors = strip.start, strip.positions, strip.first_vector, strip.vectors
     lanes = f.machine.lanes
-    where, maps = tiles.buffer.layout, tiles.target.maps
+    where, maps, pitch = tiles.buffer.layout, tiles.target.maps, tiles.cells.block.pitch
     reach = [(p, *divmod((j + p) * where.column_step, lanes)) for p in range(positions)]
     keys = sorted({(phase, q + v0 + v) for _, q, phase in reach for v in range(vectors)})
     slot = {key: n for n, key in enumerate(keys)}
     start = {
-        c: tiles.units(tiles.target.delta[c], s, i, j, 0).by(b, strip.hop * maps) + i0 * where.columns * maps
+        c: tiles.units(tiles.target.delta[c].by(pattern, pitch), s, i, j, 0).by(b, strip.hop * maps)
+        + i0 * where.columns * maps
         for c in channels
     }
     weights = tiles.weights(s, i, j, 0).by(k, tiles.row) + k0 * tiles.row + v0 * lanes
@@ -172,7 +195,7 @@ def _emit_strip(
     if copies == 2:
         sums = [a + b for a, b in zip(sums[:count], sums[count:])]
     for n, c in enumerate(channels):
-        row = tiles.buffer.back[c].by(s, tiles.set_stride).by(i, where.row_step).by(k, where.pitch)
+        row = tiles.buffer.back[c].by(pattern, pitch).by(s, tiles.set_stride).by(i, where.row_step).by(k, where.pitch)
         row = row.by(b, strip.hop * where.column_step) + i0 * where.row_step + k0 * where.pitch
         for q, total in _in_place(f, keys, sums[n * len(keys) : (n + 1) * len(keys)]):
             place = row + q * lanes
@@ -283,11 +306,16 @@ class _GradientBlock:
         first = tiles.weights(s, 0, 0, self.t0).by(tb, self.targets * tiles.unit).by(k, tiles.row)
         first = first.by(b, vectors * lanes) + start
         places = [first + (t * tiles.unit + v * lanes) for t in range(self.targets) for v in range(vectors)]
-        if update.sum_so_far is not None:
-            for place in places:
-                f.prefetch(place)
-        so_far = update.sum_so_far or (lambda _channel, _place: f.zero)
-        begin = [so_far(c, place) for c in self.channels for place in places]
+        if update.sums is not None:  # those of the next maps come from far
+            begin = [f.load(update.sums(c, place)) for c in self.channels for place in places]
+            for c in self.channels:
+                for place in places:
+                    f.prefetch(update.sums(c, place + self.targets * tiles.unit))
+        else:
+            begin = [f.zero] * (len(places) * len(self.channels))
+            if tiles.patterns is not None:
+                for place in places:
+                    f.prefetch(place)
         sums = rows(0, begin) if patterns is None else f.loop(patterns, rows, begin, "pattern")
         for number, place in enumerate(places):
             gathered = {c: update.scaled(c, sums[n * len(places) + number]) for n, c in enumerate(self.channels)}

@@ -131,13 +131,13 @@ class WeightUpdate:
     """The code that consumes the derivatives of a vector of weights.
 
     `emit(address, {"g": .., "h": ..}, mask, w or None)` takes derivatives that went through `scaled`, either the
-    derivatives themselves or the factors of which they are products. In an update for a group of patterns, the sum over
-    them starts at `sum_so_far(channel, address)`.
+    derivatives themselves or the factors of which they are products. The sums over the patterns of a group go on from
+    those at `sums(channel, address)`, or start at 0.
     """
 
     emit: Callable[[Address, Mapping[str, Value], Value | None, Value | None], None]
     factors: Mapping[str, Value]
-    sum_so_far: Callable[[str, Address], Value] | None = None
+    sums: Callable[[str, Address], Address] | None = None
 
     def scaled(self, channel: str, value: Value) -> Value:
         return value * self.factors[channel] if channel in self.factors else value
@@ -271,7 +271,7 @@ class GradientSums:
             for channel, value in gathered.items():
                 f.store(value, there(channel, place))
 
-        return WeightUpdate(put, {}, lambda channel, place: f.load(there(channel, place)))
+        return WeightUpdate(put, {}, there)
 
     def emit_updates(self, f: Function, updates: UpdateCode, factor: Value) -> None:
         """Emit the updates of all parameters with their sums times `factor`, and clear the sums."""
@@ -316,4 +316,4 @@ class BatchUpdate(GradientSums):
         def emit(place: Address, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
             update.emit(place, {c: update.scaled(c, value * factor) for c, value in gathered.items()}, mask, w)
 
-        return WeightUpdate(emit, {}, lambda channel, place: f.zero)
+        return WeightUpdate(emit, {})
