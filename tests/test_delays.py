@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +35,7 @@ SLOPE = differentiate(SQUARES, "x")
 HALF_SQUARES = Cost("lms", SQUARES, SLOPE, differentiate(SLOPE, "x"))
 STEP = apply("-", variable("w"), apply("*", variable("rate"), variable("g")))
 DESCENT = UpdateRule("sgd", (), (), ((("w", STEP),),))
+needs_onnx = pytest.mark.skipif(find_spec("onnxruntime") is None, reason="onnxruntime is not installed")
 ENGINES = ["reference", "native", "torch"]
 
 # The states of the output (as in Jordan 1986), of the hidden layer (as in Elman 1990) and of the input come back.
@@ -498,25 +502,44 @@ def test_predictions_follow_the_column_of_the_sequence(tmp_path: Path, capsys: p
     np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("page", "NET"),
-        ("export", "NET", "--to", "torch"),
-        ("export", "NET", "--to", "onnx"),
-        ("export", "NET", "--to", "object"),
-        ("reproduce", "NET", "--together", "2"),
-    ],
-    ids=" ".join,
-)
-def test_what_computes_single_patterns_says_so(
-    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_nets_that_learn_together_read_no_sequences(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    file = walks(tmp_path)
-    assert main([str(file) if word == "NET" else word for word in words]) != 0
+    assert main(["reproduce", str(walks(tmp_path)), "--together", "2"]) != 0
     said = "".join(capsys.readouterr())
     assert "delay" in said and "walks.sn:" in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize("form", ["pt2", "object", "torch", pytest.param("onnx", marks=needs_onnx)])
+@pytest.mark.parametrize("net", [NET, ELMAN, SHARED], ids=["loops", "elman", "shared"])
+def test_exports_go_through_steps(net: str, form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each export is run beside the engine, through sequences side by side, before it is written."""
+    file = tmp_path / "net.sn"
+    file.write_text(net)
+    suffix = {"torch": ".py", "object": ""}.get(form, f".{form}")
+    assert main(["export", str(file), "--to", form, "-o", str(tmp_path / f"net_out{suffix}")]) == 0
+    said = capsys.readouterr().out
+    difference = float(said.split("largest difference ")[1].split()[0])
+    assert difference < 1e-5 and (tmp_path / f"net_out{suffix}").exists()
+
+
+@pytest.mark.parametrize("clauses", ["", "(batch 4 mean) (update adamw)", "(order shuffled) (input-noise 0.1)"])
+def test_a_page_of_pytorch_goes_through_sequences(
+    clauses: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`main()` of the page has the misses of a run, and `snsim compare` finds the page equal."""
+    file = walks(tmp_path, "(test 2)", clauses)
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", str(file), "--json", "--dtype", "float64"]) == 0
+    passes = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "train" in line]
+    assert main(["export", "runs/walks", "--to", "torch", "-o", "page.py"]) == 0
+    done = subprocess.run([sys.executable, "page.py"], capture_output=True, text=True, check=True)
+    assert [line.split(": ")[1] for line in done.stdout.splitlines()] == [
+        f"missed {one['train']['misses']} of 13 training patterns, {one['test']['misses']} of 7 test patterns"
+        for one in passes
+    ]
+    assert main(["compare", str(file), "page.py:Net"]) == 0
 
 
 @pytest.mark.parametrize("steps", [1, 3])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gallery_trainings import WITH_TRAINING
+from gallery_trainings import WITHOUT_DELAYS
 
 import snsim
 from snsim.cli.main import main
@@ -23,7 +23,7 @@ NETS = Path(__file__).parents[1] / "nets"
 FEW = ["lecun89"]
 ALL = [
     name if name in FEW else pytest.param(name, marks=pytest.mark.slow)
-    for name in [path.stem for path in WITH_TRAINING]
+    for name in [path.stem for path in WITHOUT_DELAYS]
 ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gallery_trainings import WITH_TRAINING
+from gallery_trainings import WITHOUT_DELAYS
 from page_runner import run_command, with_commands
 
 import snsim
@@ -23,7 +23,7 @@ NETS = ROOT / "nets"
 FEW = ["lecun89", "tdnn"]
 ALL = [
     name if name in FEW else pytest.param(name, marks=pytest.mark.slow)
-    for name in [path.stem for path in WITH_TRAINING]
+    for name in [path.stem for path in WITHOUT_DELAYS]
 ]
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 

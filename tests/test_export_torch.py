@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gallery_trainings import WITH_TRAINING
+from gallery_trainings import WITHOUT_DELAYS
 from safetensors.torch import load_file
 
 import snsim
@@ -33,7 +33,7 @@ OWN_DATA = {  # the files that have their patterns
     for path in NETS.glob("*.sn")
     if any(not training.data.names for training in read_program(path).own_trainings)
 }
-TRAININGS = [(path.stem, training.name) for path in WITH_TRAINING for training in read_program(path).own_trainings]
+TRAININGS = [(path.stem, training.name) for path in WITHOUT_DELAYS for training in read_program(path).own_trainings]
 FAST = [pair for pair in TRAININGS if pair[0] in {*OWN_DATA, "net-5"}]
 ALL = [pair if pair in FAST else pytest.param(*pair, marks=pytest.mark.slow) for pair in TRAININGS]
 

@@ -365,6 +365,53 @@ def test_the_page_knows_every_line_and_every_kernel(file: Path) -> None:
 
 
 @needs_node
+@pytest.mark.parametrize("file", sorted((ROOT / "tests" / "nets").glob("*.sn")), ids=lambda file: file.stem)
+def test_the_page_knows_what_each_line_adds(file: Path) -> None:
+    """The lines of a unit add up to its weighted sum: scale * sum of w * x, or of (w - x)^2; w = gain * v / |v|."""
+    for entry in read_program(file).nets.own():
+        net, draw = entry.value, np.random.default_rng(11)
+        view, arrays = view_of_net(net)
+        states = {layer.name: draw.normal(size=layer.units).tolist() for layer in net.layers}
+        learned = {p.name: draw.normal(size=p.size).tolist() for p in net.parameters if p.learns}
+        found = run_node(
+            """
+            import { added, incoming, weightsOf } from "${PAGE}/app/wiring.js";
+            const { view, arrays, states, learned } = input, all = {};
+            for (const connection of view.connections) {
+              const flat = arrays[`table-${connection.name}`] ?? null, n = flat && flat.length / 3;
+              const part = (k) => flat.slice(k * n, (k + 1) * n);
+              const table = flat && { source: part(0), target: part(1), weight: part(2) };
+              connection.codes = arrays[`codes-${connection.name}`];
+              connection.owners = arrays[`owners-${connection.name}`];
+              const units = view.layers.find((layer) => layer.name === connection.target).units;
+              const read = (source) => (source < 0 ? connection.border_value : states[connection.source][source]);
+              all[connection.name] = Array.from({ length: units }, (_, unit) => {
+                const lines = incoming(connection, unit, table);
+                const weight = weightsOf(connection, lines, learned);
+                const one = (number, k) => added(connection, weight(number), read(lines.sources[k]));
+                return [...lines.weights].map(one).reduce((sum, each) => sum + each, 0);
+              });
+            }
+            console.log(JSON.stringify(all));
+            """,
+            {"view": view, "arrays": arrays, "states": states, "learned": learned},
+        )
+        for connection in net.connections:
+            table = connection.table
+            parameter = next(p for p in net.parameters if p.name == net.weight_name(connection))
+            w = np.array(learned[parameter.name]) if parameter.learns else parameter.fixed_values(np.float64).ravel()
+            gain = net.gain_name(connection)
+            if gain is not None:
+                owners = connection.wiring.owners()
+                lengths = np.sqrt(np.bincount(owners, w**2))
+                w = np.array(learned[gain])[owners] * w / lengths[owners]
+            x = np.append(states[connection.source], connection.border_value)[np.maximum(table.source, -1)]
+            terms = (w[table.weight] - x) ** 2 if connection.distance else w[table.weight] * x
+            sums = connection.scale * np.bincount(table.target, terms, net.layer(connection.target).units)
+            np.testing.assert_allclose(found[connection.name], sums, rtol=1e-6, atol=1e-6)
+
+
+@needs_node
 def test_weights_leave_and_enter_as_safetensors(tmp_path: Path) -> None:
     from safetensors.numpy import load, save
 

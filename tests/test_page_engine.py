@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import asdict, replace
 from itertools import islice
@@ -9,17 +10,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from every_feature import PAGE_FEATURES, program_of
 from gallery_trainings import WITH_TRAINING
 from page_node import ENGINE, call_training, needs_node, run_node, write_description
+from test_delays import NET, SHARED, data_of, loops_step, tensors
 from test_wasm import FEW, NETS, cut, prepared
 
+from snsim.data.examples import Examples, Split
 from snsim.engines.plan import plan
-from snsim.errors import SnError
+from snsim.errors import SnError, Source
 from snsim.page.training_description import describe_training
+from snsim.program import read_program
 from snsim.training.choose_engine import build_engine
 from snsim.training.initial import initial_weights, layer_generator, stream_generator
 from snsim.training.loop import train
+from snsim.training.prepare import prepare_data
 
 pytestmark = needs_node
 
@@ -90,6 +96,94 @@ def test_lecun89_learns_the_digits_in_23_passes_with_the_same_bits(tmp_path: Pat
     training, data = next(iter(prepared(NETS / "lecun89.sn", 23, most=None)))
     assert len(data.train) > 1000 and training.passes == 23
     assert_same_passes(training, data, tmp_path)
+
+
+# ---- Sequences ---------------------------------------------------------------------------------------------------
+
+SEQUENCES = {
+    "one step": (NET, "(update sgd)"),
+    "three steps": (NET, "(time 3) (update sgd (alpha 0.9) (decay 0.001))"),
+    "batches": (NET, "(time 2) (batch 4 mean) (update adamw)"),
+    "shuffled": (NET, "(time 3) (order shuffled) (input-noise 0.1)"),
+    "curvature": (NET, "(time 2) (update lm (mu 0.1) (gamma 0.1))"),
+    "maps": (SHARED, "(time 2) (order shuffled once)"),
+    "stages": (NET, "(time 2) (stage (passes 1)) (stage (passes 2) (update sgd (alpha 0.5)) (epsilon 0.02))"),
+}
+
+
+def sequences_of(net: str, clauses: str):
+    """A training on sequences of 1 to 9 steps."""
+    name = net.split()[1]
+    passes = "" if "(stage" in clauses else "(passes 3)"
+    of_net = read_program(Source("net.sn", net)).nets.get(name)
+    row = f"[[{'0 ' * of_net.input_units}]] [[{'0 ' * of_net.layers[-1].units}]]"
+    text = f"{net} (train t (net {name}) (data (examples {row})) (cost lms) (epsilon 0.05) {clauses} {passes})"
+    training = read_program(Source("sequences.sn", text), port=io.StringIO()).trainings.get("t")
+    parts = []
+    for lengths, seed in (([5, 1, 9, 2, 7, 4], 5), ([3, 8, 1], 6)):
+        x, d, starts = data_of(of_net, lengths, seed)
+        parts.append(Split(x.reshape(-1, *of_net.inputs[0].shape), None, d, starts=starts))
+    return training, prepare_data(training, Examples("sequences", *parts, "", ""), "float32")
+
+
+@pytest.mark.parametrize("case", SEQUENCES)
+def test_nets_with_delays_have_the_same_bits(case: str, tmp_path: Path) -> None:
+    assert_same_passes(*sequences_of(*SEQUENCES[case]), tmp_path)
+
+
+def test_a_net_with_delays_is_pruned_by_the_same_curvature(tmp_path: Path) -> None:
+    """The page adds up the curvature step by step, the engine the steps near the starts first: the same weights go."""
+    clauses = "(time 2) (stage (passes 2)) (stage (passes 2) (prune 0.3))"
+    assert_same_passes(*sequences_of(NET, clauses), tmp_path)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_page_shows_the_states_and_errors_of_a_step(steps: int, tmp_path: Path) -> None:
+    training, data = sequences_of(NET, f"(time {steps}) (update sgd)")
+    write_description(describe_training(training, data, 1, dtype="float64"), tmp_path)
+    engine = build_engine(training, training.stages[0], "reference", "float64")
+    engine.load_parameters(initial_weights(training, 1))
+    states = engine.states(data.train.inputs, data.train.starts)
+    step = 12  # of the third sequence, which starts at 6
+    own = [0.5] * training.net.input_units
+    looks = call_training(
+        tmp_path, ("look", {"index": step}), ("look", {"index": 5}), ("look", {"index": step, "input": own})
+    )
+    changed = data.train.inputs.copy()
+    changed[step] = own
+    of_own = engine.states(changed, data.train.starts)
+    for layer in training.net.layers:
+        np.testing.assert_allclose(looks[0]["states"][layer.name], states[layer.name][step], rtol=1e-6)
+        np.testing.assert_allclose(looks[1]["states"][layer.name], states[layer.name][5], rtol=1e-6)
+        np.testing.assert_allclose(looks[2]["states"][layer.name], of_own[layer.name][step], rtol=1e-6)
+    for name in ("in", "a", "b", "out"):
+        np.testing.assert_allclose(looks[0]["before"][name], states[name][step - 1], rtol=1e-6)
+        assert not np.any(looks[1]["before"][name])  # the step is a sequence of its own
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_errors_of_a_step_are_those_of_the_gradient(steps: int, tmp_path: Path) -> None:
+    """dE/da of a unit in step t is the gradient of its bias there, by PyTorch, with the context as it was."""
+    training, data = sequences_of(NET, f"(time {steps}) (update sgd)")
+    write_description(describe_training(training, data, 1, dtype="float64"), tmp_path)
+    _, weights, look, again = call_training(
+        tmp_path,
+        ("step", 1),
+        ("weights",),
+        ("look", {"index": 12, "errors": True}),
+        ("look", {"index": 12, "errors": True}),
+    )
+    assert look["errors"] == again["errors"]  # looking changes nothing
+    values = {p.name: np.array(weights[p.name]).reshape(p.shape) for p in training.net.parameters if p.learns}
+    engine = build_engine(training, training.stages[0], "reference", "float64")
+    engine.load_parameters(values)
+    states = engine.states(data.train.inputs, data.train.starts)
+    w = tensors(values)
+    before = tuple(torch.tensor(states[name][11]) for name in ("in", "a", "b", "out"))
+    out = loops_step(w, torch.tensor(data.train.inputs[12]).double(), before)[-1]
+    (0.5 * (out - torch.tensor(data.train.targets[12])) ** 2).sum().backward()
+    for name in ("a", "out"):
+        np.testing.assert_allclose(look["errors"][name], w[f"{name}.bias"].grad, rtol=1e-5)
 
 
 # ---- Random numbers ----------------------------------------------------------------------------------------------

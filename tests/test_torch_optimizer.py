@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gallery_trainings import WITH_TRAINING
+from gallery_trainings import WITHOUT_DELAYS
 
 import snsim
 from snsim.engines.protocol import Settings
@@ -21,7 +21,7 @@ from snsim.training.prepare import Patterns
 from snsim.training.schedule import stage_of_pass, value_at
 from snsim.training.spec import Training
 
-GALLERY = [(path, training.name) for path in WITH_TRAINING for training in read_program(path).own_trainings]
+GALLERY = [(path, training.name) for path in WITHOUT_DELAYS for training in read_program(path).own_trainings]
 FAST = ("encoder", "lecun89", "ladder-3")  # one for each rule of the gallery
 PRESENTATIONS = 200
 

@@ -56,11 +56,11 @@ def assert_same_bits(training: Training, data, dtype: str = "float32") -> None:
 
 
 def cut(data, most: int | None = MOST):
-    return replace(
-        data,
-        train=Patterns(data.train.inputs[:most], data.train.targets[:most]),
-        test=data.test and Patterns(data.test.inputs[:most], data.test.targets[:most]),
-    )
+    def first(patterns: Patterns) -> Patterns:
+        starts = None if patterns.starts is None else patterns.starts[:most]
+        return Patterns(patterns.inputs[:most], patterns.targets[:most], starts=starts)
+
+    return replace(data, train=first(data.train), test=data.test and first(data.test))
 
 
 def prepared(path: Path, passes: int = 2, most: int | None = MOST):

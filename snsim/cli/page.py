@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option(
     "--data", "data", multiple=True, metavar="NAME|PATH", help="Data to embed. [default: the digits of snsim]"
 )
-@click.option("--examples", type=Whole(min=1), metavar="N", help="Embed only the first N patterns of each class.")
+@click.option("--examples", type=Whole(min=1), metavar="N", help="Embed N patterns of each class, or N sequences.")
 @click.option("--seed", type=Whole(min=0), metavar="N", help="Seed. [default: that of the training or the run]")
 @click.option("--open", "open_it", is_flag=True, help="Open the page in the browser.")
 @click.option("--passes", type=Whole(min=1), metavar="N", help="Passes over the training set; replaces (passes N).")

@@ -202,7 +202,7 @@ class RecurrentEngine(_OfUnrolled):
                 raise fail(f"a net with delays learns without {what}", hint=f"leave ({what} ...) out")
         x = check_patterns(inputs, self._net.input_units, "input", self.dtype)
         d = check_patterns(targets, self._net.layers[-1].units, "target", self.dtype, len(x))
-        is_start = _starts_of(starts, len(x))
+        is_start = starts_of(starts, len(x))
         inner = self._settings(settings)
         if getattr(self._learning, "carries", False) and self._listener is None:
             size = self._rows_at_once(settings.batch)
@@ -283,8 +283,8 @@ class RecurrentEngine(_OfUnrolled):
         gates: dict[str, np.ndarray] = {}
         for copy, names in enumerate(self._unrolled.held):
             is_there = (there >= self._steps - copy).astype(self.dtype)[:, None]
-            for name, layer in zip(names, self._unrolled.carried):
-                gates[name] = np.repeat(is_there, layer.units, axis=1)
+            for name in names:
+                gates[name] = np.repeat(is_there, self._unrolled.net.layer(name).units, axis=1)
         return gates
 
     # ---- Evaluation ----------------------------------------------------------------------------------------------
@@ -294,7 +294,7 @@ class RecurrentEngine(_OfUnrolled):
         if getattr(self._evaluating, "carries", False) and len(inputs):
             x = check_patterns(inputs, self._net.input_units, "input", self.dtype)
             engine = self._learned(self._evaluating, self._one_step)
-            return engine.outputs(self._rows_that_carry(x, _starts_of(starts, len(x))))
+            return engine.outputs(self._rows_that_carry(x, starts_of(starts, len(x))))
         return self._all_states(inputs, starts)[self._net.layers[-1].name]
 
     def states(self, inputs: np.ndarray, starts: np.ndarray | None = None) -> dict[str, np.ndarray]:
@@ -307,7 +307,7 @@ class RecurrentEngine(_OfUnrolled):
         x = check_patterns(inputs, self._net.input_units, "input", self.dtype)
         engine, unrolled = self._learned(self._evaluating, self._one_step), self._one_step
         states = {layer.name: np.empty((len(x), layer.units), self.dtype) for layer in self._net.layers}
-        is_start = _starts_of(starts, len(x))
+        is_start = starts_of(starts, len(x))
         if getattr(engine, "carries", False) and len(x):
             of_steps = engine.states(self._rows_that_carry(x, is_start))
             return {name: of_steps[name] for name in states}
@@ -367,7 +367,7 @@ class RecurrentEngine(_OfUnrolled):
         d = check_patterns(targets, self._net.layers[-1].units, "target", self.dtype, len(x))
         states = self._all_states(x, starts)
         context = np.concatenate([states[layer.name] for layer in self._unrolled.carried], axis=1)
-        since = _steps_since_start(_starts_of(starts, len(x)))  # 0 in the first step of a sequence
+        since = _steps_since_start(starts_of(starts, len(x)))  # 0 in the first step of a sequence
         total = {p.name: np.zeros(p.shape, self.dtype) for p in self._net.parameters if p.learns}
         for steps in range(1, self._steps + 1):
             ends = np.flatnonzero(since == steps - 1 if steps < self._steps else since >= steps - 1)
@@ -401,6 +401,30 @@ def plan_of_steps(net: Net, steps: int) -> Plan:
     return _plan(unroll(net, steps))
 
 
+def plan_of_a_step(net: Net) -> Plan:
+    """Return the plan of one step of a net with delays: the context and the inputs in, the outputs out.
+
+    Its `carried` says which states are the next context. Parameters have the names that they have in the net.
+    """
+    unrolled = unroll(net, 1)
+    made, names = _plan(unrolled), {inner: name for name, inner in unrolled.names.items()}
+
+    def name_of(inner: str | None) -> str | None:
+        return None if inner is None else names.get(inner, inner)
+
+    stages = tuple(
+        replace(
+            stage,
+            links=tuple(
+                replace(link, slot=names.get(link.slot, link.slot), gain=name_of(link.gain)) for link in stage.links
+            ),
+            bias=name_of(stage.bias),
+        )
+        for stage in made.stages
+    )
+    return replace(made, stages=stages, parameters={p.name: p for p in net.parameters})
+
+
 def _plan(unrolled: Unrolled) -> Plan:
     """Return the plan of an unrolled net, which says which states of its first copy are the next context."""
     made = plan(unrolled.net)
@@ -410,7 +434,7 @@ def _plan(unrolled: Unrolled) -> Plan:
     return replace(made, carried=carried)
 
 
-def _starts_of(starts: np.ndarray | None, rows: int) -> np.ndarray:
+def starts_of(starts: np.ndarray | None, rows: int) -> np.ndarray:
     """Return which rows start a sequence; without `starts` only the first does."""
     if starts is None:
         is_first: np.ndarray = np.arange(rows) == 0

@@ -30,14 +30,14 @@ _HEADER = """\
 
 #define @UPPER@_INPUTS @INPUTS@
 #define @UPPER@_OUTPUTS @OUTPUTS@
-
+@DEFINE_CONTEXT@
 typedef @REAL@ @NAME@_real;
 
 typedef struct {
     void *memory;
     @NAME@_real *state, *row;   /* the weights and all that is computed; one pattern as the code reads it */
     int32_t *tables, *input, *output;
-} @NAME@_net;
+@CONTEXT_FIELDS@} @NAME@_net;
 
 /* In @NAME@.o. */
 void @NAME@_evaluate(@NAME@_real *state, const int32_t *tables, const @NAME@_real *inputs, @NAME@_real *outputs,
@@ -50,11 +50,11 @@ static void @NAME@_close(@NAME@_net *net)
     free(net->row);
 }
 
-/* Read the weights; return 0 if the file is not there or is damaged. */
+@START@/* Read the weights; return 0 if the file is not there or is damaged. */
 static int @NAME@_open(@NAME@_net *net, const char *path)
 {
-    const size_t state = @STATE@, tables = @TABLES@, inputs = @UPPER@_INPUTS, outputs = @UPPER@_OUTPUTS;
-    const size_t whole = tables + inputs + outputs;
+    const size_t state = @STATE@, tables = @TABLES@, inputs = @ROW@, outputs = @UPPER@_OUTPUTS;
+    const size_t whole = tables + inputs + outputs@PLUS_CONTEXT@;
     FILE *file = fopen(path, "rb");
     int complete = 0;
 
@@ -65,34 +65,32 @@ static int @NAME@_open(@NAME@_net *net, const char *path)
         net->state = (@NAME@_real *)(((uintptr_t)net->memory + 63) / 64 * 64);
         net->input = net->tables + tables;
         net->output = net->input + inputs;
-        complete = fread(net->tables, sizeof(int32_t), whole, file) == whole
+@SET_CONTEXT@        complete = fread(net->tables, sizeof(int32_t), whole, file) == whole
                 && fread(net->state, sizeof(@NAME@_real), state, file) == state && fgetc(file) == EOF;
     }
     if (file)
         fclose(file);
     if (!complete)
         @NAME@_close(net);
-    return complete;
+@START_ONCE@    return complete;
 }
 
-/* Compute the outputs of some patterns, one row each. */
+/* @WHAT_RUN_DOES@ */
 static void @NAME@_run(@NAME@_net *net, const @NAME@_real *inputs, @NAME@_real *outputs, int64_t patterns)
 {
-    @NAME@_real *computed = net->row + @UPPER@_INPUTS;
+    @NAME@_real *computed = net->row + @ROW@;
 
     for (; patterns > 0; patterns--, inputs += @UPPER@_INPUTS, outputs += @UPPER@_OUTPUTS) {
-        for (int i = 0; i < @UPPER@_INPUTS; i++)
-            net->row[i] = inputs[net->input[i]];
-        @NAME@_evaluate(net->state, net->tables, net->row, computed, 1);
+@FILL_ROW@        @NAME@_evaluate(net->state, net->tables, net->row, computed, 1);
         for (int j = 0; j < @UPPER@_OUTPUTS; j++)
             outputs[j] = computed[net->output[j]];
-    }
+@CARRY@    }
 }
 
 #endif
 """
 _EXAMPLE = """\
-/* Reads patterns of @INPUTS@ numbers from standard input and prints @OUTPUTS@ outputs for each:
+/* Reads @PATTERNS@ of @NUMBERS@ from standard input and prints @RESULTS@ for each@AFTER_OUTPUTS@:
    cc -O2 example.c @NAME@.o -lm -o example && ./example < patterns.txt */
 #include "@NAME@.h"
 
@@ -100,19 +98,81 @@ int main(void)
 {
     static @NAME@_real inputs[@UPPER@_INPUTS], outputs[@UPPER@_OUTPUTS];
     @NAME@_net net;
-
+@WORD@
     if (!@NAME@_open(&net, "@NAME@.weights"))
         return 1;
     for (;;) {
-        for (int i = 0; i < @UPPER@_INPUTS; i++)
-            if (scanf("@READ@", &inputs[i]) != 1)
-                return @NAME@_close(&net), 0;
-        @NAME@_run(&net, inputs, outputs, 1);
+@READ_INPUTS@        @NAME@_run(&net, inputs, outputs, 1);
         for (int j = 0; j < @UPPER@_OUTPUTS; j++)
             printf("@PRINT@%s", outputs[j], j + 1 < @UPPER@_OUTPUTS ? " " : "\\n");
     }
 }
 """
+_PLAIN = {
+    "DEFINE_CONTEXT": "",
+    "CONTEXT_FIELDS": "",
+    "ROW": "@UPPER@_INPUTS",
+    "PLUS_CONTEXT": "",
+    "SET_CONTEXT": "",
+    "START": "",
+    "START_ONCE": "",
+    "WHAT_RUN_DOES": "Compute the outputs of some patterns, one row each.",
+    "FILL_ROW": """\
+        for (int i = 0; i < @UPPER@_INPUTS; i++)
+            net->row[i] = inputs[net->input[i]];
+""",
+    "CARRY": "",
+    "PATTERNS": "patterns",
+    "AFTER_OUTPUTS": "",
+    "WORD": "",
+    "READ_INPUTS": """\
+        for (int i = 0; i < @UPPER@_INPUTS; i++)
+            if (scanf("@READ@", &inputs[i]) != 1)
+                return @NAME@_close(&net), 0;
+""",
+}
+_WITH_DELAYS = {  # the context is what delayed connections read: states of the step before
+    "DEFINE_CONTEXT": "#define @UPPER@_CONTEXT @CONTEXT@\n#define @UPPER@_ROW (@UPPER@_CONTEXT + @UPPER@_INPUTS)\n",
+    "CONTEXT_FIELDS": """\
+    int32_t *carried;
+    @NAME@_real context[@UPPER@_CONTEXT]; /* what the next step reads of this one */
+""",
+    "ROW": "@UPPER@_ROW",
+    "PLUS_CONTEXT": " + @UPPER@_CONTEXT",
+    "SET_CONTEXT": "        net->carried = net->output + outputs;\n",
+    "START": """\
+/* Begin a sequence. */
+static void @NAME@_start(@NAME@_net *net)
+{
+    for (int k = 0; k < @UPPER@_CONTEXT; k++)
+        net->context[k] = 0;
+}
+
+""",
+    "START_ONCE": "    @NAME@_start(net);\n",
+    "WHAT_RUN_DOES": "Compute the outputs of the next steps of a sequence, one row each.",
+    "FILL_ROW": """\
+        for (int i = 0; i < @UPPER@_ROW; i++) {
+            const int unit = net->input[i];
+            net->row[i] = unit < @UPPER@_CONTEXT ? net->context[unit] : inputs[unit - @UPPER@_CONTEXT];
+        }
+""",
+    "CARRY": """\
+        for (int k = 0; k < @UPPER@_CONTEXT; k++)
+            net->context[k] = net->state[net->carried[k]];
+""",
+    "PATTERNS": "steps",
+    "AFTER_OUTPUTS": "; the word\n   start begins a new sequence",
+    "WORD": "    char word[8];\n",
+    "READ_INPUTS": """\
+        for (int i = 0; i < @UPPER@_INPUTS; i++)
+            while (scanf("@READ@", &inputs[i]) != 1) {
+                if (i || scanf("%7s", word) != 1)
+                    return @NAME@_close(&net), 0;
+                @NAME@_start(&net);
+            }
+""",
+}
 _SECONDS = 300  # that the compiler, or the example, may take
 
 
@@ -131,13 +191,17 @@ def export_object(subject: Subject, folder: Path, target: str | None = None) -> 
     cost = NO_COST if subject.training is None else subject.training.cost
     made = forward_object(subject.plan, cost, subject.weights, subject.dtype, triple, f"{name}_evaluate")
     order: Literal["<", ">"] = ">" if made.big_endian else "<"
-    whole = np.concatenate([made.tables, made.unit_of_cell, made.cell_of_unit]).astype(f"{order}i4")
+    whole = np.concatenate([made.tables, made.unit_of_cell, made.cell_of_unit, made.carried_cells]).astype(f"{order}i4")
     single = subject.dtype == "float32"
     words = {
+        **(_WITH_DELAYS if subject.net.delayed else _PLAIN),
         "TITLE": re.sub(r"[^\w .,:()+-]", "_", f"{subject.name}, from {subject.origin}, for {triple}"),
         "NAME": name,
         "UPPER": name.upper(),
-        "INPUTS": str(subject.plan.input_units),
+        "INPUTS": str(subject.net.input_units),
+        "CONTEXT": str(subject.context_units),
+        "NUMBERS": _counted(subject.net.input_units, "number"),
+        "RESULTS": _counted(subject.plan.output_units, "output"),
         "OUTPUTS": str(subject.plan.output_units),
         "REAL": "float" if single else "double",
         "STATE": str(len(made.state)),
@@ -163,6 +227,10 @@ def export_object(subject: Subject, folder: Path, target: str | None = None) -> 
     return Exported(tuple(folder / file for file in files), notes, difference, subject.checked_on)
 
 
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
 def _filled(text: str, words: dict[str, str]) -> str:
     for word, value in words.items():
         text = text.replace(f"@{word}@", value)
@@ -177,7 +245,10 @@ def _compiler() -> str | None:
 def _run_example(subject: Subject, files: dict[str, bytes], name: str, compiler: str) -> np.ndarray:
     """Compile the example and return the outputs that it prints for the inputs of the check."""
     digits = 9 if subject.dtype == "float32" else 17
-    rows = "\n".join(" ".join(f"{x:.{digits}g}" for x in row) for row in subject.inputs.tolist())
+    rows = "\n".join(
+        ("start\n" if is_start else "") + " ".join(f"{x:.{digits}g}" for x in row)
+        for row, is_start in zip(subject.inputs.tolist(), _starts(subject))
+    )
     with tempfile.TemporaryDirectory(prefix="snsim-") as place:
         for file, content in files.items():
             Path(place, file).write_bytes(content)
@@ -202,6 +273,11 @@ def _run_example(subject: Subject, files: dict[str, bytes], name: str, compiler:
     if outputs.size != len(subject.inputs) * subject.plan.output_units:
         raise fail(f"the example in C prints {outputs.size:,} numbers", hint=_NO_CHECK)
     return outputs
+
+
+def _starts(subject: Subject) -> list[bool]:
+    starts = subject.starts
+    return [False] * len(subject.inputs) if starts is None else starts.tolist()
 
 
 _NO_CHECK = "set CC to a C compiler that works for this machine, or write --to onnx"

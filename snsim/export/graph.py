@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from snsim.engines.plan import Plan
 from snsim.engines.torch.module import ConnectionModule, SnModule, build_module
 from snsim.errors import fail
 from snsim.export.subject import Exported, Subject, check_difference
@@ -36,6 +37,19 @@ class _Rows(nn.Module):
         return outputs.reshape(-1, *self.net.output_shape)
 
 
+class _Step(nn.Module):
+    """One step of a net with delays, for several sequences: inputs and context in, outputs and the next context out."""
+
+    def __init__(self, net: SnModule, plan: Plan):
+        super().__init__()
+        self.net, self.output_shape = net, plan.output_shape
+        self.carried = [layer for layer, _ in plan.carried]
+
+    def forward(self, inputs: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        states = self.net._states(torch.cat([context, inputs.flatten(1)], 1))
+        return states[-1].reshape(-1, *self.output_shape), torch.cat([states[k] for k in self.carried], 1)
+
+
 def _net(subject: Subject) -> SnModule:
     net = build_module(subject.plan, getattr(torch, subject.dtype))
     dtype = np.dtype(subject.dtype)
@@ -49,9 +63,21 @@ def _program(subject: Subject, gathers: bool = False) -> torch.export.ExportedPr
     for part in net.modules():
         if gathers and isinstance(part, ConnectionModule):
             part.use_gathers()
-    example = torch.zeros(2, *net.input_shape, dtype=getattr(torch, subject.dtype))
+    dtype = getattr(torch, subject.dtype)
+    if subject.net.delayed:
+        step = (
+            torch.zeros(2, *subject.net.input_shape, dtype=dtype),
+            torch.zeros(2, subject.context_units, dtype=dtype),
+        )
+        sequences = torch.export.Dim("sequences")
+        return torch.export.export(_Step(net, subject.plan), step, dynamic_shapes=({0: sequences}, {0: sequences}))
+    example = torch.zeros(2, *net.input_shape, dtype=dtype)
     patterns = torch.export.Dim("patterns")
     return torch.export.export(_Rows(net), (example,), dynamic_shapes=({0: patterns},))
+
+
+def _in_shape(subject: Subject, inputs: np.ndarray) -> np.ndarray:
+    return inputs.reshape(-1, *subject.net.input_shape)
 
 
 def _shaped(subject: Subject) -> np.ndarray:
@@ -72,9 +98,18 @@ def export_pt2(subject: Subject, path: Path) -> Exported:
         torch.export.save(_program(subject), content)
         content.seek(0)
         again = torch.export.load(content).module()
+
+    def step(inputs: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        made, next_context = again(torch.from_numpy(_in_shape(subject, inputs)), torch.from_numpy(context))
+        return made.numpy(), next_context.numpy()
+
     with torch.no_grad():
-        outputs = torch.cat([again(x) for x in torch.from_numpy(_shaped(subject)).split(1000)])
-    difference = check_difference(subject, outputs.numpy(), "the program of torch.export")
+        outputs = (
+            subject.outputs_by_steps(step)
+            if subject.net.delayed
+            else torch.cat([again(x) for x in torch.from_numpy(_shaped(subject)).split(1000)]).numpy()
+        )
+    difference = check_difference(subject, outputs, "the program of torch.export")
     write_file(path, content.getvalue())
     return Exported((path,), (), difference, subject.checked_on)
 
@@ -92,8 +127,8 @@ def export_onnx(subject: Subject, path: Path) -> Exported:
         program = torch.onnx.export(
             _program(subject, gathers=True),
             dynamo=True,
-            input_names=["inputs"],
-            output_names=["outputs"],
+            input_names=["inputs", "context"] if subject.net.delayed else ["inputs"],
+            output_names=["outputs", "next_context"] if subject.net.delayed else ["outputs"],
             verbose=False,
         )
     if program is None:
@@ -116,10 +151,19 @@ def export_onnx(subject: Subject, path: Path) -> Exported:
             hint="write --to pt2 or --to object; ONNX Runtime has convolutions in float32 only: a description takes "
             "--dtype float32",
         ) from None
-    inputs = _shaped(subject)
-    outputs = np.concatenate(
-        [session.run(["outputs"], {"inputs": inputs[k : k + 1000]})[0] for k in range(0, len(inputs), 1000)]
-    )
+
+    def step(inputs: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        fed = {"inputs": _in_shape(subject, inputs), "context": context}
+        made, next_context = session.run(["outputs", "next_context"], fed)
+        return made, next_context
+
+    if subject.net.delayed:
+        outputs = subject.outputs_by_steps(step)
+    else:
+        inputs = _shaped(subject)
+        outputs = np.concatenate(
+            [session.run(["outputs"], {"inputs": inputs[k : k + 1000]})[0] for k in range(0, len(inputs), 1000)]
+        )
     difference = check_difference(subject, outputs, "the ONNX model")
     write_file(path, content)
     return Exported((path,), (), difference, subject.checked_on)

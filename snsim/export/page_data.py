@@ -11,9 +11,9 @@ from snsim.errors import fail
 from snsim.export.page_net import NetWriter
 from snsim.network.net import Net, Parameter
 from snsim.training.initial import CURVATURE, GATES, NOISE, ORDER, THETA, layer_generator, stream_generator
-from snsim.training.loop import presentation_order
+from snsim.training.loop import sequence_order
 from snsim.training.parameter_scopes import StatementsByScope, fan_in_of
-from snsim.training.prepare import PreparedData
+from snsim.training.prepare import Patterns, PreparedData
 from snsim.training.pruning import KEPT_STATE
 from snsim.training.schedule import stage_of_pass
 from snsim.training.spec import Training
@@ -32,6 +32,8 @@ KINDS = {
 def pattern_arrays(data: PreparedData, dtype: str) -> dict[str, np.ndarray]:
     """Return the arrays of the patterns by name: x_train, d_train, and x_test, d_test with a test set.
 
+    Sequences have starts_train and starts_test too: whether each pattern starts one.
+
     An array with at most 256 different numbers is stored as uint8 indices, beside a table of the numbers, NAME.levels.
     """
     arrays: dict[str, np.ndarray] = {}
@@ -45,6 +47,8 @@ def pattern_arrays(data: PreparedData, dtype: str) -> dict[str, np.ndarray]:
                     arrays[f"{name}.levels"] = levels.astype(dtype)
                 else:
                     arrays[name] = values.astype(dtype)
+            if patterns.starts is not None:
+                arrays[f"starts_{split}"] = patterns.starts
     return arrays
 
 
@@ -69,12 +73,13 @@ def left_to_torch(training: Training, total: int) -> list[str]:
 
 
 def draw_arrays(
-    training: Training, total: int, seed: int, dtype: str, modules: Mapping[str, str]
+    training: Training, patterns: Patterns, seed: int, dtype: str, modules: Mapping[str, str]
 ) -> dict[str, np.ndarray]:
     """Return the random numbers of each pass by name, drawn as in training, without those of `left_to_torch`.
 
-    `total` is the number of training patterns; `modules` are the names of the layers on the page.
+    `patterns` are those of the training; `modules` are the names of the layers on the page.
     """
+    total, starts = len(patterns), patterns.starts
     net, left = training.net, left_to_torch(training, total)
     order, noise, curvature = (stream_generator(seed, stream) for stream in (ORDER, NOISE, CURVATURE))
     arrays: dict[str, np.ndarray] = {}
@@ -85,9 +90,9 @@ def draw_arrays(
         if stage.curvature_patterns is not None and stage.rule.curvature is not None:
             arrays[f"held.{number}"] = curvature.permutation(total)[: stage.curvature_patterns]
         if stage.order == "shuffled once":
-            arrays["order"] = presentation_order(stage.order, total, seed, order)
+            arrays["order"] = sequence_order(stage.order, total, seed, order, starts)
         elif stage.order != "fixed" and "order" not in left:
-            arrays[f"order.{number}"] = presentation_order(stage.order, total, seed, order)
+            arrays[f"order.{number}"] = sequence_order(stage.order, total, seed, order, starts)
         if stage.shift is not None and not {"shift", "noise"} & set(left):  # both are drawn by one generator
             most = stage.shift[0]
             moves = noise.integers(-most, most + 1, (total, 2))

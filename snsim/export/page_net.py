@@ -72,6 +72,7 @@ class NetWriter:
         self._dropped = {layer for stage in stages for layer, _ in stage.dropout}
         self._taken = {"forward", "cost", "curvature", "training", "weight", "bias", "states", "tables", "schedule"}
         self._taken |= {"input_shape", "output_shape", "parameter_names", "layer_names", "load_weights", "connection"}
+        self._taken |= {"step"} if plan.carried else set()
         self._taken |= {"full_curvature", "bend", "drop", "dropout", "gates", "noisy", "noises", "kept"}
         self._parts: set[str] = set()
         self._bends = training is not None and "full" in curvature_methods(training)
@@ -382,16 +383,52 @@ class NetWriter:
         return lines
 
     def _forward(self) -> list[str]:
-        shape = "x".join(map(str, self.plan.input_shape))
         lines = self._entry()
         for stage in self.plan.stages:
             lines.append(f"{self._locals[stage.layer]} = self.{self.modules[stage.name]}({self._noisy_sums(stage)})")
             lines += self._drop(stage.layer)
+        outputs = f"{self._locals[self.plan.stages[-1].layer]}.flatten(1)"
+        if self.plan.carried:
+            return self._steps(lines, outputs)
+        shape = "x".join(map(str, self.plan.input_shape))
         return [
             "    def forward(self, x):",
             f'        """x: (patterns, {shape}) in any shape. Returns (patterns, {self.plan.output_units})."""',
             *indented(lines, 8),
-            f"        return {self._locals[self.plan.stages[-1].layer]}.flatten(1)",
+            f"        return {outputs}",
+        ]
+
+    def _steps(self, lines: list[str], outputs: str) -> list[str]:
+        """Return the methods of a net with delays: one step, whose `lines` compute all states, and several."""
+        layers = self.plan.net.layers
+        names = " and ".join(plain(layers[k].name) for k, _ in self.plan.carried)
+        context = [f"{self._locals[k]}.flatten(1)" for k, _ in self.plan.carried]
+        after = context[0] if len(context) == 1 else f"torch.cat([{', '.join(context)}], 1)"
+        units = sum(layers[k].units for k, _ in self.plan.carried)
+        own = layers[len(self.plan.carried) : len(self.plan.inputs)]
+        shape = "x".join(map(str, own[0].shape if len(own) == 1 else (sum(layer.units for layer in own),)))
+        return [
+            "    def step(self, x, context):",
+            f'        """One step. x: (sequences, {shape}) in any shape; context: (sequences, {units}).',
+            "",
+            f"        The context is the states of {names} one step before. Returns the outputs and the next context.",
+            '        """',
+            "        x = torch.cat([context, x.flatten(1)], 1)",
+            *indented(lines, 8),
+            f"        return {outputs}, {after}",
+            "",
+            "    def forward(self, x, context=None):",
+            f'        """x: (steps, sequences, {shape}) in any shape.',
+            "",
+            "        Without a context, sequences start with zeros.",
+            f"        Returns the outputs, (steps, sequences, {self.plan.output_units}), and the context after it.",
+            '        """',
+            f"        context = x.new_zeros(x.shape[1], {units}) if context is None else context",
+            "        made = []",
+            "        for one in x:",
+            "            y, context = self.step(one, context)",
+            "            made.append(y)",
+            "        return torch.stack(made), context",
         ]
 
     def _cost(self, training: Training) -> list[str]:

@@ -1,5 +1,29 @@
 """The classes and functions that a page of plain PyTorch is put together from. A page has only those it needs."""
 
+READER = '''
+class Reader:
+    """Goes through sequences for truncated backpropagation: a step is computed from the last `steps` steps."""
+
+    def __init__(self, net, steps, context):
+        self.net, self.steps, self.context_units = net, steps, context
+        self.context, self.window = torch.zeros(1, context), []
+
+    def outputs(self, x, starts):
+        """The outputs of steps, in their order; `starts` tells which of them start a sequence."""
+        made = []
+        for one, is_start in zip(x, starts):
+            if is_start:
+                self.context, self.window = torch.zeros(1, self.context_units), []
+            self.window = [*self.window, one[None]][-self.steps :]
+            y, first = self.net.step(self.window[0], self.context)
+            context = first
+            for later in self.window[1:]:
+                y, context = self.net.step(later, context)
+            if len(self.window) == self.steps:  # the window moves on: its first step becomes a constant
+                self.context = first.detach()
+            made.append(y)
+        return torch.cat(made)
+'''
 CONNECTION = '''
 class Connection(nn.Module):
     """Weighted sums of the states of a layer. Fixed weights never learn."""

@@ -78,9 +78,7 @@ class _TrainingWriter:
             "",
             "",
             "@torch.no_grad()",
-            "def outputs(net, x):",
-            '    """The outputs of the net for many patterns."""',
-            "    return torch.cat([net(part) for part in x.split(1000)])",
+            *self._outputs_function(),
             "",
             "",
             "def misses(y, d):",
@@ -95,6 +93,7 @@ class _TrainingWriter:
             "",
             "",
         ]
+        text += [*parts.READER.strip("\n").split("\n"), "", ""] if self._delayed else []
         text += self._helpers(stages)
         learn: dict[tuple[str, ...], str] = {}
         if self._several:
@@ -110,6 +109,35 @@ class _TrainingWriter:
                         "",
                     ]
         return [*text, *self._main(stages, learn)]
+
+    # ---- Sequences -----------------------------------------------------------------------------------------------
+
+    @property
+    def _delayed(self) -> bool:
+        return bool(self._training.net.delayed)
+
+    @property
+    def _context(self) -> int:
+        return self._writer.plan.input_units - self._training.net.input_units
+
+    def _starts(self, split: str) -> str:
+        return f'data["starts_{split}"]'
+
+    def _of_starts(self, split: str) -> str:
+        return f", {self._starts(split)}" if self._delayed else ""
+
+    def _outputs_function(self) -> list[str]:
+        if self._delayed:
+            return [
+                "def outputs(net, x, starts):",
+                '    """The outputs of the net for all steps of sequences."""',
+                f"    return Reader(net, 1, {self._context}).outputs(x, starts)",
+            ]
+        return [
+            "def outputs(net, x):",
+            '    """The outputs of the net for many patterns."""',
+            "    return torch.cat([net(part) for part in x.split(1000)])",
+        ]
 
     # ---- Update rules --------------------------------------------------------------------------------------------
 
@@ -292,6 +320,7 @@ class _TrainingWriter:
             return _StageText(stage, first, rule, [f"rule.step(net, x_train, d_train, {mu})"], [], batch, [])
         before, each, step = self._curvature_lines(stage, batch)
         before.append("net.train()")
+        before += [f"reader = Reader(net, {self._training.time}, {self._context})"] if self._delayed else []
         if "rate" in stage.rule.mentions:
             before.append(f"rate = {self._rates_call(stage, first)}")
         if stage.order != "fixed":
@@ -300,6 +329,7 @@ class _TrainingWriter:
             before.append(f"order = data[{key}].long()" if stored in self._data else _order_text(stage.order))
         rows = "order[start : start + {}]" if stage.order != "fixed" else "slice(start, start + {})"
         inner = [f"rows = {rows.format(batch)}", "x, d = x_train[rows], d_train[rows]"]
+        made = f"reader.outputs(x, {self._starts('train')}[rows])" if self._delayed else "net(x)"
         inner += self._disturbed(stage, first, batch)
         drawn, of_batch = self._gate_lines(stage, first, batch)
         before += drawn
@@ -307,7 +337,7 @@ class _TrainingWriter:
         divided = " / len(x)" if stage.batch_mean and batch > 1 else ""
         inner += [
             "net.zero_grad()",
-            f"(net.cost(net(x), d){divided}).backward()" if divided else "net.cost(net(x), d).backward()",
+            f"(net.cost({made}, d){divided}).backward()" if divided else f"net.cost({made}, d).backward()",
             *each,
         ]
         core = without_mask(stage.rule)
@@ -506,13 +536,13 @@ class _TrainingWriter:
             text += indented(self._pass_lines(stages[0]), 8)
         text += [
             "        net.eval()",
-            "        y_train = outputs(net, x_train)",
+            f"        y_train = outputs(net, x_train{self._of_starts('train')})",
             "        wrong_train = misses(y_train, d_train)",
             '        report = f"pass {number}: missed {wrong_train:,} of {len(x_train):,} training patterns"',
         ]
         if tested:
             text += [
-                "        y_test = outputs(net, x_test)",
+                f"        y_test = outputs(net, x_test{self._of_starts('test')})",
                 "        wrong_test = misses(y_test, d_test)",
                 '        report += f", {wrong_test:,} of {len(x_test):,} test patterns"',
             ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from snsim.engines.plan import Plan, plan
 from snsim.engines.protocol import Cost, Engine, UpdateRule
+from snsim.engines.recurrent import build_recurrent, plan_of_a_step
 from snsim.errors import SnError, fail
 from snsim.gallery import ShippedWeights
 from snsim.network.expressions import variable
@@ -28,6 +30,7 @@ from snsim.training.spec import Training
 # The largest difference from the engine, as a part of the largest output, that an export may have.
 TOLERANCES = {"float32": 1e-4, "float64": 1e-10}
 _MOST_CHECKED = 2007  # patterns that an export is checked on
+_RANDOM_STEPS = 10  # of a random sequence
 NO_COST = Cost("none", variable("x"), variable("x"), variable("x"))
 _NO_RULE = UpdateRule("none", (), (), ((("w", variable("w")),),))
 
@@ -64,10 +67,15 @@ class Subject:
     dtype: str
     seed: int
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
-        """The plan of the net."""
-        return plan(self.net)
+        """The plan of the net; of a net with delays that of one step (`plan_of_a_step`)."""
+        return plan_of_a_step(self.net) if self.net.delayed else plan(self.net)
+
+    @property
+    def context_units(self) -> int:
+        """The units of the context of a net with delays: the first inputs of its plan. 0 for other nets."""
+        return self.plan.input_units - self.net.input_units
 
     @property
     def checked_on(self) -> str:
@@ -85,19 +93,57 @@ class Subject:
         """
         if self.data is None:
             draw = np.random.default_rng(0)
-            return draw.uniform(-1, 1, (100, self.plan.input_units)).astype(self.dtype)
+            return draw.uniform(-1, 1, (100, self.net.input_units)).astype(self.dtype)
         patterns = self.data.train if self.data.test is None else self.data.test
         return patterns.inputs[:_MOST_CHECKED]
 
+    @property
+    def starts(self) -> np.ndarray | None:
+        """For a net with delays whether each of `inputs` starts a sequence, bool (patterns,); None for other nets."""
+        if not self.net.delayed:
+            return None
+        if self.data is None:
+            starts: np.ndarray = np.arange(len(self.inputs)) % _RANDOM_STEPS == 0
+            return starts
+        patterns = self.data.train if self.data.test is None else self.data.test
+        assert patterns.starts is not None
+        return patterns.starts[:_MOST_CHECKED]
+
     def engine_outputs(self) -> np.ndarray:
         """Return the outputs of snsim's own engine for `inputs`, (patterns, output units)."""
-        return compute_outputs(self._engine(), self.inputs)
+        return compute_outputs(self._engine(), self.inputs, self.starts)
+
+    def outputs_by_steps(self, step: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        """Return the outputs of an export of a net with delays for `inputs`, (patterns, output units).
+
+        `step` takes inputs (sequences, units) and contexts (sequences, units), both in the type of the export, and
+        returns the outputs and the next contexts. All sequences go on side by side.
+        """
+        assert self.starts is not None
+        inputs, firsts = self.inputs.astype(self.dtype), np.flatnonzero(self.starts)
+        lengths = np.diff(np.append(firsts, len(inputs)))
+        outputs = np.empty((len(inputs), self.plan.output_units), self.dtype)
+        context = np.zeros((len(firsts), self.context_units), self.dtype)
+        for number in range(int(lengths.max(initial=0))):
+            running = np.flatnonzero(lengths > number)
+            rows = firsts[running] + number
+            of_step, context[running] = step(inputs[rows], context[running])
+            outputs[rows] = of_step.reshape(len(rows), -1)
+        return outputs
 
     def _engine(self) -> Engine:
         from snsim import engines
 
         if self.training is None:
-            engine = engines.build("reference", self.plan, NO_COST, _NO_RULE, self.dtype, {})
+
+            def build(of: Plan) -> Engine:
+                return engines.build("reference", of, NO_COST, _NO_RULE, self.dtype, {})
+
+            engine = (
+                build_recurrent(self.net, 1, NO_COST, _NO_RULE, np.dtype(self.dtype), build)
+                if self.net.delayed
+                else build(self.plan)
+            )
         else:
             names = preferred_engines(self.training)
             engine = _first_that_builds(self.training, names, self.dtype)

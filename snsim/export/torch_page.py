@@ -43,9 +43,8 @@ def torch_page(subject: Subject, stem: str) -> TorchPage:
     notes: tuple[str, ...] = ()
     if training is not None:
         assert subject.data is not None and subject.start is not None
-        total = len(subject.data.train)
         data = pattern_arrays(subject.data, subject.dtype) | fan_in_arrays(training, writer)
-        data |= draw_arrays(training, total, subject.seed, subject.dtype, writer.modules)
+        data |= draw_arrays(training, subject.data.train, subject.seed, subject.dtype, writer.modules)
         data |= {f"start.{writer.names[name]}": values for name, values in subject.start.items()}
         train = training_text(training, subject.data, subject.dtype, writer, data)
         notes = _notes(subject)
@@ -79,6 +78,10 @@ def _why_not_trained(subject: Subject) -> str | None:
         return "its data were not found"
     if subject.start is None:
         return "the file of its initial weights was not found"
+    if subject.net.delayed and any(stage.rule.curvature or stage.prune for stage in training.stages):
+        return "second derivatives of a net with delays are not written in PyTorch"
+    if subject.net.delayed and left_to_torch(training, len(subject.data.train)):
+        return "what it draws for all passes would take more than 120 MB"
     if training.criterion[0] not in parts.CRITERIA:
         return f"(correct {training.criterion[0]}) is of a plug-in, which is not written in PyTorch"
     return None

@@ -35,9 +35,18 @@ def export_torch(subject: Subject, path: Path) -> Exported:
     data = {n: a.astype(dtype) if a.dtype == np.float64 else a for n, a in page.data.items()}
     net = _load_page(page.text, path).to(getattr(torch, subject.dtype))
     net.load_state_dict({name: torch.from_numpy(values.copy()) for name, values in weights.items()})
+
+    def step(inputs: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        made, next_context = net.step(torch.from_numpy(inputs), torch.from_numpy(context))
+        return made.numpy(), next_context.numpy()
+
     with torch.no_grad():
-        outputs = torch.cat([net(x) for x in torch.from_numpy(np.array(subject.inputs)).split(1000)])
-    difference = check_difference(subject, outputs.numpy(), "the page")
+        outputs = (
+            subject.outputs_by_steps(step)
+            if subject.net.delayed
+            else torch.cat([net(x) for x in torch.from_numpy(np.array(subject.inputs)).split(1000)]).numpy()
+        )
+    difference = check_difference(subject, outputs, "the page")
     files = {path: page.text.encode()}
     if subject.trained or page.left_out:
         files[path.with_name(f"{stem}.pt")] = tensor_bytes(weights)

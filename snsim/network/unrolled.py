@@ -13,20 +13,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snsim.network.expressions import differentiate, variable
-from snsim.network.net import Connection, Layer, Net, Nlf, Transform
+from snsim.network.net import Connection, Layer, Net, Transform
 from snsim.network.wiring import Table, Wiring, wire_table
-
-_X = variable("x")
-_LINEAR = Nlf("linear", _X, differentiate(_X, "x"), differentiate(differentiate(_X, "x"), "x"))
 
 
 @dataclass(frozen=True, eq=False)
 class Unrolled:
     """A net unrolled over `steps` steps.
 
-    Its only input layer has the context (`carried`), then with `has_one` a unit of state 1, then the inputs of each
-    step, the oldest first. The last copy has the names of the layers of the net, and its last layer is the output.
+    Its input layers are the context (one for each layer of `carried`), then with `has_one` a unit of state 1, then the
+    inputs of each step, the oldest first. The last copy has the names of the layers of the net, and its last layer is
+    the output.
 
     Attributes
     ----------
@@ -37,8 +34,8 @@ class Unrolled:
     first_copy : tuple of str
         The names of these layers in the copy of the first step.
     held : tuple of str
-        The names of these layers in all copies but the last, step by step. Where a step is before the start of a
-        sequence, their states are 0.
+        The names of those of these layers that are computed, in all copies but the last, step by step. Where a step is
+        before the start of a sequence, their states are 0.
     names : mapping of str to str
         For the name of each parameter, its name in the unrolled net.
     """
@@ -66,46 +63,36 @@ class _Unroller:
         self.carried = tuple(layer for layer in net.layers if layer.name in sources)
         self._recurrent = _layers_before(net, sources)  # those of every step; the others are only in the last
         self.has_one = steps > 1 and any(net.layer(name).bias != "none" for name in self._recurrent)
-        self._input = _free_name(net, "the inputs of all steps")
         self._one = _free_name(net, "1")
+        self._inputs: list[Layer] = []
         self._layers: list[Layer] = []
         self._connections: list[Connection] = []
         self._transforms: list[Transform] = []
         self._owners: list[tuple[Connection, Connection]] = []  # with weights of their own: of the net, and the copy
         self._biases: dict[str, Connection] = {}  # shared biases by layer, as connections of the last copy
-        self._units = 0  # of the input layer so far
 
     def build(self) -> Unrolled:
         net, steps = self._net, self._steps
         for layer in self.carried:
-            self._read_input(layer, self._at(layer.name, 0))
+            self._inputs.append(Layer(self._at(layer.name, 0), layer.shape, span=layer.span, is_input=True))
         if self.has_one:
-            self._read_input(Layer(self._one, (1,)), self._one)
+            self._inputs.append(Layer(self._one, (1,), is_input=True))
         for step in range(1, steps + 1):
             for layer in net.inputs:
-                self._read_input(layer, self._at(layer.name, step))
+                self._inputs.append(replace(layer, name=self._at(layer.name, step)))
             for layer in net.computed:
                 if step == steps or layer.name in self._recurrent:
                     self._compute(layer, step)
-        first = Layer(self._input, (self._units,), is_input=True)
-        unrolled = Net(
-            net.name, (first, *self._layers), tuple(self._connections), (), net.span, tuple(self._transforms)
-        )
-        held = tuple(tuple(self._at(layer.name, step) for layer in self.carried) for step in range(1, steps))
+        layers = (*self._inputs, *self._layers)
+        unrolled = Net(net.name, layers, tuple(self._connections), (), net.span, tuple(self._transforms))
+        computed = [layer.name for layer in self.carried if not layer.is_input]
+        held = tuple(tuple(self._at(name, step) for name in computed) for step in range(1, steps))
         first_copy = tuple(self._at(layer.name, 1) for layer in self.carried)
         return Unrolled(unrolled, steps, self.carried, first_copy, held, self.has_one, self._parameter_names(unrolled))
 
     def _at(self, layer: str, step: int) -> str:
         """Return the name of a layer in the copy of a step, counted from 1; step 0 has the context."""
         return layer if step == self._steps else _free_name(self._net, f"{layer}, {self._steps - step} before")
-
-    def _read_input(self, layer: Layer, name: str) -> None:
-        """Add a layer that holds the next units of the input layer, which no connection of windows could read there."""
-        start, units = self._units, layer.units
-        self._units += units
-        wiring = wire_table((1,), units, lambda: _copies(start, units))
-        self._layers.append(Layer(name, layer.shape, _LINEAR, "none", layer.span))
-        self._connections.append(Connection(self._input, name, "pairs", {}, wiring, stated_weights=1.0, learns=False))
 
     def _compute(self, layer: Layer, step: int) -> None:
         """Add the copy of a computed layer with all that enters it."""
@@ -181,11 +168,6 @@ def _free_name(net: Net, name: str) -> str:
     while net.has_layer(name):
         name += " "
     return name
-
-
-def _copies(start: int, units: int) -> Table:
-    """Return the connections that copy units of the input layer, all with the same weight."""
-    return Table(start + np.arange(units), np.arange(units), np.zeros(units, int))
 
 
 def _bias_wiring(layer: Layer) -> Wiring:

@@ -109,7 +109,13 @@ def _connection(net: Net, connection: Connection, arrays: dict[str, np.ndarray])
     wiring, structure = connection.wiring, connection.wiring.structure
     parameter = next(p for p in net.parameters if p.name == net.weight_name(connection))
     described: dict[str, Any]
-    shown = connection.fixed is None and not connection.weight_norm and parameter.size > 0
+    has_codes = not parameter.learns and parameter.codes is not None
+    if has_codes:
+        arrays[f"codes-{connection.name}"] = parameter.fixed_values(np.float32).astype("<f4").ravel()
+    gain = net.gain_name(connection)
+    if gain is not None:
+        arrays[f"owners-{connection.name}"] = wiring.owners().astype("<i4")
+    shown = parameter.learns and not connection.weight_norm and parameter.size > 0
     if isinstance(structure, Dense):
         described = {"kind": "dense", "sources": structure.sources, "targets": structure.targets}
     elif isinstance(structure, Frames):
@@ -146,8 +152,12 @@ def _connection(net: Net, connection: Connection, arrays: dict[str, np.ndarray])
         "structure": described,
         "text": _text(connection, parameter),
         "border_value": connection.border_value,
+        "delayed": connection.delay > 0,
+        "scale": connection.scale,
+        "distance": connection.distance,
+        "gain": gain,
         "sharers": parameter.sharers_range[1] if parameter.size else 0,
-        "fixed": connection.fixed is not None,
+        "fixed": "codes" if has_codes else parameter.fixed,
         "fan_in": _runs(parameter.fan_in) if shown else [],
         "shown": shown,
     }
@@ -161,6 +171,8 @@ def _text(connection: Connection, parameter: Parameter) -> str:
         words += f", windows of {rows} by {columns}"
         if not structure.maps.all():
             words += f", {int(structure.maps.sum())} of {structure.maps.size} pairs of maps"
+    if connection.delay:
+        words += ", one step before"
     return for_line(words)
 
 

@@ -185,7 +185,8 @@ def _subject(
             f"the net {for_line(training.net.name)} cannot learn the digits that the page carries: "
             f"{error.faults[0].message}",
             training.span_of("data"),
-            hint=f"name data that fit: --data {for_line(named[0])}",
+            hint=f"name data that fit: --data {for_line(named[0])}"
+            + ("" if most is None else "; or embed more patterns: leave --examples out"),
         ) from None
     attribution = ""
     if found.name == EMBEDDED and shown.data.names:
@@ -215,7 +216,7 @@ def _subject(
 
 
 def _first_of_each(examples: Examples, most: int | None) -> Examples:
-    """Return the first `most` patterns of each class in both splits; of patterns without classes the first ones."""
+    """Return the first `most` patterns of each class in both splits; of others the first patterns, or sequences."""
     if most is None:
         return examples
     test = None if examples.test is None else _first_of_split(examples.test, most)
@@ -223,7 +224,9 @@ def _first_of_each(examples: Examples, most: int | None) -> Examples:
 
 
 def _first_of_split(split: Split, most: int) -> Split:
-    if split.labels is None:
+    if split.starts is not None:
+        chosen = np.flatnonzero(np.cumsum(split.starts) <= most)
+    elif split.labels is None:
         chosen = np.arange(min(most, len(split)))
     else:
         chosen = np.sort(np.concatenate([np.flatnonzero(split.labels == c)[:most] for c in np.unique(split.labels)]))
@@ -231,4 +234,5 @@ def _first_of_split(split: Split, most: int) -> Split:
         split.inputs[chosen],
         None if split.labels is None else split.labels[chosen],
         None if split.targets is None else split.targets[chosen],
+        starts=None if split.starts is None else split.starts[chosen],
     )

@@ -12,7 +12,9 @@ A name that ends with `_blob` holds the name of a blob; every blob is little-end
     seed        the seed that `weights_blob` and the weights at the start belong to
     passes      of the whole training
     shape       of an input picture, for shifts
-    inputs, outputs   the numbers of units
+    inputs, outputs   the numbers of units of a pattern
+    row         the number of input units of the nets: a row of inputs
+    sequences   null, or what a net with delays needs: see below
     patterns    {"train": N, "test": N or 0}
     cost        {"softmax": bool, "steps": [[op, [step, ...], number, name], ...], "result": step}; the steps of E
                 (with "rubbish", a number, if softmax has one more class with that output)
@@ -33,13 +35,27 @@ A net
     block       how many numbers
     block_blob  REAL: the block before weights are loaded
     tables_blob i32
+    input_layers   their number: the first ones
     layers      [{"name", "units", "x", "slope", "error", "unit_of_cell_blob": i32 or null where cells are units}]
-    parameters  {name: {"index_blob": i32, "regions": {"value": offset, "state NAME": offset, ...}}}
+    parameters  {name: {"index_blob": i32, "regions": {"value": offset, "state NAME": offset, ...}}}, in the order of
+                the rates in `numbers`
     states      the names of the states of the rule that are kept
     modules     [{"blob", "functions", "options", "arrays", "gated": [layer], "noisy": [layer]}]; `options` are those
                 that `numbers` begins with, `arrays` the parameters whose rates are an array in the block
     curvature   {"blob", "channel"} or null: gathers g and "h" or "h-full"
-    saliency    the same with "h-full", where weights are pruned by it
+    saliency    the same with "h-full" and "gated", where weights are pruned by it
+
+Sequences
+    The compiled nets are the net unrolled over `steps` steps (`snsim.network.unrolled`).
+    steps       through which gradients go back
+    context     the number of units of the context
+    constant    whether a row has a 1 after the context
+    carried     the layers whose states are the context, by name
+    first_copy  the names of these layers in the copy of the first step
+    held        [[name]]: the copies of these layers in all steps but the last, whose states gates hold at 0 before the
+                start of a sequence
+    evaluating  the number of the net of one step; null if all nets are of one step
+    starts_blobs   {"train", "test"}: u8, 1 where a sequence starts
 
 A stage
     passes, net, batch, batch_mean, order, shift ([cells, fill or null] or null), dropout ([[layer, P], ...])
@@ -64,8 +80,10 @@ import numpy as np
 from snsim import engines
 from snsim.engines.plan import plan
 from snsim.engines.protocol import Cost, Settings
+from snsim.engines.recurrent import starts_of
 from snsim.errors import fail
 from snsim.network.net import Parameter
+from snsim.network.unrolled import Unrolled, unroll
 from snsim.page.normal_table import normal_table
 from snsim.training.choose_engine import constant_options
 from snsim.training.initial import draw_parameter, initial_weights
@@ -140,10 +158,12 @@ class _NetInPage:
 
     engine: Any
     host: Any
+    inner: Mapping[str, str]  # the names of the parameters that learn in the compiled net, in its order, by their names
+    gated: tuple[int, ...] = ()  # layers whose states gates hold at 0 before the start of a sequence
     modules: list[dict[str, Any]] = field(default_factory=list)
     numbers: dict[Any, int] = field(default_factory=dict)
     curvature: dict[str, str] | None = None
-    saliency: dict[str, str] | None = None
+    saliency: dict[str, Any] | None = None
 
 
 class _Describer:
@@ -152,7 +172,8 @@ class _Describer:
         self._adjustable = adjustable
         self._blobs = _Blobs()
         self._nets: list[_NetInPage] = []
-        self._plan = plan(training.net)
+        self._unrolled = unroll(training.net, training.time) if training.net.delayed else None
+        self._plan = plan(training.net if self._unrolled is None else self._unrolled.net)
         self._learning = [p for p in training.net.parameters if p.learns]
 
     def describe(
@@ -165,6 +186,7 @@ class _Describer:
                 self._add_patterns(name, patterns)
         stages = self._stages()
         adjustable = self._adjustable_nets() if self._adjustable else None
+        sequences = None if self._unrolled is None else self._sequences(self._unrolled)
         noisy = any(stage.input_noise is not None or stage.theta is not None for stage in training.stages)
         drawn = [self._initial(parameter, initial) for parameter in self._learning]
         values = {
@@ -173,8 +195,9 @@ class _Describer:
             "seed": self._seed,
             "passes": training.passes,
             "shape": list(data.shape),
-            "inputs": self._plan.input_units,
-            "input_layers": len(self._plan.inputs),
+            "inputs": training.net.input_units,
+            "row": self._plan.input_units,
+            "sequences": sequences,
             "outputs": self._plan.output_units,
             "patterns": {"train": len(data.train), "test": 0 if data.test is None else len(data.test)},
             "cost": _cost(training.cost),
@@ -299,11 +322,40 @@ class _Describer:
             found.append({"net": number, "module": module})
         return found
 
-    def _new_net(self, stage: Stage, constants: Mapping[str, float]) -> int:
+    def _new_net(self, stage: Stage, constants: Mapping[str, float], unrolled: Unrolled | None = None) -> int:
         native = engines.native_package()
-        engine, host = native.module_engine(self._plan, self._training.cost, stage.rule, self._dtype, constants)
-        self._nets.append(_NetInPage(engine, host))
+        unrolled = unrolled or self._unrolled
+        work = self._plan if unrolled is None or unrolled is self._unrolled else plan(unrolled.net)
+        engine, host = native.module_engine(work, self._training.cost, stage.rule, self._dtype, constants)
+        held = [] if unrolled is None else [name for names in unrolled.held for name in names]
+        gated = tuple(sorted(work.layer_names.index(name) for name in held))
+        names = {} if unrolled is None else {inner: name for name, inner in unrolled.names.items()}
+        inner = {names.get(name, name): name for name, p in work.parameters.items() if p.learns}
+        self._nets.append(_NetInPage(engine, host, inner, gated))
         return len(self._nets) - 1
+
+    def _sequences(self, unrolled: Unrolled) -> dict[str, Any]:
+        """Return what a page needs to go through the steps of sequences."""
+        evaluating = None
+        if unrolled.steps > 1:
+            stage = self._training.stages[0]
+            evaluating = self._new_net(stage, constant_options(self._training, stage), unroll(self._training.net, 1))
+            self._module(self._nets[evaluating], stage, 1)
+        parts = {"train": self._data.train, "test": self._data.test}
+        return {
+            "steps": unrolled.steps,
+            "context": unrolled.carried_units,
+            "constant": unrolled.has_one,
+            "carried": [layer.name for layer in unrolled.carried],
+            "first_copy": list(unrolled.first_copy),
+            "held": [list(names) for names in unrolled.held],
+            "evaluating": evaluating,
+            "starts_blobs": {
+                name: self._array(f"{name}.starts", starts_of(patterns.starts, len(patterns)), "u1")
+                for name, patterns in parts.items()
+                if patterns is not None
+            },
+        }
 
     def _module(self, net: _NetInPage, stage: Stage, inside: int, options: Mapping[str, float] | None = None) -> int:
         """Return the number of the module for a pass of a stage; it is compiled if it is new."""
@@ -316,17 +368,18 @@ class _Describer:
                 divisor = np.arange(1.0, 1 + learning[name].size).reshape(learning[name].shape)
             rates[name] = value_at(value, inside, stage.passes) / divisor
         held = stage.curvature_patterns is not None and stage.rule.curvature is not None
+        decays = decays_of(stage, training.net)
         settings = Settings(
-            rates=rates,
+            rates={net.inner[name]: rate for name, rate in rates.items()},
             options=options or {name: value_at(v, inside, stage.passes) for name, v in stage.options.items()},
             batch=min(stage.batch or len(self._data.train), len(self._data.train)),
             batch_mean=stage.batch_mean,
-            held_curvature={p.name: np.zeros(p.shape) for p in self._learning} if held else None,
-            decays=decays_of(stage, training.net),
+            held_curvature={net.inner[p.name]: np.zeros(p.shape) for p in self._learning} if held else None,
+            decays=None if decays is None else {net.inner[name]: decay for name, decay in decays.items()},
         )
         names = [layer.name for layer in training.net.layers]
         computed = range(len(training.net.inputs), len(names))
-        gated = tuple(k for k in computed if names[k] in dict(stage.dropout))
+        gated = net.gated or tuple(k for k in computed if names[k] in dict(stage.dropout))
         noisy = tuple(computed) if theta else ()
         compiled = net.engine.prepare(settings, (gated, noisy))
         if held and net.curvature is None:
@@ -336,13 +389,13 @@ class _Describer:
             net.curvature = {"blob": self._blobs.add("curvature.wasm", code), "channel": channel}
         if compiled not in net.numbers:
             net.numbers[compiled] = len(net.modules)
-            batched = compiled.updates.variant.batched
+            batched, kinds = compiled.updates.variant.batched, dict(compiled.updates.variant.rates)
             net.modules.append(
                 {
                     "blob": self._blobs.add("module.wasm", compiled.code),
                     "functions": [*(("gather", "apply") if batched else ("learn",)), "evaluate", "states"],
                     "options": list(compiled.updates.options),
-                    "arrays": [name for name, kind in compiled.updates.variant.rates if kind == "array"],
+                    "arrays": [name for name, inner in net.inner.items() if kinds[inner] == "array"],
                     "gated": list(gated),
                     "noisy": list(noisy),
                 }
@@ -395,8 +448,9 @@ class _Describer:
     def _add_saliency(self, net: _NetInPage) -> None:
         """Compile what gathers h-full of every weight, by which weights are pruned."""
         if net.saliency is None:
-            code = net.engine.gathering_code(("g", "h-full")).code
-            net.saliency = {"blob": self._blobs.add("saliency.wasm", code), "channel": "h-full"}
+            code = net.engine.gathering_code(("g", "h-full"), net.gated).code
+            blob = self._blobs.add("saliency.wasm", code)
+            net.saliency = {"blob": blob, "channel": "h-full", "gated": list(net.gated)}
 
     def _remaining_lines(self) -> dict[str, Any]:
         """Return what `parameters_with_remaining_lines` reads of the net, for pages.
@@ -457,16 +511,17 @@ class _Describer:
             for cells in code.layers
         ]
         parameters = {
-            p.name: {
-                "index_blob": self._array(f"index {p.name}", code.cells[p.name].index, "i4"),
-                "regions": code.cells[p.name].regions(),
+            name: {
+                "index_blob": self._array(f"index {name}", code.cells[inner].index, "i4"),
+                "regions": code.cells[inner].regions(),
             }
-            for p in self._learning
+            for name, inner in net.inner.items()
         }
         return {
             "block": len(net.host.state),
             "block_blob": self._array(f"block {number}", net.host.state, self._dtype),
             "tables_blob": self._array(f"tables {number}", net.host.tables, "i4"),
+            "input_layers": len(code.inputs.layers),
             "layers": layers,
             "parameters": parameters,
             "states": list(kept),

@@ -217,14 +217,14 @@ class NativeEngine:
         """Return the code that learns with these settings, with gates and noise for these layers."""
         return self._code_and_numbers(settings, drawn)[0]
 
-    def gathering_code(self, channels: tuple[str, ...]) -> CompiledCode:
-        """Return the code that adds up derivatives by all weights and updates none."""
-        if ("gathered", channels) in self._compiled:
-            return self._compiled["gathered", channels]
-        variant = CodeVariant(tuple((name, "number") for name in self._learning), batched=True)
+    def gathering_code(self, channels: tuple[str, ...], gated: tuple[int, ...] = ()) -> CompiledCode:
+        """Return the code that adds up derivatives by all weights and updates none, with gates for these layers."""
+        if ("gathered", channels, gated) in self._compiled:
+            return self._compiled["gathered", channels, gated]
+        variant = CodeVariant(tuple((name, "number") for name in self._learning), gated=gated, batched=True)
         updates = self._net.updates(_SUMS_ONLY, variant)
         return self._compile(
-            ("gathered", channels),
+            ("gathered", channels, gated),
             self._net.learning_module(updates, channels),
             ("gather", "apply", "evaluate", "states"),
             updates,

@@ -165,7 +165,8 @@ class NetCode:
             if isinstance(link, TiledConnection) and link.serves_patterns
         )
         # The cells of one pattern keep its states for the next one, whose inputs may be these.
-        self.carried = plan.carried if all(self.layers[number].is_plain for number, _ in plan.carried) else ()
+        contexts = [*(self.layers[number] for number, _ in plan.carried), *self.layers[: len(plan.carried)]]
+        self.carried = plan.carried if all(cells.is_plain for cells in contexts) else ()
         self.block.place_cells(_patterns_at_once(self.block, shared) if grouped and not self.carried else 1)
         self.factor = self.block.take(machine.lanes)  # of the sums of a batch
 
@@ -380,13 +381,16 @@ class NetCode:
         """Return the step that copies a row of the inputs into the cells of a pattern."""
 
         def emit(f: Function, p: Index, row: Index) -> None:
-            inputs = at = pattern_address("%inputs", row, self.inputs.units)
-            for cells in self.inputs.layers:
-                emit_copy(f, at, cells.x.by(p, self.block.pitch), cells.units, exact=False)
-                at = at + cells.units
-            place = self.layers[0].x.by(p, self.block.pitch)  # a net that is unrolled in time has one input layer
-            for number, first in self.carried:
-                self._emit_carried(f, self.layers[number], inputs + first, place + first)
+            inputs = pattern_address("%inputs", row, self.inputs.units)
+            starts = np.cumsum([0, *(cells.units for cells in self.inputs.layers)])
+            carried = {first: self.layers[number] for number, first in self.carried}
+            for is_carried in (True, False):  # states of the presentation before, then what may replace them
+                for start, cells in zip(starts.tolist(), self.inputs.layers):
+                    at, place = inputs + start, cells.x.by(p, self.block.pitch)
+                    if is_carried and start in carried:
+                        self._emit_carried(f, carried[start], at, place)
+                    elif not is_carried and start not in carried:
+                        emit_copy(f, at, place, cells.units, exact=False)
 
         return Step(False, emit)
 
@@ -396,7 +400,7 @@ class NetCode:
         def carry(at: At, count: int) -> None:
             given = f.load_first(at(inputs), count)
             state = f.select(f.compare("uno", given, given), f.load_first(at(source.x), count), given)
-            f.store_lanes(state, 0, count, at(place))
+            f.store(state, at(place))
 
         each_vector(f, source.units, carry)
 

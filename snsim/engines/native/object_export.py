@@ -6,7 +6,7 @@ The code is for any processor of the architecture: vectors of 16 bytes and no fe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -35,6 +35,8 @@ class ForwardObject:
         The input unit that each number of a row of `inputs` holds.
     cell_of_unit : int32 array
         The place of each output unit in a row of `outputs`.
+    carried_cells : int32 array
+        For a net with delays the place in `state` of each unit of the next context, after a step; else empty.
     big_endian : bool
     """
 
@@ -43,6 +45,7 @@ class ForwardObject:
     tables: np.ndarray
     unit_of_cell: np.ndarray
     cell_of_unit: np.ndarray
+    carried_cells: np.ndarray
     big_endian: bool
 
 
@@ -70,7 +73,7 @@ def forward_object(
         ) from None
     number = np.dtype(dtype)
     registers = 32 if triple.startswith(("aarch64", "arm64", "riscv")) else 16
-    net = NetCode(plan, cost, Machine(number, 16 // number.itemsize, registers))
+    net = NetCode(replace(plan, carried=()), cost, Machine(number, 16 // number.itemsize, registers))
     text = net.forward_module()
     try:
         module = llvm.parse_assembly(text)
@@ -90,6 +93,12 @@ def forward_object(
         net.tables.joined(),
         net.inputs.unit_of_cell.astype(np.int32),
         net.layers[-1].cell_of_unit.astype(np.int32),
+        np.concatenate(
+            [
+                np.zeros(0),
+                *(net.block.offset(cells.x) + cells.cell_of_unit for cells in (net.layers[k] for k, _ in plan.carried)),
+            ]
+        ).astype(np.int32),
         str(machine.target_data).startswith("E"),
     )
 

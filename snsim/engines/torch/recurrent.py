@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from math import prod
 
@@ -10,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from snsim.engines.plan import Plan, plan
+from snsim.engines.plan import plan
+from snsim.engines.recurrent import plan_of_a_step
 from snsim.engines.torch.module import ConnectionTables, SnModule, build_module
 from snsim.errors import fail
 from snsim.network.net import Net
-from snsim.network.unrolled import Unrolled, unroll
+from snsim.network.unrolled import unroll
 from snsim.network.wiring import Table
 
 
@@ -32,7 +32,7 @@ class RecurrentModule(SnModule):
 
     def __init__(self, net: Net, dtype: torch.dtype = torch.float32):
         unrolled = unroll(net, 1)
-        super().__init__(_named_as_the_net(net, unrolled), dtype)
+        super().__init__(plan_of_a_step(net), dtype)
         self.input_shape = net.input_shape
         self.context_units = unrolled.carried_units
         self.parameter_names = {p.described_name: p.name for p in net.parameters}
@@ -107,27 +107,6 @@ class RecurrentModule(SnModule):
                 hint="pass the state that the module returned for these sequences, or leave it out",
             )
         return state.reshape(-1, self.context_units)
-
-
-def _named_as_the_net(net: Net, unrolled: Unrolled) -> Plan:
-    """Return the plan of a net unrolled over one step, whose parameters have the names that they have in the net."""
-    made, names = plan(unrolled.net), {inner: name for name, inner in unrolled.names.items()}
-
-    def name_of(inner: str | None) -> str | None:
-        return None if inner is None else names.get(inner, inner)
-
-    stages = tuple(
-        replace(
-            stage,
-            links=tuple(
-                replace(link, slot=names.get(link.slot, link.slot), gain=name_of(link.gain)) for link in stage.links
-            ),
-            bias=name_of(stage.bias),
-        )
-        for stage in made.stages
-    )
-    copies = {name: p for name, p in made.parameters.items() if name not in names}
-    return replace(made, stages=stages, parameters={p.name: p for p in net.parameters} | copies)
 
 
 def _columns(table: Table) -> np.ndarray:

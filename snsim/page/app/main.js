@@ -35,6 +35,10 @@ export class Page {
     readColours();
     const arrays = await readArrays();
     this.tables = readTables(this.view, arrays);
+    for (const one of this.view.connections) {
+      if (one.fixed === "codes") one.codes = new Float32Array(arrays[`codes-${one.name}`]);
+      if (one.gain !== null) one.owners = new Int32Array(arrays[`owners-${one.name}`]); // of each weight: the place of its gain
+    }
     this.session = new Session((news) => this.hear(news));
     const opened = await this.session.ask("open", { description: readJson("training"), arrays });
     this.data = opened.data;
@@ -255,7 +259,7 @@ export class Page {
   paint(look) {
     this.at = look.at;
     this.network.paint(look.states);
-    if (!this.shown.input) this.pad.follow(look.states[this.view.layers[0].name]);
+    if (!this.shown.input) this.pad.follow(this.view.layers.flatMap((layer) => (layer.input ? [...look.states[layer.name]] : [])));
     const outputs = look.states[this.view.layers.at(-1).name], best = this.answer.paint(outputs);
     if (look.weights[this.kernels.parameter]) this.kernels.paint(look.weights[this.kernels.parameter]);
     this.unit.paint(look);

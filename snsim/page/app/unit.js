@@ -2,7 +2,7 @@
 
 import { byId, element, setText, short, whole } from "./elements.js";
 import { isVisible, Panel, TileLayout } from "./panel.js";
-import { BORDER, incoming } from "./wiring.js";
+import { added, BORDER, incoming, weightsOf } from "./wiring.js";
 
 const MOST_LINES = 4096, MOST_MAPS = 48;
 
@@ -11,9 +11,9 @@ export class Unit {
     Object.assign(this, { view, tables, chosen: null, entering: [] });
   }
 
-  // The parameters whose values are needed: those of the lines that enter the unit, and its bias.
+  // The parameters that learn: those of the lines that enter the unit, and its bias.
   get parameters() {
-    return [...this.entering.map((one) => one.connection.parameter), ...(this.layer?.bias_parameter ? [this.layer.bias_parameter] : [])];
+    return [...this.entering.flatMap(({ connection }) => [connection.fixed === null ? connection.parameter : null, connection.gain].filter((name) => name !== null)), ...(this.layer?.bias_parameter ? [this.layer.bias_parameter] : [])];
   }
 
   choose(chosen) {
@@ -38,8 +38,8 @@ export class Unit {
   buildLines(connection, lines) {
     const source = this.view.layers.find((one) => one.name === connection.source), s = connection.structure;
     const count = lines.sources.length, border = lines.sources.filter((one) => one === BORDER).length;
-    const shared = connection.sharers > 1 ? `shared weights, each used by ${whole(connection.sharers)} lines` : "weights of its own";
-    const text = `${whole(count)} lines from ${connection.source_label}, ${connection.fixed ? "fixed weights" : shared}` +
+    const shared = connection.sharers > 1 ? `shared weights, each used by ${whole(connection.sharers)} lines` : count === 1 ? "a weight of its own" : "weights of its own";
+    const text = `${whole(count)} ${count === 1 ? "line" : "lines"} from ${connection.source_label}${connection.delayed ? " one step before" : ""}, ${connection.fixed === null ? shared : connection.fixed === "codes" ? "fixed weights" : `fixed weights of ${short(connection.fixed)}`}` +
       (border ? `; ${whole(border)} from the border, held at ${short(connection.border_value)}` : "");
     const box = element("div", { class: connection.sharers > 1 ? "lines shared" : "lines" }, element("p", {}, text));
     byId("unit-lines").append(box);
@@ -72,13 +72,13 @@ export class Unit {
     const bias = look.weights[this.layer.bias_parameter];
     setText("unit-bias", bias ? short(bias[biasPlace(this.layer, unit)], 4) : "none");
     for (const { connection, lines, tiles } of this.entering) {
-      const values = look.weights[connection.parameter], states = look.states[connection.source];
-      if (!tiles || !values) continue;
-      const weights = Float32Array.from(lines.weights.subarray(0, tiles.used), (one) => values[one]);
+      const weight = weightsOf(connection, lines, look.weights), states = (connection.delayed ? look.before : look.states)[connection.source];
+      if (!tiles || !weight) continue;
+      const weights = Float32Array.from(lines.weights.subarray(0, tiles.used), weight);
       const read = Float32Array.from(lines.sources.subarray(0, tiles.used), (one) => (one < 0 ? connection.border_value : states[one]));
-      const products = weights.map((weight, k) => weight * read[k]);
+      const products = weights.map((w, k) => added(connection, w, read[k]));
       tiles.products.paint(products, { reach: Math.max(1e-6, ...products.map(Math.abs)) });
-      const all = lines.weights.reduce((sum, weight, k) => sum + values[weight] * (lines.sources[k] < 0 ? connection.border_value : states[lines.sources[k]]), 0);
+      const all = lines.weights.reduce((sum, number, k) => sum + added(connection, weight(number), lines.sources[k] < 0 ? connection.border_value : states[lines.sources[k]]), 0);
       setText(tiles.sum, `Together they add ${short(all)}.`);
       tiles.weights.paint(weights, { reach: Math.max(1e-6, ...weights.map(Math.abs)) });
       tiles.states.paint(read, { reach: Math.max(1e-6, ...read.map(Math.abs)) });
@@ -87,6 +87,7 @@ export class Unit {
 }
 
 function rateText(rates, names) {
+  if (!names.length) return "none: fixed weights";
   const known = [...new Set(names.map((name) => rates[name]).filter((rate) => rate !== undefined))];
   return known.map((rate) => short(rate)).join(", ") || "differ by weight";
 }

@@ -69,6 +69,20 @@ function weightOf(s, pair, place, cell) {
   return kernel * cells + cell;
 }
 
+// A function from the number of a weight of a unit to its value; null where the weights are not at hand.
+export function weightsOf({ parameter, fixed, codes, gain, owners }, lines, learned) {
+  if (typeof fixed === "number") return () => fixed;
+  const values = fixed === "codes" ? codes : learned[parameter];
+  if (!values || gain === null) return values ? (number) => values[number] : null;
+  const own = [...new Set(lines.weights)], length = Math.sqrt(own.reduce((sum, number) => sum + values[number] ** 2, 0));
+  return (number) => (learned[gain][owners[number]] * values[number]) / length; // weight-norm
+}
+
+// What a line adds to the sum of its unit.
+export function added({ scale, distance }, weight, state) {
+  return scale * (distance ? (weight - state) ** 2 : weight * state);
+}
+
 // The source maps that feed a target map, in order. `maps` is one text a source map: x feeds.
 export function feeding(s, target) {
   const fed = [];
@@ -151,7 +165,8 @@ function windowKernels(s) {
   return { ...base, rows, columns, gap: 2, at };
 }
 
-// The units of every earlier layer that a unit depends on, by name of the layer: its receptive field.
+// The units of every earlier layer that a unit depends on, by name of the layer: its receptive field. A connection with
+// a delay reads the step before: only those into the unit itself count, from other layers.
 // `tables` has the explicit tables by name of the connection. It stops after `most` lines and then says `cut`.
 export function receptiveField(view, layer, unit, tables = {}, most = 400000) {
   const fields = { [layer]: new Set([unit]) };
@@ -161,6 +176,7 @@ export function receptiveField(view, layer, unit, tables = {}, most = 400000) {
     const name = order[place], units = fields[name];
     if (units === undefined) continue;
     for (const connection of view.connections.filter((one) => one.target === name)) {
+      if (connection.delayed && (name !== layer || connection.source === layer)) continue;
       const into = (fields[connection.source] ??= new Set());
       const size = view.layers[order.indexOf(connection.source)].units;
       for (const each of units) {

@@ -38,12 +38,14 @@ export class CompiledNet {
   constructor(memory, described, arrays) {
     this.memory = memory;
     this.described = described;
+    this.inputLayers = described.input_layers;
     this.first = new memory.Real(arrays[described.block_blob]);
     this.state = memory.place(described.block * memory.Real.BYTES_PER_ELEMENT);
     const tables = new Uint8Array(arrays[described.tables_blob]);
     this.tables = memory.place(tables.length);
     new Uint8Array(memory.memory.buffer, this.tables, tables.length).set(tables);
     this.layers = described.layers.map((layer) => ({ ...layer, unitOfCell: layer.unit_of_cell_blob === null ? null : new Int32Array(arrays[layer.unit_of_cell_blob]) }));
+    this.numbers = Object.fromEntries(this.layers.map(({ name }, number) => [name, number]));
     this.parameters = Object.fromEntries(
       Object.entries(described.parameters).map(([name, { index_blob, regions }]) => [name, { index: new Int32Array(arrays[index_blob]), regions }]));
   }
@@ -99,8 +101,8 @@ export class CompiledNet {
   }
 
   // Write one presentation, the input layers one after the other.
-  writeInputs(inputLayers, address, values, start = 0) {
-    for (let layer = 0; layer < inputLayers; layer++) {
+  writeInputs(address, values, start = 0) {
+    for (let layer = 0; layer < this.inputLayers; layer++) {
       this.writeUnits(layer, address, values, start);
       start += this.layers[layer].units;
       address += this.layers[layer].units * this.memory.Real.BYTES_PER_ELEMENT;

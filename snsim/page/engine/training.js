@@ -4,6 +4,7 @@
 import { CompiledNet, LinearMemory } from "./memory.js";
 import { countRemaining, divisorOf, KEPT, keptMasks, remainingLines } from "./pruning.js";
 import { Pcg64, Philox, STREAM } from "./random.js";
+import { Sequences } from "./sequences.js";
 import { scoreOutputs } from "./sums.js";
 
 const MOST_TOGETHER = 256; // patterns in one call of a module
@@ -46,7 +47,7 @@ export function valueAt(value, number, passes) {
 export class Training {
   constructor(description, arrays, memory, nets) {
     Object.assign(this, { description, arrays, memory, nets, passes: description.passes, seed: description.seed });
-    const { inputs, outputs, patterns, stages, parameters } = description, { Real } = memory;
+    const { inputs, row, outputs, patterns, stages, parameters } = description, { Real } = memory;
     this.data = {};
     for (const set of ["train", "test"]) {
       if (!patterns[set]) continue;
@@ -55,8 +56,9 @@ export class Training {
     }
     this.patterns = patterns.train;
     this.chunk = Math.max(1, Math.min(MOST_TOGETHER, Math.floor(3e6 / description.nets[0].block)));
-    const bytes = Real.BYTES_PER_ELEMENT, units = nets[0].layers.reduce((sum, layer) => sum + layer.units, 0);
-    this.x = memory.place(MOST_TOGETHER * inputs * bytes);
+    this.sequences = description.sequences && new Sequences(description, arrays, memory);
+    const bytes = Real.BYTES_PER_ELEMENT, units = Math.max(...nets.map((net) => net.layers.reduce((sum, layer) => sum + layer.units, 0)));
+    this.x = memory.place(MOST_TOGETHER * row * bytes);
     this.d = memory.place(MOST_TOGETHER * outputs * bytes);
     this.made = memory.place(Math.max(MOST_TOGETHER * outputs, units) * bytes);
     this.gates = memory.place(MOST_TOGETHER * 2 * units * bytes);
@@ -85,6 +87,7 @@ export class Training {
     this.at = 0; // patterns presented in this pass
     this.updates = 0;
     this.running = null; // what is drawn and set for the pass that runs
+    this.sequences?.learning.start();
     this.net = null;
     this.masks = null; // by parameter: 1 for weights that remain; null before any is pruned
     const draw = (stream) => new Pcg64([seed, stream]);
@@ -168,16 +171,17 @@ export class Training {
     const { running } = this;
     this.useSettings();
     if (stage.curvature_patterns !== null) this.holdCurvature(stage);
-    running.order = stage.order === "fixed" ? null
-      : stage.order === "shuffled" ? this.draw.order.permutation(total)
-      : stage.order === "shuffled once" ? new Pcg64([seed, STREAM.order]).permutation(total)
-      : this.draw.order.integers(total, total);
+    const drawOrder = stage.order === "fixed" ? null
+      : stage.order === "shuffled" ? (count) => this.draw.order.permutation(count)
+      : stage.order === "shuffled once" ? (count) => new Pcg64([seed, STREAM.order]).permutation(count)
+      : (count) => this.draw.order.integers(count, count);
+    running.order = drawOrder && (this.sequences ? this.sequences.ordered(drawOrder) : drawOrder(total));
     running.shifts = stage.shift === null ? null : this.draw.noise.integers(2 * stage.shift[0] + 1, 2 * total).map((cells) => cells - stage.shift[0]);
     const names = this.net.layers.map((layer) => layer.name), byLayer = (a, b) => a.layer - b.layer;
     running.dropped = stage.dropout
       .map(([name, chance], k) => ({ layer: names.indexOf(name), chance, draw: new Philox([seed, STREAM.gates, number, k]) }))
       .sort(byLayer);
-    running.noisy = running.theta ? names.slice(this.description.input_layers).map((_, k) => ({ layer: k + this.description.input_layers, draw: new Philox([seed, STREAM.theta, number, k]) })) : [];
+    running.noisy = running.theta ? names.slice(this.net.inputLayers).map((_, k) => ({ layer: k + this.net.inputLayers, draw: new Philox([seed, STREAM.theta, number, k]) })) : [];
     running.batched = 0; // patterns in the batch that is gathered
     this.at = 0;
     return description;
@@ -217,7 +221,7 @@ export class Training {
     this.running.row = [...gated, ...noisy].reduce((sum, layer) => sum + net.layers[layer].units, 0);
     for (const name of options) numbers.push(this.changes.options[name] ?? valueAt(stage.options[name], inside, stage.passes));
     this.rates = {};
-    for (const name of this.names) {
+    for (const name of Object.keys(net.parameters)) {
       const { value, family } = stage.rates[name], rate = valueAt(value, inside, stage.passes) * this.changes.rate;
       const divisor = family ? this.divisorNow(name, family) : this.divisorOf(stage.rates[name]);
       if (arrays.includes(name)) {
@@ -257,14 +261,16 @@ export class Training {
   }
 
   // The mean second derivatives over some training patterns, or all of them with null, by parameter.
-  curvatureOver({ run, channel }, chosen) {
+  curvatureOver({ run, channel, gated }, chosen) {
     const { net } = this, { inputs, outputs } = this.description, { train } = this.data, total = chosen?.length ?? this.patterns;
-    const bytes = this.memory.Real.BYTES_PER_ELEMENT;
-    for (let start = 0; start < total; start += MOST_TOGETHER) {
-      const some = Math.min(MOST_TOGETHER, total - start);
+    const bytes = this.memory.Real.BYTES_PER_ELEMENT, together = this.sequences ? 1 : MOST_TOGETHER;
+    const contexts = this.sequences && this.allContexts("train");
+    for (let start = 0; start < total; start += together) {
+      const some = Math.min(together, total - start);
       for (let k = 0; k < some; k++) {
         const pattern = chosen?.[start + k] ?? start + k;
-        net.writeInputs(this.description.input_layers, this.x + k * inputs * bytes, train.inputs, pattern * inputs);
+        if (contexts) this.writeSteps(gated, this.sequences.endingWith("train", train.inputs, pattern, contexts));
+        else net.writeInputs(this.x + k * inputs * bytes, train.inputs, pattern * inputs);
         net.writeUnits(net.layers.length - 1, this.d + k * outputs * bytes, train.exact, pattern * outputs);
       }
       run.gather(net.state, net.tables, this.x, this.d, BigInt(some), this.gates);
@@ -286,7 +292,7 @@ export class Training {
     const { running } = this, { stage } = running;
     let done = 0;
     while (done < most && this.at < this.patterns) {
-      let count = Math.min(most - done, this.patterns - this.at, MOST_TOGETHER);
+      let count = Math.min(most - done, this.patterns - this.at, this.sequences ? 1 : MOST_TOGETHER);
       if (!running.module.run.learn) count = Math.min(count, stage.batch - running.batched);
       for (let k = 0; k < count; k++) this.present(this.at + k, k);
       this.learn(count);
@@ -315,7 +321,7 @@ export class Training {
     for (const { layer, chance, draw } of running.dropped) {
       const { units } = net.layers[layer], factor = 1 / (1 - chance);
       for (let i = 0; i < units; i++) drawn[i] = draw.double() >= chance ? factor : 0;
-      if (layer < this.description.input_layers) {
+      if (layer < net.inputLayers) {
         if (values !== presented) for (let i = 0; i < width; i++) presented[i] = values[start + i];
         const first = net.layers.slice(0, layer).reduce((sum, each) => sum + each.units, 0);
         for (let i = 0; i < units; i++) presented[first + i] *= drawn[i];
@@ -332,8 +338,19 @@ export class Training {
       net.writeUnits(layer, address, drawn);
       address += units * bytes;
     }
-    net.writeInputs(this.description.input_layers, this.x + k * width * bytes, values, start);
+    if (this.sequences) {
+      const { learning, starts } = this.sequences;
+      if (starts.train[pattern]) learning.start();
+      learning.read(values, start);
+      this.writeSteps(running.module.gated, learning);
+    } else net.writeInputs(this.x + k * width * bytes, values, start);
     net.writeUnits(net.layers.length - 1, this.d + k * outputs * bytes, train.exact, pattern * outputs);
+  }
+
+  // Write the row of a walk through a sequence, and the gates of these layers.
+  writeSteps(gated, walk) {
+    this.sequences.write(walk, this.net, this.x);
+    this.sequences.writeGates(walk, this.net, gated, this.gates);
   }
 
   learn(count) {
@@ -341,9 +358,11 @@ export class Training {
     if (run.learn) {
       run.learn(net.state, net.tables, this.x, this.d, BigInt(count), this.gates, this.numbers, BigInt(this.updates + 1));
       this.updates += count;
+      this.sequences?.carry(net);
       return;
     }
     run.gather(net.state, net.tables, this.x, this.d, BigInt(count), this.gates);
+    this.sequences?.carry(net);
     running.batched += count;
     if (running.batched < stage.batch && this.at + count < this.patterns) return;
     run.apply(net.state, net.tables, this.numbers, BigInt(++this.updates), stage.batch_mean ? 1 / running.batched : 1);
@@ -368,21 +387,50 @@ export class Training {
 
   // ---- What the net does -------------------------------------------------------------------------------------------
 
-  // Any module of the net: all of them evaluate alike.
-  get evaluation() {
-    return this.net.modules[0].run;
+  // The net that evaluates, with the weights of now. A net with delays that learns several steps at once has another one,
+  // of one step. Any module of a net will do: all of them evaluate alike.
+  evaluation() {
+    const { sequences, names, sizes } = this, number = sequences?.evaluating ?? null;
+    const net = number === null ? this.net : this.nets[number];
+    if (number !== null) {
+      net.reset();
+      for (const name of names) net.pack(name, "value", this.net.unpack(name, "value", sizes[name]));
+    }
+    return { net, run: net.modules[0].run };
   }
 
   evaluate(set) {
-    const { inputs: width, outputs: units } = this.description, { inputs } = this.data[set], { net, memory } = this;
+    const { inputs: width, outputs: units } = this.description, { inputs } = this.data[set], { memory } = this;
     const bytes = memory.Real.BYTES_PER_ELEMENT, patterns = inputs.length / width, outputs = new memory.Real(patterns * units);
+    const { net, run } = this.evaluation(), made = (count, first) => {
+      run.evaluate(net.state, net.tables, this.x, this.made, BigInt(count));
+      for (let k = 0; k < count; k++) net.readUnits(net.layers.length - 1, this.made + k * units * bytes, outputs, (first + k) * units);
+    };
+    if (this.sequences) {
+      this.sequences.follow(net, this.x, set, inputs, 0, patterns, (step) => made(1, step));
+      return outputs;
+    }
     for (let first = 0; first < patterns; first += MOST_TOGETHER) {
       const count = Math.min(MOST_TOGETHER, patterns - first);
-      for (let k = 0; k < count; k++) net.writeInputs(this.description.input_layers, this.x + k * width * bytes, inputs, (first + k) * width);
-      this.evaluation.evaluate(net.state, net.tables, this.x, this.made, BigInt(count));
-      for (let k = 0; k < count; k++) net.readUnits(net.layers.length - 1, this.made + k * units * bytes, outputs, (first + k) * units);
+      for (let k = 0; k < count; k++) net.writeInputs(this.x + k * width * bytes, inputs, (first + k) * width);
+      made(count, first);
     }
     return outputs;
+  }
+
+  // Go through the steps of a set from `first` to `end`, and return the walk (see Sequences.follow).
+  follow({ net, run }, set, first, end, seen = () => {}) {
+    return this.sequences.follow(net, this.x, set, this.data[set].inputs, first, end, (step) => {
+      run.evaluate(net.state, net.tables, this.x, this.made, 1n);
+      seen(step);
+    });
+  }
+
+  // A function that returns the context after each step of a set.
+  allContexts(set) {
+    const evaluation = this.evaluation(), { sequences } = this, size = sequences.context, all = new this.memory.Real(this.patterns * size);
+    this.follow(evaluation, set, 0, this.patterns, (step) => sequences.readContext(evaluation.net, sequences.carried, all.subarray(step * size, (step + 1) * size)));
+    return (step) => all.subarray(step * size, (step + 1) * size);
   }
 
   // The scores of the weights now, with the outputs for the test patterns, or for the training patterns if there are none.
@@ -399,9 +447,16 @@ export class Training {
 
   // `input` (in units), or pattern `index` of `set`. `weights` names parameters; `errors` asks for dE/da of every layer.
   look({ input = null, set = "train", index = 0, weights = [], errors = false }) {
-    const { inputs: width } = this.description, { net } = this, bytes = this.memory.Real.BYTES_PER_ELEMENT;
-    net.writeInputs(this.description.input_layers, this.x, input ?? this.data[set].inputs, input ? 0 : index * width);
-    this.evaluation.states(net.state, net.tables, this.x, this.made, 1n);
+    const { inputs: width } = this.description, bytes = this.memory.Real.BYTES_PER_ELEMENT, evaluation = this.evaluation(), { net, run } = evaluation;
+    const values = input ?? this.data[set].inputs, start = input ? 0 : index * width;
+    let before = null; // the states that delayed connections read
+    if (this.sequences) {
+      const walk = this.follow(evaluation, set, this.sequences.startOf(set, index), index);
+      before = this.sequences.statesOf(net, walk.context);
+      walk.read(values, start);
+      this.sequences.write(walk, net, this.x);
+    } else net.writeInputs(this.x, values, start);
+    run.states(net.state, net.tables, this.x, this.made, 1n);
     const states = {};
     let address = this.made;
     net.layers.forEach(({ name, units }, layer) => {
@@ -410,6 +465,7 @@ export class Training {
     });
     return {
       states,
+      before,
       at: this.place(),
       weights: Object.fromEntries(weights.filter((name) => name in this.sizes).map((name) => [name, Float32Array.from(net.unpack(name, "value", this.sizes[name]))])),
       errors: errors && input === null ? this.errorsFor(set, index) : null,
@@ -424,7 +480,8 @@ export class Training {
     const { run, gated, noisy } = running.module, units = (layers) => layers.reduce((sum, layer) => sum + net.layers[layer].units, 0);
     this.memory.real(this.gates, units(gated)).fill(1);
     this.memory.real(this.gates + units(gated) * kept.BYTES_PER_ELEMENT, units(noisy)).fill(0);
-    net.writeInputs(this.description.input_layers, this.x, this.data[set].inputs, index * inputs);
+    if (this.sequences) this.writeSteps(gated, this.walkTo(set, index));
+    else net.writeInputs(this.x, this.data[set].inputs, index * inputs);
     net.writeUnits(net.layers.length - 1, this.d, this.data[set].exact, index * outputs);
     if (run.learn) run.learn(net.state, net.tables, this.x, this.d, 1n, this.gates, this.numbers, BigInt(this.updates + 1));
     else run.gather(net.state, net.tables, this.x, this.d, 1n, this.gates);
@@ -433,6 +490,12 @@ export class Training {
     });
     net.block.set(kept);
     return found;
+  }
+
+  // The walk that learns a step of a set, with a context that has the weights of now.
+  walkTo(set, index) {
+    const { sequences } = this, start = sequences.startOf(set, index);
+    return sequences.endingWith(set, this.data[set].inputs, index, (step) => this.follow(this.evaluation(), set, start, step + 1).context);
   }
 
   // ---- What the page asks for --------------------------------------------------------------------------------------
