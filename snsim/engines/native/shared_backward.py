@@ -156,9 +156,10 @@ def _emit_strip(
 ) -> None:
     """Emit one row of the windows of a strip: sums over all target maps, then into the buffer.
 
-    `at`: pattern, set, row of positions, block of the strip, row of the window; the rows count from `origin`. The rows of
-    different positions lie `column_step` apart, in general not whole vectors. Sums of the same phase share registers.
-    Sums of other phases are shifted into place at the end, so that the buffer sees whole aligned vectors only.
+    `at`: pattern, set, row of positions, block of the strip, row of the window; the rows count from `origin`.
+    The rows of different positions lie `column_step` apart, in general not whole vectors. Sums of the same phase share
+    registers. Sums of other phases are shifted into place at the end, so that the buffer sees whole aligned vectors
+    only.
     """
     pattern, s, i, b, k = at
     i0, k0 = origin
