@@ -27,6 +27,7 @@ COUNTS = {
 OTHERS = {
     "t-c": (9 * 9 + 7 * 7 + 1, 3 * 3 + 1 + 1 + 1),
     "alvinn": (30 * 32 + 5 + 30, 960 * 5 + 5 + 5 * 30 + 30),
+    "lenet-4": (1024 + 4 * 784 + 4 * 196 + 16 * 100 + 16 * 25 + 120 + 10, 104 + 8 + 16 * 101 + 32 + 120 * 401 + 1210),
     "lenet-300-100": (784 + 300 + 100 + 10, 784 * 300 + 300 + 300 * 100 + 100 + 100 * 10 + 10),
 }
 
@@ -178,8 +179,17 @@ def test_alvinn_steers_right_on_roads_that_it_has_not_seen(tmp_path: Path) -> No
     assert off.mean() < 0.4 < 4 < chance.mean() and np.count_nonzero(off < 1) >= 95 and off.max() < 3
 
 
-def test_lenet_300_100_learns_the_digits_that_come_with_snsim(tmp_path: Path) -> None:
-    passes, _ = passes_of("lenet-300-100", Options(out=tmp_path, data=("digits",), passes=10))
+def test_one_sparse_connection_gives_both_numbers_that_are_quoted_of_lenet_4() -> None:
+    """About 260,000 connections and 17,000 weights; with 117 connections for each of the 120 units both come out."""
+    counts = read_program(NETS / "lenet-4.sn").nets.get("lenet-4").counts
+    missing = 120 * (400 - 117)
+    assert counts.connections - missing == pytest.approx(260_000, rel=0.02)
+    assert counts.weights - missing == pytest.approx(17_000, rel=0.02)
+
+
+@pytest.mark.parametrize(("name", "number"), [("lenet-300-100", 10), ("lenet-4", 4)])
+def test_lenets_learn_the_digits_that_come_with_snsim(name: str, number: int, tmp_path: Path) -> None:
+    passes, _ = passes_of(name, Options(out=tmp_path, data=("digits",), passes=number))
     assert passes[-1].test is not None and passes[-1].test.error < 15  # percent; chance is 90
 
 
