@@ -228,6 +228,14 @@ TRIED: Mapping[tuple[str, str], Sequence[str]] = {
         "as many patterns at a time as fill 1.3, 5 or 10 MB in place of 2.6: within noise",
         "tiles of eight patterns in place of four: within noise",
     ),
+    ("784-300-10", "evaluate, batches of 64"): (
+        "two threads with eight pieces for both in place of one for each: kept, 2.5 to 3.1 us by the clock in place of "
+        "2.9 to 3.2; on busy cores a fifth of all calls took at most 5.6 to 14.5 us in place of 9.8 to 19.9",
+        "on busy cores a thread begins late, or loses its core with a piece in its hands, and the other one waits: a "
+        "median of 11 to 22 us, with one thread 4.7. Then one thread for a second or longer: kept, on busier cores a "
+        "median of 20.7 us, with one thread 17.1",
+        "a thread without work that stays awake for 2 ms: within noise",
+    ),
     ("784-1000-10", "learn, batches of 64"): (
         "weights of the next tile fetched ahead in the sums: kept, 4 % less",
         "parts of 2 or 8 KB of a row in place of 4, groups of 4 or 16 tiles in place of 8: within noise",

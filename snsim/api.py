@@ -280,7 +280,7 @@ def run(
     memory : int, optional
         The limit, in bytes, of the memory of the run. Default: half of the memory of this machine.
     threads : int, optional
-        The threads for evaluation and large batches. Default: the cores of this process, or OMP_NUM_THREADS if that is
+        The threads for evaluation and batches. Default: the cores of this process, or OMP_NUM_THREADS if that is
         less. The native engine gives the same bits for any number of threads.
 
     Returns

@@ -211,6 +211,15 @@ def c_library() -> CDLL:
     return ctypes.CDLL("ucrtbase" if sys.platform == "win32" else None)
 
 
+@cache
+def yield_address() -> int:
+    """Return the address of a function without arguments that lets other threads of this core go first."""
+    import ctypes
+
+    function = ctypes.CDLL("kernel32").SwitchToThread if sys.platform == "win32" else c_library().sched_yield
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
 def collect_garbage_rarely() -> None:
     """Let Python look for garbage only after many new objects, and no more when the process ends.
 

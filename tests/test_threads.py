@@ -11,7 +11,8 @@ import pytest
 
 from snsim import operating_system
 from snsim.engines.native import build
-from snsim.engines.native.threads import Turns, equal_slices, parts_of_batch
+from snsim.engines.native import threads as engine_threads
+from snsim.engines.native.threads import Turns, equal_slices, parts_of_batch, pieces_of_evaluation, threads_of_batch
 from snsim.engines.plan import plan
 from snsim.engines.protocol import Settings
 from snsim.errors import SnError
@@ -27,7 +28,10 @@ NET = """
 
 @pytest.mark.parametrize(("rule", "dtype"), [("lm", "float32"), ("sgd (alpha 0.9)", "float64")])
 @pytest.mark.parametrize("norm", ["", "(weight-norm)"])
-def test_any_number_of_threads_gives_the_same_bits(tmp_path: Path, rule: str, dtype: str, norm: str) -> None:
+def test_any_number_of_threads_gives_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str, dtype: str, norm: str
+) -> None:
+    monkeypatch.setattr(engine_threads, "_OWN_CORE", 0)  # threads, even where they have no core each
     file = tmp_path / "n.sn"
     file.write_text(NET.format(norm, rule))
     program = read_program(file)
@@ -68,6 +72,15 @@ def test_parts_cover_a_batch_and_do_not_depend_on_threads() -> None:
             assert all((part.stop - part.start) % group == 0 for part in parts[:-1])
     assert parts_of_batch(1000, 9, 9, 64) == [slice(0, 1000)]  # small work stays in one part
     assert [part.stop for part in equal_slices(130, 2, 64)] == [128, 130]
+
+
+def test_small_work_has_one_thread() -> None:
+    assert [threads_of_batch(2, 64, connections) for connections in (9, 64_660, 238_510)] == [1, 1, 2]
+    assert threads_of_batch(8, 9, 10_000_000) == 2  # each thread has some patterns
+    assert pieces_of_evaluation(2, 200, 238_510, 64) == [slice(0, 200)]
+    assert pieces_of_evaluation(1, 512, 238_510, 64) == [slice(0, 512)]
+    pieces = pieces_of_evaluation(2, 512, 238_510, 64)  # more of them than threads
+    assert len(pieces) == 8 and [k for piece in pieces for k in range(512)[piece]] == list(range(512))
 
 
 def test_a_part_whose_turn_never_comes_fails() -> None:

@@ -67,7 +67,7 @@ threads_option = click.option(
     "--threads",
     type=Whole(min=1),
     metavar="N",
-    help="Threads for evaluation and large batches; the results are the same. [default: the cores, or OMP_NUM_THREADS]",
+    help="Threads for evaluation and batches; the results are the same. [default: the cores, or OMP_NUM_THREADS]",
 )
 
 _OF_RUNS = (

@@ -74,7 +74,8 @@ def native_memory(work: Workload) -> MemoryNeed:
     """Estimate the memory of the native engine.
 
     It keeps one block of numbers: weights with their states and sums, and for each pattern of a group layers and copies
-    for windows. Each further thread has a copy of the block.
+    for windows. Groups that threads compute together have cells of their own. Each further thread has a copy of the
+    block.
     """
     b, n, rule = work.bytes_a_number, work.weights, work.rule
     kept = fold_rule(rule, work.constants).keys() - {"w"} if rule.assignments else set(rule.states)
@@ -89,12 +90,9 @@ def native_memory(work: Workload) -> MemoryNeed:
         8 * b * work.units + sum(_buffers(c, work.net) * 4 * b for c in work.net.connections) + _attention(work.net) * b
     )
     least, most = (patterns * of_pattern for patterns in _GROUP)
-    resident = (
-        cells * (4 + b * beside)
-        + normed * b * (1 + sums)
-        + 3 * _INDEX * work.units
-        + min(most, max(least, _GROUP_BYTES, 2 * b * _served(work.net)))
-    )
+    group = min(most, max(least, _GROUP_BYTES, 2 * b * _served(work.net)))
+    together = min(most, work.threads * group) if work.batched and work.threads > 1 else 0
+    resident = cells * (4 + b * beside) + normed * b * (1 + sums) + 3 * _INDEX * work.units + group + together
     resident += min((work.threads - 1) * resident, max(_COPIES, resident))
     resident += sum(c.wiring.connections * (_TABLE + 8) for c in work.net.connections if c.wiring.structure is None)
     largest = max((c.wiring.weights for c in work.net.connections), default=0)

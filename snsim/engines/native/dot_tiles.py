@@ -9,6 +9,7 @@ all patterns in a part stay in the cache; between the parts the registers are ke
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from snsim.engines.native.im2col import DirectBuffer, PatchBuffer, PoolBuffer, WindowBuffer, WindowLayout
@@ -150,10 +151,17 @@ def emit_sums(f: Function, tiles: Tiles, first: bool) -> None:
     tile_targets, tile_positions = tile_size(f.machine, tiles.targets, where.columns, tiles.patterns is not None)
     parts = _parts_of_rows(tiles)
     at_once = tiles.targets if len(parts) == 1 else min(tiles.targets, _TILES * tile_targets)
-    kept = block.scratch(at_once * block.patterns * lanes) if len(parts) > 1 else Address(0)
+    kept = block.scratch(f, at_once * block.patterns * lanes) if len(parts) > 1 else Address(0)
 
     def emit_tiles(
-        s: Index, g: Index, t0: int, size: int, target_blocks: int, targets: int, part: tuple[int, int, int]
+        s: Index,
+        g: Index,
+        t0: int,
+        size: int,
+        target_blocks: int,
+        targets: int,
+        part: tuple[int, int, int],
+        divided: Sequence[str],
     ) -> None:
         """Emit a part of the sums of `target_blocks` times `targets` target maps, from t0 + g * size on."""
         start, times, vectors = part
@@ -181,16 +189,18 @@ def emit_sums(f: Function, tiles: Tiles, first: bool) -> None:
                 for n, value in enumerate(sums):
                     f.store(value, place + n * lanes)
 
-            f.nest({"part": times, "maps": target_blocks, "row": where.rows, "positions": position_blocks}, tile)
+            counts = {"part": times, "maps": target_blocks, "row": where.rows, "positions": position_blocks}
+            f.nest(counts, tile, divided)
 
     for g0, groups, size in blocks(tiles.targets, at_once):
+        outer, inner = (("group",), ()) if f.shares_evenly(groups) else ((), ("maps", "row"))
 
-        def group(s: Index, g: Index, g0: int = g0, size: int = size) -> None:
+        def group(s: Index, g: Index, g0: int = g0, size: int = size, inner: Sequence[str] = inner) -> None:
             for part in parts:
                 for t0, target_blocks, targets in blocks(size, tile_targets):
-                    emit_tiles(s, g, g0 + t0, size, target_blocks, targets, part)
+                    emit_tiles(s, g, g0 + t0, size, target_blocks, targets, part, inner)
 
-        f.nest({"set": tiles.sets, "group": groups}, group)
+        f.nest({"set": tiles.sets, "group": groups}, group, outer)
 
 
 def _sums_of_tile(

@@ -233,20 +233,32 @@ def emit_through_nlf(
             values[c] = value
         return values
 
-    if bias is None or update is None:
-        each_vector(f, layer.units, lambda at, _: errors(at))
-    elif bias.repeats == 1:
+    if bias is not None and update is not None and (bias.repeats == 1 or bias.meets_vectors_once(f, channels)):
+        emit_bias_gradient(f, channels, bias, update, errors)
+        return
+    each_vector(f, layer.units, lambda at, _: errors(at))
+    if bias is not None and update is not None:
+        emit_bias_gradient(f, channels, bias, update)
 
-        def vector(at: At, count: int) -> None:
-            gathered = {c: update.scaled(c, value) for c, value in errors(at).items()}
-            update.emit(at(bias.cells.value), gathered, bias.mask(f, count), None)
 
-        each_vector(f, layer.units, vector)
-    elif bias.meets_vectors_once(f, channels):
+def emit_bias_gradient(
+    f: Function,
+    channels: Sequence[str],
+    bias: Bias,
+    update: WeightUpdate,
+    errors: Callable[[At], Mapping[str, Value]] | None = None,
+) -> None:
+    """Emit the gradient and update of a bias from derivatives by the sums: those in memory, or `errors` emits them."""
+    errors = errors or (lambda at: {c: f.load(at(bias.layer.delta[c])) for c in channels})
+    if bias.repeats > 1:
         bias.emit_update(f, channels, update, errors)
-    else:
-        each_vector(f, layer.units, lambda at, _: errors(at))
-        bias.emit_update(f, channels, update, lambda at: {c: f.load(at(layer.delta[c])) for c in channels})
+        return
+
+    def vector(at: At, count: int) -> None:
+        gathered = {c: update.scaled(c, value) for c, value in errors(at).items()}
+        update.emit(at(bias.cells.value), gathered, bias.mask(f, count), None)
+
+    each_vector(f, bias.layer.units, vector)
 
 
 def emit_copy(f: Function, source: Address, target: Address, count: int, exact: bool = True) -> None:

@@ -20,7 +20,7 @@ from snsim.engines.native import jit
 from snsim.engines.native.code_host import CodeHost, Result
 from snsim.engines.native.layout import ParameterCells, state_region
 from snsim.engines.native.net_code import NetCode
-from snsim.engines.native.threads import EVALUATED, Crew, equal_slices, parts_of_batch
+from snsim.engines.native.threads import Crew, parts_of_batch, pieces_of_evaluation, threads_of_batch
 from snsim.engines.native.update_rules import CodeVariant, UpdateCode
 from snsim.engines.parameter_state import WeightShapes, check_gates, check_patterns
 from snsim.engines.plan import Plan
@@ -40,11 +40,15 @@ GatedAndNoisy = tuple[tuple[int, ...], tuple[int, ...]]  # the layers with gates
 
 @dataclass(frozen=True, eq=False)
 class CompiledCode:
-    """Compiled code of the host, with the update code and the channels that it was compiled for."""
+    """Compiled code of the host, with the update code and the channels that it was compiled for.
+
+    `threads` is the number of threads that call `learn_batches` together.
+    """
 
     code: Any
     updates: UpdateCode | None
     channels: tuple[str, ...]
+    threads: int = 1
 
 
 class NativeEngine:
@@ -81,7 +85,7 @@ class NativeEngine:
         self._compiled: dict[object, CompiledCode] = {}
         self.portable = self._host.machine.strict
         self._tangents: TangentCode | None = None  # made on first use
-        self._last: tuple[Settings, GatedAndNoisy, CompiledCode, np.ndarray] | None = None
+        self._last: tuple[Settings, tuple[GatedAndNoisy, int], CompiledCode, np.ndarray] | None = None
         self._crew: Crew | None = None  # of a host in this process
         if isinstance(self._host, jit.ProcessHost):
             values = [slice(c.value.offset, c.value.offset + len(c.index)) for c in self._net.cells.values()]
@@ -94,7 +98,7 @@ class NativeEngine:
 
     @property
     def threads(self) -> int:
-        """The threads for evaluation and large batches. The results have the same bits for any number of them."""
+        """The threads for evaluation and batches. The results have the same bits for any number of them."""
         return 1 if self._crew is None else self._crew.threads
 
     def use_threads(self, threads: int) -> None:
@@ -191,10 +195,16 @@ class NativeEngine:
     # ---- Compiling -----------------------------------------------------------------------------------------------
 
     def _compile(
-        self, key: object, text: str, exported: tuple[str, ...], updates: UpdateCode | None, channels: tuple[str, ...]
+        self,
+        key: object,
+        text: str,
+        exported: tuple[str, ...],
+        updates: UpdateCode | None,
+        channels: tuple[str, ...],
+        threads: int = 1,
     ) -> CompiledCode:
         self._grow()
-        compiled = self._compiled[key] = CompiledCode(self._host.compile(text, exported), updates, channels)
+        compiled = self._compiled[key] = CompiledCode(self._host.compile(text, exported), updates, channels, threads)
         return compiled
 
     def _learning_code(self, variant: CodeVariant) -> CompiledCode:
@@ -202,11 +212,12 @@ class NativeEngine:
             return self._compiled[variant]
         updates = self._net.updates(self.rule, variant)
         channels = updates.channels()
-        gathered = () if variant.at_once else ("gather", "apply")
+        gathered = () if variant.at_once or variant.threads > 1 else ("gather", "apply")
         batches = ("learn_batches",) if self._net.learns_batches else ()
         learning = (*batches, *gathered) if variant.batched else ("learn",)
         exported = (*learning, "evaluate", "states")
-        return self._compile(variant, self._net.learning_module(updates, channels), exported, updates, channels)
+        text = self._net.learning_module(updates, channels)
+        return self._compile(variant, text, exported, updates, channels, variant.threads)
 
     def _evaluation_code(self) -> CompiledCode:
         for compiled in self._compiled.values():
@@ -232,7 +243,7 @@ class NativeEngine:
         )
 
     def _variant(
-        self, settings: Settings, rates: Mapping[str, float | np.ndarray], drawn: GatedAndNoisy
+        self, settings: Settings, rates: Mapping[str, float | np.ndarray], drawn: GatedAndNoisy, threads: int
     ) -> CodeVariant:
         zeros = tuple(
             name
@@ -248,11 +259,19 @@ class NativeEngine:
             tuple(sorted(self._constants.items())),
             zeros,
             settings.batch > 1 or self._adds_links,
-            1 < settings.batch <= self._net.block.patterns,
+            1 < settings.batch <= self._net.patterns_of_group(threads),
             settings.held_curvature is not None,
             *drawn,
             tuple((settings.decays or {}).items()),
+            threads,
         )
+
+    def _threads_of_batch(self, size: int) -> int:
+        """Return the number of threads that learn a batch together."""
+        if self._crew is None or self._net.block.patterns == 1 or not 1 < size <= _PIECE:
+            return 1
+        threads = threads_of_batch(self._crew.threads, size, self.plan.net.counts.connections)
+        return threads if threads > 1 and self._crew.cores.are_free and len(self._parts(size)) == 1 else 1
 
     def _rates(self, settings: Settings) -> dict[str, float | np.ndarray]:
         """Return for each learning parameter a number, or an array if its weights have different rates."""
@@ -266,7 +285,8 @@ class NativeEngine:
 
     def _code_and_numbers(self, settings: Settings, drawn: GatedAndNoisy) -> tuple[CompiledCode, np.ndarray]:
         """Return the code for these settings, and their numbers in the form that it reads."""
-        if self._last is not None and self._last[0] is settings and self._last[1] == drawn:
+        threads = self._threads_of_batch(settings.batch)
+        if self._last is not None and self._last[0] is settings and self._last[1] == (drawn, threads):
             return self._last[2:]
         options = {name: float(settings.options.get(name, default)) for name, default in self.rule.options}
         for name, value in self._constants.items():
@@ -276,7 +296,7 @@ class NativeEngine:
                     hint=f"build the engine without {name} in its constants, or keep the value",
                 )
         rates = self._rates(settings)
-        compiled = self._learning_code(self._variant(settings, rates, drawn))
+        compiled = self._learning_code(self._variant(settings, rates, drawn, threads))
         assert compiled.updates is not None
         for name, rate in rates.items():
             if isinstance(rate, np.ndarray):
@@ -287,7 +307,7 @@ class NativeEngine:
         numbers = [options[name] for name in compiled.updates.options]
         numbers += [rate if isinstance(rate, float) else 0.0 for rate in rates.values()]
         array = np.array([*numbers, 0.0])
-        self._last = settings, drawn, compiled, array
+        self._last = settings, (drawn, threads), compiled, array
         return compiled, array
 
     # ---- Running -------------------------------------------------------------------------------------------------
@@ -360,18 +380,12 @@ class NativeEngine:
         for start in range(0, len(x), step):
             piece = slice(start, start + step)
             patterns = x[piece]
-            self._host.run(
-                compiled.code,
-                "learn_batches",
-                patterns,
-                d[piece],
-                len(patterns),
-                gates[piece],
-                numbers,
-                self._updates + 1,
-                size,
-                mean,
-            )
+            rows = patterns, d[piece], len(patterns), gates[piece]
+            arguments = "learn_batches", *rows, numbers, self._updates + 1, size, mean
+            if self._crew is not None and compiled.threads > 1:
+                self._crew.run_together(compiled.code, compiled.threads, *arguments)
+            else:
+                self._host.run(compiled.code, *arguments)
             self._updates += -(-len(patterns) // size)
 
     def _gather(self, compiled: CompiledCode, x: np.ndarray, d: np.ndarray, gates: np.ndarray) -> None:
@@ -459,11 +473,11 @@ class NativeEngine:
         if not len(x):
             return rows
         code, crew = self._evaluation_code().code, None if self.carries else self._crew
-        worth = 1 if crew is None else min(crew.threads, len(x) * self.plan.net.counts.connections // EVALUATED)
-        if crew is None or worth < 2:
+        connections, group = self.plan.net.counts.connections, self._net.block.patterns
+        pieces = pieces_of_evaluation(1 if crew is None else crew.threads, len(x), connections, group)
+        if crew is None or len(pieces) == 1:
             self._host.run(code, function, x, Result(rows), len(x))
         else:
-            pieces = equal_slices(len(x), worth, self._net.block.patterns)
             crew.run(code, function, [(x[p], Result(rows[p]), p.stop - p.start) for p in pieces])
         return rows
 

@@ -95,6 +95,11 @@ class TiledConnection:
         shared = not self.tiles.unshared and not isinstance(self.tiles.buffer, PoolBuffer)
         return self.serves_patterns or (shared and len(self.cells.index) > _MANY_SUMS)
 
+    @property
+    def divides_gradient(self) -> bool:
+        """Return whether threads can divide the gradient among them."""
+        return not isinstance(self.tiles.buffer, PoolBuffer)  # its squares are filled for all weights at once
+
     def emit_group_forward(self, functions: Functions, first: bool) -> None:
         if not isinstance(self.tiles.buffer, DirectBuffer):
             self.tiles.buffer.fill(functions.of_pattern())

@@ -9,6 +9,7 @@ and sums are regions of the same form.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -53,6 +54,8 @@ class Block(Region):
         super().__init__(machine, "%state", machine.lanes)
         self.cells = Region(machine, CELLS)
         self.patterns = 1
+        self._starts: dict[int, Address] = {}  # of the cells of groups of this many patterns
+        self._cells = self.cells
         self.pitch = 0  # from the cells of a pattern to those of the next
         self.start = Address(0)  # of the cells of the first pattern
         self._scratch, self._scratch_size = Address(0), 0
@@ -63,17 +66,37 @@ class Block(Region):
         It is called once, when all cells of a pattern are known.
         """
         line = 64 // self.machine.dtype.itemsize  # of the cache: an odd number of them spreads patterns over its sets
-        self.patterns, self.pitch = patterns, (-(-self.cells.size // line) | 1) * line
-        self.start = self.take(patterns * self.pitch)
-        for place, numbers in self.cells.fills:
-            self.fills += [(self.start + (p * self.pitch + place.offset), numbers) for p in range(patterns)]
+        self.pitch = (-(-self.cells.size // line) | 1) * line
         self.cells = self
+        self._place_group(patterns)
 
-    def scratch(self, count: int) -> Address:
-        """Return a range for `count` numbers that last as long as one kernel runs; kernels share it."""
-        if count > self._scratch_size:
-            self._scratch, self._scratch_size = self.take(count), count
-        return self._scratch
+    def _place_group(self, patterns: int) -> None:
+        """Let groups have this many patterns, whose cells get a place if they have none."""
+        if patterns not in self._starts:
+            start = self._starts[patterns] = self.take(patterns * self.pitch)
+            for place, numbers in self._cells.fills:
+                self.fills += [(start + (p * self.pitch + place.offset), numbers) for p in range(patterns)]
+        self.patterns, self.start = patterns, self._starts[patterns]
+
+    @contextmanager
+    def groups_of(self, patterns: int) -> Iterator[None]:
+        """Let groups have this many patterns in all code that is written meanwhile."""
+        before = self.patterns
+        self._place_group(patterns)
+        try:
+            yield
+        finally:
+            self._place_group(before)
+
+    def scratch(self, f: Function, count: int) -> Address:
+        """Return a range for `count` numbers that last as long as one kernel runs in function f; kernels share it.
+
+        Each thread that runs the function has a range of its own.
+        """
+        size = self.machine.padded(count)
+        if size * f.parts > self._scratch_size:
+            self._scratch, self._scratch_size = self.take(size * f.parts), size * f.parts
+        return self._scratch.by(f.part, size) if f.parts > 1 else self._scratch
 
     def offset(self, place: Address) -> int:
         """Return the offset of an address in the block; that of a cell is its offset in the first pattern."""

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any, Union
 
 from snsim.engines.native.target import Address, Machine, number_text, pieces, plain_text
 
 Number = Union["Value", float, int]
+STOPPED = 1 << 61  # in place of the number of arrivals: the threads are not to wait any more
+_SPINS = 20_000  # looks at it before a waiting thread rests: about 10 us
+_EVEN = 4  # turns of a loop for each thread, from which on shares count as even
 _INEXACT = ("contract", "arcp")  # flags that let a processor round differently
 
 
@@ -91,6 +95,8 @@ class Function:
 
     def __init__(self, module: Module, symbol: str, arguments: Sequence[tuple[str, str]], comment: str, exported: bool):
         self.module, self.machine, self._symbol = module, module.machine, f'@"{symbol}"'
+        self.parts = 1  # the threads that run it at the same time; its argument `part` is the number of this one
+        self.divides = False  # whether `nest` divides its loops among them
         linkage = "" if exported else "internal "
         self._head = (
             f"; {plain_text(comment)}\ndefine {linkage}void {self._symbol}("
@@ -387,15 +393,56 @@ class Function:
         self._enter(done)
         return results
 
-    def nest(self, counts: Mapping[str, Index], body: Callable[..., Any]) -> None:
-        """Emit nested loops, the first outermost, that carry no values: `body(index, index, ...)`."""
+    def nest(self, counts: Mapping[str, Index], body: Callable[..., Any], divided: Sequence[str] = ()) -> None:
+        """Emit nested loops, the first outermost, that carry no values: `body(index, index, ...)`.
+
+        If this function `divides` its work, each thread takes its share of one of the loops named in `divided`, or of
+        all of them as one loop.
+        """
+        known = [count for name in divided if isinstance(count := counts[name], int)]
+        shared = ""
+        if self.divides and divided:
+            if len(known) == len(divided) == len(counts) and not self.shares_evenly(max(known)):
+                return self._divided_nest(known, body)
+            shared = self._divided_loop({name: counts[name] for name in divided})
 
         def inside(names: list[str], indices: tuple[Index, ...]) -> Any:
             if not names:
                 return body(*indices)
-            return self.loop(counts[names[0]], lambda index, _: inside(names[1:], (*indices, index)), name=names[0])
+
+            def turn(index: Index, _: list[Value]) -> Any:
+                return inside(names[1:], (*indices, index))
+
+            if names[0] == shared:
+                return self.while_loop(*self.share(counts[shared]), turn, [])
+            return self.loop(counts[names[0]], turn, name=names[0])
 
         inside(list(counts), ())
+
+    def _divided_nest(self, counts: Sequence[int], body: Callable[..., Any]) -> None:
+        """Emit nested loops as one, of which each thread takes its share."""
+
+        def turn(index: Index, _: list[Value]) -> Any:
+            assert isinstance(index, Value)
+            indices: list[Index] = []
+            for count in reversed(counts):
+                indices.insert(0, 0 if count == 1 else self.op("urem", index, self.integer(count)))
+                index = index if count == 1 else self.op("udiv", index, self.integer(count))
+            return body(*indices)
+
+        self.while_loop(*self.share(prod(counts)), turn, [])
+
+    def _divided_loop(self, counts: Mapping[str, Index]) -> str:
+        """Return the longest of these loops, but one whose length is known here only if it gives even shares."""
+        known = {name: count for name, count in counts.items() if isinstance(count, int)}
+        longest = max(known, key=lambda name: known[name], default="")
+        if known and self.shares_evenly(known[longest]):
+            return longest
+        return next((name for name in counts if name not in known), longest)
+
+    def shares_evenly(self, count: int) -> bool:
+        """Return whether the threads get about equal shares of so many turns of a loop."""
+        return count >= _EVEN * self.parts
 
     def while_loop(
         self, start: Value, stop: Value, body: Callable[[Value, list[Value]], Any], carried: Sequence[Value]
@@ -419,6 +466,78 @@ class Function:
             self.instruction(f"phi {value.type} [ {value.text}, %{before} ], [ {result.text}, %{last} ]", value.type)
             for value, result in zip(carried, results)
         ]
+
+    # ---- Threads -------------------------------------------------------------------------------------------------
+
+    @property
+    def part(self) -> Value:
+        return self.argument("part", "i64")
+
+    def share(self, count: Index) -> tuple[Value, Value]:
+        """Emit the first and one past the last of `count` things that this thread takes."""
+        total = count if isinstance(count, Value) else self.integer(count)
+        ends = (self.part, self.op("add", self.part, self.integer(1)))
+        first, stop = (self.op("udiv", self.op("mul", total, end), self.integer(self.parts)) for end in ends)
+        return first, stop
+
+    def share_size(self, count: int, most: int) -> int:
+        """Return the size, at most `most`, of parts of `count` things that threads take in turn, with `alone`."""
+        times = -(-count // most)
+        return most if not self.divides else -(-count // (-(-times // self.parts) * self.parts))
+
+    def when(self, condition: Value, body: Callable[[], Any]) -> None:
+        """Emit code that runs if the condition (an i1) holds."""
+        self._count += 1
+        into, out = f"then{self._count}", f"else{self._count}"
+        self._lines.append(f"  br i1 {condition.text}, label %{into}, label %{out}\n{into}:")
+        self._enter(into)
+        body()
+        self._lines.append(f"  br label %{out}\n{out}:")
+        self._enter(out)
+
+    def alone(self, body: Callable[[], Any], turn: int = 0) -> None:
+        """Emit code that one of the threads runs, the next one at the next turn."""
+        if not self.divides:
+            body()
+        else:
+            self.when(self.instruction(f"icmp eq i64 %part, {turn % self.parts}", "i1"), body)
+
+    def meet(self) -> None:
+        """Wait until all threads are here. If one of them will never come, return from the function.
+
+        Its argument `meeting` (ptr) holds how often threads came to a meeting, or at least STOPPED to make all return.
+        `rest` (i64) is the address of a function that lets other threads of this core go first.
+        """
+        if self.parts == 1:
+            return
+        here = self.instruction("atomicrmw add ptr %meeting, i64 1 acq_rel, align 8", "i64")
+        turn = self.op("add", self.op("udiv", here, self.integer(self.parts)), self.integer(1))
+        enough = self.smaller(self.op("mul", turn, self.integer(self.parts)), self.integer(STOPPED))
+        rest = self.instruction("inttoptr i64 %rest to ptr", "ptr")
+        self._count += 1
+        n, before = self._count, self._block
+        self._lines.append(
+            f"""  br label %wait{n}
+wait{n}:
+  %spins{n} = phi i64 [ 0, %{before} ], [ %more{n}, %spin{n} ], [ 0, %resting{n} ]
+  %there{n} = load atomic i64, ptr %meeting acquire, align 8
+  %met{n} = icmp sge i64 %there{n}, {enough.text}
+  br i1 %met{n}, label %all{n}, label %spin{n}
+spin{n}:
+  %more{n} = add i64 %spins{n}, 1
+  %tired{n} = icmp sge i64 %more{n}, {_SPINS}
+  br i1 %tired{n}, label %resting{n}, label %wait{n}
+resting{n}:
+  call void {rest.text}()
+  br label %wait{n}
+all{n}:
+  %stopped{n} = icmp sge i64 %there{n}, {STOPPED}
+  br i1 %stopped{n}, label %leave{n}, label %go{n}
+leave{n}:
+  ret void
+go{n}:"""
+        )
+        self._enter(f"go{n}")
 
     def _enter(self, block: str) -> None:
         self._block = block

@@ -8,6 +8,7 @@ in registers while all positions pass by).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from snsim.engines.native.im2col import WindowBuffer
 from snsim.engines.native.layout import POWER, LayerCells, ParameterCells, blocks
@@ -20,6 +21,8 @@ _POSITIONS = 8
 
 class MapLanesKernel:
     """One link. Weights in lanes beyond the last target map are 0 and stay 0."""
+
+    divides_gradient = True
 
     def __init__(self, buffer: WindowBuffer, cells: ParameterCells, target: LayerCells):
         self.name, self.buffer, self.cells, self.target = cells.name, buffer, cells, target
@@ -92,12 +95,12 @@ class MapLanesKernel:
 
     def emit_gradient(self, f: Function, channels: Sequence[str], update: WeightUpdate) -> None:
         together, _ = self._tile(f)
-        cells = max(1, (f.machine.registers - 6) // (together * len(channels)))
+        cells = f.share_size(len(self.offsets), max(1, (f.machine.registers - 6) // (together * len(channels))))
         for v in range(0, self.vectors, together):
             vectors = range(v, min(v + together, self.vectors))
-            for c0 in range(0, len(self.offsets), cells):
+            for turn, c0 in enumerate(range(0, len(self.offsets), cells)):
                 some = range(c0, min(c0 + cells, len(self.offsets)))
-                self._emit_gradient_of(f, channels, update, vectors, some)
+                f.alone(partial(self._emit_gradient_of, f, channels, update, vectors, some), turn)
 
     def _emit_gradient_of(
         self, f: Function, channels: Sequence[str], update: WeightUpdate, vectors: range, cells: range

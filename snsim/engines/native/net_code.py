@@ -8,7 +8,16 @@ the assembly can be read:
     layer errors      errors through the non-linearity, biases
     link back         errors of the source of a link, and updates
 
-Exported: `evaluate`, `states`; `learn` (an update after every pattern), or `gather` and `apply` (after a batch).
+Exported: `evaluate`, `states`; `learn` (an update after every pattern), or `gather` and `apply` (after a batch), or
+`learn_batches`.
+
+Several threads can run `learn_batches` together, on one block. They go through a batch in phases and meet between them:
+
+    patterns    each thread computes states and errors of its patterns of the group
+    units       each thread computes its share of the units of a large layer, for all patterns
+    weights     each thread sums its share of the gradient over all patterns, in their order
+
+So the sums have the same bits as on one thread.
 """
 
 from __future__ import annotations
@@ -17,11 +26,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from typing import Literal
 
 import numpy as np
 
 from snsim.engines.native.elementwise import (
     Bias,
+    emit_bias_gradient,
     emit_copy,
     emit_cost,
     emit_filled,
@@ -43,6 +54,7 @@ from snsim.engines.native.layout import (
     layer_cells,
 )
 from snsim.engines.native.llvm_ir import Function, Index, Module, Value
+from snsim.engines.native.map_lanes import MapLanesKernel
 from snsim.engines.native.sparse import SparseKernel
 from snsim.engines.native.target import Address, Machine, attributes
 from snsim.engines.native.update_rules import BatchUpdate, CodeVariant, GradientSums, UpdateCode
@@ -54,34 +66,40 @@ from snsim.network.wiring import BORDER, Table
 STATE = [("ptr", "state"), ("ptr", "tables"), ("ptr", "cells")]  # of all functions that are not exported
 PATTERNS = [("ptr", "inputs"), ("ptr", "targets"), ("i64", "patterns"), ("ptr", "gates")]
 UPDATES = [("ptr", "settings"), ("i64", "number")]
+TOGETHER = [("ptr", "meeting"), ("i64", "rest"), ("i64", "part")]  # of functions that several threads run together
+Phase = Literal["patterns", "units", "weights"]
 
 
 @dataclass(frozen=True)
 class Step:
     """A part of a pass over the patterns of a group.
 
-    `emit(f, p, row)` emits it for the cells of pattern p, or, if `grouped`, for p patterns at once. `row` is the row of
-    the (first) pattern in the arguments of the exported function.
+    `emit(f, p, row)` emits it for the cells of pattern p; `row` is its row in the arguments of the exported function.
+    If `grouped`, `emit(f, count, first)` emits it for this number of patterns at once. `phase` says what several
+    threads divide. In the phase "weights" one thread takes the whole step if `cost` is not 0.
     """
 
     grouped: bool
     emit: Callable[[Function, Index, Index], None]
+    phase: Phase = "patterns"
+    cost: int = 0
 
 
 class Parts:
     """Functions of layers and links while they are written, in the order of their calls.
 
-    Code for one pattern and code for all patterns of a group stand in different functions.
+    Code for one pattern and code for all patterns of a group stand in different functions. `threads` will run them.
     """
 
-    def __init__(self, module: Module, pitch: int):
+    def __init__(self, module: Module, pitch: int, threads: int = 1):
         self.steps: list[Step] = []
+        self.threads = threads
         self._module, self._pitch = module, pitch
         self._open: dict[bool, Function] = {}
 
-    def begin(self, name: str, comment: str) -> None:
-        """Start the next layer or link, whose code stands in functions of its own."""
-        self._title, self._open = (name, comment), {}
+    def begin(self, name: str, comment: str, phase: Phase = "patterns", cost: int = 0) -> None:
+        """Start the next layer or link, whose code stands in functions of its own. See `Step` for phase and cost."""
+        self._title, self._open, self._phase, self._cost = (name, comment), {}, phase, cost
 
     def of_pattern(self) -> Function:
         """Return the function for the cells of one pattern to which the next code belongs."""
@@ -94,41 +112,55 @@ class Parts:
     def _function(self, grouped: bool) -> Function:
         if grouped not in self._open:
             name, comment = self._title
+            phase = self._phase if grouped or self._phase == "weights" else "patterns"
             arguments = [*STATE, ("i64", "patterns")] if grouped else STATE
+            if self.threads > 1:
+                arguments = [*arguments, ("i64", "part")]
             function = self._module.function(f"{name}, all" if grouped else name, arguments, comment)
+            function.parts, function.divides = self.threads, phase != "patterns" and self._cost == 0
             self._open = {grouped: function}
-            self.add(function, grouped)
+            self.add(function, grouped, phase=phase)
         return self._open[grouped]
 
-    def add(self, function: Function, grouped: bool = False, targets: int = 0) -> None:
+    def add(self, function: Function, grouped: bool = False, targets: int = 0, phase: Phase = "patterns") -> None:
         """Add the call of a function; its last argument is the row of the targets if these have a number of units."""
 
         def emit(f: Function, p: Index, row: Index) -> None:
+            part = [f.part] if function.parts > 1 else []
+            cells = f.pointer(Address(0, base=CELLS).by(row if grouped else p, self._pitch))
             if grouped:
                 patterns = p if isinstance(p, Value) else f.integer(p)
-                f.run(function, "%state", "%tables", CELLS, patterns)
+                f.run(function, "%state", "%tables", cells, patterns, *part)
                 return
-            cells = f.pointer(Address(0, base=CELLS).by(p, self._pitch))
             rows = [f.pointer(pattern_address("%targets", row, targets))] if targets else []
-            f.run(function, "%state", "%tables", cells, *rows)
+            f.run(function, "%state", "%tables", cells, *rows, *part)
 
-        self.steps.append(Step(grouped, emit))
+        self.steps.append(Step(grouped, emit, phase, self._cost if phase == "weights" else 0))
 
 
+_TILE = 4  # patterns that kernels compute at once: threads share whole tiles
+_LARGE = 1 << 16  # weights of a layer whose units threads share, so that each reads only its share of the weights
 _GROUPED = (TiledConnection, SparseKernel)  # have code for all patterns of a group
+_MOST = 64  # patterns in a group
 _CELLS = 5 << 19  # bytes of the cells of a group; about half of them are read and written in a pass
 
 
-def _patterns_at_once(block: Block, shared: int) -> int:
+def _patterns_at_once(machine: Machine, cells: int, shared: int) -> int:
     """Return how many patterns a group has, a power of 2 from 4 to 64; `shared` weights serve all of its patterns.
 
     The more patterns, the fewer loads of these weights. But the cells should stay in the cache, or be few beside them.
     """
-    budget = max(_CELLS // block.machine.dtype.itemsize, 2 * shared)
-    patterns = 64
-    while patterns > 4 and patterns * block.cells.size > budget:
+    budget = max(_CELLS // machine.dtype.itemsize, 2 * shared)
+    patterns = _MOST
+    while patterns > _TILE and patterns * cells > budget:
         patterns //= 2
     return patterns
+
+
+def _shares_units(link: TiledConnection | SparseKernel, threads: int) -> bool:
+    """Return whether threads share the units that a link feeds, or whose errors it sends: those of a large layer."""
+    large = isinstance(link, TiledConnection) and link.tiles.positions == 1 and len(link.cells.index) >= _LARGE
+    return threads > 1 and large
 
 
 @dataclass(eq=False)
@@ -167,8 +199,13 @@ class NetCode:
         # The cells of one pattern keep its states for the next one, whose inputs may be these.
         contexts = [*(self.layers[number] for number, _ in plan.carried), *self.layers[: len(plan.carried)]]
         self.carried = plan.carried if all(cells.is_plain for cells in contexts) else ()
-        self.block.place_cells(_patterns_at_once(self.block, shared) if grouped and not self.carried else 1)
+        at_once = _patterns_at_once(machine, self.block.cells.size, shared) if grouped and not self.carried else 1
+        self.block.place_cells(at_once)
         self.factor = self.block.take(machine.lanes)  # of the sums of a batch
+
+    def patterns_of_group(self, threads: int) -> int:
+        """Return how many patterns a group has that this number of threads compute together."""
+        return max(self.block.patterns, min(threads * self.block.patterns, _MOST))
 
     @property
     def learns_batches(self) -> bool:
@@ -231,6 +268,10 @@ class NetCode:
         That is `learn`. For batches it is `learn_batches` if patterns have groups, and `gather` and `apply` where a
         batch may be larger than a group. `channels` are gathered ("g" always).
         """
+        with self.block.groups_of(self.patterns_of_group(updates.variant.threads)):
+            return self._learning_module(updates, channels)
+
+    def _learning_module(self, updates: UpdateCode, channels: Sequence[str]) -> str:
         module, variant = self.module(f"update rule {updates.rule.name}"), updates.variant
         bends = "h-full" in channels
         self._emit_evaluation(module, variant, bends)
@@ -241,11 +282,11 @@ class NetCode:
             sink = GradientSums(self.cells, updates.updated, channels)
         steps = [
             self._presentation(variant),
-            *self.emit_forward(module, bends, variant, variant.batched),
-            *self._emit_back(module, channels, sink),
+            *self.emit_forward(module, bends, variant, variant.batched, variant.threads),
+            *self._emit_back(module, channels, sink, variant.threads),
         ]
         if isinstance(sink, GradientSums):
-            if not variant.at_once:
+            if not variant.at_once and variant.threads == 1:
                 self._emit_gather(module, steps, sink, updates)
             if self.learns_batches:
                 self._emit_batches(module, steps, sink, updates)
@@ -273,14 +314,18 @@ class NetCode:
         f.name_pointer(CELLS, self.block.start)
         return f
 
-    def emit_forward(self, module: Module, bends: bool, variant: CodeVariant, grouped: bool) -> list[Step]:
+    def emit_forward(
+        self, module: Module, bends: bool, variant: CodeVariant, grouped: bool, threads: int = 1
+    ) -> list[Step]:
         """Emit the functions of all layers; if `grouped`, those that work on all patterns where these are faster."""
-        parts = Parts(module, self.block.pitch)
+        parts = Parts(module, self.block.pitch, threads)
         for layer in self.stages:
             name = layer.stage.name
             parts.begin(f"{name} forward", f"{name}: sums and states")
             for k, (source, link) in enumerate(layer.links):
                 if grouped and isinstance(link, _GROUPED) and link.serves_patterns:
+                    if _shares_units(link, threads):
+                        parts.begin(f"{name} forward", f"{name}: sums of shares of the units", "units")
                     link.emit_group_forward(parts, first=k == 0)
                     continue
                 f = parts.of_pattern()
@@ -295,10 +340,13 @@ class NetCode:
             emit_nlf(f, layer.stage, layer.cells, layer.bias, bends, number in variant.gated, number in variant.noisy)
         return parts.steps
 
-    def _emit_back(self, module: Module, channels: Sequence[str], sink: UpdateCode | GradientSums) -> list[Step]:
+    def _emit_back(
+        self, module: Module, channels: Sequence[str], sink: UpdateCode | GradientSums, threads: int
+    ) -> list[Step]:
+        """Emit the functions of the backward pass; for several threads, errors and gradients in separate functions."""
         active = self.active(sink.updated)
         reached: set[int] = {len(self.layers) - 1}
-        parts = Parts(module, self.block.pitch)
+        parts = Parts(module, self.block.pitch, threads)
         output = module.function("cost", [*STATE, ("ptr", "target")], f"cost {self.cost.name}: slope at the outputs")
         emit_cost(output, self.cost, self.layers[-1], channels, Address(0, base="%target"))
         parts.add(output, targets=self.layers[-1].units)
@@ -313,16 +361,19 @@ class NetCode:
                 for channel in channels:
                     zero_fill(f, layer.cells.delta[channel], layer.cells.units)
             bias = layer.bias if layer.bias is not None and layer.bias.cells.name in sink.updated else None
-            emit_through_nlf(f, layer.cells, channels, bias, sink.begin(f, bias.cells.name) if bias else None)
+            if bias is not None and threads > 1:
+                emit_through_nlf(f, layer.cells, channels, None, None)
+                parts.begin(f"{bias.cells.name} gradient", f"{name}: biases", "weights", layer.cells.units)
+                f = parts.of_pattern()
+                emit_bias_gradient(f, channels, bias, sink.begin(f, bias.cells.name))
+            else:
+                emit_through_nlf(f, layer.cells, channels, bias, sink.begin(f, bias.cells.name) if bias else None)
             for source, link in reversed(layer.links):
-                parts.begin(
-                    f"{link.name} back", f"from {name} back to {self.layers[source].name}, and the weights between"
-                )
                 first = source not in reached
-                if isinstance(sink, GradientSums) and isinstance(link, _GROUPED) and link.sums_patterns:
-                    link.emit_group_backward(parts, channels, active[source], first, sink)
-                else:
-                    link.emit_backward(parts.of_pattern(), channels, active[source], first, sink)
+                for errors, updates in ((True, NO_SUMS), (False, sink)) if threads > 1 else ((True, sink),):
+                    self._emit_link_back(
+                        parts, layer, source, link, channels, errors and active[source], first, updates
+                    )
                 if active[source]:
                     reached.add(source)
             for transfer, transformed in layer.transfers:
@@ -337,6 +388,37 @@ class NetCode:
                     reached.update(source for source, wants in zip(transfer.sources, wanted) if wants)
         return parts.steps
 
+    def _emit_link_back(
+        self,
+        parts: Parts,
+        layer: LayerCode,
+        source: int,
+        link: ConnectionKernel,
+        channels: Sequence[str],
+        errors: bool,
+        first: bool,
+        sink: UpdateCode | GradientSums,
+    ) -> None:
+        """Emit the functions of a link: errors of the source, if it wants them, and the gradient for the sink."""
+        name = f"from {layer.cells.name} back to {self.layers[source].name}"
+        if parts.threads == 1:
+            parts.begin(f"{link.name} back", f"{name}, and the weights between")
+        elif sink is NO_SUMS:
+            if not errors:
+                return
+            shares = isinstance(link, _GROUPED) and link.sums_patterns and _shares_units(link, parts.threads)
+            parts.begin(f"{link.name} back", name, "units" if shares else "patterns")
+        else:
+            if not {link.name, getattr(link, "gain", link.name)} & sink.updated:
+                return
+            divides = isinstance(link, (TiledConnection, MapLanesKernel)) and link.divides_gradient
+            cost = 0 if divides else layer.cells.units + len(link.cells.index) * layer.cells.positions
+            parts.begin(f"{link.name} gradient", f"{name}: the weights between", "weights", cost)
+        if isinstance(sink, GradientSums) and isinstance(link, _GROUPED) and link.sums_patterns:
+            link.emit_group_backward(parts, channels, errors, first, sink)
+        else:
+            link.emit_backward(parts.of_pattern(), channels, errors, first, sink)
+
     def emit_spread(self, f: Function) -> None:
         for layer in self.stages:
             if layer.bias is not None:
@@ -347,19 +429,81 @@ class NetCode:
 
     def emit_steps(self, f: Function, steps: Sequence[Step], row: Index, patterns: Index = 1) -> None:
         """Emit the steps for a group of patterns, the first of which is row `row` of the arguments."""
-        for grouped, run in groupby(steps, key=lambda step: step.grouped):
-            some = list(run)
+        if f.parts > 1:
+            self._emit_phases(f, steps, row, patterns)
+            return
+        for grouped, some in groupby(steps, key=lambda step: step.grouped):
             if grouped:
                 for step in some:
-                    step.emit(f, patterns, row)
-                continue
+                    step.emit(f, patterns, 0)
+            else:
+                f.loop(patterns, self._each_pattern(f, list(some), row), name="pattern")
 
-            def pattern(p: Index, _: list[Value], some: list[Step] = some) -> None:
-                at = row if isinstance(p, int) else p if isinstance(row, int) else f.op("add", row, p)
+    def _each_pattern(self, f: Function, steps: Sequence[Step], row: Index) -> Callable[[Index, list[Value]], None]:
+        """Return the body of a loop over patterns, the first of which is row `row` of the arguments."""
+
+        def pattern(p: Index, _: list[Value]) -> None:
+            at = row if isinstance(p, int) else p if isinstance(row, int) else f.op("add", row, p)
+            for step in steps:
+                step.emit(f, p, at)
+
+        return pattern
+
+    def _emit_phases(self, f: Function, steps: Sequence[Step], row: Index, patterns: Index) -> None:
+        """Emit the steps as phases that the threads divide, with a meeting after each.
+
+        The first step of a presentation waits for nothing. The gradients come last: all they read is in memory then.
+        """
+        presentation, *others = steps
+        count = patterns if isinstance(patterns, Value) else f.integer(patterns)
+        tiles = f.share(f.divided_up(count, f.integer(_TILE)))
+        first, stop = (f.smaller(f.op("mul", at, f.integer(_TILE)), count) for at in tiles)
+        mine = f.op("sub", stop, first)
+        has_some = f.instruction(f"icmp sgt i64 {mine.text}, 0", "i1")
+
+        def each_of_mine(some: list[Step], grouped: bool) -> None:
+            def at_once() -> None:
                 for step in some:
-                    step.emit(f, p, at)
+                    step.emit(f, mine, first)
 
-            f.loop(patterns, pattern, name="pattern")
+            if grouped:
+                f.when(has_some, at_once)
+            else:
+                f.while_loop(first, stop, self._each_pattern(f, some, row), [])
+
+        each_of_mine([presentation], False)
+        f.meet()
+        in_phases = sorted(others, key=lambda step: step.phase == "weights")
+        for phase, steps_of_phase in groupby(in_phases, key=lambda step: step.phase):
+            if phase == "units":
+                for step in steps_of_phase:
+                    step.emit(f, count, 0)
+                    f.meet()
+                continue
+            if phase == "weights":
+                self._emit_gradients(f, list(steps_of_phase), row, count)
+            else:
+                for grouped, some in groupby(steps_of_phase, key=lambda step: step.grouped):
+                    each_of_mine(list(some), grouped)
+            f.meet()
+
+    def _emit_gradients(self, f: Function, steps: Sequence[Step], row: Index, patterns: Value) -> None:
+        """Emit the gradients of all patterns. One that cannot be divided goes to the thread with the least work."""
+        work = [0] * f.parts
+        for step in sorted(steps, key=lambda step: -step.cost):
+
+            def emit(step: Step = step) -> None:
+                if step.grouped:
+                    step.emit(f, patterns, 0)
+                else:
+                    f.loop(patterns, self._each_pattern(f, [step], row), name="pattern")
+
+            if step.cost:
+                part = work.index(min(work))
+                work[part] += step.cost
+                f.alone(emit, part)
+            else:
+                emit()
 
     def _groups(
         self, f: Function, patterns: Value, emit: Callable[[Index, Index], None], size: Value | None = None
@@ -483,29 +627,36 @@ class NetCode:
 
     def _emit_batches(self, module: Module, steps: Sequence[Step], sums: GradientSums, updates: UpdateCode) -> None:
         prepare = self._emit_prepare(module, updates)
+        threads = updates.variant.threads
         f = self.exported(
             module,
             "learn_batches",
-            [*PATTERNS, *UPDATES, ("i64", "size"), ("i64", "mean")],
+            [*PATTERNS, *UPDATES, ("i64", "size"), ("i64", "mean"), *(TOGETHER if threads > 1 else [])],
             "batches of `size` patterns, the last one perhaps smaller, an update after each; number is that of the "
             "first; with mean 1 the derivatives are divided by the number of patterns",
         )
+        f.parts, f.divides = threads, threads > 1
+        f.meet()  # so that nothing changes before all threads are here
         number, size = f.argument("number", "i64"), f.argument("size", "i64")
         mean = f.instruction("icmp ne i64 %mean, 0", "i1")
 
-        def batch(row: Index, n: Index) -> None:
-            assert isinstance(row, Value) and isinstance(n, Value)
+        def begin(row: Value, n: Value) -> None:
             f.run(prepare, "%state", "%settings", f.op("add", number, f.op("udiv", row, size)))
             one = f.constant(1.0, "double")
             factor = f.select(mean, one / f.cast(n, "double", "sitofp"), one)
             factor = f.cast(factor, "float", "fptrunc") if self.machine.scalar == "float" else factor
             f.store(f.splat(factor), self.factor)
             self.emit_spread(f)
+
+        def batch(row: Index, n: Index) -> None:
+            assert isinstance(row, Value) and isinstance(n, Value)
+            f.alone(partial(begin, row, n))
             if updates.variant.at_once:
                 self.emit_steps(f, steps, row, n)
             else:
                 self._groups(f, n, lambda some, m: self.emit_steps(f, steps, f.op("add", row, some), m))
             sums.emit_updates(f, updates, f.load(self.factor))
+            f.meet()
 
         self._groups(f, f.argument("patterns", "i64"), batch, size)
 
@@ -527,3 +678,4 @@ class NetCode:
 
 
 ATTRIBUTES = {"reciprocal-estimates": "vec-divf"}
+NO_SUMS = GradientSums({}, frozenset(), ())  # updates no parameter

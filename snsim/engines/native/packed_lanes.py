@@ -7,7 +7,7 @@ map_lanes.py; the gradient is summed for each of the positions by itself, and th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from snsim.engines.native.im2col import WindowBuffer
@@ -94,14 +94,15 @@ class PackedLanesKernel(MapLanesKernel):
     def emit_gradient(self, f: Function, channels: Sequence[str], update: WeightUpdate) -> None:
         where, maps, lanes = self.buffer.x_layout, self.target.maps, self.lanes
         mask, used = self.cells.masks(1)[0], maps * self.positions
-        at_once = max(1, (f.machine.registers // 2 - 1) // len(channels))
+        at_once = f.share_size(len(self.offsets), max(1, (f.machine.registers // 2 - 1) // len(channels)))
         groups = where.columns // self.positions
         vectors = 2 if groups % 2 == 0 else 1
         by_map = [k % self.positions * maps + k // self.positions if k < used else -1 for k in range(lanes)]
-        for c0 in range(0, len(self.offsets), at_once):
+
+        def gradient(c0: int) -> None:
             offsets = self.offsets[c0 : c0 + at_once]
 
-            def block(i: Index, b: Index, sums: list[Value], offsets: list[int] = offsets) -> list[Value]:
+            def block(i: Index, b: Index, sums: list[Value]) -> list[Value]:
                 """Return the sums, numbered channel * offsets + offset."""
                 window = self.buffer.x.by(i, where.row_step).by(b, vectors * self.hop)
                 sums, states = list(sums), {}
@@ -117,7 +118,7 @@ class PackedLanesKernel(MapLanesKernel):
                             sums[n * len(offsets) + k] = f.fma(factor, states[at], sums[n * len(offsets) + k])
                 return sums
 
-            def row(i: Index, sums: list[Value], block: Callable[..., list[Value]] = block) -> list[Value]:
+            def row(i: Index, sums: list[Value]) -> list[Value]:
                 return f.loop(groups // vectors, partial(block, i), sums, "column")
 
             sums = f.loop(where.rows, row, [f.zero] * (len(offsets) * len(channels)), "row")
@@ -126,6 +127,9 @@ class PackedLanesKernel(MapLanesKernel):
                 totals = {c: self._over_positions(f, sums[n * len(offsets) + k]) for n, c in enumerate(channels)}
                 gathered = {c: update.scaled(c, total) for c, total in totals.items()}
                 update.emit(place, gathered, mask.truth(f, place), None)
+
+        for turn, c0 in enumerate(range(0, len(self.offsets), at_once)):
+            f.alone(partial(gradient, c0), turn)
 
     def _over_positions(self, f: Function, value: Value) -> Value:
         """Emit the sum over the positions of each map, in the lane of the map."""

@@ -100,6 +100,7 @@ def _emit_errors(f: Function, tiles: Tiles, channels: Sequence[str], first: bool
             f.nest(
                 {**counts, "patterns": groups},
                 lambda *at, t0=t0, targets=targets, v0=v0, vectors=vectors: tile(t0, targets, v0, vectors, at),
+                ("inputs", "patterns"),
             )
 
 

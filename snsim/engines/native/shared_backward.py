@@ -81,6 +81,7 @@ def emit_group_errors(f: Function, tiles: Tiles, channels: Sequence[str], patter
             f.nest(
                 {"pattern": patterns, "row": where.rows, "positions": strip.blocks},
                 lambda p, i, b, strip=strip: _emit_strip(f, tiles, channels, strip, (p, s, i, b, k), (0, 0), adds),
+                ("pattern",),
             )
 
     f.nest({"set": tiles.sets, "window": where.kernel_rows}, window_row)
@@ -263,7 +264,7 @@ def emit_gradient(
             # The states of a few vectors stay in the cache while all target maps pass by.
             counts = {"set": tiles.sets, "window": where.kernel_rows, "inputs": times, "maps": target_blocks}
             block = _GradientBlock(f, tiles, channels, update, t0, targets, v0, masks[v0 : v0 + vectors])
-            f.nest(counts, partial(block.emit, patterns))
+            f.nest(counts, partial(block.emit, patterns), tuple(counts))
 
 
 @dataclass(frozen=True)
@@ -289,7 +290,10 @@ class _GradientBlock:
             return f.loop(where.rows, lambda i, now: row(pattern, i, now), sums, "row")
 
         def row(pattern: Index, i: Index, sums: list[Value]) -> list[Value]:
-            for j0, strips, positions in blocks(where.columns, min(_MOST_UNROLLED, 4 if where.columns > 8 else 8)):
+            most = min(_MOST_UNROLLED, 4 if where.columns > 8 else 8)
+            if f.machine.in_order and sums[0].text != f.zero.text:  # -0.0 stays what it is: no sum starts with 0
+                most = 1
+            for j0, strips, positions in blocks(where.columns, most):
 
                 def strip(jb: Index, now: list[Value], j0: int = j0, positions: int = positions) -> list[Value]:
                     window = tiles.window(tiles.x, s, i, j0, where).by(jb, positions * where.column_step)
@@ -319,8 +323,8 @@ class _GradientBlock:
                     f.prefetch(place)
         sums = rows(0, begin) if patterns is None else f.loop(patterns, rows, begin, "pattern")
         for number, place in enumerate(places):
-            gathered = {c: update.scaled(c, sums[n * len(places) + number]) for n, c in enumerate(self.channels)}
-            update.emit(place, gathered, self.masks[number % vectors].truth(f, place), None)
+            totals = {c: sums[n * len(places) + number] for n, c in enumerate(self.channels)}
+            update.apply(place, totals, self.masks[number % vectors].truth(f, place))
 
     def _add_positions(
         self, positions: int, window: Address, units: Mapping[str, Address], sums: list[Value]

@@ -1,12 +1,16 @@
-"""Threads for evaluation and large batches: each computes parts of the work on a copy of the engine's block.
+"""Threads for evaluation and batches. Their number changes the time and no bit of the result.
 
-The parts follow from the net and the number of patterns alone, and their results are added in the order of the parts.
-So the number of threads changes the time and no bit of the result.
+A batch is computed by all threads together, on the engine's own block (see net_code.py). For evaluation and for very
+large batches, each thread computes parts of the work on a copy of the block. These parts follow from the net and the
+number of patterns alone, and their results are added in the order of the parts.
 """
 
 from __future__ import annotations
 
+import os
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,11 +19,19 @@ import numpy as np
 
 from snsim.engines.native.jit import ProcessHost
 from snsim.engines.native.layout import aligned_block
+from snsim.engines.native.llvm_ir import STOPPED
+from snsim.operating_system import yield_address
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-EVALUATED = 1 << 25  # connections times patterns that are worth a thread: about 0.5 ms
+_EVALUATED = 1 << 25  # connections times patterns that are worth a thread: about 0.5 ms
+_PIECES = 4  # of the evaluation that is worth a thread: a thread that begins late takes fewer of them
+_TOGETHER = 1 << 22  # connections times patterns of a batch that are worth a thread: about 0.3 ms
+_WATCHED = 0.1  # seconds of threads, after which they know whether they have a core each
+_OWN_CORE = 0.8  # of the time of a thread is CPU time if it has one
+_PAUSES = 1.0, 64.0  # seconds: the first one and the longest
+_LEAST = 4  # patterns of a batch for a thread
 _SUMMED = 1 << 24  # of a part of a batch: about 1 ms
 _USES = 512  # of each weight in a part of a batch, beside which adding its sums takes little time
 _MOST_PARTS = 64  # of a batch
@@ -36,10 +48,24 @@ def parts_of_batch(patterns: int, connections: int, weights: int, group: int) ->
     return equal_slices(patterns, 1 << max(0, most.bit_length() - 1), group)
 
 
+def pieces_of_evaluation(threads: int, patterns: int, connections: int, group: int) -> list[slice]:
+    """Return the pieces that threads evaluate, or [all of it] if it is not worth a second thread.
+
+    Each piece but the last has a whole number of groups of `group` patterns.
+    """
+    worth = patterns * connections // _EVALUATED
+    return equal_slices(patterns, 1 if min(threads, worth) < 2 else _PIECES * worth, group)
+
+
 def equal_slices(patterns: int, count: int, group: int) -> list[slice]:
     """Return up to `count` slices of patterns, each but the last of the same whole number of groups."""
     size = -(-patterns // (count * group)) * group
     return [slice(start, min(start + size, patterns)) for start in range(0, patterns, max(1, size))]
+
+
+def threads_of_batch(threads: int, patterns: int, connections: int) -> int:
+    """Return how many of the threads are worth it for a batch that they compute together."""
+    return max(1, min(threads, patterns // _LEAST, patterns * connections // _TOGETHER))
 
 
 class Turns:
@@ -67,6 +93,34 @@ class Turns:
             self._changed.notify_all()
 
 
+class Cores:
+    """Watches whether threads have a core each.
+
+    Where other processes use the cores too, a thread often waits for one that has none just then, and one thread alone
+    is faster. Then the threads pause, at first for a second, and twice as long each time that follows at once.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = self._cpu_seconds = 0.0  # of all threads since the last judgement
+        self._pause, self._until = _PAUSES[0], 0.0
+
+    @property
+    def are_free(self) -> bool:
+        return time.monotonic() >= self._until
+
+    def note(self, seconds: float, cpu_seconds: float) -> None:
+        """Note the time that a thread took for a call, and its CPU time."""
+        self._seconds, self._cpu_seconds = self._seconds + seconds, self._cpu_seconds + cpu_seconds
+        if self._seconds < _WATCHED:
+            return
+        if self._cpu_seconds > _OWN_CORE * self._seconds:
+            self._pause = _PAUSES[0]
+        else:
+            self._until = time.monotonic() + self._pause
+            self._pause = min(2 * self._pause, _PAUSES[1])
+        self._seconds = self._cpu_seconds = 0.0
+
+
 class Crew:
     """The threads of one engine. `threads` may be changed at any time.
 
@@ -79,6 +133,8 @@ class Crew:
         self._blocks: list[np.ndarray] = []
         self._pool: ThreadPoolExecutor | None = None
         self._size = 0
+        self._process = 0
+        self.cores = Cores()
 
     def run(
         self,
@@ -87,36 +143,75 @@ class Crew:
         calls: Sequence[Sequence[Any]],
         then: Callable[[int, np.ndarray], None] | None = None,
     ) -> None:
-        """Call a compiled function with the arguments of each call, on as many threads as there are.
+        """Call a compiled function with the arguments of each call, on as many threads as there are cores for.
 
         `then(k, block)` is called after call k, in the order of the calls, with the block on which it ran.
         """
         from concurrent.futures import wait  # few trainings need it, and it takes milliseconds
 
-        blocks = [self._host.state, *self._copies(min(self.threads, len(calls)) - 1)]
-        numbers, lock, turns = iter(range(len(calls))), threading.Lock(), Turns()
+        state = self._host.state
+        blocks = [state, *self._copies(min(self.threads if self.cores.are_free else 1, len(calls)) - 1)]
+        numbers, lock, turns = deque(range(len(calls))), threading.Lock(), Turns()
 
         def take_number() -> int | None:
             with lock:
-                return next(numbers, None)
+                return numbers.popleft() if numbers else None
 
         def work(block: np.ndarray) -> None:
+            start = time.perf_counter(), time.thread_time()
             try:
+                if block is not state:
+                    for values in self._values:
+                        block[values] = state[values]
                 while (k := take_number()) is not None:
                     self._host.run_on(block, code, name, *calls[k])
                     if then is not None:
                         turns.take(k, partial(then, k, block))
             except BaseException:
+                numbers.clear()
                 turns.fail()
                 raise
+            if len(blocks) > 1:
+                self.cores.note(time.perf_counter() - start[0], time.thread_time() - start[1])
 
-        others = [self._workers(len(blocks) - 1).submit(work, block) for block in blocks[1:]]
+        others = []
         try:
+            others = [self._workers(len(blocks) - 1).submit(work, block) for block in blocks[1:]]
             work(blocks[0])
         finally:
+            numbers.clear()  # after an interrupt, each thread ends the work that it has begun
             wait(others)
         for other in others:
             other.result()
+
+    def run_together(self, code: Any, threads: int, name: str, *arguments: Any) -> None:
+        """Call a function of compiled code on this number of threads at the same time, all on the engine's own block.
+
+        Its last arguments are `net_code.TOGETHER`. It begins and ends with a meeting: nothing happens before all
+        threads are there, and nothing after one returns. So an interrupt, or a thread that cannot begin, leaves the
+        block as it was before the call, or as it is after the whole call.
+        """
+        meeting = aligned_block(16, np.dtype(np.int64))
+
+        def work(part: int) -> None:
+            start = time.perf_counter(), time.thread_time()
+            try:
+                self._host.run(code, name, *arguments, meeting, yield_address(), part)
+            except BaseException:
+                meeting[0] = STOPPED
+                raise
+            self.cores.note(time.perf_counter() - start[0], time.thread_time() - start[1])
+
+        others = []
+        try:
+            others = [self._workers(threads - 1).submit(work, part) for part in range(1, threads)]
+            work(0)
+        except BaseException:
+            meeting[0] = STOPPED
+            raise
+        if meeting[0] >= STOPPED:
+            for other in others:
+                other.result()
 
     def forget_copies(self) -> None:
         """Drop the copies, which hold unfinished sums after a failure."""
@@ -125,19 +220,16 @@ class Crew:
     def _workers(self, count: int) -> ThreadPoolExecutor:
         from concurrent.futures import ThreadPoolExecutor
 
-        if self._pool is None or count > self._size:
-            self._pool, self._size = ThreadPoolExecutor(count, "snsim"), count
+        if self._pool is None or count > self._size or self._process != os.getpid():  # a forked process has no threads
+            self._pool, self._size, self._process = ThreadPoolExecutor(count, "snsim"), count, os.getpid()
         return self._pool
 
     def _copies(self, count: int) -> list[np.ndarray]:
-        """Return up to `count` copies of the block with the weights of now, as many as memory allows."""
+        """Return up to `count` blocks for copies, as many as memory allows. Their weights may be old."""
         state = self._host.state
         count = max(0, min(count, max(_COPIES, state.nbytes) // max(1, state.nbytes)))
         if any(len(block) != len(state) for block in self._blocks):  # it has grown
             self._blocks.clear()
-        for block in self._blocks[:count]:
-            for values in self._values:
-                block[values] = state[values]
         while len(self._blocks) < count:
             block = aligned_block(len(state), state.dtype)
             block[:] = state

@@ -124,6 +124,7 @@ class CodeVariant:
     gated: tuple[int, ...] = ()
     noisy: tuple[int, ...] = ()
     decays: tuple[tuple[str, float], ...] = ()  # by parameter, in place of the option decay
+    threads: int = 1  # that learn a batch together
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,12 @@ class WeightUpdate:
 
     def scaled(self, channel: str, value: Value) -> Value:
         return value * self.factors[channel] if channel in self.factors else value
+
+    def apply(
+        self, place: Address, derivatives: Mapping[str, Value], mask: Value | None, w: Value | None = None
+    ) -> None:
+        """Emit the update of the weights at `place` (`w`, if they are loaded), in the lanes of `mask` only."""
+        self.emit(place, {c: self.scaled(c, value) for c, value in derivatives.items()}, mask, w)
 
 
 class UpdateCode:
@@ -284,7 +291,7 @@ class GradientSums:
         cells, lanes = self._cells[name], f.machine.lanes
         update, mask = updates.begin(f, name), cells.masks(1)[0]
 
-        def vector(v: Index, _: list[Value]) -> None:
+        def vector(v: Index) -> None:
             place = cells.value.by(v, lanes)
             gathered = {}
             for channel in self._channels:
@@ -293,7 +300,7 @@ class GradientSums:
                 f.store(f.zero, there)
             update.emit(place, gathered, mask.truth(f, place), None)
 
-        f.loop(cells.vectors, vector, name="vector")
+        f.nest({"vector": cells.vectors}, vector, ("vector",))
 
 
 class BatchUpdate(GradientSums):
