@@ -13,14 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from snsim.engines.native.im2col import DirectBuffer, PatchBuffer, PoolBuffer, WindowBuffer, WindowLayout
-from snsim.engines.native.layout import LayerCells, ParameterCells, blocks
+from snsim.engines.native.layout import LayerCells, ParameterCells, blocks, even_size
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address, Machine
 from snsim.engines.native.vector_math import sums_of
 
 Buffer = DirectBuffer | WindowBuffer | PatchBuffer | PoolBuffer
 _LONG = 4  # vectors in a row that are written out; longer rows become a loop
-_PART = 4096  # bytes of a row that are read for all patterns of a group before the next part
+_WHOLE = 8192  # bytes of a row up to which it is read whole: those of 64 patterns fit into the second cache
+_PART = 2048  # bytes of a row that are read for all patterns of a group before the next part
 _TILES = 8  # whose sums are kept from part to part
 
 
@@ -137,10 +138,10 @@ def tile_size(machine: Machine, targets: int, positions: int, of_patterns: bool)
 def _parts_of_rows(tiles: Tiles) -> list[tuple[int, int, int]]:
     """Return the whole row, or its first part, those between, and the last: (first vector, times, vectors of each)."""
     whole, machine = tiles.layout.vectors, tiles.cells.block.machine
-    most = max(1, _PART // (machine.lanes * machine.dtype.itemsize))
-    if tiles.patterns is None or tiles.layout.kernel_rows > 1 or whole <= most:
+    vector = machine.lanes * machine.dtype.itemsize
+    if tiles.patterns is None or tiles.layout.kernel_rows > 1 or whole * vector <= _WHOLE:
         return [(0, 1, whole)]
-    size = -(-whole // -(-whole // most))
+    size = even_size(whole, max(1, _PART // vector))
     count = -(-whole // size)
     between = [(size, count - 2, size)] if count > 2 else []
     return [(0, 1, size), *between, ((count - 1) * size, 1, whole - (count - 1) * size)]

@@ -30,7 +30,7 @@ from snsim.engines.native.pattern_tiles import (
     emit_pattern_sums,
     serves_patterns,
 )
-from snsim.engines.native.shared_backward import emit_errors, emit_gradient
+from snsim.engines.native.shared_backward import emit_errors, emit_gradient, emit_group_errors
 from snsim.engines.native.sparse import SparseKernel
 from snsim.engines.native.unshared_backward import emit_unshared_backward
 from snsim.engines.native.update_rules import GradientSums, Sink
@@ -106,10 +106,13 @@ class TiledConnection:
     def emit_group_backward(
         self, functions: Functions, channels: Sequence[str], errors: bool, first: bool, sink: GradientSums
     ) -> None:
-        if errors and not self.serves_patterns:
-            self.emit_errors(functions.of_pattern(), channels, first)
-        elif errors:
-            emit_pattern_errors(functions.of_group(), self.tiles, channels, first)
+        if errors:
+            if self.serves_patterns:
+                emit_pattern_errors(functions.of_group(), self.tiles, channels, first)
+            else:
+                self.tiles.buffer.clear(functions.of_pattern(), channels)
+                f = functions.of_group()
+                emit_group_errors(f, self.tiles, channels, f.argument("patterns", "i64"))
             if not isinstance(self.tiles.buffer, DirectBuffer):
                 self.tiles.buffer.col2im(functions.of_pattern(), channels, first)
         if self.name in sink.updated:

@@ -305,3 +305,8 @@ def blocks(count: int, size: int) -> list[tuple[int, int, int]]:
     """Split `count` into blocks of `size` and a rest: (first, number of blocks, size of each)."""
     full, rest = divmod(count, size)
     return [part for part in ((0, full, size), (full * size, 1, rest)) if part[1] and part[2]]
+
+
+def even_size(count: int, most: int) -> int:
+    """Return the size of blocks of at most `most`, as even as can be."""
+    return -(-count // -(-count // most))

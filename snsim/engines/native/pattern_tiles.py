@@ -1,9 +1,8 @@
 """Weights that serve one position of every pattern: dense layers, local windows, windows with one position.
 
 The layout is that of dot_tiles.py. A tile of patterns stays in registers, so that each loaded weight serves several
-patterns: in the sums (dot_tiles.py, with the patterns as positions), in the errors of the source, and in the gradient,
-which is summed over all patterns of the group before it reaches memory. Every sum has the same order for any number of
-patterns in a group.
+patterns: in the sums (dot_tiles.py) and the gradient (shared_backward.py) with the patterns as positions, and in the
+errors of the source. Every sum has the same order for any number of patterns in a group.
 
 The patterns of a group are rounded up to whole tiles. What is computed for a pattern too many is never read.
 """
@@ -15,9 +14,9 @@ from dataclasses import replace
 
 from snsim.engines.native.dot_tiles import PatternGroup, Tiles, emit_sums
 from snsim.engines.native.im2col import DirectBuffer, PoolBuffer
-from snsim.engines.native.layout import POWER, LaneMask, blocks
+from snsim.engines.native.layout import POWER, blocks, even_size
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.unshared_backward import even_chunks
+from snsim.engines.native.shared_backward import emit_gradient
 from snsim.engines.native.update_rules import WeightUpdate
 
 _TILE = 4  # patterns, or target units, that share the vectors in registers
@@ -49,8 +48,7 @@ def emit_pattern_sums(f: Function, tiles: Tiles, first: bool) -> None:
 
 def _vectors_of_tile(f: Function, tiles: Tiles, channels: Sequence[str]) -> int:
     """Return how many vectors of a row fill, times a tile of patterns or targets, three quarters of the registers."""
-    most = max(1, f.machine.registers * 3 // 4 // (_TILE * len(channels)))
-    return -(-tiles.layout.vectors // -(-tiles.layout.vectors // most))
+    return even_size(tiles.layout.vectors, max(1, f.machine.registers * 3 // 4 // (_TILE * len(channels))))
 
 
 def emit_pattern_errors(f: Function, tiles: Tiles, channels: Sequence[str], first: bool) -> None:
@@ -108,60 +106,5 @@ def _emit_errors(f: Function, tiles: Tiles, channels: Sequence[str], first: bool
 
 def emit_pattern_gradient(f: Function, tiles: Tiles, channels: Sequence[str], update: WeightUpdate) -> None:
     """Emit for every weight the sum over the patterns of error times state, and pass it to the update."""
-    _each_position(f, tiles, lambda at: _emit_gradient(f, at, channels, update))
-
-
-def _emit_gradient(f: Function, tiles: Tiles, channels: Sequence[str], update: WeightUpdate) -> None:
-    where = tiles.layout
-    masks = tiles.cells.masks(where.vectors)
-    chunks = even_chunks(masks, _vectors_of_tile(f, tiles, channels))
-    for t0, target_blocks, targets in blocks(tiles.targets, min(_TILE, tiles.targets)):
-        for v0, times, vectors in chunks:
-            counts = {"set": tiles.sets, "window": where.kernel_rows, "inputs": times, "units": target_blocks}
-            f.nest(
-                counts,
-                lambda *at, t0=t0, targets=targets, v0=v0, vectors=vectors: _emit_gradient_tile(
-                    f, tiles, channels, update, at, t0, targets, v0, masks[v0 : v0 + vectors]
-                ),
-                ("units", "inputs"),
-            )
-
-
-def _emit_gradient_tile(
-    f: Function,
-    tiles: Tiles,
-    channels: Sequence[str],
-    update: WeightUpdate,
-    at: tuple[Index, Index, Index, Index],
-    t0: int,
-    targets: int,
-    v0: int,
-    masks: list[LaneMask],
-) -> None:
-    s, k, b, tb = at
-    lanes, pitch, vectors = f.machine.lanes, tiles.cells.block.pitch, len(masks)
-    squares = any(POWER[c] == 2 for c in channels)
-
-    def pattern(p: Index, sums: list[Value]) -> list[Value]:
-        """Return the sums, numbered (channel * targets + target) * vectors + vector."""
-        row = tiles.x.by(s, tiles.set_stride).by(k, tiles.layout.pitch).by(b, vectors * lanes).by(p, pitch)
-        x = {1: [f.load(row + (v0 + v) * lanes) for v in range(vectors)]}
-        x[2] = [value * value for value in x[1]] if squares else []
-        totals = []
-        for n, c in enumerate(channels):
-            unit = tiles.units(tiles.target.delta[c], s, 0, 0, t0).by(tb, targets).by(p, pitch)
-            for t in range(targets):
-                d = f.broadcast(unit + t)
-                for v in range(vectors):
-                    totals.append(f.fma(d, x[POWER[c]][v], sums[(n * targets + t) * vectors + v]))
-        return totals
-
-    row = tiles.weights(s, 0, 0, t0).by(tb, targets * tiles.unit).by(k, tiles.row).by(b, vectors * lanes) + v0 * lanes
-    places = [row + (t * tiles.unit + v * lanes) for t in range(targets) for v in range(vectors)]
-    start = [update.start(c, place) for c in channels for place in places]
-    for place in places:
-        f.prefetch(place)
-    sums = f.loop(f.argument("patterns", "i64"), pattern, start, "pattern")
-    for k, place in enumerate(places):
-        totals = {c: sums[n * len(places) + k] for n, c in enumerate(channels)}
-        update.apply(place, totals, masks[k % vectors].truth(f, place))
+    group = PatternGroup(f.argument("patterns", "i64"), 1)
+    _each_position(f, tiles, lambda at: emit_gradient(f, at.over(group), channels, update))

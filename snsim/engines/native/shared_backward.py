@@ -7,14 +7,17 @@ loops with w^2 and x^2.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import gcd
+from functools import partial
+from math import gcd, isqrt
 
 from snsim.engines.native.dot_tiles import Tiles
 from snsim.engines.native.im2col import PoolBuffer, WindowBuffer
-from snsim.engines.native.layout import POWER, LaneMask, blocks
+from snsim.engines.native.layout import POWER, LaneMask, blocks, even_size
 from snsim.engines.native.llvm_ir import Function, Index, Value
+from snsim.engines.native.target import Address
+from snsim.engines.native.unshared_backward import even_chunks
 from snsim.engines.native.update_rules import WeightUpdate
 
 _MOST_UNROLLED = 8  # positions of a row that are written out
@@ -32,7 +35,7 @@ def emit_errors(f: Function, tiles: Tiles, channels: Sequence[str]) -> None:
         for strip in strips:
             f.nest(
                 {"positions": strip.blocks, "window": rows},
-                lambda b, k, strip=strip: _emit_strip(f, tiles, channels, strip, (s, i, b, k), (i0, k0), adds),
+                lambda b, k, strip=strip: _emit_strip(f, tiles, channels, strip, (0, s, i, b, k), (i0, k0), adds),
             )
 
     whole = where.kernel_rows
@@ -59,6 +62,29 @@ def emit_errors(f: Function, tiles: Tiles, channels: Sequence[str]) -> None:
         f.loop(where.rows - 1, further, name="row")
 
     f.nest({"set": tiles.sets}, windows_of_set)
+
+
+def emit_group_errors(f: Function, tiles: Tiles, channels: Sequence[str], patterns: Value) -> None:
+    """Emit what `emit_errors` emits, for this number of patterns of a group, into buffers that were cleared.
+
+    A part of the weights stays in the cache while all positions of all patterns pass by. For each number of the buffer,
+    the terms come in the order of `emit_errors`.
+    """
+    where = tiles.buffer.layout
+    adds = isinstance(tiles.buffer, WindowBuffer)
+    strips = _strips(f, tiles, len(channels))
+
+    def window_row(s: Index, n: Index) -> None:
+        """Emit the n-th row of the windows from the last one on: it gets terms from lower rows of positions."""
+        k = f.op("sub", f.integer(where.kernel_rows - 1), n) if isinstance(n, Value) else n
+        for strip in strips:
+            f.nest(
+                {"pattern": patterns, "row": where.rows, "positions": strip.blocks},
+                lambda p, i, b, strip=strip: _emit_strip(f, tiles, channels, strip, (p, s, i, b, k), (0, 0), adds),
+                ("pattern",),
+            )
+
+    f.nest({"set": tiles.sets, "window": where.kernel_rows}, window_row)
 
 
 @dataclass(frozen=True)
@@ -125,26 +151,28 @@ def _emit_strip(
     tiles: Tiles,
     channels: Sequence[str],
     strip: _Strip,
-    at: tuple[Index, Index, Index, Index],
+    at: tuple[Index, Index, Index, Index, Index],
     origin: tuple[int, int],
     adds: bool,
 ) -> None:
     """Emit one row of the windows of a strip: sums over all target maps, then into the buffer.
 
-    `at`: set, row of positions, block of the strip, row of the window; the rows count from `origin`. The rows of
-    different positions lie `column_step` apart, in general not whole vectors. Sums of the same phase share registers.
-    Sums of other phases are shifted into place at the end, so that the buffer sees whole aligned vectors only.
+    `at`: pattern, set, row of positions, block of the strip, row of the window; the rows count from `origin`.
+    The rows of different positions lie `column_step` apart, in general not whole vectors. Sums of the same phase share
+    registers. Sums of other phases are shifted into place at the end, so that the buffer sees whole aligned vectors
+    only.
     """
-    s, i, b, k = at
+    pattern, s, i, b, k = at
     i0, k0 = origin
     j, positions, v0, vectors = strip.start, strip.positions, strip.first_vector, strip.vectors
     lanes = f.machine.lanes
-    where, maps = tiles.buffer.layout, tiles.target.maps
+    where, maps, pitch = tiles.buffer.layout, tiles.target.maps, tiles.cells.block.pitch
     reach = [(p, *divmod((j + p) * where.column_step, lanes)) for p in range(positions)]
     keys = sorted({(phase, q + v0 + v) for _, q, phase in reach for v in range(vectors)})
     slot = {key: n for n, key in enumerate(keys)}
     start = {
-        c: tiles.units(tiles.target.delta[c], s, i, j, 0).by(b, strip.hop * maps) + i0 * where.columns * maps
+        c: tiles.units(tiles.target.delta[c].by(pattern, pitch), s, i, j, 0).by(b, strip.hop * maps)
+        + i0 * where.columns * maps
         for c in channels
     }
     weights = tiles.weights(s, i, j, 0).by(k, tiles.row) + k0 * tiles.row + v0 * lanes
@@ -169,7 +197,7 @@ def _emit_strip(
     if copies == 2:
         sums = [a + b for a, b in zip(sums[:count], sums[count:])]
     for n, c in enumerate(channels):
-        row = tiles.buffer.back[c].by(s, tiles.set_stride).by(i, where.row_step).by(k, where.pitch)
+        row = tiles.buffer.back[c].by(pattern, pitch).by(s, tiles.set_stride).by(i, where.row_step).by(k, where.pitch)
         row = row.by(b, strip.hop * where.column_step) + i0 * where.row_step + k0 * where.pitch
         for q, total in _in_place(f, keys, sums[n * len(keys) : (n + 1) * len(keys)]):
             place = row + q * lanes
@@ -225,100 +253,100 @@ def emit_gradient(
 ) -> None:
     """Emit for every weight the sum over the positions of error times state, and its update.
 
-    With `patterns`, it is the sum over the positions of this number of patterns of a group, from the first one of
-    the update.
+    With `patterns`, it is the sum over the positions of this number of patterns of a group.
     """
     where = tiles.layout
     if isinstance(tiles.buffer, PoolBuffer) and any(POWER[c] == 2 for c in channels):
         tiles.buffer.fill_squares(f)
+    sums = max(1, f.machine.registers * 3 // 4 // len(channels))
+    at_once = min(where.vectors, max(isqrt(sums), sums // tiles.targets))
     masks = tiles.cells.masks(where.vectors)
-    room = f.machine.registers // 2 // len(channels)
-    chunk = min(where.vectors, max(1, room // 2))
-    targets_at_once = max(
-        1,
-        min(
-            4 if f.machine.registers > 16 else 2, f.machine.registers * 3 // 4 // len(channels) // chunk, tiles.targets
-        ),
-    )
-    for t0, target_blocks, targets in blocks(tiles.targets, targets_at_once):
-        for v0, _, vectors in _each(blocks(where.vectors, chunk)):
-
-            def block(
-                s: Index,
-                tb: Index,
-                k: Index,
-                t0: int = t0,
-                targets: int = targets,
-                v0: int = v0,
-                vectors: int = vectors,
-            ) -> None:
-                _emit_block(f, tiles, channels, update, patterns, (s, tb, k), t0, targets, v0, vectors, masks)
-
-            counts = {"set": tiles.sets, "maps": target_blocks, "window": where.kernel_rows}
-            f.nest(counts, block, tuple(counts))
+    for t0, target_blocks, targets in blocks(tiles.targets, even_size(tiles.targets, sums // at_once)):
+        for v0, times, vectors in even_chunks(masks, even_size(where.vectors, at_once)):
+            # The states of a few vectors stay in the cache while all target maps pass by.
+            counts = {"set": tiles.sets, "window": where.kernel_rows, "inputs": times, "maps": target_blocks}
+            block = _GradientBlock(f, tiles, channels, update, t0, targets, v0, masks[v0 : v0 + vectors])
+            f.nest(counts, partial(block.emit, patterns), tuple(counts))
 
 
-def _emit_block(
-    f: Function,
-    tiles: Tiles,
-    channels: Sequence[str],
-    update: WeightUpdate,
-    patterns: Value | None,
-    at: tuple[Index, Index, Index],
-    t0: int,
-    targets: int,
-    v0: int,
-    vectors: int,
-    masks: list[LaneMask],
-) -> None:
-    s, tb, k = at
-    squares = any(POWER[c] == 2 for c in channels)
-    where, lanes, maps, pitch = tiles.layout, f.machine.lanes, tiles.target.maps, tiles.cells.block.pitch
+@dataclass(frozen=True)
+class _GradientBlock:
+    """The weights of `targets` maps from t0 on, with a few vectors of a row of the window: `masks`, from v0 on."""
 
-    def positions_from(pattern: Index, i: Index, jb: Index, j0: int, positions: int, sums: list[Value]) -> list[Value]:
-        """Return the sums, numbered (channel * targets + map) * vectors + vector."""
+    f: Function
+    tiles: Tiles
+    channels: Sequence[str]
+    update: WeightUpdate
+    t0: int
+    targets: int
+    v0: int
+    masks: list[LaneMask]
+
+    def emit(self, patterns: Value | None, s: Index, k: Index, b: Index, tb: Index) -> None:
+        """Emit the sums and the updates of row k of the window in set s, b and tb such blocks further on."""
+        f, tiles, update, lanes = self.f, self.tiles, self.update, self.f.machine.lanes
+        vectors, where, pitch = len(self.masks), tiles.layout, tiles.cells.block.pitch
+        start = self.v0 * lanes
+
+        def rows(pattern: Index, sums: list[Value]) -> list[Value]:
+            return f.loop(where.rows, lambda i, now: row(pattern, i, now), sums, "row")
+
+        def row(pattern: Index, i: Index, sums: list[Value]) -> list[Value]:
+            most = min(_MOST_UNROLLED, 4 if where.columns > 8 else 8)
+            if f.machine.in_order and sums[0].text != f.zero.text:  # -0.0 stays what it is: no sum starts with 0
+                most = 1
+            for j0, strips, positions in blocks(where.columns, most):
+
+                def strip(jb: Index, now: list[Value], j0: int = j0, positions: int = positions) -> list[Value]:
+                    window = tiles.window(tiles.x, s, i, j0, where).by(jb, positions * where.column_step)
+                    window = window.by(k, where.pitch).by(b, vectors * lanes).by(pattern, pitch) + start
+                    units = {}
+                    for c in self.channels:
+                        unit = tiles.units(tiles.target.delta[c], s, i, j0, self.t0)
+                        unit = unit.by(jb, positions * tiles.unit_step).by(tb, self.targets)
+                        units[c] = unit.by(pattern, pitch)
+                    return self._add_positions(positions, window, units, now)
+
+                sums = f.loop(strips, strip, sums, "positions")
+            return sums
+
+        first = tiles.weights(s, 0, 0, self.t0).by(tb, self.targets * tiles.unit).by(k, tiles.row)
+        first = first.by(b, vectors * lanes) + start
+        places = [first + (t * tiles.unit + v * lanes) for t in range(self.targets) for v in range(vectors)]
+        if update.sums is not None:  # those of the next maps come from far
+            begin = [f.load(update.sums(c, place)) for c in self.channels for place in places]
+            for c in self.channels:
+                for place in places:
+                    f.prefetch(update.sums(c, place + self.targets * tiles.unit))
+        else:
+            begin = [f.zero] * (len(places) * len(self.channels))
+            if tiles.patterns is not None:
+                for place in places:
+                    f.prefetch(place)
+        sums = rows(0, begin) if patterns is None else f.loop(patterns, rows, begin, "pattern")
+        for number, place in enumerate(places):
+            totals = {c: sums[n * len(places) + number] for n, c in enumerate(self.channels)}
+            update.apply(place, totals, self.masks[number % vectors].truth(f, place))
+
+    def _add_positions(
+        self, positions: int, window: Address, units: Mapping[str, Address], sums: list[Value]
+    ) -> list[Value]:
+        """Add neighbouring positions to the sums, which are numbered (channel * targets + map) * vectors + vector."""
+        f, tiles, lanes, step = self.f, self.tiles, self.f.machine.lanes, self.tiles.layout.column_step
+        vectors, squares = len(self.masks), any(POWER[c] == 2 for c in self.channels)
         sums = list(sums)
-        window = tiles.window(tiles.buffer.x, s, i, j0, where).by(jb, positions * where.column_step)
-        window = window.by(k, where.pitch).by(pattern, pitch) + v0 * lanes
         for p in range(positions):
-            x = {1: [f.load(window + p * where.column_step + v * lanes) for v in range(vectors)]}
+            x = {1: [f.load(window + p * step + v * lanes) for v in range(vectors)]}
             if isinstance(tiles.buffer, PoolBuffer):  # the sum of squares is not the square of the sum
                 pool = window + (tiles.buffer.squares.offset - tiles.buffer.x.offset)
-                x[2] = [f.load(pool + p * where.column_step + v * lanes) for v in range(vectors)] if squares else []
+                x[2] = [f.load(pool + p * step + v * lanes) for v in range(vectors)] if squares else []
             elif squares:
                 x[2] = [value * value for value in x[1]]
-            for n, c in enumerate(channels):
-                units = tiles.units(tiles.target.delta[c], s, i, j0, t0).by(jb, positions * maps).by(tb, targets)
-                units = units.by(pattern, pitch)
-                for t in range(targets):
-                    d = f.broadcast(units + p * maps + t)
+            for n, c in enumerate(self.channels):
+                for t in range(self.targets):
+                    d = f.broadcast(units[c] + p * tiles.unit_step + t)
                     for v in range(vectors):
-                        at_sum = (n * targets + t) * vectors + v
-                        sums[at_sum] = f.fma(d, x[POWER[c]][v], sums[at_sum])
+                        at = (n * self.targets + t) * vectors + v
+                        sums[at] = f.fma(d, x[POWER[c]][v], sums[at])
             sums = f.in_order(sums)
         return sums
-
-    def row(pattern: Index, i: Index, sums: list[Value]) -> list[Value]:
-        most = min(_MOST_UNROLLED, 4 if where.columns > 8 else 8)
-        if f.machine.in_order and sums[0].text != f.zero.text:  # -0.0 stays what it is: no sum starts with 0
-            most = 1
-        for j0, strips, positions in blocks(where.columns, most):
-
-            def strip(jb: Index, now: list[Value], j0: int = j0, positions: int = positions) -> list[Value]:
-                return positions_from(pattern, i, jb, j0, positions, now)
-
-            sums = f.loop(strips, strip, sums, "positions")
-        return sums
-
-    def rows(pattern: Index, sums: list[Value]) -> list[Value]:
-        return f.loop(where.rows, lambda i, now: row(pattern, i, now), sums, "row")
-
-    first = tiles.weights(s, 0, 0, t0).by(tb, targets * tiles.unit).by(k, tiles.row) + v0 * lanes
-    places = [first + (t * tiles.unit + v * lanes) for t in range(targets) for v in range(vectors)]
-    if patterns is None:
-        sums = rows(0, [f.zero] * (len(places) * len(channels)))
-    else:
-        sums = f.loop(patterns, rows, [update.start(c, place) for c in channels for place in places], "pattern")
-    for number, place in enumerate(places):
-        totals = {c: sums[n * len(places) + number] for n, c in enumerate(channels)}
-        update.apply(place, totals, masks[v0 + number % vectors].truth(f, place))

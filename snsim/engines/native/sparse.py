@@ -202,7 +202,7 @@ class SparseKernel:
             for c in channels:
 
                 def begin(v: Index, _: list[Value], c: str = c) -> None:
-                    so_far = update.sum_so_far and update.sum_so_far(c, self.cells.value.by(v, lanes))
+                    so_far = update.sums and f.load(update.sums(c, self.cells.value.by(v, lanes)))
                     f.store(so_far or f.zero, self.sums[c].by(v, lanes))
 
                 f.loop(self.cells.vectors, begin, name="vector")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from snsim.engines.native.dot_tiles import Tiles
 from snsim.engines.native.im2col import DirectBuffer
-from snsim.engines.native.layout import POWER, LaneMask, blocks
+from snsim.engines.native.layout import POWER, LaneMask, blocks, even_size
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
 from snsim.engines.native.update_rules import WeightUpdate
@@ -27,9 +27,7 @@ def emit_unshared_backward(
     """
     where, lanes = tiles.layout, f.machine.lanes
     registers = f.machine.registers - 6
-    chunk = max(1, registers // (2 * len(channels)))
-    pieces = -(-where.vectors // chunk)
-    chunk = -(-where.vectors // pieces)  # as even as can be
+    chunk = even_size(where.vectors, max(1, registers // (2 * len(channels))))
     masks = tiles.cells.masks(where.vectors)
     store = first or not isinstance(tiles.buffer, DirectBuffer)
     for v0, times, vectors in even_chunks(masks, chunk):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -105,17 +106,13 @@ class WeightUpdate:
     """The code that consumes the derivatives of a vector of weights.
 
     `emit(address, {"g": .., "h": ..}, mask, w or None)` takes derivatives that went through `scaled`, either the
-    derivatives themselves or the factors of which they are products. `apply` takes the derivatives as they are.
+    derivatives themselves or the factors of which they are products. `apply` takes the derivatives as they are. The
+    sums over the patterns of a group go on from those at `sums(channel, address)`, or start at 0.
     """
 
     emit: Callable[[Address, Mapping[str, Value], Value | None, Value | None], None]
     factors: Mapping[str, Value]
-    sum_so_far: Callable[[str, Address], Value] | None = None
-
-    def start(self, channel: str, place: Address) -> Value:
-        """Return where the sum of a channel over the patterns of a group starts."""
-        assert self.sum_so_far is not None, "made by begin_patterns"
-        return self.sum_so_far(channel, place)
+    sums: Callable[[str, Address], Address] | None = None
 
     def scaled(self, channel: str, value: Value) -> Value:
         return value * self.factors[channel] if channel in self.factors else value
@@ -250,7 +247,7 @@ class GradientSums:
             for channel, value in gathered.items():
                 f.store(value, self._sum(name, channel, place))
 
-        return WeightUpdate(put, {}, lambda channel, place: f.load(self._sum(name, channel, place)))
+        return WeightUpdate(put, {}, partial(self._sum, name))
 
     def emit_updates(self, f: Function, updates: UpdateCode, factor: Value) -> None:
         """Emit one update of every weight with its sums times `factor`, and clear the sums."""
@@ -293,7 +290,7 @@ class BatchUpdate(GradientSums):
         def emit(place: Address, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
             update.apply(place, {c: value * factor for c, value in gathered.items()}, mask, w)
 
-        return WeightUpdate(emit, {}, lambda channel, place: f.zero)
+        return WeightUpdate(emit, {})
 
 
 Sink = UpdateCode | GradientSums  # of the derivatives by the weights
