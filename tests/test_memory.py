@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -152,13 +153,16 @@ def written(folder: Path, inputs: int, outputs: int, net: str, train: str) -> Pa
 
 
 def peak(*arguments: str | Path) -> int:
-    """The greatest memory of a process that runs a command, in bytes."""
+    """The greatest memory of a process that runs a command with an empty cache, in bytes."""
     script = (
         "import sys; from snsim.cli.main import main; code = main(sys.argv[1:]); "
         "print(*(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')), "
         "file=sys.stderr); sys.exit(code)"
     )
-    done = subprocess.run([sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True)
+    with TemporaryDirectory() as cache:  # LLVM is loaded where the code is not in the cache
+        environment = {**os.environ, "SNSIM_CACHE": cache}
+        words = [sys.executable, "-c", script, *map(str, arguments)]
+        done = subprocess.run(words, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     return 1024 * int(done.stderr.split()[-1])
 
