@@ -32,7 +32,7 @@ class ArrayNames:
         self.shared = {folded: keys for folded, keys in several.items() if len(keys) > 1}
         self.refused, self.name, self.span = refused, name, span
 
-    def check(self, folded_names: Iterable[str]) -> None:
+    def check(self, folded_names: Iterable[str], remedy: str = "give numbers: array.astype('float32')") -> None:
         """Raise SnError if one of these arrays is not the only one of its folded name, or cannot be read."""
         for folded in folded_names:
             if folded in self.shared:
@@ -44,11 +44,7 @@ class ArrayNames:
                 )
             key = self.stored[folded]
             if key in self.refused:
-                raise fail(
-                    f'{self.name}: "{for_line(key)}": {self.refused[key]}',
-                    self.span,
-                    hint="give numbers or texts: array.astype('int64')",
-                )
+                raise fail(f'{self.name}: "{for_line(key)}": {self.refused[key]}', self.span, hint=remedy)
 
 
 def save_call(inputs: InputShapes, answers: str = "", stem: str = "x") -> str:

@@ -59,9 +59,11 @@ def read_npz(request: ReadRequest) -> RawData:
                 else f"name the arrays after the input layers: {save_call(request.inputs, 'y')}",
             )
         pairs = by_layer or [pair for pair in (train, _pair(_TEST, stored)) if pair is not None]
-        for key in (key for inputs, answers in pairs for key in (*inputs, answers)):
-            names.check([key])
-            _check_size(arrays, stored[key], name, span)
+        for inputs, answers in pairs:
+            names.check(inputs)
+            names.check([answers], "give numbers or texts: array.astype('int64')")
+            for key in (*inputs, answers):
+                _check_size(arrays, stored[key], name, span)
         parts = [_part(arrays, [stored[key] for key in inputs], stored[answers], request) for inputs, answers in pairs]
         named = next((key for key in _CLASS_NAMES if stored.get(key) in arrays.headers), None)
         names.check([] if named is None else [named])
