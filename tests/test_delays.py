@@ -410,6 +410,40 @@ def test_sequences_that_do_not_fit(options: str, clauses: str, message: str, hin
     assert message in str(caught.value) and hint in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("", "line 4, column 1 (walk): the value is missing"),
+        ("nan", 'line 4, column 1 (walk): the value is missing ("nan")'),
+        ("-inf", 'line 4, column 1 (walk): "-inf" tells no sequence'),
+    ],
+)
+def test_a_row_of_no_sequence_is_refused(cell: str, message: str, tmp_path: Path) -> None:
+    file = walks(tmp_path)
+    lines = (tmp_path / "walks.csv").read_text().splitlines()
+    lines[3] = cell + lines[3].removeprefix("w0")
+    (tmp_path / "walks.csv").write_text("\n".join(lines))
+    with pytest.raises(SnError) as caught:
+        prepared(file)
+    (fault,) = caught.value.faults
+    assert fault.message == f"walks.csv: {message}"
+    assert fault.hint == "write the number or the name of the sequence, or delete line 4"
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("folds 2", "(folds 2): walks.csv has 1 sequence"), ("test 1", "(test 1) holds out 1 of the 1 sequence of")],
+)
+def test_one_sequence_cannot_be_divided(option: str, message: str, tmp_path: Path) -> None:
+    file = walks(tmp_path, f"({option})")
+    rows = (tmp_path / "walks.csv").read_text().splitlines()[:5]
+    (tmp_path / "walks.csv").write_text("\n".join(rows))
+    with pytest.raises(SnError) as caught:
+        prepared(file)
+    (fault,) = caught.value.faults
+    assert message in fault.message and f"remove ({option.split()[0]} ...)" in fault.hint
+
+
 def test_steps_that_are_drawn_one_by_one_are_refused(tmp_path: Path) -> None:
     file = walks(tmp_path, "(test 0.2)")
     file.write_text(file.read_text().replace("(sequence walk)", "(ignore walk)"))

@@ -17,7 +17,9 @@ from snsim.errors import Source
 from snsim.network.net import Net
 from snsim.program import Program, read_program
 from snsim.runs.examples import examples_of
+from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options
+from snsim.runs.predictor import Predictor
 from snsim.runs.run import RunFinished, run
 from snsim.training.prepare import prepare_data
 
@@ -111,14 +113,48 @@ def test_training_and_test_parts_by_name_and_pictures_in_bytes(tmp_path: Path) -
         ({"x_right": None}, "has no array x_right; the net has the input layers left, right => write numpy.savez"),
         ({"x_middle": np.ones((6, 2))}, "holds x_middle, and the net has the input layers left, right => leave it out"),
         ({"x_right": np.ones((6, 5))}, "the array of layer right has the shape (6, 5), and the layer is 2x2"),
-        ({"x_right": np.ones((5, 4))}, "one row of targets, for each pattern"),
+        ({"x_right": np.ones((5, 4))}, "6 patterns in x_left, 5 in x_right => give as many patterns for each"),
+        ({"x_left": np.ones((5, 3))}, "5 patterns in x_left, 6 in x_right => give as many patterns for each"),
+        ({"y": np.ones((5, 2))}, "one row of targets, for each pattern"),
+        (
+            {"x": np.ones((6, 7))},
+            "holds x, the inputs of all layers in a row, as well as x_left, x_right => leave out x",
+        ),
+        ({"X_test": np.ones((6, 7))}, "holds X_test, the inputs of all layers in a row, as well as x_left, x_right"),
+        ({"X_left": np.ones((6, 3))}, "holds x_left, X_left, whose names differ only in case or in _ and -"),
+        ({"Y": np.ones((6, 2))}, "holds y, Y, whose names differ only in case or in _ and -"),
+        (
+            {"x_train_left": np.ones((6, 3)), "x_train_right": np.ones((6, 4)), "y_train": np.ones((6, 2))},
+            "holds training patterns twice, in x_train_left and in x_left => leave out x_left",
+        ),
+        (
+            {"x_left": np.array([None] * 6)},
+            '"x_left": an array has the type "|O", which is not one of plain num',
+        ),
+        ({"x_right": np.ones((6, 4), complex)}, '"x_right": an array has the type "<c16", which is not one of'),
         (
             {"x_left": None, "x_right": None, "x": np.ones((6, 6))},
             "are 6 numbers, the input layers take 7: left 3, right 4 => give 7 numbers for each pattern",
         ),
         ({"y": None}, 'has no array "y" beside those of the input layers'),
     ],
-    ids=["missing", "extra", "size", "patterns", "width", "answers"],
+    ids=[
+        "missing",
+        "extra",
+        "size",
+        "patterns",
+        "fewer",
+        "answered",
+        "rows",
+        "test-rows",
+        "case",
+        "case-of-y",
+        "twice",
+        "objects",
+        "complex",
+        "width",
+        "answers",
+    ],
 )
 def test_parts_that_do_not_fit_are_refused(
     changes: dict[str, np.ndarray | None], wanted: str, arrays: dict[str, np.ndarray], tmp_path: Path
@@ -169,6 +205,71 @@ def test_a_run_predicts_arrays_by_name(
         printed.append([[float(number) for number in line.split()[-2:]] for line in lines])
     np.testing.assert_allclose(printed[0], wanted, rtol=1e-3, atol=1e-3)
     assert printed[0] == printed[1]
+
+
+@pytest.fixture(scope="module")
+def predictor(arrays: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    """The predictor of a run that learned the arrays."""
+    folder = tmp_path_factory.mktemp("run")
+    np.savez(folder / "d.npz", **arrays)
+    (folder / "t.sn").write_text(
+        NET + '(train t (net two) (data (npz "d.npz")) (epsilon 0.05) (forget 1) (passes 1) (correct lms 1))'
+    )
+    assert main(["run", str(folder / "t.sn"), "--out", str(folder / "runs"), "--quiet"]) == 0
+    return Predictor.of_run(OpenedRun.open(folder / "runs" / "t"))
+
+
+def test_predict_takes_the_arrays_that_test_takes(
+    arrays: dict[str, np.ndarray], predictor: Predictor, tmp_path: Path
+) -> None:
+    """Of x_NAME, x_test_NAME and x_train_NAME the first is read, as of x, x_test and x_train."""
+    file, wanted = tmp_path / "p.npz", np.float32(rows(arrays))
+    left, right = arrays["x_left"], arrays["x_right"]
+    other = {"x_train_left": left + 1, "x_train_right": right + 1, "y_train": arrays["y"]}
+    np.savez(file, **other)
+    np.testing.assert_allclose(predictor.read(str(file)).inputs, wanted + 1, rtol=1e-6)
+    np.savez(file, **other, x_test_left=left, x_test_right=right, y_test=arrays["y"])
+    np.testing.assert_allclose(predictor.read(str(file)).inputs, wanted, rtol=1e-6)
+    np.savez(file, x_test_left=left + 1, x_test_right=right + 1, x_left=left, x_right=right)
+    np.testing.assert_allclose(predictor.read(str(file)).inputs, wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        (
+            {"x_left": np.array([None] * 6)},
+            '"x_left": an array has the type "|O", which is not one of plain num',
+        ),
+        ({"x_left": np.ones((6, 3), complex)}, '"x_left": an array has the type "<c16", which is not one of plain'),
+        ({"x_left": np.full((6, 3), "a")}, "p.npz: x_left has the type <U1, expected numbers"),
+        ({"x_left": np.full((6, 3), np.nan)}, "p.npz: x_left holds nan at [0, 0]"),
+        ({"x_left": np.ones((5, 3))}, "5 patterns in x_left, 6 in x_right => give as many patterns for each"),
+        (
+            {"x": np.ones((6, 7))},
+            "holds x, the inputs of all layers in a row, as well as x_left, x_right => leave out x",
+        ),
+        ({"X_left": np.ones((6, 3))}, "holds x_left, X_left, whose names differ only in case or in _ and -"),
+        (
+            {"x_left": None, "x_right": None, "z": np.ones(6)},
+            "or save each input layer: numpy.savez(FILE, x_left=..., x",
+        ),
+        ({"x_left": None, "x_right": None, "x": np.array([None])}, '"x": an array has the type "|O", which is not one'),
+    ],
+    ids=["objects", "complex", "texts", "nan", "fewer", "rows", "case", "unknown", "objects-in-rows"],
+)
+def test_predict_refuses_parts_as_the_training_does(
+    changes: dict[str, np.ndarray | None],
+    wanted: str,
+    arrays: dict[str, np.ndarray],
+    predictor: Predictor,
+    tmp_path: Path,
+) -> None:
+    changed = {name: value for name, value in {**arrays, **changes}.items() if value is not None}
+    np.savez(tmp_path / "p.npz", **changed)
+    with pytest.raises(snsim.SnError) as caught:
+        predictor.read(str(tmp_path / "p.npz"))
+    assert wanted in f"{caught.value.faults[0].message} => {caught.value.faults[0].hint}"
 
 
 @pytest.mark.parametrize("engine", ["native", "reference", "torch"])

@@ -619,6 +619,12 @@ DAMAGES = [
     ("npz", arrays(x=np.zeros(3), y=np.zeros(3, int)), ["a.npz: x has the shape (3,)"]),
     ("npz", arrays(x=ZEROS + np.nan, y=np.zeros(3, int)), ["a.npz: x holds nan at [0, 0]"]),
     ("npz", arrays(x=ZEROS, y=np.array([None, 1, 2], object)), ['a.npz: "y": an array has the type', "never read"]),
+    ("npz", arrays(X=ZEROS, x=ZEROS, y=np.zeros(3, int)), ["a.npz holds X, x, whose names differ only in case"]),
+    (
+        "npz",
+        arrays(x_train=ZEROS, y_train=np.arange(3), x_test=np.array([None] * 3), y_test=np.arange(3)),
+        ['a.npz: "x_test": an array has the type', "never read"],
+    ),
     ("npz", arrays(x=np.array([["a", "b"]]), y=np.zeros(1, int)), ["a.npz: x has the type <U1, expected numbers"]),
     ("npz", files(**{"a.npz": b"PK\3\4 and no more"}), ["a.npz is damaged", "end of the zip file is missing"]),
     (

@@ -271,9 +271,11 @@ def _drawn(strata: np.ndarray | None, count: int, what: str, fold: int | None, r
     wanted = count_held_out(options.test, count)
     if not 0 < wanted < count:
         raise fail(
-            f"(test {options.test:g}) holds out {wanted:,} of the {count:,} {what} of {request.name}",
+            f"(test {options.test:g}) holds out {wanted:,} of the {_counted(count, what)} of {request.name}",
             request.at("test"),
-            hint=f"leave {what} for training and for the test: write a number from 1 to {max(1, count - 1)}",
+            hint=f"leave {what} for training and for the test: write a number from 1 to {count - 1}"
+            if count > 1
+            else _cannot_divide("test", what),
         )
     return held_out(strata, count, wanted, options.split_seed)
 
@@ -293,9 +295,9 @@ def _checked_fold(folds: int, fold: int | None, count: int, where: str, request:
     """Return the fold that is tested. SnError if none is named, or if there is none of this number."""
     if folds > count:
         raise fail(
-            f"(folds {folds}): {where} has {count:,} {what}",
+            f"(folds {folds}): {where} has {_counted(count, what)}",
             request.at("folds"),
-            hint=f"write (folds {count}) or less",
+            hint=f"write (folds {count}) or less" if count > 1 else _cannot_divide("folds", what),
         )
     if fold is None:
         raise fail(
@@ -310,6 +312,16 @@ def _checked_fold(folds: int, fold: int | None, count: int, where: str, request:
             hint=f"write a fold from 1 to {folds}",
         )
     return fold
+
+
+def _counted(count: int, what: str) -> str:
+    """Return a count of patterns or sequences: 1 sequence, 20 patterns."""
+    return f"{count:,} {what if count != 1 else what.removesuffix('s')}"
+
+
+def _cannot_divide(word: str, what: str) -> str:
+    """Return the remedy for (test ...) or (folds ...) where there is one pattern, or one sequence."""
+    return f"remove ({word} ...), or give more {what}: there is nothing to train on beside a test of the only one"
 
 
 def _chosen(part: RawPart, which: np.ndarray) -> RawPart:

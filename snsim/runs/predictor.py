@@ -13,10 +13,10 @@ import numpy as np
 
 from snsim.array_files import open_arrays, read_npy
 from snsim.data.catalog import DATA_SETS, DataSet
-from snsim.data.input_parts import InputShapes, arrays_of_inputs, join_inputs
+from snsim.data.input_parts import ArrayNames, InputShapes, arrays_of_inputs, join_inputs, save_call
 from snsim.data.own_picture import FULL_BOX, Ink, PictureReport, prepare_picture, prepare_whole_picture
 from snsim.data.pictures import SUFFIXES
-from snsim.data.reader_options import EXAMPLES, NamePattern, fold_name
+from snsim.data.reader_options import EXAMPLES, NamePattern, quoted
 from snsim.data.reader_shelf import MOST_BYTES, check_finite, first_bytes
 from snsim.data.readers.csv_table import read_known_columns
 from snsim.data.record import BYTES_TO_GRAY, DataRecord
@@ -25,7 +25,6 @@ from snsim.errors import SnError, fail, for_line
 from snsim.gallery import Named, names_with_weights
 from snsim.input_files import foreign_format, is_folder, open_file, shown
 from snsim.program import read_program
-from snsim.registry import listed
 from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options, overridden
 from snsim.training.choose_engine import build_engine, set_threads
@@ -345,21 +344,31 @@ class Predictor:
 
 def _npz_inputs(path: Path, inputs: InputShapes) -> np.ndarray:
     """Return the inputs of an npz file: the arrays of all input layers, the array of a usual name, or the only one."""
+    file = shown(path.name)
     with open_arrays(path, MOST_BYTES, None, "an npz file", with_texts=True) as arrays:
-        keys = {fold_name(key): key for key in arrays.headers}
-        by_layer = arrays_of_inputs(keys, "x", inputs, shown(path.name))
-        if by_layer is not None:
-            return join_inputs([arrays.read(keys[key]) for key in by_layer], inputs, shown(path.name))
-        key = next((keys[name] for name in _ARRAY_NAMES if name in keys), None)
-        if key is None and len(keys) == 1:
-            key = next(iter(keys.values()))
-        if key is None:
+        names = ArrayNames(arrays.headers, arrays.refused, file)
+        keys = names.stored
+        for stem in ("x", "x-test", "x-train"):  # in the order of _ARRAY_NAMES
+            by_layer = arrays_of_inputs(keys, stem, inputs, file)
+            if by_layer is not None:
+                names.check(by_layer)
+                spelled = [keys[key] for key in by_layer]
+                parts = [arrays.read(key) for key in spelled]
+                for part, key in zip(parts, spelled):
+                    check_finite(part, f"{file}: {for_line(key)}", None)
+                return join_inputs(parts, spelled, inputs, file)
+        found = next((name for name in _ARRAY_NAMES if name in keys), None)
+        if found is None and len(keys) == 1:
+            found = next(iter(keys))
+        if found is None:
+            by_name = "" if len(inputs) < 2 else f"; or save each input layer: {save_call(inputs)}"
             raise fail(
-                f"{shown(path.name)} holds the arrays {listed(list(keys.values()), len(keys), 12) or 'of no numbers'}; "
+                f"{file} holds the arrays {quoted(list(map(for_line, keys.values()))) or 'of no numbers'}; "
                 "which are the inputs? none is called x, images, inputs or data",
-                hint="call the inputs x: numpy.savez(FILE, x=...)",
+                hint=f"call the inputs x: numpy.savez(FILE, x=...){by_name}",
             )
-        return arrays.read(key)
+        names.check([found])
+        return arrays.read(keys[found])
 
 
 def margins(outputs: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,7 @@ _TOLD = 3  # wrong cells of one column that are reported
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[-+]?\d{1,20},\d{1,20}", re.ASCII)
 _MISSING = {"", "?", "na", "n/a", "nan", "null", "none", "-", "#n/a"}
+_MISSING_WORDS = _MISSING - {"-", "none", "na"}  # in a column that may hold texts, where these three are names
 
 
 def _recognise(path: Path, start: bytes) -> tuple[Path, ...] | None:
@@ -397,7 +398,7 @@ class _Table:
             if not is_target:
                 for line, row in zip(lines, block):
                     text = row[label]
-                    if text.lower() in _MISSING - {"-", "none", "na"} and len(faults) < MOST_FAULTS:
+                    if text.lower() in _MISSING_WORDS and len(faults) < MOST_FAULTS:
                         faults.append(self._missing(line, label, plan, text))
                     labels.append(classes.setdefault(text, len(classes)))
             block.clear()
@@ -416,6 +417,9 @@ class _Table:
             lines.append(line)
             total += 1
             if plan.sequence is not None:
+                fault = self._no_sequence(line, row[plan.sequence], plan.sequence, plan)
+                if fault is not None and len(faults) < MOST_FAULTS:
+                    faults.append(fault)
                 sequences.append(row[plan.sequence])
             if len(block) == _AT_ONCE:
                 if total * len(numbers) * 8 > MOST_BYTES:
@@ -455,6 +459,16 @@ class _Table:
             self.request.span,
             hint=f"write a value, delete line {line}, or leave the column out: (ignore {_written(place, plan)})",
         )
+
+    def _no_sequence(self, line: int, cell: str, place: int, plan: _Plan) -> Fault | None:
+        """Return the fault of a cell that should tell the sequence of a row, if it is missing or not finite."""
+        lowered, hint = cell.lower(), f"write the number or the name of the sequence, or delete line {line}"
+        if lowered in _MISSING_WORDS:
+            return replace(self._missing(line, place, plan, cell), hint=hint)
+        if lowered.lstrip("+-") not in ("inf", "infinity", "nan"):
+            return None
+        message = f'{self.name}: line {line}, {_column(place, plan.names)}: "{for_line(cell)}" tells no sequence'
+        return Fault(message, self.request.span, hint=hint)
 
     def _wrong_cells(self, place: int, column: _Column, total: int, plan: _Plan) -> list[Fault]:
         """Return the faults of a column: one if no cell is a number, else one for each of the first wrong cells."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from snsim.array_files import ArrayFile, open_arrays
-from snsim.data.input_parts import arrays_of_inputs, join_inputs
-from snsim.data.reader_options import PICTURE_OPTIONS, fold_name, quoted
+from snsim.data.input_parts import ArrayNames, arrays_of_inputs, check_counts, join_inputs, save_call
+from snsim.data.reader_options import PICTURE_OPTIONS, quoted
 from snsim.data.reader_shelf import MOST_BYTES, RawData, ReadRequest, add_reader, file_record, part_of, raw_data
 from snsim.errors import SnError, Span, fail, for_line
 from snsim.input_files import shown
@@ -45,26 +45,29 @@ def read_npz(request: ReadRequest) -> RawData:
     path, span = request.files[0], request.span
     name = shown(path.name)
     with open_arrays(path, MOST_BYTES, span, "an npz file", _REMEDY, with_texts=True) as arrays:
-        stored = {fold_name(key): key for key in arrays.headers}
-        refused = {fold_name(key): reason for key, reason in arrays.refused.items()}
-        by_layer = _by_layer({**stored, **{key: key for key in refused}}, request, name)
-        train = by_layer[0] if by_layer else _pair(_TRAIN, {**stored, **refused})
+        names = ArrayNames(arrays.headers, arrays.refused, name, span)
+        stored = names.stored
+        by_layer = _by_layer(stored, request, name)
+        train = by_layer[0] if by_layer else _pair(_TRAIN, stored)
         if train is None:
             raise fail(
                 f"{name} holds the arrays {quoted([for_line(key) for key in arrays.headers]) or 'of no numbers'}; "
                 "expected x_train and y_train, x and y, images and labels, or data and target",
                 span,
-                hint=_REMEDY,
+                hint=_REMEDY
+                if len(request.inputs) < 2
+                else f"name the arrays after the input layers: {save_call(request.inputs, 'y')}",
             )
         pairs = by_layer or [pair for pair in (train, _pair(_TEST, stored)) if pair is not None]
-        for key in (key for inputs, answers in pairs for key in (*inputs, answers)):
-            if key in refused:
-                raise fail(
-                    f'{name}: "{key}": {refused[key]}', span, hint="give numbers or texts: array.astype('int64')"
-                )
-            _check_size(arrays, stored[key], name, span)
+        for inputs, answers in pairs:
+            names.check(inputs)
+            names.check([answers], "give numbers or texts: array.astype('int64')")
+            for key in (*inputs, answers):
+                _check_size(arrays, stored[key], name, span)
         parts = [_part(arrays, [stored[key] for key in inputs], stored[answers], request) for inputs, answers in pairs]
-        class_names = next((_texts(arrays, stored[key]) for key in _CLASS_NAMES if key in stored), ())
+        named = next((key for key in _CLASS_NAMES if stored.get(key) in arrays.headers), None)
+        names.check([] if named is None else [named])
+        class_names = () if named is None else _texts(arrays, stored[named])
     record = file_record(path, request)
     return raw_data(parts, (record,), [f"{name}: {stored[answers]}" for _, answers in pairs], span, class_names)
 
@@ -80,11 +83,16 @@ def _by_layer(stored: Mapping[str, str], request: ReadRequest, name: str) -> lis
     """Return the arrays of each input layer, of training and test; none if the file has no array of a layer."""
     found: list[_Keys] = []
     for stem, answers in (("x-train", "y-train"), ("x", "y"), ("x-test", "y-test")):
-        if stem == "x" and found:
-            continue
-        inputs = arrays_of_inputs(stored, stem, request.inputs, name, request.span)
+        inputs = arrays_of_inputs(stored, stem, request.inputs, name, request.span, answers.replace("-", "_"))
         if inputs is None or (stem == "x-test" and not found):
             continue
+        if stem == "x" and found:
+            one, other = for_line(stored[found[0][0][0]]), for_line(stored[inputs[0]])
+            raise fail(
+                f"{name} holds training patterns twice, in {one} and in {other}",
+                request.span,
+                hint=f"leave out {other} and its like, or name patterns for the test x_test_NAME",
+            )
         if answers not in stored:
             raise fail(
                 f'{name} has no array "{answers.replace("-", "_")}" beside those of the input layers',
@@ -97,11 +105,14 @@ def _by_layer(stored: Mapping[str, str], request: ReadRequest, name: str) -> lis
 
 def _part(arrays: ArrayFile, inputs: list[str], answers: str, request: ReadRequest) -> tuple[np.ndarray, np.ndarray]:
     """Return the inputs and answers of one part, in the forms of `RawPart`."""
-    name, labels = shown(request.files[0].name), arrays.read(answers)
+    name = shown(request.files[0].name)
+    if len(inputs) > 1:
+        check_counts([arrays.headers[key].shape for key in inputs], inputs, name, request.span)
+    labels = arrays.read(answers)
     read = [part_of(arrays.read(key), labels, f"{name}: {key}", f"{name}: {answers}", request.span) for key in inputs]
     if len(read) == 1:
         return read[0]
-    return join_inputs([x for x, _ in read], request.inputs, name, request.span), read[0][1]
+    return join_inputs([x for x, _ in read], inputs, request.inputs, name, request.span), read[0][1]
 
 
 def _check_size(arrays: ArrayFile, key: str, name: str, span: Span | None) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from snsim.language.forms import Node
+from snsim.language.forms import Node, symbol
+from snsim.language.literals import symbol_text
 from snsim.network.clauses import (
     Faults,
     all_or_none,
@@ -104,8 +105,14 @@ def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | 
 
 def _is_part(item: Node, net: Net | None) -> bool:
     """Tell whether an item of `examples` is the inputs of one layer, (NAME MATRIX)."""
-    is_input = net is not None and item.head in dict(net.input_shapes)
-    return is_input or (bool(item.head) and len(item.items) == 2 and isinstance(item.items[1].value, np.ndarray))
+    name = _layer_of(item)
+    is_input = net is not None and name in dict(net.input_shapes)
+    return is_input or (bool(name) and len(item.items) == 2 and isinstance(item.items[1].value, np.ndarray))
+
+
+def _layer_of(item: Node) -> str:
+    """Return the name, a symbol or a text, that a list begins with; "" for any other form."""
+    return item.items[0].name if item.items and item.items[0].is_name else ""
 
 
 def _read_parts(node: Node, named: Sequence[Node], net: Net | None, faults: Faults) -> np.ndarray | None:
@@ -113,26 +120,28 @@ def _read_parts(node: Node, named: Sequence[Node], net: Net | None, faults: Faul
     before, stated = len(faults.found), dict[str, tuple[Node, np.ndarray]]()
     layers = None if net is None else {layer.name: layer for layer in net.inputs}
     for item in named:
-        args = read_arguments(item, 1, 1, f"({item.head} ,matrix)", faults)
-        matrix = None if args is None else _read_matrix(args[0], f"inputs of {item.head}", faults)
-        if item.head in stated:
-            faults.add(f"the inputs of {item.head} are stated twice", item.span, "remove one of them")
-        elif layers is not None and item.head not in layers:
+        name = _layer_of(item)
+        headed = Node((Node(symbol(name), item.items[0].span), *item.items[1:]), item.span)
+        args = read_arguments(headed, 1, 1, f"({symbol_text(name)} ,matrix)", faults)
+        matrix = None if args is None else _read_matrix(args[0], f"inputs of {name}", faults)
+        if name in stated:
+            faults.add(f"the inputs of {name} are stated twice", item.span, "remove one of them")
+        elif layers is not None and name not in layers:
             faults.add(
-                f'"{item.head}" is no input layer of the net',
+                f'"{name}" is no input layer of the net',
                 item.items[0].span,
-                partial(suggest, item.head, list(layers), "input layers"),
+                partial(suggest, name, list(layers), "input layers"),
             )
         elif args is not None and matrix is not None:
-            stated[item.head] = item, matrix
+            stated[name] = item, matrix
             if layers is not None:
-                _check_width(args[0], matrix, f"inputs of {item.head}", [layers[item.head]], faults)
-    missing = [name for name in layers or () if name not in [item.head for item in named]]
+                _check_width(args[0], matrix, f"inputs of {name}", [layers[name]], faults)
+    missing = [name for name in layers or () if name not in map(_layer_of, named)]
     if missing:
         faults.add(
             f"there are no inputs of layer {' or '.join(missing)}",
             node.span,
-            f"add ({missing[0]} ,matrix), with one row per pattern",
+            f"add ({symbol_text(missing[0])} ,matrix), with one row per pattern",
         )
     if len(faults.found) > before or layers is None:
         return None
@@ -180,10 +189,10 @@ def _check_width(item: Node, matrix: np.ndarray, what: str, layers: Sequence[Lay
     if width == units:
         return
     if len(layers) == 1:
-        where, remedy = f"layer {layers[0].name}", f"(layer {layers[0].name} {width})"
+        where, remedy = f"layer {layers[0].name}", f"(layer {symbol_text(layers[0].name)} {width})"
     else:
         where = f"the input layers {', '.join(layer.name for layer in layers)}"
-        remedy = " ".join(f"({layer.name} ,matrix)" for layer in layers)
+        remedy = " ".join(f"({symbol_text(layer.name)} ,matrix)" for layer in layers)
     faults.add(
         f"{width} {what} per pattern, {units} units in {where}",
         item.span,
