@@ -139,3 +139,23 @@ def test_a_missing_package_is_named_with_the_extra(tmp_path, monkeypatch, capsys
     told = capsys.readouterr().err
     assert "onnxruntime" in told and 'pip install "snsim[onnx]"' in told
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("form", ["torch", "pt2", "object", "onnx"])
+def test_layers_and_connections_may_have_words_of_python_as_names(form, tmp_path, capsys):
+    if form == "onnx":
+        pytest.importorskip("onnxruntime")
+    file = tmp_path / "words.sn"
+    file.write_text(
+        "(net words (layer in 2) (layer class 3) (layer lambda 2)"
+        " (connect in class (full) (name def)) (connect class lambda (full) (name is)))"
+    )
+    ending = {"torch": ".py", "object": ""}.get(form, f".{form}")
+    assert main(["export", str(file), "--to", form, "-o", str(tmp_path / f"out{ending}")]) == 0, capsys.readouterr()
+
+
+def test_the_hint_for_an_ending_keeps_the_folder(tmp_path, capsys):
+    file = tmp_path / "n.sn"
+    file.write_text("(net n (layer in 2) (layer out 1) (connect in out (full)))")
+    assert main(["export", str(file), "--to", "torch", "-o", str(tmp_path / "made")]) != 0
+    assert f"write -o {tmp_path / 'made.py'}" in "".join(capsys.readouterr())

@@ -298,3 +298,13 @@ def test_misses_of_data_without_files_or_classes(folder: Path) -> None:
     assert len(entry["missed"]) == entry["misses"] and all(set(one) == {"pattern"} for one in entry["missed"])
     code, out, _ = snsim("test", folder / "runs" / "iris-seed1", folder / "runs" / "iris-seed2", "--misses")
     assert code == 0 and "iris-seed2: " in out
+
+
+def test_targets_state_classes_where_the_largest_number_of_each_is_the_same() -> None:
+    from snsim.training.prepare import have_classes
+
+    codes = np.where(np.eye(3)[[0, 2, 1, 0]] > 0, 1.0, -1.0)
+    assert have_classes(codes)
+    assert not have_classes(codes[:, :1])  # one unit
+    assert not have_classes(np.array([[0.3, 1.2], [2.0, 0.1]]))  # two numbers to be predicted
+    assert not have_classes(np.array([[1.0, 1.0], [1.0, -1.0]]))  # two largest

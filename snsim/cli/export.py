@@ -57,7 +57,8 @@ def export(source: str, form: str, output: Path | None, target: str | None, best
     stem = folder_name(subject.name).lstrip("-.") or "net"
     path = output or Path(stem + _SUFFIXES[form])
     if form != "object" and path.suffix != _SUFFIXES[form]:
-        raise WrongUseError(f"-o {path} does not end in {_SUFFIXES[form]}", f"write -o {path.stem}{_SUFFIXES[form]}")
+        named = path.with_name(path.stem + _SUFFIXES[form])
+        raise WrongUseError(f"-o {path} does not end in {_SUFFIXES[form]}", f"write -o {named}")
     if form == "object":
         from snsim.export.c_object import export_object
 

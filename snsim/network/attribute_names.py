@@ -5,6 +5,7 @@ Weight files, the module of `snsim.load`, `--initial` and `snsim compare` all us
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterable
 
@@ -38,9 +39,9 @@ RESERVED = frozenset(_NAMES.split())
 def attribute_names(names: Iterable[str]) -> list[str]:
     """Return a Python attribute name for each part of a net: characters but letters, digits and _ become _.
 
-    A name that is taken by an earlier part, or that every module has, gets one more `_`.
+    A name that is taken by an earlier part, that every module has, or that is a word of Python gets one more `_`.
     """
-    taken = set(RESERVED)
+    taken = {*RESERVED, *keyword.kwlist}
     attributes = []
     for name in names:
         attribute = re.sub(r"\W", "_", name)

@@ -15,7 +15,7 @@ from snsim.errors import for_line
 from snsim.network.net import Connection, Dense, Frames, Layer, Net, Parameter, Windows
 from snsim.run_folder import folder_name
 from snsim.text_table import class_label
-from snsim.training.prepare import PreparedData
+from snsim.training.prepare import PreparedData, have_classes
 from snsim.training.spec import Training
 
 _MOST_LINES = 300_000  # of an explicit table that travels in the page
@@ -65,7 +65,7 @@ def view_of(training: Training, data: ShownData, seed: int, start: str) -> tuple
         "parameters": [_parameter(p) for p in net.parameters if p.learns],
         "criterion": [training.criterion[0], *training.criterion[1]],
         "classes": _class_names(data, targets.shape[1]),
-        "have_classes": has_classes(targets),
+        "have_classes": have_classes(targets),
         "data": {
             "name": for_line(prepared.name),
             "train": len(prepared.train),
@@ -82,12 +82,6 @@ def view_of(training: Training, data: ShownData, seed: int, start: str) -> tuple
         "start_words": start,
     }
     return view, arrays
-
-
-def has_classes(targets: np.ndarray) -> bool:
-    """Tell whether each pattern has one largest target, among two or more: its label."""
-    largest = targets == targets.max(axis=1, keepdims=True)
-    return targets.shape[1] > 1 and bool((largest.sum(axis=1) == 1).all())
 
 
 def _layer(net: Net, layer: Layer) -> dict[str, Any]:

@@ -50,7 +50,8 @@ class Misses:
     def heading(self) -> str:
         shown = len(self.captions)
         first = "" if shown == self.total else f", the first {shown:,} of them"
-        return f"{self.title}\n{self.total:,} of {self.patterns:,} wrong{first}, label→answer"
+        words = ", label→answer" if any("→" in caption for caption in self.captions) else ""
+        return f"{self.title}\n{self.total:,} of {self.patterns:,} wrong{first}{words}"
 
 
 def misses(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_APART = 0.06  # of a line from the middle of a layer: those that leave it above, those that enter it below
 _STACK = 2.3  # inches: the width of a layer at most; less in the narrow look
 _MOST_MAPS = 24  # drawn one behind the other
 _MOST_UNITS = 60  # cells drawn of a row of units
@@ -217,9 +218,7 @@ def _draw_skips(
 ) -> None:
     for number, (source, target, is_delayed) in enumerate(skips):
         x = edge - 0.06 - 0.13 * (number % 6)
-        start, end = sum(places[source]) / 2, sum(places[target]) / 2
-        if source == target:
-            start, end = start + 0.06, end - 0.06
+        start, end = sum(places[source]) / 2 + _APART, sum(places[target]) / 2 - _APART
         style = "--" if is_delayed else "-"
         axes.plot([edge, x, x], [start, start, end], color=GRAY_TEXT, linewidth=0.8, linestyle=style)
         axes.annotate(

@@ -36,7 +36,7 @@ from snsim.runs.run import engine_for_resume
 from snsim.training.criteria import CRITERIA
 from snsim.training.forward_all import compute_outputs, effective_weights
 from snsim.training.loop import Snapshot
-from snsim.training.prepare import Patterns, PreparedData, prepare_data
+from snsim.training.prepare import Patterns, PreparedData, have_classes, prepare_data
 from snsim.training.schedule import stage_of_pass
 from snsim.training.spec import Training
 
@@ -318,7 +318,7 @@ class SplitOutputs:
 
     @cached_property
     def have_classes(self) -> bool:
-        """Whether each pattern has one largest target, among two or more: its label."""
+        """Whether the targets state classes."""
         return have_classes(self.patterns.targets)
 
     @cached_property
@@ -327,12 +327,6 @@ class SplitOutputs:
         name, numbers = self.run.training.criterion
         outputs = np.asarray(self.outputs, np.float64)
         return CRITERIA.get(name).right(outputs, self.patterns.targets, *numbers)
-
-
-def have_classes(targets: np.ndarray) -> bool:
-    """Tell whether each row of targets (patterns, units) has one largest number, among two or more: its label."""
-    largest = targets == targets.max(axis=1, keepdims=True)
-    return targets.shape[1] > 1 and bool((largest.sum(axis=1) == 1).all())
 
 
 @dataclass(frozen=True, eq=False)

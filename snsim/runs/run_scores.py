@@ -12,11 +12,12 @@ from snsim.errors import fail, for_line
 from snsim.gallery import Named
 from snsim.registry import listed
 from snsim.runs.labelled_data import LabelledPatterns, read_labelled
-from snsim.runs.opened_run import OpenedRun, have_classes
+from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options, Say
 from snsim.runs.predictor import Predictor
 from snsim.training.criteria import CRITERIA
 from snsim.training.memory_need import PatternCounts, check_memory
+from snsim.training.prepare import have_classes
 from snsim.training.scores import Score, score_outputs
 from snsim.training.spec import Training
 

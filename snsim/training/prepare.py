@@ -42,6 +42,16 @@ class Patterns:
         return slice(int(np.flatnonzero(self.starts[: number + 1])[-1]), number + 1)
 
 
+def have_classes(targets: np.ndarray) -> bool:
+    """Tell whether targets, (patterns, units), state classes: one unit of two or more is largest, by the same number.
+
+    Numbers to be predicted, such as two columns of a table, have no largest one in common.
+    """
+    largest = targets.max(axis=1, keepdims=True)
+    is_label = (targets == largest).sum(axis=1) == 1
+    return targets.shape[1] > 1 and bool(is_label.all()) and bool((largest == largest[:1]).all())
+
+
 @dataclass(frozen=True, eq=False)
 class PreparedData:
     """The training and test patterns. `shape` is that of one input picture, or (units,) if the inputs have none."""
