@@ -640,3 +640,12 @@ def test_a_forward_and_a_delayed_connection_of_the_same_layers(kind: str) -> Non
     engine.load_parameters(start)
     for name, g in engine.gradient(x, d, starts).items():
         np.testing.assert_allclose(g, weights[name].grad, rtol=0, atol=1e-12, err_msg=name)
+
+
+def test_a_list_may_be_computed_that_tells_where_sequences_start() -> None:
+    text = WALKS.replace('(csv "walks.csv" (sequence walk) (label kind){options})', "{data}")
+    examples = "(examples [[0 1][1 0][1 1][0 0]] [[1 0][0 1][1 0][0 1]] (starts ,(list 0 3)))"
+    program = read_program(Source("t.sn", text.format(data=examples, clauses="")))
+    training = program.own_trainings[0]
+    data = prepare_data(training, examples_of(program, training, Options(), lambda sentence: None))
+    assert data.train.starts is not None and np.flatnonzero(data.train.starts).tolist() == [0, 3]

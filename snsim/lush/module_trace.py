@@ -134,7 +134,8 @@ def module_in(machine: Form) -> Object:
         raise CallError(
             f"net-of: {shown(machine)} is not a module",
             0,
-            "give a module: (net-of (new net-ff 2 3 2 1 1 (new idx1-ddparam 0 50)))",
+            "give a module: (net-of (new net-ff 2 3 2 1 1 (new idx1-ddparam 0 50))); a class of the program is "
+            "one if it is a child of idx3-module: (defclass NAME idx3-module ...)",
         )
     method = _method(machine, FPROP)
     if isinstance(method, Function) and len(method.parameters.required) != 2:

@@ -74,6 +74,7 @@ class Statement:
     tables: Shelf[np.ndarray] = field(default_factory=lambda: Shelf("table"))
     faults: Faults = field(default_factory=Faults)
     connections: Mapping[tuple[str, str], WiredLayers] = field(default_factory=dict)  # with weights of their own
+    borrowed: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)  # whose weights the others use
 
     @property
     def span(self) -> Span:

@@ -300,16 +300,25 @@ class NetForm:
         """Return the connections in the order of the text; those that use the weights of another are built after it."""
         built: dict[int, Connection] = {}
         owned: dict[tuple[str, str], Connection] = {}
+        borrowed = {
+            (draft.source, draft.target): tuple(node.name for node in draft.scheme.items[1:] if node.is_symbol)
+            for draft in drafts
+            if draft.scheme is not None and draft.scheme.head == "weights-of"
+        }
         for uses_others in (False, True):
             for k, draft in enumerate(drafts):
                 if (draft.scheme is not None and draft.scheme.head == "weights-of") == uses_others:
-                    built[k] = self._build_connection(draft, layers, owned)
+                    built[k] = self._build_connection(draft, layers, owned, borrowed)
                     if not uses_others and draft.scheme is not None and "name" not in draft.options:
                         owned[draft.source, draft.target] = built[k]
         return tuple(built[k] for k in range(len(drafts)))
 
     def _build_connection(
-        self, draft: DraftConnection, layers: dict[str, Layer], owned: Mapping[tuple[str, str], Connection]
+        self,
+        draft: DraftConnection,
+        layers: dict[str, Layer],
+        owned: Mapping[tuple[str, str], Connection],
+        borrowed: Mapping[tuple[str, str], tuple[str, ...]],
     ) -> Connection:
         """Return the connection. If its clause has faults, it has no wires, so that the net can still be checked."""
         options = {word: clause.node for word, clause in draft.options.items()}
@@ -318,7 +327,7 @@ class NetForm:
         if draft.scheme is None or not draft.whole or self._unsound & {draft.source, draft.target}:
             return connection
         faults = Faults()
-        statement = Statement(draft.scheme, options, self.shelves.tables, faults)
+        statement = Statement(draft.scheme, options, self.shelves.tables, faults, borrowed=borrowed)
         if draft.scheme.head == "weights-of":
             return self._build_user(connection, draft, layers, owned, statement)
         scheme = SCHEMES.get(draft.scheme.head)

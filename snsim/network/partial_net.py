@@ -454,5 +454,6 @@ class NetDraft:
                 rest[0].span,
                 "remove this: the connection has the scheme and the options of the one that it names",
             )
-            return {}
+            delays = tuple(node for node in rest if node.head == "delay")  # so that its direction is no fault too
+            return self._read_options(delays, ("delay",), "(weights-of ...)")
         return self._read_options(rest, reads, f"({scheme.head} ...)")

@@ -178,10 +178,21 @@ def weights_of(source: Layer, target: Layer, statement: Statement) -> Wiring:
             if (joined.source.shape, joined.target.shape) == (source.shape, target.shape)
         ]
         other = f"write one of {listed(fit, len(fit))}" if fit else "write a scheme of its own such as (full)"
+        lent = statement.borrowed.get((ends[0], ends[1]))
         faults.add(
             f"{ends[0]} is not connected to {ends[1]} by weights of its own",
             span,
-            f"add (connect {ends[0]} {ends[1]} (full)), or {other}",
+            f"add (connect {ends[0]} {ends[1]} (full)), or {other}"
+            if lent is None
+            else f"name the connection whose weights it uses: (weights-of {' '.join(lent)})",
+        )
+    elif (source.shape, target.shape) == (owner.target.shape, owner.source.shape) != (target.shape, source.shape):
+        faults.add(
+            f"the weights from {ends[0]} to {ends[1]} lead from {_shape_text(owner.source)} to "
+            f"{_shape_text(owner.target)}, and those from {source.name} to {target.name} the other way: "
+            "(weights-of ...) does not transpose them",
+            span,
+            "write a scheme of its own such as (full): its weights then learn by themselves",
         )
     else:
         for layer, like in ((source, owner.source), (target, owner.target)):

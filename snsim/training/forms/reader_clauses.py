@@ -29,7 +29,7 @@ from snsim.network.clauses import (
     read_number,
     read_whole_number,
 )
-from snsim.registry import Shelf, suggest
+from snsim.registry import Shelf, nearest, suggest
 
 if TYPE_CHECKING:
     from snsim.data.reader_shelf import DataReader
@@ -160,6 +160,8 @@ def _read_size(node: Node, syntax: str, faults: Faults) -> tuple[int, int] | Non
 
 def _read_starts(node: Node, syntax: str, faults: Faults) -> tuple[int, ...] | None:
     arguments = read_arguments(node, 1, None, syntax, faults)
+    if arguments is not None and len(arguments) == 1 and arguments[0].items and not arguments[0].head:
+        arguments = arguments[0].items  # a computed list
     rows = all_or_none([read_whole_number(item, "the number of a pattern", faults) for item in arguments or ()])
     if arguments is None or rows is None:
         return None
@@ -283,6 +285,9 @@ def _options(node: Node, known: Sequence[str], faults: Faults) -> ReaderOptions:
         if word not in known:
             is_example = node.head == EXAMPLES and word in (*TABLE_OPTIONS, *PICTURE_OPTIONS)
             hint = _why_not(word) if is_example else partial(suggest, word, list(known), "options")
+            is_call = node.head == EXAMPLES and not is_example and len(item.items) > 1
+            if is_call and nearest(word, list(known)) is None:
+                hint = f"write ,({word} ...) to compute a matrix; or an option: {', '.join(known)}"
             faults.add(f'{node.head} has no option "{word}"', item.items[0].span, hint)
             continue
         if word in spans:
