@@ -12,7 +12,14 @@ import pytest
 from snsim import operating_system
 from snsim.engines.native import build
 from snsim.engines.native import threads as engine_threads
-from snsim.engines.native.threads import Turns, equal_slices, parts_of_batch, pieces_of_evaluation, threads_of_batch
+from snsim.engines.native.threads import (
+    Turns,
+    equal_slices,
+    parts_of_batch,
+    pieces_of_evaluation,
+    threads_of_batch,
+    threads_of_evaluation,
+)
 from snsim.engines.plan import plan
 from snsim.engines.protocol import Settings
 from snsim.errors import SnError
@@ -77,9 +84,10 @@ def test_parts_cover_a_batch_and_do_not_depend_on_threads() -> None:
 def test_small_work_has_one_thread() -> None:
     assert [threads_of_batch(2, 64, connections) for connections in (9, 64_660, 238_510)] == [1, 1, 2]
     assert threads_of_batch(8, 9, 10_000_000) == 2  # each thread has some patterns
-    assert pieces_of_evaluation(2, 200, 238_510, 64) == [slice(0, 200)]
-    assert pieces_of_evaluation(1, 512, 238_510, 64) == [slice(0, 512)]
-    pieces = pieces_of_evaluation(2, 512, 238_510, 64)  # more of them than threads
+    assert threads_of_evaluation(2, 200, 238_510) == 1
+    assert threads_of_evaluation(1, 512, 238_510) == 1
+    assert threads_of_evaluation(2, 512, 238_510) == 2
+    pieces = pieces_of_evaluation(512, 238_510, 64)  # more of them than threads
     assert len(pieces) == 8 and [k for piece in pieces for k in range(512)[piece]] == list(range(512))
 
 

@@ -20,7 +20,13 @@ from snsim.engines.native import jit
 from snsim.engines.native.code_host import CodeHost, Result
 from snsim.engines.native.layout import ParameterCells, state_region
 from snsim.engines.native.net_code import NetCode
-from snsim.engines.native.threads import Crew, parts_of_batch, pieces_of_evaluation, threads_of_batch
+from snsim.engines.native.threads import (
+    Crew,
+    parts_of_batch,
+    pieces_of_evaluation,
+    threads_of_batch,
+    threads_of_evaluation,
+)
 from snsim.engines.native.update_rules import CodeVariant, UpdateCode
 from snsim.engines.parameter_state import WeightShapes, check_gates, check_patterns
 from snsim.engines.plan import Plan
@@ -72,6 +78,7 @@ class NativeEngine:
         host: CodeHost | None = None,
     ):
         self.plan, self.cost, self.rule = plan, cost, rule
+        self._connections = plan.net.counts.connections
         self.dtype = np.dtype(dtype)
         self._constants = {name: float(value) for name, value in (options or {}).items()}
         self._weights = WeightShapes(plan.parameters, rule, self.dtype)  # checks values from callers
@@ -268,9 +275,9 @@ class NativeEngine:
 
     def _threads_of_batch(self, size: int) -> int:
         """Return the number of threads that learn a batch together."""
-        if self._crew is None or self._net.block.patterns == 1 or not 1 < size <= _PIECE:
+        if not 1 < size <= _PIECE or self._crew is None or self._net.block.patterns == 1:
             return 1
-        threads = threads_of_batch(self._crew.threads, size, self.plan.net.counts.connections)
+        threads = threads_of_batch(self._crew.threads, size, self._connections)
         return threads if threads > 1 and self._crew.cores.are_free and len(self._parts(size)) == 1 else 1
 
     def _rates(self, settings: Settings) -> dict[str, float | np.ndarray]:
@@ -473,11 +480,12 @@ class NativeEngine:
         if not len(x):
             return rows
         code, crew = self._evaluation_code().code, None if self.carries else self._crew
-        connections, group = self.plan.net.counts.connections, self._net.block.patterns
-        pieces = pieces_of_evaluation(1 if crew is None else crew.threads, len(x), connections, group)
-        if crew is None or len(pieces) == 1:
+        connections = self._connections
+        threads = 1 if crew is None else threads_of_evaluation(crew.threads, len(x), connections)
+        if crew is None or threads == 1:
             self._host.run(code, function, x, Result(rows), len(x))
         else:
+            pieces = pieces_of_evaluation(len(x), connections, self._net.block.patterns)
             crew.run(code, function, [(x[p], Result(rows[p]), p.stop - p.start) for p in pieces])
         return rows
 

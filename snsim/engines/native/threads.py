@@ -48,13 +48,17 @@ def parts_of_batch(patterns: int, connections: int, weights: int, group: int) ->
     return equal_slices(patterns, 1 << max(0, most.bit_length() - 1), group)
 
 
-def pieces_of_evaluation(threads: int, patterns: int, connections: int, group: int) -> list[slice]:
-    """Return the pieces that threads evaluate, or [all of it] if it is not worth a second thread.
+def threads_of_evaluation(threads: int, patterns: int, connections: int) -> int:
+    """Return how many of the threads are worth it for an evaluation."""
+    return max(1, min(threads, patterns * connections // _EVALUATED))
+
+
+def pieces_of_evaluation(patterns: int, connections: int, group: int) -> list[slice]:
+    """Return the pieces that several threads evaluate.
 
     Each piece but the last has a whole number of groups of `group` patterns.
     """
-    worth = patterns * connections // _EVALUATED
-    return equal_slices(patterns, 1 if min(threads, worth) < 2 else _PIECES * worth, group)
+    return equal_slices(patterns, _PIECES * (patterns * connections // _EVALUATED), group)
 
 
 def equal_slices(patterns: int, count: int, group: int) -> list[slice]:
