@@ -23,7 +23,7 @@ from snsim.engines.native.llvm_ir import STOPPED
 from snsim.operating_system import yield_address
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from queue import SimpleQueue
 
 _EVALUATED = 1 << 25  # connections times patterns that are worth a thread: about 0.5 ms
 _PIECES = 4  # of the evaluation that is worth a thread: a thread that begins late takes fewer of them
@@ -125,6 +125,45 @@ class Cores:
         self._seconds = self._cpu_seconds = 0.0
 
 
+class Workers:
+    """Threads that wait for work, and end with this object.
+
+    An interrupt may come at any moment in the thread that hands out work. Only the queue of C code is safe from it:
+    those of `concurrent.futures` could stay locked for ever.
+    """
+
+    def __init__(self, count: int):
+        from queue import SimpleQueue  # few trainings need it
+
+        self.count, self.process = count, os.getpid()
+        self._queue: Callable[[], SimpleQueue[Any]] = SimpleQueue
+        self._jobs = SimpleQueue[Any]()
+        for _ in range(count):
+            threading.Thread(target=_serve, args=(self._jobs,), name="snsim", daemon=True).start()
+
+    def submit(self, act: Callable[..., None], *arguments: Any) -> SimpleQueue[BaseException | None]:
+        """Let a thread call `act`. The queue gets its exception at the end, or None."""
+        done = self._queue()
+        self._jobs.put((act, arguments, done))
+        return done
+
+    def __del__(self) -> None:
+        for _ in range(self.count):
+            self._jobs.put(None)
+
+
+def _serve(jobs: SimpleQueue[Any]) -> None:
+    while (job := jobs.get()) is not None:
+        act, arguments, done = job
+        try:
+            act(*arguments)
+        except BaseException as error:
+            done.put(error)
+        else:
+            done.put(None)
+        del job, act, arguments, done  # they hold the engine
+
+
 class Crew:
     """The threads of one engine. `threads` may be changed at any time.
 
@@ -135,9 +174,7 @@ class Crew:
         self.threads = threads
         self._host, self._values = host, values
         self._blocks: list[np.ndarray] = []
-        self._pool: ThreadPoolExecutor | None = None
-        self._size = 0
-        self._process = 0
+        self._threads: Workers | None = None
         self.cores = Cores()
 
     def run(
@@ -151,8 +188,6 @@ class Crew:
 
         `then(k, block)` is called after call k, in the order of the calls, with the block on which it ran.
         """
-        from concurrent.futures import wait  # few trainings need it, and it takes milliseconds
-
         state = self._host.state
         blocks = [state, *self._copies(min(self.threads if self.cores.are_free else 1, len(calls)) - 1)]
         numbers, lock, turns = deque(range(len(calls))), threading.Lock(), Turns()
@@ -184,9 +219,10 @@ class Crew:
             work(blocks[0])
         finally:
             numbers.clear()  # after an interrupt, each thread ends the work that it has begun
-            wait(others)
-        for other in others:
-            other.result()
+            errors = [other.get() for other in others]
+        for error in errors:
+            if error is not None:
+                raise error
 
     def run_together(self, code: Any, threads: int, name: str, *arguments: Any) -> None:
         """Call a function of compiled code on this number of threads at the same time, all on the engine's own block.
@@ -214,19 +250,19 @@ class Crew:
             meeting[0] = STOPPED
             raise
         if meeting[0] >= STOPPED:
-            for other in others:
-                other.result()
+            for error in [other.get() for other in others]:
+                if error is not None:
+                    raise error
 
     def forget_copies(self) -> None:
         """Drop the copies, which hold unfinished sums after a failure."""
         self._blocks.clear()
 
-    def _workers(self, count: int) -> ThreadPoolExecutor:
-        from concurrent.futures import ThreadPoolExecutor
-
-        if self._pool is None or count > self._size or self._process != os.getpid():  # a forked process has no threads
-            self._pool, self._size, self._process = ThreadPoolExecutor(count, "snsim"), count, os.getpid()
-        return self._pool
+    def _workers(self, count: int) -> Workers:
+        now = self._threads
+        if now is None or count > now.count or now.process != os.getpid():  # a forked process has no threads
+            now = self._threads = Workers(count)
+        return now
 
     def _copies(self, count: int) -> list[np.ndarray]:
         """Return up to `count` blocks for copies, as many as memory allows. Their weights may be old."""
