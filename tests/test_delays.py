@@ -545,7 +545,15 @@ def test_nets_that_learn_together_read_no_sequences(
     assert "delay" in said and "walks.sn:" in said and "Traceback" not in said
 
 
-@pytest.mark.parametrize("form", ["pt2", "object", "torch", pytest.param("onnx", marks=needs_onnx)])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "object",
+        "torch",
+        pytest.param("pt2", marks=pytest.mark.slow),
+        pytest.param("onnx", marks=[pytest.mark.slow, needs_onnx]),
+    ],
+)
 @pytest.mark.parametrize("net", [NET, ELMAN, SHARED], ids=["loops", "elman", "shared"])
 def test_exports_go_through_steps(net: str, form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each export is run beside the engine, through sequences side by side, before it is written."""

@@ -141,7 +141,7 @@ def test_a_missing_package_is_named_with_the_extra(tmp_path, monkeypatch, capsys
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("form", ["torch", "pt2", "object", "onnx"])
+@pytest.mark.parametrize("form", ["torch", "object", "pt2", pytest.param("onnx", marks=pytest.mark.slow)])
 def test_layers_and_connections_may_have_words_of_python_as_names(form, tmp_path, capsys):
     if form == "onnx":
         pytest.importorskip("onnxruntime")

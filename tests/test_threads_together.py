@@ -91,6 +91,7 @@ def test_threads_learn_the_bits_of_one_thread(name: str, rule: str, dtype: str) 
         check_bits(f"(net n {NETS[name]})", rule, dtype, batch, gated)
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(
     st.integers(0, 1 << 32), st.sampled_from(["sgd", "lm"]), st.sampled_from(["float32", "float64"]), st.integers(2, 70)
